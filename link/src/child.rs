@@ -1,0 +1,57 @@
+//! How a child process starts: what it inherits, and what it gives up first.
+//!
+//! A child gets one socket, as its standard input; standard output is `/dev/null`; standard error is
+//! the front's, for its log. Its environment is empty but for what its spawner names.
+
+use std::io;
+use std::os::fd::{AsFd, OwnedFd};
+use std::os::unix::net::UnixStream;
+
+use rustix::process::{DumpableBehavior, Resource, Rlimit, Signal};
+
+/// Started by hand, or by something that is not the front.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum NotAChild {
+    /// Standard input is not the socket of a front.
+    #[error("standard input is no unix stream socket: `strongroom` starts this program, people do not")]
+    NoSocket,
+    /// The kernel refused one of the first steps.
+    #[error("{step} failed")]
+    Step {
+        /// Which step.
+        step: &'static str,
+        /// What the kernel said.
+        #[source]
+        source: io::Error,
+    },
+}
+
+/// Takes the first steps of a child process and gives it its socket.
+///
+/// The process dies with its parent, cannot be dumped or traced by its own user, leaves no core file,
+/// and can gain no privileges. Call it first in `main`, before any other thread exists.
+///
+/// # Errors
+/// [`NotAChild::NoSocket`] where a person started the program; [`NotAChild::Step`] where the kernel
+/// refuses a step, and then the process must not go on.
+pub fn begin() -> Result<UnixStream, NotAChild> {
+    let step = |step| move |source: rustix::io::Errno| NotAChild::Step { step, source: source.into() };
+    rustix::process::set_parent_process_death_signal(Some(Signal::KILL)).map_err(step("PR_SET_PDEATHSIG"))?;
+    rustix::process::set_dumpable_behavior(DumpableBehavior::NotDumpable).map_err(step("PR_SET_DUMPABLE"))?;
+    rustix::process::setrlimit(Resource::Core, Rlimit { current: Some(0), maximum: Some(0) })
+        .map_err(step("RLIMIT_CORE"))?;
+    rustix::thread::set_no_new_privs(true).map_err(step("PR_SET_NO_NEW_PRIVS"))?;
+
+    let stdin = io::stdin();
+    let is_socket = rustix::net::sockopt::socket_type(&stdin) == Ok(rustix::net::SocketType::STREAM)
+        && rustix::net::sockopt::socket_domain(&stdin) == Ok(rustix::net::AddressFamily::UNIX);
+    if !is_socket {
+        return Err(NotAChild::NoSocket);
+    }
+    let socket: OwnedFd = stdin
+        .as_fd()
+        .try_clone_to_owned()
+        .map_err(|source| NotAChild::Step { step: "duplicating the socket", source })?;
+    Ok(UnixStream::from(socket))
+}

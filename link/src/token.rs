@@ -1,0 +1,489 @@
+//! What the front asks of the token worker, and what the worker answers.
+//!
+//! One worker serves one task (a probe, an enrolment, an unlock) and is then ended. Questions are
+//! answered in order. PINs and seeds never stand in a message: a PIN comes by a descriptor that the
+//! worker reads to its end, and seeds leave by the keeper's seed port.
+
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+
+use crate::codec::{Malformed, Reader, Writer};
+use crate::frame::{self, Frame};
+use crate::key::names;
+
+/// How the token protects a seed, best first. The choice is made once, by probing, and recorded; it
+/// is never lowered silently.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Rung {
+    /// `CKM_AES_CBC` without padding over exactly the 32 bytes of the seed, random IV. The record's
+    /// own AEAD is what finds a change.
+    AesCbc,
+    /// `CKM_AES_GCM`, 96-bit random IV, 128-bit tag.
+    AesGcm,
+}
+
+names!(Rung {
+    AesCbc = 1 "aes-cbc",
+    AesGcm = 2 "aes-gcm",
+});
+
+/// `CKA_ID` of a KEK: 16 random bytes, made when the KEK is made.
+pub type KekId = [u8; 16];
+
+/// One token that a module shows.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct TokenDescription {
+    /// Serial number, without the padding of PKCS#11.
+    pub serial: String,
+    /// Label, without the padding of PKCS#11.
+    pub label: String,
+    /// Manufacturer and model, for the person who chooses.
+    pub model: String,
+}
+
+/// A question to the token worker.
+#[derive(Debug)]
+pub enum ToToken<'a> {
+    /// Look for the KEK and read its attributes back. Answer: [`FromToken::Kek`].
+    FindKek {
+        /// Number of this question.
+        job: u64,
+        /// Its label.
+        label: &'a str,
+        /// Its id, where it is known; else the only KEK with that label.
+        id: Option<KekId>,
+    },
+    /// Make an AES-256 KEK and read its attributes back. Answer: [`FromToken::Kek`].
+    MakeKek {
+        /// Number of this question.
+        job: u64,
+        /// Its label; no other key may have it.
+        label: &'a str,
+    },
+    /// Load the module, find the token and log in. Answer: [`FromToken::Done`].
+    Open {
+        /// Number of this question.
+        job: u64,
+        /// Absolute path of the PKCS#11 module.
+        module: &'a str,
+        /// Serial of the token.
+        serial: &'a str,
+        /// Label of the token.
+        label: &'a str,
+        /// Gives the PIN and then ends.
+        pin: OwnedFd,
+        /// The keeper's seed port, where seeds will be needed.
+        seed_port: Option<OwnedFd>,
+    },
+    /// Find out which rung works with that KEK, by using it. Answer: [`FromToken::Probed`].
+    Probe {
+        /// Number of this question.
+        job: u64,
+        /// Which KEK.
+        kek: KekId,
+        /// Only try this rung.
+        only: Option<Rung>,
+    },
+    /// Make a seed, protect it under the KEK, and send it to the keeper with this job's number.
+    /// Answer: [`FromToken::Protected`].
+    Protect {
+        /// Number of this question, and the tag of the seed.
+        job: u64,
+        /// Which KEK.
+        kek: KekId,
+        /// How.
+        rung: Rung,
+    },
+    /// List the initialised tokens that a module shows. Answer: [`FromToken::Tokens`].
+    Tokens {
+        /// Number of this question.
+        job: u64,
+        /// Absolute path of the PKCS#11 module.
+        module: &'a str,
+    },
+    /// Recover a seed and send it to the keeper with this job's number. Answer: [`FromToken::Done`].
+    Unprotect {
+        /// Number of this question, and the tag of the seed.
+        job: u64,
+        /// Which KEK.
+        kek: KekId,
+        /// How.
+        rung: Rung,
+        /// What [`FromToken::Protected`] gave.
+        blob: &'a [u8],
+    },
+}
+
+/// An answer of the token worker.
+#[derive(Debug)]
+pub enum FromToken<'a> {
+    /// It is done.
+    Done {
+        /// Number of the question.
+        job: u64,
+    },
+    /// The KEK is there and has the attributes that a KEK must have.
+    Kek {
+        /// Number of the question.
+        job: u64,
+        /// Its id.
+        id: KekId,
+    },
+    /// This rung works.
+    Probed {
+        /// Number of the question.
+        job: u64,
+        /// The best that works.
+        rung: Rung,
+    },
+    /// The protected seed.
+    Protected {
+        /// Number of the question.
+        job: u64,
+        /// Useless without the token.
+        blob: &'a [u8],
+    },
+    /// It is not done.
+    Refused {
+        /// Number of the question.
+        job: u64,
+        /// Why.
+        refusal: TokenRefusal,
+    },
+    /// What the module shows.
+    Tokens {
+        /// Number of the question.
+        job: u64,
+        /// In the order of the slots.
+        tokens: Vec<TokenDescription>,
+    },
+}
+
+/// Why the token worker refuses.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum TokenRefusal {
+    /// No key with that label (and id) is a KEK.
+    #[error("the token has no KEK labelled `{label}`")]
+    KekAbsent {
+        /// The label.
+        label: String,
+    },
+    /// Several keys fit, or the label is taken.
+    #[error("the token has {count} keys labelled `{label}`, so none of them can be told to be the KEK")]
+    KekAmbiguous {
+        /// The label.
+        label: String,
+        /// How many.
+        count: String,
+    },
+    /// There is such a key, but its attributes would let the secret out.
+    #[error("the key `{label}` cannot be the KEK: {fault}")]
+    KekUnfit {
+        /// The label.
+        label: String,
+        /// Which attribute, in words.
+        fault: String,
+    },
+    /// A call into the module failed.
+    #[error("{function} failed: {code}")]
+    ModuleCall {
+        /// The PKCS#11 function.
+        function: String,
+        /// The CKR code by name.
+        code: String,
+    },
+    /// The module cannot be loaded.
+    #[error("the PKCS#11 module `{path}` cannot be loaded: {reason}")]
+    ModuleLoad {
+        /// Its path.
+        path: String,
+        /// What the loader says.
+        reason: String,
+    },
+    /// None of the rungs works with this KEK.
+    #[error("this token can protect a seed with none of: {tried}")]
+    NoRung {
+        /// What was tried, and what the module said.
+        tried: String,
+    },
+    /// A question that needs an open token came before `Open`.
+    #[error("no token is open")]
+    NotOpen,
+    /// The PIN is wrong. One try of the token's counter is gone.
+    #[error("the PIN is wrong; one try of the token's counter is gone{left}")]
+    PinIncorrect {
+        /// What the token's flags say now, with its own punctuation; may be empty.
+        left: String,
+    },
+    /// The PIN's descriptor is empty or cannot be read.
+    #[error("no PIN came: {reason}")]
+    PinMissing {
+        /// What was seen.
+        reason: String,
+    },
+    /// The token has locked its PIN.
+    #[error("the token has locked its PIN")]
+    PinLocked,
+    /// The keeper's end of the seed port is gone, or none was given.
+    #[error("the seed port to the keeper is closed")]
+    SeedPort,
+    /// The token does not give a seed for this blob.
+    #[error(
+        "the token does not recover the record's seed ({code}): the record is damaged or belongs to another KEK"
+    )]
+    SeedRejected {
+        /// The CKR code by name, or what was wrong with the result.
+        code: String,
+    },
+    /// No slot holds that token.
+    #[error("token `{label}` (serial {serial}) is not in any slot; present: {present}")]
+    TokenAbsent {
+        /// Wanted label.
+        label: String,
+        /// Wanted serial.
+        serial: String,
+        /// What is there, or `none`.
+        present: String,
+    },
+}
+
+macro_rules! refusals {
+    ($($number:literal $variant:ident { $($field:ident),* }),+ $(,)?) => {
+        impl TokenRefusal {
+            fn write(&self, to: &mut Writer<'_>) {
+                match self {
+                    $(Self::$variant { $($field),* } => {
+                        to.u8($number);
+                        $(to.bytes($field.as_bytes());)*
+                    })+
+                }
+            }
+            fn read(from: &mut Reader<'_>) -> Result<Self, Malformed> {
+                Ok(match from.u8()? {
+                    $($number => Self::$variant { $($field: from.str()?.to_owned()),* },)+
+                    _ => return Err(Malformed("refusal")),
+                })
+            }
+        }
+    };
+}
+
+refusals! {
+    1 KekAbsent { label },
+    2 KekAmbiguous { label, count },
+    3 KekUnfit { label, fault },
+    4 ModuleCall { function, code },
+    5 ModuleLoad { path, reason },
+    6 NoRung { tried },
+    7 NotOpen {},
+    8 PinIncorrect { left },
+    9 PinMissing { reason },
+    10 PinLocked {},
+    11 SeedPort {},
+    12 SeedRejected { code },
+    13 TokenAbsent { label, serial, present },
+}
+
+fn kek_id(from: &mut Reader<'_>) -> Result<KekId, Malformed> {
+    from.bytes()?.try_into().map_err(|_| Malformed("KEK id"))
+}
+
+fn rung(from: &mut Reader<'_>) -> Result<Rung, Malformed> {
+    Rung::from_number(from.u8()?).ok_or(Malformed("rung"))
+}
+
+impl<'a> ToToken<'a> {
+    /// Appends the frame of this message to `out`. Its descriptors go beside it.
+    pub fn encode(&self, out: &mut Vec<u8>) {
+        frame::push(out, |to| match self {
+            Self::FindKek { job, label, id } => {
+                to.u8(1);
+                to.u64(*job);
+                to.bytes(label.as_bytes());
+                to.bytes(id.as_ref().map_or(&[], KekId::as_slice));
+            }
+            Self::MakeKek { job, label } => {
+                to.u8(2);
+                to.u64(*job);
+                to.bytes(label.as_bytes());
+            }
+            Self::Open { job, module, serial, label, pin: _, seed_port } => {
+                to.u8(3);
+                to.u64(*job);
+                to.bytes(module.as_bytes());
+                to.bytes(serial.as_bytes());
+                to.bytes(label.as_bytes());
+                to.u8(u8::from(seed_port.is_some()));
+            }
+            Self::Probe { job, kek, only } => {
+                to.u8(4);
+                to.u64(*job);
+                to.bytes(kek);
+                to.u8(only.map_or(0, Rung::number));
+            }
+            Self::Protect { job, kek, rung } => {
+                to.u8(5);
+                to.u64(*job);
+                to.bytes(kek);
+                to.u8(rung.number());
+            }
+            Self::Tokens { job, module } => {
+                to.u8(6);
+                to.u64(*job);
+                to.bytes(module.as_bytes());
+            }
+            Self::Unprotect { job, kek, rung, blob } => {
+                to.u8(7);
+                to.u64(*job);
+                to.bytes(kek);
+                to.u8(rung.number());
+                to.bytes(blob);
+            }
+        });
+    }
+
+    /// The descriptors that go with it, in order.
+    #[must_use]
+    pub fn descriptors(&self) -> Vec<BorrowedFd<'_>> {
+        match self {
+            Self::Open { pin, seed_port, .. } => {
+                [Some(pin), seed_port.as_ref()].into_iter().flatten().map(AsFd::as_fd).collect()
+            }
+            _ => Vec::new(),
+        }
+    }
+
+    /// Reads a received frame.
+    ///
+    /// # Errors
+    /// [`Malformed`] for anything that [`encode`](Self::encode) does not write.
+    pub fn decode(mut frame: Frame<'a>) -> Result<Self, Malformed> {
+        let mut from = Reader(frame.body);
+        let kind = from.u8()?;
+        let job = from.u64()?;
+        let message = match kind {
+            1 => {
+                let label = from.str()?;
+                let id = match from.bytes()? {
+                    [] => None,
+                    bytes => Some(bytes.try_into().map_err(|_| Malformed("KEK id"))?),
+                };
+                Self::FindKek { job, label, id }
+            }
+            2 => Self::MakeKek { job, label: from.str()? },
+            3 => {
+                let (module, serial, label) = (from.str()?, from.str()?, from.str()?);
+                let with_port = match from.u8()? {
+                    0 => false,
+                    1 => true,
+                    _ => return Err(Malformed("flag")),
+                };
+                let pin = frame.descriptor()?;
+                let seed_port = if with_port { Some(frame.descriptor()?) } else { None };
+                Self::Open { job, module, serial, label, pin, seed_port }
+            }
+            4 => {
+                let kek = kek_id(&mut from)?;
+                let only = match from.u8()? {
+                    0 => None,
+                    number => Some(Rung::from_number(number).ok_or(Malformed("rung"))?),
+                };
+                Self::Probe { job, kek, only }
+            }
+            5 => Self::Protect { job, kek: kek_id(&mut from)?, rung: rung(&mut from)? },
+            6 => Self::Tokens { job, module: from.str()? },
+            7 => {
+                Self::Unprotect { job, kek: kek_id(&mut from)?, rung: rung(&mut from)?, blob: from.bytes()? }
+            }
+            _ => return Err(Malformed("question to the token worker")),
+        };
+        from.end()?;
+        Ok(message)
+    }
+}
+
+impl<'a> FromToken<'a> {
+    /// Number of the question that this answers.
+    #[must_use]
+    pub const fn job(&self) -> u64 {
+        match self {
+            Self::Done { job }
+            | Self::Kek { job, .. }
+            | Self::Probed { job, .. }
+            | Self::Protected { job, .. }
+            | Self::Refused { job, .. }
+            | Self::Tokens { job, .. } => *job,
+        }
+    }
+
+    /// Appends the frame of this message to `out`.
+    pub fn encode(&self, out: &mut Vec<u8>) {
+        frame::push(out, |to| match self {
+            Self::Done { job } => {
+                to.u8(1);
+                to.u64(*job);
+            }
+            Self::Kek { job, id } => {
+                to.u8(2);
+                to.u64(*job);
+                to.bytes(id);
+            }
+            Self::Probed { job, rung } => {
+                to.u8(3);
+                to.u64(*job);
+                to.u8(rung.number());
+            }
+            Self::Protected { job, blob } => {
+                to.u8(4);
+                to.u64(*job);
+                to.bytes(blob);
+            }
+            Self::Refused { job, refusal } => {
+                to.u8(5);
+                to.u64(*job);
+                refusal.write(to);
+            }
+            Self::Tokens { job, tokens } => {
+                to.u8(6);
+                to.u64(*job);
+                to.u32(u32::try_from(tokens.len()).unwrap_or(u32::MAX));
+                for token in tokens {
+                    to.bytes(token.serial.as_bytes());
+                    to.bytes(token.label.as_bytes());
+                    to.bytes(token.model.as_bytes());
+                }
+            }
+        });
+    }
+
+    /// Reads a received frame.
+    ///
+    /// # Errors
+    /// [`Malformed`] for anything that [`encode`](Self::encode) does not write.
+    pub fn decode(frame: Frame<'a>) -> Result<Self, Malformed> {
+        let mut from = Reader(frame.body);
+        let kind = from.u8()?;
+        let job = from.u64()?;
+        let message = match kind {
+            1 => Self::Done { job },
+            2 => Self::Kek { job, id: kek_id(&mut from)? },
+            3 => Self::Probed { job, rung: rung(&mut from)? },
+            4 => Self::Protected { job, blob: from.bytes()? },
+            5 => Self::Refused { job, refusal: TokenRefusal::read(&mut from)? },
+            6 => {
+                let mut tokens = Vec::new();
+                for _ in 0..from.u32()? {
+                    tokens.push(TokenDescription {
+                        serial: from.str()?.to_owned(),
+                        label: from.str()?.to_owned(),
+                        model: from.str()?.to_owned(),
+                    });
+                }
+                Self::Tokens { job, tokens }
+            }
+            _ => return Err(Malformed("answer of the token worker")),
+        };
+        from.end()?;
+        Ok(message)
+    }
+}

@@ -1,1 +1,16 @@
-//! Under construction.
+//! The wire between a client and the Strongroom agent, as `docs/reference/protocol.md` defines it.
+//!
+//! [`message`] holds what is said, [`wire`] how one message becomes bytes and back, and [`frame`]
+//! finds frames in a stream of bytes. Pure: no sockets, no clock. `bincode` is named in [`wire`] alone
+//! and could be replaced there without changing a byte.
+
+pub mod frame;
+pub mod message;
+pub mod wire;
+
+pub use frame::{FrameBuffer, FrameError, MAX_FRAME_BYTES};
+pub use message::{
+    Body, Credential, Enroll, ErrorCode, Operation, Param, Refusal, Reply, Request, Response, Sign, Signed,
+    Status,
+};
+pub use wire::{DecodeError, EncodeError, VERSION, decode, encode};

@@ -1,0 +1,258 @@
+//! What a client and the agent say. Variants are numbered by their order: append, never reorder.
+
+use bincode::{BorrowDecode, Encode};
+
+/// What a client sends.
+#[derive(Debug, Clone, PartialEq, Eq, Encode, BorrowDecode)]
+pub struct Request<'a> {
+    /// The client's choice; the response carries it back.
+    pub id: u64,
+    /// What is asked.
+    pub operation: Operation<'a>,
+}
+
+/// What can be asked of the agent.
+#[derive(Debug, Clone, PartialEq, Eq, Encode, BorrowDecode)]
+pub enum Operation<'a> {
+    /// Sign one venue request.
+    Sign(Sign<'a>),
+    /// How the agent is.
+    Status,
+    /// All credentials.
+    List,
+    /// One credential.
+    Show {
+        /// Its name.
+        credential: &'a str,
+    },
+    /// Forget all secrets.
+    Lock,
+    /// Log in to the token and load all secrets. Goes with one descriptor: the PIN.
+    Unlock,
+    /// Wrap and keep a new secret. Goes with two or three descriptors.
+    Enroll(Enroll<'a>),
+    /// Delete a credential.
+    Remove {
+        /// Its name.
+        credential: &'a str,
+    },
+}
+
+/// A venue request that is to be signed. The agent adds time, nonce, key id and signature.
+#[derive(Debug, Clone, PartialEq, Eq, Encode, BorrowDecode)]
+pub struct Sign<'a> {
+    /// Name of the credential.
+    pub credential: &'a str,
+    /// HTTP method, in capitals.
+    pub method: &'a str,
+    /// Path of the endpoint, without host and query.
+    pub path: &'a str,
+    /// Query parameters in the order in which they are sent.
+    pub query: Vec<(&'a str, Param<'a>)>,
+    /// The body.
+    pub body: Body<'a>,
+}
+
+/// The value of one parameter.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Encode, BorrowDecode)]
+pub enum Param<'a> {
+    /// Text, as it is.
+    Text(&'a str),
+    /// One JSON value.
+    Json(&'a str),
+}
+
+/// The body of a venue request.
+#[derive(Debug, Clone, PartialEq, Eq, Encode, BorrowDecode)]
+pub enum Body<'a> {
+    /// None.
+    Empty,
+    /// Parameters in order.
+    Form(Vec<(&'a str, Param<'a>)>),
+    /// One JSON value.
+    Json(&'a [u8]),
+}
+
+/// A new credential. Its secret comes by descriptor.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Encode, BorrowDecode)]
+pub struct Enroll<'a> {
+    /// Name that bots will use.
+    pub credential: &'a str,
+    /// Id of the venue's profile.
+    pub venue: &'a str,
+    /// The public half that the venue hands out with the secret.
+    pub key_id: &'a str,
+    /// Account id, where the venue's requests carry one.
+    pub uid: Option<&'a str>,
+    /// One of the hosts of the profile; the first where absent.
+    pub base_url: Option<&'a str>,
+    /// Whether an existing credential of that name is replaced.
+    pub replace: bool,
+    /// Whether a third descriptor with the passphrase comes along.
+    pub passphrase: bool,
+}
+
+/// What the agent sends.
+#[derive(Debug, Clone, PartialEq, Eq, Encode, BorrowDecode)]
+pub struct Response<'a> {
+    /// That of the request; 0 where none could be read.
+    pub id: u64,
+    /// The answer.
+    pub reply: Reply<'a>,
+}
+
+/// What the agent can answer.
+#[derive(Debug, Clone, PartialEq, Eq, Encode, BorrowDecode)]
+pub enum Reply<'a> {
+    /// It is done.
+    Done,
+    /// It is not done.
+    Error(Refusal<'a>),
+    /// The signed request.
+    Signed(Signed<'a>),
+    /// All credentials, by name.
+    Credentials(Vec<Credential<'a>>),
+    /// One credential.
+    Credential(Credential<'a>),
+    /// How the agent is.
+    Status(Status<'a>),
+}
+
+/// Why the agent did not do it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Encode, BorrowDecode)]
+pub struct Refusal<'a> {
+    /// [`ErrorCode`] by number, so that an older client can still read a newer code.
+    pub code: u8,
+    /// What is wrong.
+    pub message: &'a str,
+    /// What to do next; may be empty.
+    pub hint: &'a str,
+}
+
+/// A request that can be sent to the venue, byte for byte.
+#[derive(Debug, Clone, PartialEq, Eq, Encode, BorrowDecode)]
+pub struct Signed<'a> {
+    /// HTTP method.
+    pub method: &'a str,
+    /// The whole URL.
+    pub url: &'a str,
+    /// Headers that must be sent.
+    pub headers: Vec<(&'a str, &'a str)>,
+    /// The body; empty for none.
+    pub body: &'a [u8],
+}
+
+/// One credential, without anything secret.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Encode, BorrowDecode)]
+pub struct Credential<'a> {
+    /// Name that bots use.
+    pub name: &'a str,
+    /// Id of the venue's profile.
+    pub venue: &'a str,
+    /// The public half of the key.
+    pub key_id: &'a str,
+    /// Where signed requests go.
+    pub base_url: &'a str,
+    /// Signature algorithm.
+    pub algorithm: &'a str,
+    /// Where the secret can be.
+    pub custody: &'a str,
+    /// How the token protects it.
+    pub rung: &'a str,
+    /// Serial of the token.
+    pub token_serial: &'a str,
+    /// When it was enrolled, in seconds since 1970.
+    pub enrolled_unix: u64,
+    /// Whether it can sign now.
+    pub ready: bool,
+    /// Why it cannot; may be empty.
+    pub fault: &'a str,
+}
+
+/// How the agent is.
+#[derive(Debug, Clone, PartialEq, Eq, Encode, BorrowDecode)]
+pub struct Status<'a> {
+    /// Version of the agent.
+    pub version: &'a str,
+    /// Its process id.
+    pub pid: u32,
+    /// Whether no secret is in memory.
+    pub locked: bool,
+    /// Why it is locked; empty when it is not.
+    pub reason: &'a str,
+    /// When it became so, in seconds since 1970.
+    pub since_unix: u64,
+    /// Credentials on disk.
+    pub credentials: u32,
+    /// Credentials that can sign now.
+    pub ready: u32,
+    /// Process id of the keeper; 0 if none runs.
+    pub keeper_pid: u32,
+    /// Serial of the configured token.
+    pub token_serial: &'a str,
+    /// Label of the configured token.
+    pub token_label: &'a str,
+    /// How the token protects seeds.
+    pub rung: &'a str,
+    /// Every `danger_…` setting that is on.
+    pub weaknesses: Vec<&'a str>,
+}
+
+/// What kind of refusal it is: small, stable, for programs.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum ErrorCode {
+    /// The peer may not do this.
+    Denied,
+    /// There is such a credential already.
+    Exists,
+    /// A defect of the agent.
+    Failed,
+    /// The request breaks a rule of the venue, or names something impossible.
+    Invalid,
+    /// No secret is in memory.
+    Locked,
+    /// The frame was no request.
+    Malformed,
+    /// There is no such credential or venue.
+    NotFound,
+    /// Token, keeper or disk do not answer, or refuse.
+    Unavailable,
+    /// The peer speaks another protocol version.
+    Version,
+}
+
+impl ErrorCode {
+    /// Its number on the wire.
+    #[must_use]
+    pub const fn number(self) -> u8 {
+        match self {
+            Self::Denied => 1,
+            Self::Exists => 2,
+            Self::Failed => 3,
+            Self::Invalid => 4,
+            Self::Locked => 5,
+            Self::Malformed => 6,
+            Self::NotFound => 7,
+            Self::Unavailable => 8,
+            Self::Version => 9,
+        }
+    }
+
+    /// The code with that number, if this build knows it.
+    #[must_use]
+    pub const fn from_number(number: u8) -> Option<Self> {
+        Some(match number {
+            1 => Self::Denied,
+            2 => Self::Exists,
+            3 => Self::Failed,
+            4 => Self::Invalid,
+            5 => Self::Locked,
+            6 => Self::Malformed,
+            7 => Self::NotFound,
+            8 => Self::Unavailable,
+            9 => Self::Version,
+            _ => return None,
+        })
+    }
+}

@@ -163,6 +163,8 @@ pub enum Refusal {
     SlotEmpty,
     /// There is a credential in that slot already.
     SlotTaken,
+    /// The algorithm, the form and the passphrase use of the [`KeySpec`] do not go together.
+    SpecUnfit,
     /// The message does not fit the algorithm (a place for the secret where none belongs, or none
     /// where one does).
     WrongMessage,
@@ -191,6 +193,7 @@ impl Refusal {
             Self::SlotEmpty => (17, 0),
             Self::SlotTaken => (18, 0),
             Self::WrongMessage => (19, 0),
+            Self::SpecUnfit => (20, 0),
         }
     }
 
@@ -215,6 +218,7 @@ impl Refusal {
             17 => Self::SlotEmpty,
             18 => Self::SlotTaken,
             19 => Self::WrongMessage,
+            20 => Self::SpecUnfit,
             _ => return Err(Malformed("refusal")),
         })
     }
@@ -265,6 +269,7 @@ impl fmt::Display for Refusal {
             Self::SeedMissing => f.write_str("no seed has arrived from the token worker"),
             Self::SlotEmpty => f.write_str("the keeper holds no such credential"),
             Self::SlotTaken => f.write_str("the keeper holds a credential in that slot already"),
+            Self::SpecUnfit => f.write_str("the profile's algorithm cannot use a secret of that form"),
             Self::WrongMessage => {
                 f.write_str("the canonical request does not fit the credential's algorithm")
             }

@@ -1,0 +1,68 @@
+//! What a secret and a passphrase must look like, by the form in which the venue writes them.
+
+use base64ct::{Base64, Encoding as _};
+use strongroom_link::keeper::Refusal;
+use strongroom_link::key::{KeySpec, MAX_PASSPHRASE_BYTES, MAX_SECRET_BYTES, PassphraseUse};
+use zeroize::Zeroizing;
+
+use super::pem::{self, Label};
+
+/// Room for the longest secret: no decoding here makes one longer.
+#[expect(clippy::as_conversions, reason = "widening, in a const")]
+pub(super) const BUFFER_BYTES: usize = MAX_SECRET_BYTES as usize;
+
+/// Room for a decoded secret: never reallocated, so that no copy stays behind, and wiped when dropped.
+pub(super) struct Decoded(Zeroizing<[u8; BUFFER_BYTES]>);
+
+impl Decoded {
+    pub(super) fn new() -> Self {
+        Self(Zeroizing::new([0; BUFFER_BYTES]))
+    }
+
+    /// Decodes standard base64 with padding; anything else, also space around it, is refused.
+    pub(super) fn base64(&mut self, text: &[u8]) -> Result<&[u8], Refusal> {
+        Base64::decode(text, self.0.as_mut_slice()).map_err(|_| Refusal::SecretNotBase64)
+    }
+
+    /// Decodes one PEM block.
+    pub(super) fn pem(&mut self, text: &[u8]) -> Result<(Label, &[u8]), Refusal> {
+        pem::decode(text, self.0.as_mut_slice())
+    }
+}
+
+/// A secret whose text is the key: printable ASCII, and no space around it, because a space there was
+/// pasted and not handed out.
+pub(super) fn text(secret: &[u8]) -> Result<&[u8], Refusal> {
+    let printable = secret.iter().all(|byte| matches!(byte, b' '..=b'~'));
+    if printable && secret.trim_ascii().len() == secret.len() {
+        Ok(secret)
+    } else {
+        Err(Refusal::SecretNotText)
+    }
+}
+
+/// The length limits of the venue, over the text as the venue writes it.
+pub(super) fn length(spec: &KeySpec, text: &[u8]) -> Result<(), Refusal> {
+    if text.len() < usize::from(spec.min_bytes) {
+        return Err(Refusal::SecretTooShort { limit: spec.min_bytes.into() });
+    }
+    if text.len() > usize::from(spec.max_bytes) {
+        return Err(Refusal::SecretTooLong { limit: spec.max_bytes.into() });
+    }
+    Ok(())
+}
+
+/// A passphrase where the venue has one, nothing where it has none. It goes into a header, so it must
+/// be text without control characters.
+pub(super) fn passphrase(expected: PassphraseUse, given: Option<&[u8]>) -> Result<&[u8], Refusal> {
+    match (expected, given) {
+        (PassphraseUse::Absent, None) => Ok(&[]),
+        (PassphraseUse::Absent, Some(_)) => Err(Refusal::PassphraseUnexpected),
+        (PassphraseUse::Mac | PassphraseUse::Plain, None) => Err(Refusal::PassphraseMissing),
+        (PassphraseUse::Mac | PassphraseUse::Plain, Some(bytes)) => {
+            let text = std::str::from_utf8(bytes).map_err(|_| Refusal::PassphraseShape)?;
+            let fits = (1..=usize::from(MAX_PASSPHRASE_BYTES)).contains(&bytes.len());
+            if fits && !text.contains(char::is_control) { Ok(bytes) } else { Err(Refusal::PassphraseShape) }
+        }
+    }
+}

@@ -4,4 +4,5 @@
 //!, keeps it in a slot, signs with it ([`key`]), and forgets it. It opens
 //! no files, has no network, starts no threads and decides nothing.
 
+pub mod envelope;
 pub mod key;

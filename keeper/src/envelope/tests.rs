@@ -62,8 +62,8 @@ fn keeps_the_format_of_version_1() {
 
         let ours = seal(nonce, &seed, &spec, context, secret, passphrase).unwrap();
         assert_eq!(ours, *envelope, "{name}");
-        let opened = open(&seed, &spec, context, envelope).ok().unwrap();
-        let direct = SigningKey::parse(&spec, secret, passphrase).ok().unwrap();
+        let opened = open(&seed, &spec, context, envelope).unwrap();
+        let direct = SigningKey::parse(&spec, secret, passphrase).unwrap();
         assert_eq!(signature(&opened), signature(&direct), "{name}");
         assert_eq!(opened.released_passphrase(), direct.released_passphrase(), "{name}");
         seen += 1;
@@ -79,7 +79,7 @@ fn opens_the_longest_secret_and_passphrase() {
     let envelope = seal(Nonce::random().unwrap(), &seed, &spec, CONTEXT, &secret, Some(&passphrase)).unwrap();
     assert_eq!(envelope.len(), LONGEST_BYTES);
     assert_eq!(envelope.capacity(), LONGEST_BYTES, "it grew, and left a copy of the secret behind");
-    let key = open(&seed, &spec, CONTEXT, &envelope).ok().unwrap();
+    let key = open(&seed, &spec, CONTEXT, &envelope).unwrap();
     assert_eq!(key.released_passphrase(), passphrase);
 }
 

@@ -1,0 +1,204 @@
+//! What the front does, as far as a test of the keeper needs it.
+
+use std::os::fd::{AsFd as _, OwnedFd};
+use std::os::unix::net::UnixStream;
+use std::process::{Child, Command, Output, Stdio};
+use std::time::Duration;
+
+use strongroom_link::frame::{self, Inbox};
+use strongroom_link::keeper::{FromKeeper, Refusal, ToKeeper};
+use strongroom_link::key::{Algorithm, KeySpec, PassphraseUse, SecretForm};
+use strongroom_link::seed::{self, Seed};
+
+pub(crate) const BINARY: &str = env!("CARGO_BIN_EXE_strongroom-keeper");
+pub(crate) const CONTEXT: &[u8] = b"binance-main";
+pub(crate) const SECRET: &str = "NhqPtmdSJYdKjVHjA7PZj4Mge3R5YNiPqh3e3UZjInClVN65XAbvqqM6A7H5fATj";
+
+pub(crate) const SPEC: KeySpec = KeySpec {
+    algorithm: Algorithm::HmacSha256,
+    form: SecretForm::Utf8,
+    passphrase: PassphraseUse::Absent,
+    min_bytes: 1,
+    max_bytes: 128,
+};
+
+/// A keeper that hangs fails the test instead of hanging it.
+const PATIENCE: Duration = Duration::from_secs(20);
+
+/// An answer that owns what it holds.
+#[derive(Debug)]
+pub(crate) enum Answer {
+    Done(u64),
+    Refused(u64, Refusal),
+    Sealed(u64, Vec<u8>),
+    SeedPort(u64, OwnedFd),
+    Signature(u64, Vec<u8>, Vec<u8>),
+}
+
+/// A keeper process and this end of its socket.
+pub(crate) struct Keeper {
+    process: Child,
+    socket: UnixStream,
+    inbox: Inbox,
+    last_job: u64,
+}
+
+impl Keeper {
+    /// Starts the real binary as the front does.
+    pub(crate) fn start() -> Self {
+        let (socket, theirs) = UnixStream::pair().expect("a socket pair");
+        socket.set_read_timeout(Some(PATIENCE)).expect("a timeout");
+        let process = Command::new(BINARY)
+            .env_clear()
+            .stdin(OwnedFd::from(theirs))
+            .stdout(Stdio::null())
+            .stderr(Stdio::piped())
+            .spawn()
+            .expect("the keeper starts");
+        Self { process, socket, inbox: Inbox::default(), last_job: 0 }
+    }
+
+    pub(crate) fn id(&self) -> u32 {
+        self.process.id()
+    }
+
+    pub(crate) fn next_job(&mut self) -> u64 {
+        self.last_job += 1;
+        self.last_job
+    }
+
+    pub(crate) fn send(&self, bytes: &[u8]) {
+        frame::send_all(&self.socket, bytes, &[]).expect("the keeper reads");
+    }
+
+    /// Sends one question with its descriptors.
+    pub(crate) fn put(&self, question: ToKeeper<'_>) {
+        let mut bytes = Vec::new();
+        question.encode(&mut bytes);
+        frame::send_all(&self.socket, &bytes, &question.descriptors()).expect("the keeper reads");
+    }
+
+    /// Receives once and gives the number of bytes.
+    pub(crate) fn receive(&mut self) -> usize {
+        self.inbox.receive(self.socket.as_fd()).expect("the keeper answers in time")
+    }
+
+    /// An answer that has arrived, if there is one.
+    pub(crate) fn arrived(&mut self) -> Option<Answer> {
+        let frame = self.inbox.take().expect("whole frames")?;
+        Some(match FromKeeper::decode(frame).expect("an answer") {
+            FromKeeper::Done { job } => Answer::Done(job),
+            FromKeeper::Refused { job, refusal } => Answer::Refused(job, refusal),
+            FromKeeper::Sealed { job, envelope } => Answer::Sealed(job, envelope.to_vec()),
+            FromKeeper::SeedPort { job, pipe } => Answer::SeedPort(job, pipe),
+            FromKeeper::Signature { job, signature, passphrase } => {
+                Answer::Signature(job, signature.to_vec(), passphrase.to_vec())
+            }
+        })
+    }
+
+    /// The next answer.
+    pub(crate) fn answer(&mut self) -> Answer {
+        loop {
+            if let Some(answer) = self.arrived() {
+                return answer;
+            }
+            assert_ne!(self.receive(), 0, "the keeper has closed its socket");
+        }
+    }
+
+    pub(crate) fn ask(&mut self, question: ToKeeper<'_>) -> Answer {
+        self.put(question);
+        self.answer()
+    }
+
+    /// Asks what is done or refused.
+    pub(crate) fn told(&mut self, question: ToKeeper<'_>) -> Result<(), Refusal> {
+        match self.ask(question) {
+            Answer::Done(_) => Ok(()),
+            Answer::Refused(_, refusal) => Err(refusal),
+            other => panic!("{other:?}"),
+        }
+    }
+
+    pub(crate) fn open_seed_port(&mut self) -> OwnedFd {
+        let job = self.next_job();
+        match self.ask(ToKeeper::OpenSeedPort { job }) {
+            Answer::SeedPort(answered, pipe) if answered == job => pipe,
+            other => panic!("{other:?}"),
+        }
+    }
+
+    /// Seals with a seed for the right job, as the front and a token worker would.
+    pub(crate) fn seal(
+        &mut self,
+        port: &OwnedFd,
+        spec: KeySpec,
+        secret: OwnedFd,
+        passphrase: Option<OwnedFd>,
+    ) -> Result<Vec<u8>, Refusal> {
+        let job = self.next_job();
+        seed::send(port, job, &record_seed()).expect("the keeper holds the port");
+        match self.ask(ToKeeper::Seal { job, spec, context: CONTEXT, secret, passphrase }) {
+            Answer::Sealed(answered, envelope) if answered == job => Ok(envelope),
+            Answer::Refused(answered, refusal) if answered == job => Err(refusal),
+            other => panic!("{other:?}"),
+        }
+    }
+
+    pub(crate) fn load(
+        &mut self,
+        port: &OwnedFd,
+        slot: u32,
+        spec: KeySpec,
+        envelope: &[u8],
+    ) -> Result<(), Refusal> {
+        let job = self.next_job();
+        seed::send(port, job, &record_seed()).expect("the keeper holds the port");
+        self.told(ToKeeper::Load { job, slot, spec, context: CONTEXT, envelope })
+    }
+
+    /// The signature and what of the passphrase goes with it.
+    pub(crate) fn sign(&mut self, slot: u32, message: &[u8]) -> Result<(Vec<u8>, Vec<u8>), Refusal> {
+        let job = self.next_job();
+        match self.ask(ToKeeper::Sign { job, slot, secret_at: None, message }) {
+            Answer::Signature(answered, signature, passphrase) if answered == job => {
+                Ok((signature, passphrase))
+            }
+            Answer::Refused(answered, refusal) if answered == job => Err(refusal),
+            other => panic!("{other:?}"),
+        }
+    }
+
+    /// Waits for the process to end by itself, leaving the socket open.
+    pub(crate) fn ended(self) -> Output {
+        let output = self.process.wait_with_output().expect("an exit code");
+        drop(self.socket);
+        output
+    }
+
+    /// Closes the socket and waits.
+    pub(crate) fn hang_up(self) -> Output {
+        drop(self.socket);
+        self.process.wait_with_output().expect("an exit code")
+    }
+}
+
+/// The seed of the one record that the tests seal and load.
+pub(crate) fn record_seed() -> Seed {
+    Seed::new([0x5e; 32])
+}
+
+/// A pipe that holds `bytes` and has no writer any more.
+pub(crate) fn piped(bytes: &[u8]) -> OwnedFd {
+    let (read, write) = open_pipe(bytes);
+    drop(write);
+    read
+}
+
+/// A pipe that holds `bytes` and whose writer stays.
+pub(crate) fn open_pipe(bytes: &[u8]) -> (OwnedFd, OwnedFd) {
+    let (read, write) = rustix::pipe::pipe_with(rustix::pipe::PipeFlags::CLOEXEC).expect("a pipe");
+    assert_eq!(rustix::io::write(&write, bytes).expect("room"), bytes.len());
+    (read, write)
+}

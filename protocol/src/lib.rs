@@ -13,4 +13,4 @@ pub use message::{
     Body, Credential, Enroll, ErrorCode, Operation, Param, Refusal, Reply, Request, Response, Sign, Signed,
     Status,
 };
-pub use wire::{DecodeError, EncodeError, VERSION, decode, encode};
+pub use wire::{DecodeError, EncodeError, VERSION, decode, encode, peek_id};

@@ -33,8 +33,13 @@ pub struct EncodeError {
     pub bytes: usize,
 }
 
-const CONFIGURATION: Configuration<LittleEndian, Varint, Limit<MAX_FRAME_BYTES>> =
-    bincode::config::standard().with_limit::<MAX_FRAME_BYTES>();
+/// What decoding may claim, in bytes of memory. An item of a list is at most 16 times as large in memory as
+/// on the wire (an empty string: one byte, then a pointer and a length), so that every message that fits a
+/// frame can be read, and a lying length still costs one reservation of 1 MiB at most, never touched.
+const CLAIM_BYTES: usize = 16 * MAX_FRAME_BYTES;
+
+const CONFIGURATION: Configuration<LittleEndian, Varint, Limit<CLAIM_BYTES>> =
+    bincode::config::standard().with_limit::<CLAIM_BYTES>();
 
 /// Appends `message` to `out` as one frame. Leaves `out` as it was where it does not fit.
 ///
@@ -77,6 +82,20 @@ pub fn decode<'a, T: BorrowDecode<'a, ()> + Encode>(frame: &'a [u8]) -> Result<T
     let mut same = Same(body);
     bincode::encode_into_writer(&message, &mut same, CONFIGURATION).map_err(|_| DecodeError::Malformed)?;
     if same.0.is_empty() { Ok(message) } else { Err(DecodeError::Malformed) }
+}
+
+/// Reads only the id that every request and every response begins with, to find out whose frame it is.
+/// [`decode`] still has to say whether the rest is a message.
+///
+/// # Errors
+/// As [`decode`].
+pub fn peek_id(frame: &[u8]) -> Result<u64, DecodeError> {
+    let (version, body) = frame.split_first().ok_or(DecodeError::Malformed)?;
+    if *version != VERSION {
+        return Err(DecodeError::Version(*version));
+    }
+    let (id, _) = bincode::decode_from_slice(body, CONFIGURATION).map_err(|_| DecodeError::Malformed)?;
+    Ok(id)
 }
 
 /// Appends what is written.

@@ -1,0 +1,233 @@
+//! The blocking client.
+
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
+use std::time::Duration;
+
+use strongroom_protocol::{Operation, Request, encode};
+
+use crate::connection::{Connection, Deadline};
+use crate::error::Error;
+use crate::reply::{self, Credential, FromReply, SignedRequest, Status};
+use crate::request::{Enrollment, SignRequest};
+use crate::socket::default_socket;
+use crate::{DEFAULT_DEADLINE, TOKEN_DEADLINE};
+
+/// A client of the agent, for programs that block.
+///
+/// Connects at the first call and keeps the connection; after a restart of the agent the next call connects
+/// anew. Share one `Client` between all threads (`&Client` is enough): their requests are under way at the
+/// same time over the one connection. There is no thread behind it.
+///
+/// Every call blocks at most for its deadline. In a process made by `fork` the client makes a connection of
+/// its own.
+#[derive(Debug)]
+pub struct Client {
+    path: PathBuf,
+    deadline: Duration,
+    process: Process,
+}
+
+/// The connection of one process, and those of the processes that it forked.
+///
+/// A forked child must not touch the parent's: both would read each other's responses, and a lock may have
+/// been copied while a thread held it that the child does not have. So the child puts its own behind it.
+#[derive(Debug)]
+struct Process {
+    pid: u32,
+    current: Mutex<Option<Arc<Connection>>>,
+    child: OnceLock<Box<Process>>,
+}
+
+impl Client {
+    /// A client of the agent at `$STRONGROOM_SOCKET`, else at `$XDG_RUNTIME_DIR/strongroom/agent.sock`.
+    /// Does not connect yet.
+    ///
+    /// # Errors
+    /// [`Error::NoSocketPath`] where neither variable is set.
+    pub fn new() -> Result<Self, Error> {
+        default_socket().map(Self::at)
+    }
+
+    /// A client of the agent whose socket is at `path`. Does not connect yet.
+    pub fn at(path: impl Into<PathBuf>) -> Self {
+        Self { path: path.into(), deadline: DEFAULT_DEADLINE, process: Process::this() }
+    }
+
+    /// Sets how long a call may take, 5 seconds if not set. `unlock` and `enroll` wait for the token and so
+    /// may take a minute, or this if it is longer.
+    #[must_use]
+    pub fn with_deadline(mut self, deadline: Duration) -> Self {
+        self.deadline = deadline;
+        // The old one has the old deadline set on its socket.
+        self.process = Process::this();
+        self
+    }
+
+    /// Where the agent's socket is looked for.
+    #[must_use]
+    pub fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// Signs one request. Retried once where the connection turns out dead: no venue accepts the same
+    /// nonce twice, and one that is lost is harmless.
+    ///
+    /// # Errors
+    /// [`Error`]; where the agent refuses, [`Error::code`] says how.
+    pub fn sign(&self, request: &SignRequest<'_>) -> Result<SignedRequest, Error> {
+        self.call(request.to_wire())
+    }
+
+    /// Signs many requests over the one connection: sends ahead, up to 256 at a time, instead of waiting for
+    /// each. The results are in the order of the requests. The deadline counts from the last time that
+    /// something was sent.
+    #[must_use]
+    pub fn sign_many(&self, requests: &[SignRequest<'_>]) -> Vec<Result<SignedRequest, Error>> {
+        crate::batch::sign(requests, self.deadline, || self.connection(Deadline::start(self.deadline)))
+    }
+
+    /// How the agent is.
+    ///
+    /// # Errors
+    /// [`Error`].
+    pub fn status(&self) -> Result<Status, Error> {
+        self.call(Operation::Status)
+    }
+
+    /// All credentials, by name.
+    ///
+    /// # Errors
+    /// [`Error`].
+    pub fn list(&self) -> Result<Vec<Credential>, Error> {
+        self.call(Operation::List)
+    }
+
+    /// One credential.
+    ///
+    /// # Errors
+    /// [`Error`]; code `NotFound` where there is none of that name.
+    pub fn show(&self, credential: &str) -> Result<Credential, Error> {
+        self.call(Operation::Show { credential })
+    }
+
+    /// Makes the agent forget all secrets. Done when this returns.
+    ///
+    /// # Errors
+    /// [`Error`].
+    pub fn lock(&self) -> Result<(), Error> {
+        self.call(Operation::Lock)
+    }
+
+    /// Logs in to the token and loads all secrets. `pin` is the read end of a pipe that holds the PIN and
+    /// whose write end is closed. Never retried: a token counts wrong PINs.
+    ///
+    /// # Errors
+    /// [`Error`]; code `Denied` where the PIN is wrong.
+    pub fn unlock(&self, pin: impl Into<OwnedFd>) -> Result<(), Error> {
+        self.call_once(Operation::Unlock, &[pin.into().as_fd()])
+    }
+
+    /// Wraps a new secret and keeps it. The descriptors are as for [`unlock`](Self::unlock); the passphrase
+    /// is there exactly where the venue has one. Never retried.
+    ///
+    /// # Errors
+    /// [`Error`]; code `Exists` where there is such a credential and it is not to be replaced.
+    pub fn enroll(
+        &self,
+        enrollment: &Enrollment,
+        pin: impl Into<OwnedFd>,
+        secret: impl Into<OwnedFd>,
+        passphrase: Option<OwnedFd>,
+    ) -> Result<(), Error> {
+        let operation = enrollment.to_wire(passphrase.is_some());
+        let (pin, secret) = (pin.into(), secret.into());
+        match &passphrase {
+            Some(passphrase) => self.call_once(operation, &[pin.as_fd(), secret.as_fd(), passphrase.as_fd()]),
+            None => self.call_once(operation, &[pin.as_fd(), secret.as_fd()]),
+        }
+    }
+
+    /// Deletes a credential. Never retried.
+    ///
+    /// # Errors
+    /// [`Error`]; code `NotFound` where there is none of that name.
+    pub fn remove(&self, credential: &str) -> Result<(), Error> {
+        self.call_once(Operation::Remove { credential }, &[])
+    }
+
+    /// Closes the kept connection, if there is one and nobody uses it. The next call connects anew.
+    pub fn close(&self) {
+        let process = self.process.mine();
+        *process.current.lock().unwrap_or_else(PoisonError::into_inner) = None;
+    }
+
+    /// For what may be done twice: over the kept connection, and once more if that turns out dead.
+    fn call<T: FromReply>(&self, operation: Operation<'_>) -> Result<T, Error> {
+        let deadline = Deadline::start(self.deadline);
+        let mut request = Request { id: 0, operation };
+        match exchange(&*self.connection(deadline)?, &mut request, &[], deadline) {
+            Err(Error::Disconnected) => exchange(&*self.connection(deadline)?, &mut request, &[], deadline),
+            result => result,
+        }
+    }
+
+    /// For what must not be done twice: over a connection of its own, which cannot be a dead one.
+    fn call_once(&self, operation: Operation<'_>, descriptors: &[BorrowedFd<'_>]) -> Result<(), Error> {
+        let deadline = Deadline::start(self.deadline.max(TOKEN_DEADLINE));
+        let connection = Connection::open(&self.path, deadline.after, deadline)?;
+        exchange(&connection, &mut Request { id: 0, operation }, descriptors, deadline)
+    }
+
+    /// The kept connection, or a new one.
+    fn connection(&self, deadline: Deadline) -> Result<Arc<Connection>, Error> {
+        let process = self.process.mine();
+        let mut current = process.current.lock().unwrap_or_else(PoisonError::into_inner);
+        match &*current {
+            Some(connection) if !connection.is_ended() => Ok(Arc::clone(connection)),
+            _ => {
+                let connection = Arc::new(Connection::open(&self.path, self.deadline, deadline)?);
+                *current = Some(Arc::clone(&connection));
+                Ok(connection)
+            }
+        }
+    }
+}
+
+impl Process {
+    const fn of(pid: u32) -> Self {
+        Self { pid, current: Mutex::new(None), child: OnceLock::new() }
+    }
+
+    fn this() -> Self {
+        Self::of(std::process::id())
+    }
+
+    /// That of the process that asks.
+    fn mine(&self) -> &Self {
+        let pid = std::process::id();
+        let mut process = self;
+        while process.pid != pid {
+            process = process.child.get_or_init(|| Box::new(Self::of(pid)));
+        }
+        process
+    }
+}
+
+fn exchange<T: FromReply>(
+    connection: &Connection,
+    request: &mut Request<'_>,
+    descriptors: &[BorrowedFd<'_>],
+    deadline: Deadline,
+) -> Result<T, Error> {
+    let place = connection.enter(1)?;
+    request.id = place.ids.start;
+    connection.write(descriptors, deadline, |bytes| Ok(encode(&*request, bytes)?))?;
+    let mut result = None;
+    connection.wait(&place, 1, deadline, &mut |_, frame| {
+        result = Some(reply::read(frame)?);
+        Ok(())
+    })?;
+    result.unwrap_or(Err(Error::Disconnected))
+}

@@ -1,0 +1,203 @@
+//! What the agent answers, owned.
+
+use std::fmt;
+
+use strongroom_protocol::{self as wire, Reply, Response, decode};
+
+use crate::error::{End, Error, ProtocolError};
+
+/// A request that can be sent to the venue. Send exactly this.
+///
+/// Its headers let whoever has them act once: `Debug` leaves their values out.
+#[derive(Clone, PartialEq, Eq)]
+pub struct SignedRequest {
+    /// HTTP method.
+    pub method: String,
+    /// The whole URL.
+    pub url: String,
+    /// Headers that must be sent.
+    pub headers: Vec<(String, String)>,
+    /// The body; empty for none.
+    pub body: Vec<u8>,
+}
+
+/// One credential, without anything secret.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Credential {
+    /// Name that bots use.
+    pub name: String,
+    /// Id of the venue's profile.
+    pub venue: String,
+    /// The public half of the key.
+    pub key_id: String,
+    /// Where signed requests go.
+    pub base_url: String,
+    /// Signature algorithm.
+    pub algorithm: String,
+    /// Where the secret can be.
+    pub custody: String,
+    /// How the token protects it.
+    pub rung: String,
+    /// Serial of the token.
+    pub token_serial: String,
+    /// When it was enrolled, in seconds since 1970.
+    pub enrolled_unix: u64,
+    /// Whether it can sign now.
+    pub ready: bool,
+    /// Why it cannot; may be empty.
+    pub fault: String,
+}
+
+/// How the agent is.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Status {
+    /// Version of the agent.
+    pub version: String,
+    /// Its process id.
+    pub pid: u32,
+    /// Whether no secret is in memory.
+    pub locked: bool,
+    /// Why it is locked; empty when it is not.
+    pub reason: String,
+    /// When it became so, in seconds since 1970.
+    pub since_unix: u64,
+    /// Credentials on disk.
+    pub credentials: u32,
+    /// Credentials that can sign now.
+    pub ready: u32,
+    /// Process id of the keeper; `None` if none runs.
+    pub keeper_pid: Option<u32>,
+    /// Serial of the configured token.
+    pub token_serial: String,
+    /// Label of the configured token.
+    pub token_label: String,
+    /// How the token protects seeds.
+    pub rung: String,
+    /// Every `danger_…` setting that is on.
+    pub weaknesses: Vec<String>,
+}
+
+impl fmt::Debug for SignedRequest {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let path = self.url.split('?').next().unwrap_or_default();
+        f.debug_struct("SignedRequest")
+            .field("method", &self.method)
+            .field("url", &path)
+            .field("headers", &self.headers.iter().map(|(name, _)| name).collect::<Vec<_>>())
+            .finish_non_exhaustive()
+    }
+}
+
+/// A result that is read from one variant of [`Reply`].
+pub(crate) trait FromReply: Sized {
+    fn from_reply(reply: Reply<'_>) -> Result<Self, Error>;
+}
+
+impl FromReply for () {
+    fn from_reply(reply: Reply<'_>) -> Result<Self, Error> {
+        match reply {
+            Reply::Done => Ok(()),
+            other => Err(unwanted(&other)),
+        }
+    }
+}
+
+impl FromReply for SignedRequest {
+    fn from_reply(reply: Reply<'_>) -> Result<Self, Error> {
+        match reply {
+            Reply::Signed(signed) => Ok(Self {
+                method: signed.method.to_owned(),
+                url: signed.url.to_owned(),
+                headers: signed
+                    .headers
+                    .iter()
+                    .map(|&(name, value)| (name.to_owned(), value.to_owned()))
+                    .collect(),
+                body: signed.body.to_vec(),
+            }),
+            other => Err(unwanted(&other)),
+        }
+    }
+}
+
+impl FromReply for Credential {
+    fn from_reply(reply: Reply<'_>) -> Result<Self, Error> {
+        match reply {
+            Reply::Credential(credential) => Ok(Self::from(&credential)),
+            other => Err(unwanted(&other)),
+        }
+    }
+}
+
+impl FromReply for Vec<Credential> {
+    fn from_reply(reply: Reply<'_>) -> Result<Self, Error> {
+        match reply {
+            Reply::Credentials(credentials) => Ok(credentials.iter().map(Credential::from).collect()),
+            other => Err(unwanted(&other)),
+        }
+    }
+}
+
+impl FromReply for Status {
+    fn from_reply(reply: Reply<'_>) -> Result<Self, Error> {
+        match reply {
+            Reply::Status(status) => Ok(Self {
+                version: status.version.to_owned(),
+                pid: status.pid,
+                locked: status.locked,
+                reason: status.reason.to_owned(),
+                since_unix: status.since_unix,
+                credentials: status.credentials,
+                ready: status.ready,
+                keeper_pid: (status.keeper_pid != 0).then_some(status.keeper_pid),
+                token_serial: status.token_serial.to_owned(),
+                token_label: status.token_label.to_owned(),
+                rung: status.rung.to_owned(),
+                weaknesses: status.weaknesses.iter().map(|&weakness| weakness.to_owned()).collect(),
+            }),
+            other => Err(unwanted(&other)),
+        }
+    }
+}
+
+impl From<&wire::Credential<'_>> for Credential {
+    fn from(credential: &wire::Credential<'_>) -> Self {
+        Self {
+            name: credential.name.to_owned(),
+            venue: credential.venue.to_owned(),
+            key_id: credential.key_id.to_owned(),
+            base_url: credential.base_url.to_owned(),
+            algorithm: credential.algorithm.to_owned(),
+            custody: credential.custody.to_owned(),
+            rung: credential.rung.to_owned(),
+            token_serial: credential.token_serial.to_owned(),
+            enrolled_unix: credential.enrolled_unix,
+            ready: credential.ready,
+            fault: credential.fault.to_owned(),
+        }
+    }
+}
+
+fn unwanted(reply: &Reply<'_>) -> Error {
+    match reply {
+        Reply::Error(refusal) => Error::from_refusal(refusal),
+        _ => Error::wrong_reply(),
+    }
+}
+
+/// Reads the response in `frame`: an [`End`] where it is none, so that the connection is of no more use.
+pub(crate) fn read<T: FromReply>(frame: &[u8]) -> Result<Result<T, Error>, End> {
+    let response: Response<'_> = decode(frame)?;
+    Ok(T::from_reply(response.reply))
+}
+
+/// Why the agent ends the connection, out of a response that is for no request.
+pub(crate) fn of_all(frame: &[u8]) -> End {
+    match decode::<Response<'_>>(frame) {
+        Ok(Response { reply: Reply::Error(refusal), .. }) => End::from(&refusal),
+        Ok(response) => End::Protocol(ProtocolError::UnknownId(response.id)),
+        Err(error) => error.into(),
+    }
+}

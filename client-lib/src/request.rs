@@ -1,0 +1,217 @@
+//! What a program asks for.
+
+use std::borrow::Cow;
+
+use strongroom_protocol as wire;
+
+/// A venue request that is to be signed.
+///
+/// Holds text by reference where it can: `SignRequest<'static>` owns all of it.
+/// The agent adds time, nonce, key id and signature.
+///
+/// ```
+/// use strongroom_client::SignRequest;
+///
+/// let order = SignRequest::new("binance-main", "POST", "/api/v3/order")
+///     .query("symbol", "LTCBTC")
+///     .query("side", "BUY")
+///     .query("quantity", 1);
+/// ```
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct SignRequest<'a> {
+    credential: Cow<'a, str>,
+    method: Cow<'a, str>,
+    path: Cow<'a, str>,
+    query: Vec<(Cow<'a, str>, Value<'a>)>,
+    body: Body<'a>,
+}
+
+/// The value of one parameter.
+///
+/// Numbers and truth values are JSON values; how the venue wants them written is the business of its profile.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Value<'a> {
+    /// Text, as it is.
+    Text(Cow<'a, str>),
+    /// One JSON value, ready made: a number, `true`, `false`, `null`, an array or an object.
+    Json(Cow<'a, str>),
+}
+
+#[derive(Debug, Clone, PartialEq, Eq)]
+enum Body<'a> {
+    Empty,
+    Form(Vec<(Cow<'a, str>, Value<'a>)>),
+    Json(Cow<'a, [u8]>),
+}
+
+impl<'a> SignRequest<'a> {
+    /// A request without query and body: `credential` by name, HTTP method in capitals, path without host.
+    pub fn new(
+        credential: impl Into<Cow<'a, str>>,
+        method: impl Into<Cow<'a, str>>,
+        path: impl Into<Cow<'a, str>>,
+    ) -> Self {
+        Self {
+            credential: credential.into(),
+            method: method.into(),
+            path: path.into(),
+            query: Vec::new(),
+            body: Body::Empty,
+        }
+    }
+
+    /// Appends a query parameter. The order is kept.
+    #[must_use]
+    pub fn query(mut self, name: impl Into<Cow<'a, str>>, value: impl Into<Value<'a>>) -> Self {
+        self.query.push((name.into(), value.into()));
+        self
+    }
+
+    /// Appends a parameter to a form body, and drops a JSON body. The order is kept.
+    #[must_use]
+    pub fn form(mut self, name: impl Into<Cow<'a, str>>, value: impl Into<Value<'a>>) -> Self {
+        let pair = (name.into(), value.into());
+        match &mut self.body {
+            Body::Form(pairs) => pairs.push(pair),
+            Body::Empty | Body::Json(_) => self.body = Body::Form(vec![pair]),
+        }
+        self
+    }
+
+    /// Makes the body this one JSON value, ready made, and drops a form body.
+    #[must_use]
+    pub fn json(mut self, value: impl Into<Cow<'a, [u8]>>) -> Self {
+        self.body = Body::Json(value.into());
+        self
+    }
+
+    /// Borrows it in the form that goes over the wire.
+    pub(crate) fn to_wire(&self) -> wire::Operation<'_> {
+        wire::Operation::Sign(wire::Sign {
+            credential: &self.credential,
+            method: &self.method,
+            path: &self.path,
+            query: pairs(&self.query),
+            body: match &self.body {
+                Body::Empty => wire::Body::Empty,
+                Body::Form(form) => wire::Body::Form(pairs(form)),
+                Body::Json(json) => wire::Body::Json(json),
+            },
+        })
+    }
+}
+
+fn pairs<'a>(pairs: &'a [(Cow<'a, str>, Value<'a>)]) -> Vec<(&'a str, wire::Param<'a>)> {
+    pairs.iter().map(|(name, value)| (name.as_ref(), value.to_wire())).collect()
+}
+
+impl Value<'_> {
+    fn to_wire(&self) -> wire::Param<'_> {
+        match self {
+            Self::Text(text) => wire::Param::Text(text),
+            Self::Json(json) => wire::Param::Json(json),
+        }
+    }
+}
+
+impl<'a> From<&'a str> for Value<'a> {
+    fn from(text: &'a str) -> Self {
+        Self::Text(text.into())
+    }
+}
+
+impl<'a> From<&'a String> for Value<'a> {
+    fn from(text: &'a String) -> Self {
+        Self::Text(text.into())
+    }
+}
+
+impl From<String> for Value<'_> {
+    fn from(text: String) -> Self {
+        Self::Text(text.into())
+    }
+}
+
+impl<'a> From<Cow<'a, str>> for Value<'a> {
+    fn from(text: Cow<'a, str>) -> Self {
+        Self::Text(text)
+    }
+}
+
+impl From<bool> for Value<'_> {
+    fn from(truth: bool) -> Self {
+        Self::Json(if truth { "true" } else { "false" }.into())
+    }
+}
+
+/// Each of these is written the same way in JSON and by `Display`. Floating point is left out on purpose:
+/// a price belongs in text.
+macro_rules! value_from_integer {
+    ($($integer:ty),*) => {$(
+        impl From<$integer> for Value<'_> {
+            fn from(number: $integer) -> Self {
+                Self::Json(number.to_string().into())
+            }
+        }
+    )*};
+}
+
+value_from_integer!(i8, i16, i32, i64, i128, u8, u16, u32, u64, u128);
+
+/// A new credential. Its secret goes by descriptor, so that it is in no message.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Enrollment {
+    credential: String,
+    venue: String,
+    key_id: String,
+    uid: Option<String>,
+    base_url: Option<String>,
+    replace: bool,
+}
+
+impl Enrollment {
+    /// A credential called `credential` for the venue with that profile id; `key_id` is the public half.
+    pub fn new(credential: impl Into<String>, venue: impl Into<String>, key_id: impl Into<String>) -> Self {
+        Self {
+            credential: credential.into(),
+            venue: venue.into(),
+            key_id: key_id.into(),
+            uid: None,
+            base_url: None,
+            replace: false,
+        }
+    }
+
+    /// Sets the account id, where the venue's requests carry one.
+    #[must_use]
+    pub fn uid(mut self, uid: impl Into<String>) -> Self {
+        self.uid = Some(uid.into());
+        self
+    }
+
+    /// Chooses one of the hosts of the profile instead of its first.
+    #[must_use]
+    pub fn base_url(mut self, base_url: impl Into<String>) -> Self {
+        self.base_url = Some(base_url.into());
+        self
+    }
+
+    /// Says that an existing credential of that name is replaced.
+    #[must_use]
+    pub const fn replace(mut self) -> Self {
+        self.replace = true;
+        self
+    }
+
+    pub(crate) fn to_wire(&self, passphrase: bool) -> wire::Operation<'_> {
+        wire::Operation::Enroll(wire::Enroll {
+            credential: &self.credential,
+            venue: &self.venue,
+            key_id: &self.key_id,
+            uid: self.uid.as_deref(),
+            base_url: self.base_url.as_deref(),
+            replace: self.replace,
+            passphrase,
+        })
+    }
+}

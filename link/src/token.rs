@@ -168,7 +168,7 @@ pub enum TokenRefusal {
         /// The label.
         label: String,
     },
-    /// Several keys fit, or the label is taken.
+    /// Several keys fit.
     #[error("the token has {count} keys labelled `{label}`, so none of them can be told to be the KEK")]
     KekAmbiguous {
         /// The label.
@@ -245,6 +245,17 @@ pub enum TokenRefusal {
         /// What is there, or `none`.
         present: String,
     },
+    /// A new KEK cannot have that label.
+    #[error("the token already has an object labelled `{label}`; take another label, or use that key")]
+    LabelTaken {
+        /// The label.
+        label: String,
+    },
+    /// The next wrong PIN would lock the token, so none is tried.
+    #[error(
+        "refusing to try the PIN: one more wrong one locks the token; log in once with the token's own tool, which resets its counter"
+    )]
+    PinFinalTry,
 }
 
 macro_rules! refusals {
@@ -282,6 +293,8 @@ refusals! {
     11 SeedPort {},
     12 SeedRejected { code },
     13 TokenAbsent { label, serial, present },
+    14 LabelTaken { label },
+    15 PinFinalTry {},
 }
 
 fn kek_id(from: &mut Reader<'_>) -> Result<KekId, Malformed> {
@@ -293,6 +306,20 @@ fn rung(from: &mut Reader<'_>) -> Result<Rung, Malformed> {
 }
 
 impl<'a> ToToken<'a> {
+    /// Number of this question.
+    #[must_use]
+    pub const fn job(&self) -> u64 {
+        match self {
+            Self::FindKek { job, .. }
+            | Self::MakeKek { job, .. }
+            | Self::Open { job, .. }
+            | Self::Probe { job, .. }
+            | Self::Protect { job, .. }
+            | Self::Tokens { job, .. }
+            | Self::Unprotect { job, .. } => *job,
+        }
+    }
+
     /// Appends the frame of this message to `out`. Its descriptors go beside it.
     pub fn encode(&self, out: &mut Vec<u8>) {
         frame::push(out, |to| match self {

@@ -1,0 +1,132 @@
+//! The PIN: whether it may be tried at all, and how it is read.
+
+use std::os::fd::OwnedFd;
+
+use cryptoki::types::AuthPin;
+use rustix::io::Errno;
+use strongroom_link::token::TokenRefusal;
+use zeroize::Zeroizing;
+
+/// Longest PIN, in bytes. Longer than any token takes; what is longer is no PIN.
+const MAX_PIN_BYTES: usize = 255;
+
+/// What a token says about its PIN counter.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Tries {
+    /// Nothing unusual; some tokens never say more.
+    Unremarkable,
+    /// A wrong PIN was entered since the last right one.
+    CountLow,
+    /// The next wrong PIN locks it.
+    Final,
+    /// It is locked.
+    Locked,
+}
+
+impl Tries {
+    /// Whether a PIN may be sent. The last try belongs to a person with the token's own tool, which
+    /// also resets the counter when the PIN is right; a service must not be what locks a token.
+    pub(crate) fn permit_one(self) -> Result<(), TokenRefusal> {
+        match self {
+            Self::Unremarkable | Self::CountLow => Ok(()),
+            Self::Final => Err(TokenRefusal::PinFinalTry),
+            Self::Locked => Err(TokenRefusal::PinLocked),
+        }
+    }
+
+    /// The end of the sentence that tells of a wrong PIN.
+    pub(crate) const fn after_a_wrong_pin(self) -> &'static str {
+        match self {
+            Self::Unremarkable => "",
+            Self::CountLow => ", and the token says that its count is low",
+            Self::Final => ", and the next wrong PIN locks the token",
+            Self::Locked => ", and the token has locked its PIN",
+        }
+    }
+}
+
+/// Reads a PIN from a descriptor to its end; one newline at the end is not part of it.
+///
+/// An empty PIN is refused here because one vendor's module crashes on it.
+pub(crate) fn read(from: &OwnedFd) -> Result<AuthPin, TokenRefusal> {
+    let missing = |reason: &str| TokenRefusal::PinMissing { reason: reason.to_owned() };
+    // Room for the newline, and for one byte that shows that there are too many.
+    let mut buffer = Zeroizing::new([0_u8; MAX_PIN_BYTES + 2]);
+    let mut filled = 0_usize;
+    loop {
+        let room = buffer.get_mut(filled..).unwrap_or_default();
+        if room.is_empty() {
+            return Err(missing("more than 255 bytes came"));
+        }
+        match rustix::io::read(from, room) {
+            Ok(0) => break,
+            Ok(count) => filled = filled.saturating_add(count),
+            Err(Errno::INTR) => {}
+            Err(error) => return Err(missing(&format!("reading its descriptor failed: {error}"))),
+        }
+    }
+    let line = buffer.get(..filled).unwrap_or_default();
+    let pin = line.strip_suffix(b"\n").unwrap_or(line);
+    if pin.is_empty() {
+        return Err(missing("it is empty"));
+    }
+    if pin.len() > MAX_PIN_BYTES {
+        return Err(missing("more than 255 bytes came"));
+    }
+    let pin = std::str::from_utf8(pin).map_err(|_| missing("it is not UTF-8"))?;
+    // One exact allocation, which `AuthPin` wipes.
+    Ok(AuthPin::from(Box::<str>::from(pin)))
+}
+
+#[cfg(test)]
+mod tests {
+    use std::io::Write;
+
+    use secrecy::ExposeSecret;
+
+    use super::*;
+
+    fn read_back(bytes: &[u8]) -> Result<String, TokenRefusal> {
+        let (reader, writer) = rustix::pipe::pipe().unwrap();
+        std::fs::File::from(writer).write_all(bytes).unwrap();
+        read(&reader).map(|pin| pin.expose_secret().to_owned())
+    }
+
+    #[test]
+    fn takes_a_pin_without_the_one_newline_at_its_end() {
+        for (sent, pin) in [
+            (&b"123456"[..], "123456"),
+            (b"123456\n", "123456"),
+            (b"123456\n\n", "123456\n"),
+            (b" 1 \n", " 1 "),
+            ("pässwort\n".as_bytes(), "pässwort"),
+        ] {
+            assert_eq!(read_back(sent), Ok(pin.to_owned()));
+        }
+        let longest = "9".repeat(MAX_PIN_BYTES);
+        assert_eq!(read_back(longest.as_bytes()), Ok(longest.clone()));
+        assert_eq!(read_back(format!("{longest}\n").as_bytes()), Ok(longest));
+    }
+
+    #[test]
+    fn refuses_what_is_no_pin() {
+        for (sent, reason) in [
+            (Vec::new(), "it is empty"),
+            (b"\n".to_vec(), "it is empty"),
+            (b"12\xFF".to_vec(), "it is not UTF-8"),
+            (vec![b'9'; MAX_PIN_BYTES + 1], "more than 255 bytes came"),
+            (vec![b'9'; MAX_PIN_BYTES + 2], "more than 255 bytes came"),
+            (vec![b'9'; 4000], "more than 255 bytes came"),
+        ] {
+            assert_eq!(read_back(&sent), Err(TokenRefusal::PinMissing { reason: reason.to_owned() }));
+        }
+    }
+
+    #[test]
+    fn refuses_to_spend_the_last_try() {
+        assert_eq!(Tries::Unremarkable.permit_one(), Ok(()));
+        assert_eq!(Tries::CountLow.permit_one(), Ok(()));
+        assert_eq!(Tries::Final.permit_one(), Err(TokenRefusal::PinFinalTry));
+        assert_eq!(Tries::Locked.permit_one(), Err(TokenRefusal::PinLocked));
+    }
+}

@@ -1,0 +1,183 @@
+//! The wire: takes questions in order, answers each, and ends with the front.
+
+use std::io;
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::os::unix::net::UnixStream;
+use std::rc::Rc;
+
+use rustix::event::{PollFd, PollFlags, poll};
+use strongroom_link::Malformed;
+use strongroom_link::frame::{self, Inbox};
+use strongroom_link::seed::{self, Seed};
+use strongroom_link::token::{FromToken, KekId, Rung, ToToken, TokenDescription, TokenRefusal};
+
+use crate::module::Module;
+use crate::token::Token;
+
+/// Why the worker stops before its front does.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum Broken {
+    /// The front sent what is no question. Nothing after it can be trusted.
+    #[error("refusing to go on")]
+    Malformed(#[source] Malformed),
+    /// The socket gave an error that is no end.
+    #[error("the socket to the front broke")]
+    Socket(#[source] io::Error),
+}
+
+/// Serves one front until it closes the socket, and leaves the module finalised.
+///
+/// Blocks for as long as the module blocks.
+///
+/// # Errors
+/// [`Broken`]; the process should end in either case.
+pub fn serve(socket: &UnixStream) -> Result<(), Broken> {
+    let mut worker = Worker::default();
+    let served = worker.serve(socket);
+    worker.unload();
+    served
+}
+
+#[derive(Default)]
+struct Worker {
+    module: Option<Rc<Module>>,
+    token: Option<Token>,
+    seed_port: Option<OwnedFd>,
+}
+
+impl Worker {
+    fn serve(&mut self, socket: &UnixStream) -> Result<(), Broken> {
+        let mut inbox = Inbox::default();
+        let mut answer = Vec::new();
+        loop {
+            match inbox.receive(socket) {
+                Ok(0) => return Ok(()),
+                Ok(_) => {}
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => continue,
+                Err(error) if is_end(&error) => return Ok(()),
+                Err(error) => return Err(Broken::Socket(error)),
+            }
+            while let Some(frame) = inbox.take().map_err(Broken::Malformed)? {
+                let question = ToToken::decode(frame).map_err(Broken::Malformed)?;
+                answer.clear();
+                self.answer(question, &mut answer);
+                match frame::send_all(socket, &answer, &[]) {
+                    Ok(()) => {}
+                    Err(error) if is_end(&error) => return Ok(()),
+                    Err(error) => return Err(Broken::Socket(error)),
+                }
+            }
+        }
+    }
+
+    /// Answers one question, as a frame in `out`.
+    fn answer(&mut self, question: ToToken<'_>, out: &mut Vec<u8>) {
+        let job = question.job();
+        match self.attempt(question) {
+            Ok(Outcome::Done) => FromToken::Done { job }.encode(out),
+            Ok(Outcome::Kek(id)) => FromToken::Kek { job, id }.encode(out),
+            Ok(Outcome::Probed(rung)) => FromToken::Probed { job, rung }.encode(out),
+            Ok(Outcome::Protected(blob)) => FromToken::Protected { job, blob: &blob }.encode(out),
+            Ok(Outcome::Tokens(tokens)) => FromToken::Tokens { job, tokens }.encode(out),
+            Err(refusal) => FromToken::Refused { job, refusal }.encode(out),
+        }
+    }
+
+    fn attempt(&mut self, question: ToToken<'_>) -> Result<Outcome, TokenRefusal> {
+        Ok(match question {
+            ToToken::FindKek { job: _, label, id } => {
+                Outcome::Kek(self.open()?.find_kek(label, id.as_ref())?)
+            }
+            ToToken::MakeKek { job: _, label } => Outcome::Kek(self.open()?.make_kek(label)?),
+            ToToken::Open { job: _, module, serial, label, pin, seed_port } => {
+                self.close();
+                let module = self.load(module)?;
+                self.token = Some(Token::open(module, serial, label, &pin)?);
+                self.seed_port = seed_port;
+                Outcome::Done
+            }
+            ToToken::Probe { job: _, kek, only } => Outcome::Probed(self.open()?.probe(&kek, only)?),
+            ToToken::Protect { job, kek, rung } => {
+                let (token, port) = self.open_with_port()?;
+                let (seed, blob) = token.protect(&kek, rung)?;
+                hand_over(port, job, &seed)?;
+                Outcome::Protected(blob)
+            }
+            ToToken::Tokens { job: _, module } => Outcome::Tokens(self.load(module)?.tokens()?),
+            ToToken::Unprotect { job, kek, rung, blob } => {
+                let (token, port) = self.open_with_port()?;
+                let seed = token.unprotect(&kek, rung, blob)?;
+                hand_over(port, job, &seed)?;
+                Outcome::Done
+            }
+        })
+    }
+
+    fn open(&mut self) -> Result<&mut Token, TokenRefusal> {
+        self.token.as_mut().ok_or(TokenRefusal::NotOpen)
+    }
+
+    fn open_with_port(&mut self) -> Result<(&mut Token, BorrowedFd<'_>), TokenRefusal> {
+        let token = self.token.as_mut().ok_or(TokenRefusal::NotOpen)?;
+        let port = self.seed_port.as_ref().ok_or(TokenRefusal::SeedPort)?;
+        Ok((token, port.as_fd()))
+    }
+
+    /// The module at that path: the one that is loaded, or a new one in its place.
+    fn load(&mut self, path: &str) -> Result<Rc<Module>, TokenRefusal> {
+        if let Some(module) = self.module.as_ref().filter(|module| module.path() == path) {
+            return Ok(Rc::clone(module));
+        }
+        self.unload();
+        let module = Rc::new(Module::load(path)?);
+        self.module = Some(Rc::clone(&module));
+        Ok(module)
+    }
+
+    fn close(&mut self) {
+        self.seed_port = None;
+        if let Some(token) = self.token.take() {
+            token.close();
+        }
+    }
+
+    fn unload(&mut self) {
+        self.close();
+        if let Some(module) = self.module.take() {
+            module.finalize();
+        }
+    }
+}
+
+/// What an answer tells beside its job.
+enum Outcome {
+    Done,
+    Kek(KekId),
+    Probed(Rung),
+    Protected(Vec<u8>),
+    Tokens(Vec<TokenDescription>),
+}
+
+/// Sends a seed to the keeper, waiting where its port is full.
+fn hand_over(port: BorrowedFd<'_>, job: u64, seed: &Seed) -> Result<(), TokenRefusal> {
+    loop {
+        match seed::send(port, job, seed) {
+            Ok(()) => return Ok(()),
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+            Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
+                let mut wanted = [PollFd::from_borrowed_fd(port, PollFlags::OUT)];
+                match poll(&mut wanted, None) {
+                    Ok(_) | Err(rustix::io::Errno::INTR) => {}
+                    Err(_) => return Err(TokenRefusal::SeedPort),
+                }
+            }
+            Err(_) => return Err(TokenRefusal::SeedPort),
+        }
+    }
+}
+
+/// Whether an error only says that the front is gone.
+fn is_end(error: &io::Error) -> bool {
+    matches!(error.kind(), io::ErrorKind::BrokenPipe | io::ErrorKind::ConnectionReset)
+}

@@ -1,0 +1,186 @@
+//! The other end of the worker's socket: what the front and the keeper do, in one test.
+
+use std::ffi::OsStr;
+use std::fs::File;
+use std::io::{Read, Write};
+use std::os::fd::OwnedFd;
+use std::os::unix::net::UnixStream;
+use std::path::Path;
+use std::process::{Child, Command, ExitStatus, Stdio};
+use std::time::Duration;
+
+use rustix::pipe::{PipeFlags, pipe, pipe_with};
+use strongroom_link::frame::{self, Inbox};
+use strongroom_link::seed::{self, SEED_BYTES};
+use strongroom_link::token::{FromToken, KekId, Rung, ToToken, TokenDescription, TokenRefusal};
+use strongroom_softhsm_tests::softhsm::FreshToken;
+
+/// Longer than any answer of a software token takes; a test that waits longer has found a hang.
+const PATIENCE: Duration = Duration::from_secs(30);
+
+pub(crate) const WORKER: &str = env!("CARGO_BIN_EXE_strongroom-token");
+
+/// An answer that owns what it tells.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum Answer {
+    Done,
+    Kek(KekId),
+    Probed(Rung),
+    Protected(Vec<u8>),
+    Refused(TokenRefusal),
+    Tokens(Vec<TokenDescription>),
+}
+
+/// A running worker, seen from the front; and the keeper's end of the seed port.
+pub(crate) struct Front {
+    pub(crate) child: Child,
+    pub(crate) socket: UnixStream,
+    inbox: Inbox,
+    job: u64,
+    seeds: OwnedFd,
+    seed_port: OwnedFd,
+}
+
+impl Front {
+    /// Starts a worker that sees this token and nothing else of the test's environment.
+    pub(crate) fn start(token: &FreshToken) -> Self {
+        Self::start_with(&[("SOFTHSM2_CONF", token.conf.as_os_str())])
+    }
+
+    pub(crate) fn start_with(environment: &[(&str, &OsStr)]) -> Self {
+        let (socket, theirs) = UnixStream::pair().unwrap();
+        socket.set_read_timeout(Some(PATIENCE)).unwrap();
+        let child = Command::new(WORKER)
+            .env_clear()
+            .envs(environment.iter().copied())
+            .stdin(OwnedFd::from(theirs))
+            .stdout(Stdio::null())
+            .stderr(Stdio::piped())
+            .spawn()
+            .unwrap();
+        let (seeds, seed_port) = pipe_with(PipeFlags::CLOEXEC | PipeFlags::NONBLOCK).unwrap();
+        Self { child, socket, inbox: Inbox::default(), job: 0, seeds, seed_port }
+    }
+
+    /// Asks one question, whose job number `question` is given, and waits for its answer.
+    pub(crate) fn ask<'a>(&mut self, question: impl FnOnce(u64) -> ToToken<'a>) -> Answer {
+        self.job += 1;
+        let question = question(self.job);
+        let mut bytes = Vec::new();
+        question.encode(&mut bytes);
+        frame::send_all(&self.socket, &bytes, &question.descriptors()).unwrap();
+        drop(question);
+        loop {
+            if let Some(frame) = self.inbox.take().unwrap() {
+                let answer = FromToken::decode(frame).unwrap();
+                assert_eq!(answer.job(), self.job);
+                return match answer {
+                    FromToken::Done { .. } => Answer::Done,
+                    FromToken::Kek { id, .. } => Answer::Kek(id),
+                    FromToken::Probed { rung, .. } => Answer::Probed(rung),
+                    FromToken::Protected { blob, .. } => Answer::Protected(blob.to_vec()),
+                    FromToken::Refused { refusal, .. } => Answer::Refused(refusal),
+                    FromToken::Tokens { tokens, .. } => Answer::Tokens(tokens),
+                };
+            }
+            assert_ne!(self.inbox.receive(&self.socket).unwrap(), 0, "the worker has ended");
+        }
+    }
+
+    /// Opens a token with its right PIN.
+    pub(crate) fn open(&mut self, token: &FreshToken) -> Answer {
+        self.open_as(&token.module, &token.serial, &token.label, token.pin.as_bytes())
+    }
+
+    pub(crate) fn open_as(&mut self, module: &Path, serial: &str, label: &str, pin: &[u8]) -> Answer {
+        let seed_port = self.seed_port.try_clone().unwrap();
+        let module = module.to_str().unwrap();
+        let pin = readable(pin);
+        self.ask(|job| ToToken::Open { job, module, serial, label, pin, seed_port: Some(seed_port) })
+    }
+
+    pub(crate) fn tokens(&mut self, module: &Path) -> Answer {
+        let module = module.to_str().unwrap();
+        self.ask(|job| ToToken::Tokens { job, module })
+    }
+
+    pub(crate) fn find(&mut self, label: &str, id: Option<KekId>) -> Answer {
+        self.ask(|job| ToToken::FindKek { job, label, id })
+    }
+
+    /// Makes a KEK, which must succeed.
+    pub(crate) fn make(&mut self, label: &str) -> KekId {
+        match self.ask(|job| ToToken::MakeKek { job, label }) {
+            Answer::Kek(id) => id,
+            other => panic!("{other:?}"),
+        }
+    }
+
+    pub(crate) fn probe(&mut self, kek: KekId, only: Option<Rung>) -> Answer {
+        self.ask(|job| ToToken::Probe { job, kek, only })
+    }
+
+    /// Protects a new seed, and gives it as the keeper gets it.
+    pub(crate) fn protect(&mut self, kek: KekId, rung: Rung) -> (Vec<u8>, [u8; SEED_BYTES]) {
+        match self.ask(|job| ToToken::Protect { job, kek, rung }) {
+            Answer::Protected(blob) => (blob, self.seed()),
+            other => panic!("{other:?}"),
+        }
+    }
+
+    /// Recovers the seed of a blob, and gives it as the keeper gets it.
+    pub(crate) fn unprotect(
+        &mut self,
+        kek: KekId,
+        rung: Rung,
+        blob: &[u8],
+    ) -> Result<[u8; SEED_BYTES], TokenRefusal> {
+        match self.ask(|job| ToToken::Unprotect { job, kek, rung, blob }) {
+            Answer::Done => Ok(self.seed()),
+            Answer::Refused(refusal) => {
+                let waiting = seed::receive(&self.seeds).map(drop).unwrap_err();
+                assert_eq!(waiting.kind(), std::io::ErrorKind::WouldBlock, "a refusal sends no seed");
+                Err(refusal)
+            }
+            other => panic!("{other:?}"),
+        }
+    }
+
+    /// The one seed that has arrived, which must be for the last job.
+    fn seed(&self) -> [u8; SEED_BYTES] {
+        let (job, seed) = seed::receive(&self.seeds).unwrap();
+        assert_eq!(job, self.job);
+        assert!(seed::receive(&self.seeds).is_err(), "one job sends one seed");
+        *seed
+    }
+
+    /// Closes the seed port's only read end, as a keeper does that dies.
+    pub(crate) fn lose_the_keeper(&mut self) {
+        let (reader, writer) = pipe().unwrap();
+        (self.seeds, self.seed_port) = (reader, writer);
+    }
+
+    /// Closes the socket, and gives how the worker ended and what it wrote to standard error.
+    pub(crate) fn end(mut self) -> (ExitStatus, String) {
+        self.socket.shutdown(std::net::Shutdown::Both).unwrap();
+        let status = self.child.wait().unwrap();
+        let mut talk = String::new();
+        self.child.stderr.take().unwrap().read_to_string(&mut talk).unwrap();
+        (status, talk)
+    }
+}
+
+impl Drop for Front {
+    fn drop(&mut self) {
+        // A test that failed leaves no process behind; one that passed has nothing to kill.
+        drop(self.child.kill());
+        drop(self.child.wait());
+    }
+}
+
+/// A descriptor that gives these bytes and then ends.
+pub(crate) fn readable(bytes: &[u8]) -> OwnedFd {
+    let (reader, writer) = pipe().unwrap();
+    File::from(writer).write_all(bytes).unwrap();
+    reader
+}

@@ -198,7 +198,7 @@ impl Refusal {
     }
 
     fn from_code(code: u8, number: u32) -> Result<Self, Malformed> {
-        Ok(match code {
+        let refusal = match code {
             1 => Self::KeyringFull { limit: number },
             2 => Self::PassphraseMissing,
             3 => Self::PassphraseShape,
@@ -220,7 +220,9 @@ impl Refusal {
             19 => Self::WrongMessage,
             20 => Self::SpecUnfit,
             _ => return Err(Malformed("refusal")),
-        })
+        };
+        // A number where none belongs would be a second way to write the same refusal.
+        if refusal.code() == (code, number) { Ok(refusal) } else { Err(Malformed("refusal")) }
     }
 }
 

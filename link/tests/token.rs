@@ -1,0 +1,181 @@
+//! The wire between front and token worker: what is written is what is read, and nothing else is.
+#![expect(clippy::expect_used, reason = "a test may fail")]
+
+mod wire;
+
+use proptest::prelude::*;
+use strongroom_link::token::{FromToken, Rung, ToToken, TokenDescription, TokenRefusal};
+
+use wire::{body, descriptor, framed};
+
+fn written(question: &ToToken<'_>) -> Vec<u8> {
+    let mut bytes = Vec::new();
+    question.encode(&mut bytes);
+    bytes
+}
+
+fn written_answer(answer: &FromToken<'_>) -> Vec<u8> {
+    let mut bytes = Vec::new();
+    answer.encode(&mut bytes);
+    bytes
+}
+
+fn round_trip(question: &ToToken<'_>) {
+    let bytes = written(question);
+    let descriptors = question.descriptors().len();
+    let (again, left) = framed(body(&bytes), descriptors, |frame| {
+        let read = ToToken::decode(frame).expect("our own bytes");
+        assert_eq!(std::mem::discriminant(&read), std::mem::discriminant(question));
+        assert_eq!(read.descriptors().len(), descriptors);
+        written(&read)
+    });
+    assert_eq!(again, bytes);
+    assert_eq!(left, 0);
+}
+
+fn round_trip_answer(answer: &FromToken<'_>) {
+    let bytes = written_answer(answer);
+    let (said, _) = framed(body(&bytes), 0, |frame| {
+        let read = FromToken::decode(frame).expect("our own bytes");
+        assert_eq!(read.job(), answer.job());
+        assert_eq!(written_answer(&read), bytes);
+        format!("{read:?}")
+    });
+    assert_eq!(said, format!("{answer:?}"));
+}
+
+/// Bytes that mean something mean one thing: what is read is written back as it was.
+fn reads_in_one_way_or_not_at_all(bytes: &[u8], descriptors: usize) {
+    framed(bytes, descriptors, |frame| {
+        if let Ok(question) = ToToken::decode(frame) {
+            assert_eq!(body(&written(&question)), bytes);
+        }
+    });
+    framed(bytes, descriptors, |frame| {
+        if let Ok(answer) = FromToken::decode(frame) {
+            assert_eq!(body(&written_answer(&answer)), bytes);
+        }
+    });
+}
+
+fn rung() -> impl Strategy<Value = Rung> {
+    prop::sample::select(Rung::ALL)
+}
+
+fn bytes() -> impl Strategy<Value = Vec<u8>> {
+    prop::collection::vec(any::<u8>(), 0..300)
+}
+
+proptest! {
+    #[test]
+    fn reads_every_question_as_it_was_written(
+        job in any::<u64>(),
+        (label, module, serial) in any::<(String, String, String)>(),
+        (kek, id) in any::<([u8; 16], Option<[u8; 16]>)>(),
+        (rung, only) in (rung(), prop::option::of(rung())),
+        blob in bytes(),
+        with_port in any::<bool>(),
+    ) {
+        let (label, module, serial) = (label.as_str(), module.as_str(), serial.as_str());
+        let seed_port = with_port.then(descriptor);
+        round_trip(&ToToken::FindKek { job, label, id });
+        round_trip(&ToToken::MakeKek { job, label });
+        round_trip(&ToToken::Open { job, module, serial, label, pin: descriptor(), seed_port });
+        round_trip(&ToToken::Probe { job, kek, only });
+        round_trip(&ToToken::Protect { job, kek, rung });
+        round_trip(&ToToken::Tokens { job, module });
+        round_trip(&ToToken::Unprotect { job, kek, rung, blob: &blob });
+    }
+
+    #[test]
+    fn reads_every_answer_as_it_was_written(
+        job in any::<u64>(),
+        id in any::<[u8; 16]>(),
+        rung in rung(),
+        blob in bytes(),
+        tokens in prop::collection::vec(any::<(String, String, String)>(), 0..5),
+    ) {
+        let tokens = tokens
+            .into_iter()
+            .map(|(serial, label, model)| TokenDescription { serial, label, model })
+            .collect();
+        round_trip_answer(&FromToken::Done { job });
+        round_trip_answer(&FromToken::Kek { job, id });
+        round_trip_answer(&FromToken::Probed { job, rung });
+        round_trip_answer(&FromToken::Protected { job, blob: &blob });
+        round_trip_answer(&FromToken::Tokens { job, tokens });
+    }
+
+    #[test]
+    fn reads_every_refusal_as_it_was_written(
+        job in any::<u64>(),
+        (label, count, path) in any::<(String, String, String)>(),
+    ) {
+        for refusal in [
+            TokenRefusal::KekAbsent { label: label.clone() },
+            TokenRefusal::KekAmbiguous { label: label.clone(), count: count.clone() },
+            TokenRefusal::KekUnfit { label: label.clone(), fault: count.clone() },
+            TokenRefusal::ModuleCall { function: label.clone(), code: count.clone() },
+            TokenRefusal::ModuleLoad { path: path.clone(), reason: count.clone() },
+            TokenRefusal::NoRung { tried: path.clone() },
+            TokenRefusal::NotOpen,
+            TokenRefusal::PinIncorrect { left: count.clone() },
+            TokenRefusal::PinMissing { reason: count.clone() },
+            TokenRefusal::PinLocked,
+            TokenRefusal::SeedPort,
+            TokenRefusal::SeedRejected { code: count.clone() },
+            TokenRefusal::TokenAbsent { label: label.clone(), serial: count.clone(), present: path.clone() },
+        ] {
+            round_trip_answer(&FromToken::Refused { job, refusal });
+        }
+    }
+
+    #[test]
+    fn reads_arbitrary_bytes_in_one_way_or_not_at_all(
+        kind in 0..9_u8,
+        rest in bytes(),
+        descriptors in 0..3_usize,
+    ) {
+        reads_in_one_way_or_not_at_all(&[&[kind], rest.as_slice()].concat(), descriptors);
+    }
+
+    #[test]
+    fn reads_an_edited_message_in_one_way_or_not_at_all(
+        job in any::<u64>(),
+        text in "[a-z]{0,3}",
+        (kek, id) in any::<([u8; 16], Option<[u8; 16]>)>(),
+        (rung, only) in (rung(), prop::option::of(rung())),
+        which in 0..11_usize,
+        at in any::<prop::sample::Index>(),
+        byte in prop_oneof![0..30_u8, any::<u8>()],
+    ) {
+        let label = text.as_str();
+        let mut bytes = match which {
+            0 => written(&ToToken::FindKek { job, label, id }),
+            1 => written(&ToToken::MakeKek { job, label }),
+            2 => {
+                let (pin, seed_port) = (descriptor(), id.map(|_| descriptor()));
+                written(&ToToken::Open { job, module: label, serial: label, label, pin, seed_port })
+            }
+            3 => written(&ToToken::Probe { job, kek, only }),
+            4 => written(&ToToken::Protect { job, kek, rung }),
+            5 => written(&ToToken::Unprotect { job, kek, rung, blob: &kek }),
+            6 => written_answer(&FromToken::Kek { job, id: kek }),
+            7 => written_answer(&FromToken::Probed { job, rung }),
+            8 => written_answer(&FromToken::Protected { job, blob: &kek }),
+            9 => {
+                let refusal = TokenRefusal::KekUnfit { label: text.clone(), fault: text.clone() };
+                written_answer(&FromToken::Refused { job, refusal })
+            }
+            _ => {
+                let token =
+                    TokenDescription { serial: text.clone(), label: text.clone(), model: text.clone() };
+                written_answer(&FromToken::Tokens { job, tokens: vec![token.clone(), token] })
+            }
+        };
+        let body = &mut bytes[4..];
+        let at = at.index(body.len());
+        body[at] = byte;
+        reads_in_one_way_or_not_at_all(body, 2);
+    }
+}

@@ -231,3 +231,20 @@ fn exchange<T: FromReply>(
     })?;
     result.unwrap_or(Err(Error::Disconnected))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn gives_a_forked_process_a_connection_of_its_own() {
+        let inherited = Process::of(1);
+        // As it is where another thread of the parent held it at the fork.
+        let _held = inherited.current.lock().unwrap();
+        let mine = inherited.mine();
+        assert_eq!(mine.pid, std::process::id());
+        assert!(mine.current.try_lock().is_ok());
+        assert!(std::ptr::eq(mine, inherited.mine()));
+        assert!(std::ptr::eq(mine, mine.mine()));
+    }
+}

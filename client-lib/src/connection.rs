@@ -260,7 +260,8 @@ impl Connection {
     /// The agent takes no more bytes; perhaps because its own responses wait to be read.
     fn read_while_stuck(&self, deadline: Deadline) -> Result<(), Error> {
         let left = deadline.left()?;
-        let Some(mut frames) = self.inbox().take_reader() else {
+        let frames = self.inbox().take_reader();
+        let Some(mut frames) = frames else {
             self.poll(PollFlags::OUT, left.min(STUCK_PAUSE));
             return Ok(());
         };
@@ -272,7 +273,8 @@ impl Connection {
 
     /// Reads what the agent said before it closed, for instance that it speaks another version.
     fn hear_last_words(&self) {
-        if let Some(mut frames) = self.inbox().take_reader() {
+        let frames = self.inbox().take_reader();
+        if let Some(mut frames) = frames {
             while self.read_for_others(&mut frames).is_ok()
                 && !self.poll(PollFlags::IN, Duration::ZERO).is_empty()
             {}
@@ -309,8 +311,9 @@ impl Connection {
 
     fn fail(&self, end: End) -> Error {
         let error = end.error();
-        self.inbox().end(end);
+        // First, so that whom the inbox tells does not come back to this connection.
         self.ended.store(true, Ordering::Relaxed);
+        self.inbox().end(end);
         error
     }
 

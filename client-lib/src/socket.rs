@@ -60,3 +60,35 @@ pub(crate) fn is_connected(stream: &impl std::os::fd::AsFd) -> io::Result<bool> 
         Err(error) => Err(error.into()),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    use std::os::unix::net::UnixListener;
+
+    #[test]
+    fn waits_for_an_agent_whose_queue_is_full() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("agent.sock");
+        let listener = UnixListener::bind(&path).unwrap();
+        // The queue holds 128 or more; connect until it is full.
+        let soon = || Instant::now() + Duration::from_millis(20);
+        let mut queued = Vec::new();
+        let full = loop {
+            match connect(&path, soon()) {
+                Ok(stream) => queued.push(stream),
+                Err(error) => break error,
+            }
+            assert!(queued.len() < 100_000, "the queue never fills");
+        };
+        assert!(matches!(&full, Error::NoAgent { .. }), "{full:?}");
+        std::thread::scope(|scope| {
+            scope.spawn(|| {
+                std::thread::sleep(Duration::from_millis(30));
+                drop(listener.accept().unwrap());
+            });
+            connect(&path, Instant::now() + Duration::from_secs(10)).unwrap();
+        });
+    }
+}

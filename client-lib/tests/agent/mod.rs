@@ -8,7 +8,7 @@ use std::mem::MaybeUninit;
 use std::net::Shutdown;
 use std::os::fd::OwnedFd;
 use std::os::unix::net::{UnixListener, UnixStream};
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 use std::thread::{self, JoinHandle};
@@ -103,6 +103,11 @@ impl Agent {
 
     pub fn restart(&mut self) {
         self.stop();
+        self.listen();
+    }
+
+    pub fn restart_stopped(&mut self) {
+        assert!(self.acceptor.is_none(), "it runs");
         self.listen();
     }
 
@@ -274,15 +279,4 @@ pub fn drained(descriptor: OwnedFd) -> Vec<u8> {
     let mut value = Vec::new();
     std::io::Read::read_to_end(&mut std::fs::File::from(descriptor), &mut value).unwrap();
     value
-}
-
-/// Waits until `path` exists, so that a test does not race with a child.
-pub fn await_file(path: &Path) {
-    for _ in 0..1_000 {
-        if path.exists() {
-            return;
-        }
-        thread::sleep(std::time::Duration::from_millis(5));
-    }
-    panic!("{} did not appear", path.display());
 }

@@ -1,0 +1,272 @@
+//! The blocking client against agents that are slow, gone, restarted, of another version, or no agents.
+
+mod agent;
+
+use std::io::Read as _;
+use std::sync::mpsc;
+use std::thread;
+use std::time::{Duration, Instant};
+
+use agent::{Agent, pipe_with};
+use strongroom_client::{Client, Error, ErrorCode, ProtocolError, SignRequest};
+use strongroom_protocol::{FrameError, Reply};
+
+const SHORT: Duration = Duration::from_millis(120);
+
+fn order() -> SignRequest<'static> {
+    SignRequest::new("binance-main", "POST", "/api/v3/order")
+}
+
+#[test]
+fn names_the_socket_where_no_agent_answers() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("agent.sock");
+    let error = Client::at(&path).status().unwrap_err();
+    assert_eq!(error.to_string(), format!("no agent answers at {}", path.display()));
+    assert_eq!(error.code(), None);
+    let Error::NoAgent { source, .. } = &error else { panic!("{error:?}") };
+    assert_eq!(source.kind(), std::io::ErrorKind::NotFound);
+    for result in Client::at(&path).sign_many(&[order(), order()]) {
+        assert_eq!(result.unwrap_err().to_string(), error.to_string());
+    }
+}
+
+#[test]
+fn refuses_a_socket_path_that_no_socket_can_have() {
+    let path = "/tmp/".to_owned() + &"x".repeat(200);
+    assert!(matches!(Client::at(path).status().unwrap_err(), Error::NoAgent { .. }));
+}
+
+#[test]
+fn gives_up_at_the_deadline_and_ignores_the_late_answer() {
+    let (go, gone) = mpsc::channel::<()>();
+    let gone = std::sync::Mutex::new(gone);
+    let agent = Agent::start(move |peer| {
+        let late = peer.next().unwrap();
+        gone.lock().unwrap().recv().unwrap();
+        peer.answer(&late);
+        while let Some(asked) = peer.next() {
+            peer.answer(&asked);
+        }
+    });
+    let client = Client::at(agent.path()).with_deadline(SHORT);
+    let start = Instant::now();
+    let error = client.show("late").unwrap_err();
+    let took = start.elapsed();
+    assert!(matches!(error, Error::Deadline { after } if after == SHORT), "{error:?}");
+    assert!(took >= SHORT && took < 10 * SHORT, "{took:?}");
+    go.send(()).unwrap();
+    assert_eq!(client.status().unwrap().pid, 4_711);
+    assert_eq!(agent.connections(), 1);
+}
+
+#[test]
+fn keeps_the_deadline_although_answers_for_others_keep_coming() {
+    // One of two threads is never answered; the other is, all the time.
+    let agent = Agent::start(|peer| {
+        while let Some(asked) = peer.next() {
+            if asked.what == "Sign" {
+                thread::sleep(Duration::from_millis(20));
+                peer.answer(&asked);
+            }
+        }
+    });
+    let client = Client::at(agent.path()).with_deadline(SHORT);
+    thread::scope(|scope| {
+        scope.spawn(|| {
+            for _ in 0..20 {
+                client.sign(&order()).unwrap();
+            }
+        });
+        scope.spawn(|| {
+            let start = Instant::now();
+            assert!(matches!(client.list().unwrap_err(), Error::Deadline { .. }));
+            let took = start.elapsed();
+            assert!(took >= SHORT && took < 3 * SHORT, "{took:?}");
+        });
+    });
+}
+
+#[test]
+fn gives_up_at_the_deadline_where_the_agent_reads_nothing() {
+    let (done, wait) = mpsc::channel::<()>();
+    let wait = std::sync::Mutex::new(wait);
+    let agent = Agent::start(move |_| wait.lock().unwrap().recv().unwrap_or(()));
+    let client = Client::at(agent.path()).with_deadline(SHORT);
+    let big = "x".repeat(60_000);
+    let requests: Vec<_> = (0..50).map(|_| order().query("big", &big)).collect();
+    for result in client.sign_many(&requests) {
+        assert!(matches!(result.unwrap_err(), Error::Deadline { .. }));
+    }
+    drop(done);
+}
+
+#[test]
+fn connects_anew_after_a_restart_of_the_agent() {
+    let mut agent = Agent::answering();
+    let client = Client::at(agent.path());
+    client.status().unwrap();
+    agent.restart();
+    client.sign(&order()).unwrap();
+    agent.stop();
+    assert!(matches!(client.sign(&order()).unwrap_err(), Error::NoAgent { .. }));
+    agent.restart_stopped();
+    assert!(client.sign_many(&[order()])[0].is_ok());
+}
+
+#[test]
+fn asks_once_more_where_the_connection_dies_before_the_answer() {
+    let agent = Agent::start(|peer| {
+        let number = peer.number;
+        while let Some(asked) = peer.next() {
+            if number == 1 {
+                return;
+            }
+            peer.answer(&asked);
+        }
+    });
+    let client = Client::at(agent.path());
+    client.sign(&order()).unwrap();
+    assert_eq!(agent.connections(), 2);
+}
+
+#[test]
+fn signs_the_rest_of_a_batch_on_a_new_connection() {
+    let agent = Agent::start(|peer| {
+        let number = peer.number;
+        let mut left = if number == 1 { 3 } else { usize::MAX };
+        while let Some(asked) = peer.next() {
+            peer.answer(&asked);
+            left -= 1;
+            if left == 0 {
+                // The rest of what was sent stays unread, so that the kernel resets the connection.
+                return;
+            }
+        }
+    });
+    let client = Client::at(agent.path());
+    let results = client.sign_many(&(0..600).map(|_| order()).collect::<Vec<_>>());
+    assert!(results.iter().all(Result::is_ok), "{:?}", results.iter().find(|result| result.is_err()));
+    assert_eq!(agent.connections(), 2);
+}
+
+#[test]
+fn asks_only_twice_where_every_connection_dies() {
+    let agent = Agent::start(|peer| drop(peer.next()));
+    let client = Client::at(agent.path());
+    assert!(matches!(client.sign(&order()).unwrap_err(), Error::Disconnected));
+    assert_eq!(agent.connections(), 2);
+}
+
+#[test]
+fn never_sends_a_pin_or_a_removal_twice() {
+    let agent = Agent::start(|peer| drop(peer.next()));
+    let client = Client::at(agent.path());
+    assert!(matches!(client.unlock(pipe_with(b"1234")).unwrap_err(), Error::Disconnected));
+    assert_eq!(agent.connections(), 1);
+    assert!(matches!(client.remove("a").unwrap_err(), Error::Disconnected));
+    assert_eq!(agent.connections(), 2);
+}
+
+#[test]
+fn tells_all_who_wait_that_the_connection_ended_inside_a_frame() {
+    let agent = Agent::start(|peer| {
+        let asked: Vec<_> = (0..4).map_while(|_| peer.next()).collect();
+        assert_eq!(asked.len(), 4);
+        peer.raw(&[200, 0, 0, 0, 1, 1, 2]);
+    });
+    let client = Client::at(agent.path());
+    thread::scope(|scope| {
+        for _ in 0..4 {
+            scope.spawn(|| assert!(matches!(client.sign(&order()).unwrap_err(), Error::Disconnected)));
+        }
+    });
+}
+
+#[test]
+fn refuses_rubbish_from_the_server() {
+    let cases: [(&str, &[u8], ProtocolError); 6] = [
+        ("empty frame", &[0, 0, 0, 0], FrameError::Empty.into()),
+        ("lying length", &[0xff, 0xff, 0xff, 0x7f, 1, 1], FrameError::TooLong(0x7fff_ffff).into()),
+        (
+            "text",
+            b"HTTP/1.1 400 Bad Request\r\n\r\n",
+            FrameError::TooLong(u32::from_le_bytes(*b"HTTP")).into(),
+        ),
+        ("no message", &[3, 0, 0, 0, 1, 1, 99], ProtocolError::Malformed),
+        ("an id of nobody", &[3, 0, 0, 0, 1, 77, 0], ProtocolError::UnknownId(77)),
+        ("an id cut short", &[2, 0, 0, 0, 1, 253], ProtocolError::Malformed),
+    ];
+    for (case, bytes, expected) in cases {
+        let agent = Agent::start(move |peer| {
+            if peer.next().is_some() {
+                peer.raw(bytes);
+                // Wait until the client has given up.
+                assert!(peer.next().is_none());
+            }
+        });
+        let client = Client::at(agent.path());
+        match client.sign(&order()).unwrap_err() {
+            Error::Protocol(error) => assert_eq!(error, expected, "{case}"),
+            other => panic!("{case}: {other:?}"),
+        }
+        drop(client);
+    }
+}
+
+#[test]
+fn refuses_an_answer_to_another_question() {
+    let agent = Agent::start(|peer| {
+        while let Some(asked) = peer.next() {
+            peer.reply(asked.id, Reply::Done);
+        }
+    });
+    let client = Client::at(agent.path());
+    for error in [client.sign(&order()).map(drop), client.status().map(drop), client.list().map(drop)] {
+        assert!(matches!(error.unwrap_err(), Error::Protocol(ProtocolError::WrongReply)));
+    }
+    client.lock().unwrap();
+    assert_eq!(agent.connections(), 1);
+}
+
+#[test]
+fn names_both_versions_where_the_agent_speaks_another() {
+    for case in ["reads the request", "closes at once"] {
+        let agent = Agent::start(move |peer| {
+            if case == "reads the request" {
+                let mut some = [0; 16];
+                assert!(peer.stream.read(&mut some).unwrap() > 0);
+            }
+            // Version 2, id 0, an error of code 9 without words.
+            peer.raw(&[6, 0, 0, 0, 2, 0, 1, 9, 0, 0]);
+        });
+        let error = Client::at(agent.path()).sign(&order()).unwrap_err();
+        assert_eq!(
+            error.to_string(),
+            "the agent speaks protocol version 2, this program speaks version 1",
+            "{case}"
+        );
+        assert_eq!(error.code(), Some(ErrorCode::Version));
+    }
+}
+
+#[test]
+fn hands_on_why_the_agent_refuses_the_whole_connection() {
+    let agent = Agent::start(|peer| peer.refuse(0, 8, "1,024 clients are connected", "close some"));
+    let error = Client::at(agent.path()).sign(&order()).unwrap_err();
+    assert_eq!(error.code(), Some(ErrorCode::Unavailable));
+    assert_eq!((error.to_string().as_str(), error.hint()), ("1,024 clients are connected", "close some"));
+}
+
+#[test]
+fn keeps_the_words_of_a_refusal_whose_code_it_does_not_know() {
+    let agent = Agent::start(|peer| {
+        let asked = peer.next().unwrap();
+        peer.refuse(asked.id, 200, "the moon is full", "");
+        assert!(peer.next().is_none());
+    });
+    let client = Client::at(agent.path());
+    let error = client.sign(&order()).unwrap_err();
+    let expected = ProtocolError::UnknownCode { code: 200, message: "the moon is full".to_owned() };
+    assert!(matches!(error, Error::Protocol(error) if error == expected));
+}

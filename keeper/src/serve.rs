@@ -61,6 +61,9 @@ pub fn serve(socket: &UnixStream) -> Result<(), KeeperError> {
 /// More stack than one signature needs.
 const SIGNING_STACK_BYTES: usize = 16 * 1024;
 
+/// More stack than loading or sealing needs, with their buffers for secrets.
+const SECRET_STACK_BYTES: usize = 128 * 1024;
+
 /// Longest answer: a sealed envelope and the few bytes around it.
 const LONGEST_ANSWER_BYTES: usize = envelope::LONGEST_BYTES.next_multiple_of(1024);
 
@@ -106,11 +109,14 @@ impl<'s> Keeper<'s> {
             ToKeeper::Sign { job, slot, secret_at, message } => self.sign(job, slot, secret_at, message),
             ToKeeper::Load { job, slot, spec, context, envelope } => {
                 let loaded = self.load(job, slot, &spec, context, envelope);
+                zeroize_stack::<SECRET_STACK_BYTES>();
                 self.done_or_refused(job, loaded);
             }
             ToKeeper::Seal { job, spec, context, secret, passphrase } => {
                 let nonce = Nonce::random()?;
-                match self.seal(nonce, job, &spec, context, secret, passphrase) {
+                let sealed = self.seal(nonce, job, &spec, context, secret, passphrase);
+                zeroize_stack::<SECRET_STACK_BYTES>();
+                match sealed {
                     Ok(envelope) => {
                         FromKeeper::Sealed { job, envelope: &envelope }.encode(&mut self.answers);
                     }
@@ -153,6 +159,9 @@ impl<'s> Keeper<'s> {
         .encode(&mut self.answers);
     }
 
+    /// Never inlined, so that the copies of the seed that moving it leaves lie below the caller's
+    /// frame, which the caller wipes.
+    #[inline(never)]
     fn load(
         &mut self,
         job: u64,
@@ -166,6 +175,8 @@ impl<'s> Keeper<'s> {
         self.keyring.keep(slot, envelope::open(&seed, spec, context, envelope)?)
     }
 
+    /// Never inlined, as [`load`](Self::load).
+    #[inline(never)]
     fn seal(
         &mut self,
         nonce: Nonce,

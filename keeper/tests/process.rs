@@ -6,6 +6,7 @@ mod front;
 use std::io::ErrorKind;
 use std::os::fd::OwnedFd;
 use std::process::{Command, Stdio};
+use std::time::Duration;
 
 use strongroom_keeper::key::SigningKey;
 use strongroom_keeper::keyring::LIMIT;
@@ -327,6 +328,39 @@ fn has_one_thread_and_gave_up_what_it_does_not_need() {
     } else {
         let denied = proc("environ").expect_err("not dumpable");
         assert_eq!(denied.kind(), ErrorKind::PermissionDenied);
+    }
+}
+
+/// Hygiene only: what the algorithms need for signing is in memory all the same.
+#[test]
+fn leaves_no_text_of_a_secret_and_no_seed_behind_when_idle() {
+    let (mut keeper, port, _) = loaded();
+    let refused = keeper.seal(&port, SPEC, piped(b"refused, but a secret all the same\n\n"), None);
+    assert_eq!(refused, Err(Refusal::SecretNotText));
+    let message = b"a message that is no secret";
+    keeper.sign(0, message).expect("signs");
+    let padded = |with: u8| SECRET.bytes().take(24).map(|byte| byte ^ with).collect::<Vec<u8>>();
+    let seed = record_seed();
+    let needles = [
+        message.as_slice(),
+        &SECRET.as_bytes()[..24],
+        &SECRET.as_bytes()[40..],
+        &padded(0x36),
+        &padded(0x5c),
+        seed.as_slice(),
+        b"refused, but a secret",
+    ];
+    // The answer is out before the stack is wiped.
+    std::thread::sleep(Duration::from_millis(100));
+    match front::memory::occurrences(keeper.id(), needles) {
+        Ok([message, secrets @ ..]) => {
+            assert!(message > 0, "the search finds nothing at all");
+            assert_eq!(secrets, [0; 6]);
+        }
+        Err(denied) => {
+            assert!(!rustix::process::geteuid().is_root(), "{denied}");
+            assert_eq!(denied.kind(), ErrorKind::PermissionDenied);
+        }
     }
 }
 

@@ -1,5 +1,7 @@
 //! What the front does, as far as a test of the keeper needs it.
 
+pub(crate) mod memory;
+
 use std::os::fd::{AsFd as _, OwnedFd};
 use std::os::unix::net::UnixStream;
 use std::process::{Child, Command, Output, Stdio};

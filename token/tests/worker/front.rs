@@ -83,7 +83,7 @@ impl Front {
                     FromToken::Tokens { tokens, .. } => Answer::Tokens(tokens),
                 };
             }
-            assert_ne!(self.inbox.receive(&self.socket).unwrap(), 0, "the worker has ended");
+            assert_ne!(receive(&mut self.inbox, &self.socket), 0, "the worker has ended");
         }
     }
 
@@ -175,6 +175,16 @@ impl Drop for Front {
         // A test that failed leaves no process behind; one that passed has nothing to kill.
         drop(self.child.kill());
         drop(self.child.wait());
+    }
+}
+
+/// Receives once; a signal that comes meanwhile is no answer.
+pub(crate) fn receive(inbox: &mut Inbox, socket: &UnixStream) -> usize {
+    loop {
+        match inbox.receive(socket) {
+            Err(error) if error.kind() == std::io::ErrorKind::Interrupted => {}
+            received => return received.unwrap(),
+        }
     }
 }
 

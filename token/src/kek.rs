@@ -57,12 +57,12 @@ pub(crate) fn id(session: &Session, key: ObjectHandle) -> Call<Option<KekId>> {
 pub(crate) fn fault(session: &Session, key: ObjectHandle) -> Call<Option<String>> {
     match read(session, key, AttributeType::KeyType)? {
         Some(Attribute::KeyType(KeyType::AES)) => {}
-        _ => return Ok(Some(advise("it is not an AES key"))),
+        _ => return Ok(Some("it is not an AES key".to_owned())),
     }
     if let Some(Attribute::ValueLen(bytes)) = read(session, key, AttributeType::ValueLen)?
         && *bytes != KEK_BYTES
     {
-        return Ok(Some(advise(&format!("it has {bytes} bytes (CKA_VALUE_LEN), not {KEK_BYTES}"))));
+        return Ok(Some(format!("it has {bytes} bytes (CKA_VALUE_LEN), not {KEK_BYTES}")));
     }
     for demand in DEMANDS {
         let found = read(session, key, demand.attribute)?.as_ref().and_then(truth);
@@ -70,26 +70,25 @@ pub(crate) fn fault(session: &Session, key: ObjectHandle) -> Call<Option<String>
             Some(found) if found == demand.wanted => {}
             Some(found) => {
                 let found = if found { "true" } else { "false" };
-                return Ok(Some(advise(&format!("{} ({} is {found})", demand.else_said, demand.name))));
+                return Ok(Some(format!("{} ({} is {found})", demand.else_said, demand.name)));
             }
             None if demand.reported == Reported::Sometimes => {}
             None => {
-                return Ok(Some(advise(&format!("the token does not tell {} of it", demand.name))));
+                return Ok(Some(format!("the token does not tell {} of it", demand.name)));
             }
         }
     }
     if gives_its_value(session, key)? {
-        return Ok(Some(advise("the token gives out its value (CKA_VALUE), whatever its attributes say")));
+        return Ok(Some("the token gives out its value (CKA_VALUE), whatever its attributes say".to_owned()));
     }
     Ok(None)
 }
 
-/// What is wrong with a key whose id is not a KEK's.
-pub(crate) fn id_fault() -> String {
-    advise("its id (CKA_ID) has not 16 bytes")
-}
+/// What is wrong with a key that has no id of a KEK.
+pub(crate) const ID_FAULT: &str = "its id (CKA_ID) has not 16 bytes";
 
-fn advise(fault: &str) -> String {
+/// The fault of a key that somebody else made, and what to do.
+pub(crate) fn advise(fault: &str) -> String {
     format!("{fault}; let `strongroom init` make a new KEK under a label of its own")
 }
 

@@ -65,11 +65,9 @@ impl Token {
             let [key] = keys.as_slice() else { return Ok(Err(not_one(label, keys.len()))) };
             let fault = match kek::fault(session, *key)? {
                 Some(fault) => Err(fault),
-                None => kek::id(session, *key)?.ok_or_else(kek::id_fault),
+                None => kek::id(session, *key)?.ok_or_else(|| kek::ID_FAULT.to_owned()),
             };
-            Ok(fault
-                .map(|id| (*key, id))
-                .map_err(|fault| TokenRefusal::KekUnfit { label: label.to_owned(), fault }))
+            Ok(fault.map(|id| (*key, id)).map_err(|fault| unfit(label, &fault)))
         })?;
         self.checked = Some((id, key));
         Ok(id)
@@ -97,7 +95,10 @@ impl Token {
         });
         let label = label.to_owned();
         Err(match (destroyed, fault) {
-            (Ok(()), Ok(fault)) => TokenRefusal::KekUnfit { label, fault },
+            (Ok(()), Ok(fault)) => {
+                let fault = format!("{fault}, although it was made otherwise; it has been destroyed again");
+                TokenRefusal::KekUnfit { label, fault }
+            }
             (Ok(()), Err(error)) => call(error),
             (Err(left), fault) => {
                 let fault = fault.unwrap_or_else(|error| ckr::text(&error));
@@ -217,7 +218,7 @@ impl Token {
                     let [key] = keys.as_slice() else { return Ok(Err(not_one(&name(), keys.len()))) };
                     Ok(match kek::fault(session, *key)? {
                         None => Ok(*key),
-                        Some(fault) => Err(TokenRefusal::KekUnfit { label: name(), fault }),
+                        Some(fault) => Err(unfit(&name(), &fault)),
                     })
                 })?;
                 self.checked = Some((*id, key));
@@ -266,6 +267,10 @@ fn read_back(session: &Session, label: &str, id: &KekId) -> Call<Option<String>>
             Ok(Some(format!("the token made it, and then shows {} keys of its label and id", keys.len())))
         }
     }
+}
+
+fn unfit(label: &str, fault: &str) -> TokenRefusal {
+    TokenRefusal::KekUnfit { label: label.to_owned(), fault: kek::advise(fault) }
 }
 
 fn not_one(label: &str, count: usize) -> TokenRefusal {

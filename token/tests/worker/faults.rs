@@ -116,8 +116,8 @@ fn destroys_a_new_kek_that_reads_back_wrong() {
         ("gives-its-value", "the token gives out its value (CKA_VALUE), whatever its attributes say"),
     ] {
         let answer = faulty.open_with(fault).ask(|job| make(job, "kek"));
-        let advice = "let `strongroom init` make a new KEK under a label of its own";
-        let refusal = TokenRefusal::KekUnfit { label: "kek".to_owned(), fault: format!("{words}; {advice}") };
+        let end = "although it was made otherwise; it has been destroyed again";
+        let refusal = TokenRefusal::KekUnfit { label: "kek".to_owned(), fault: format!("{words}, {end}") };
         assert_eq!(answer, Answer::Refused(refusal));
         let absent = TokenRefusal::KekAbsent { label: "kek".to_owned() };
         assert_eq!(faulty.open_with("none").find("kek", None), Answer::Refused(absent), "{fault}");

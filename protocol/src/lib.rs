@@ -5,8 +5,12 @@
 //! and could be replaced there without changing a byte.
 
 pub mod frame;
+#[cfg_attr(test, expect(clippy::mem_forget, reason = "what the test oracle derives uses it"))]
 pub mod message;
 pub mod wire;
+
+#[cfg(test)]
+mod tests;
 
 pub use frame::{FrameBuffer, FrameError, MAX_FRAME_BYTES};
 pub use message::{

@@ -1,9 +1,12 @@
 //! What a client and the agent say. Variants are numbered by their order: append, never reorder.
+//!
+//! In tests every message also derives the traits of `wincode`, a second codec that has to agree.
 
 use bincode::{BorrowDecode, Encode};
 
 /// What a client sends.
 #[derive(Debug, Clone, PartialEq, Eq, Encode, BorrowDecode)]
+#[cfg_attr(test, derive(wincode::SchemaRead, wincode::SchemaWrite))]
 pub struct Request<'a> {
     /// The client's choice; the response carries it back.
     pub id: u64,
@@ -13,6 +16,7 @@ pub struct Request<'a> {
 
 /// What can be asked of the agent.
 #[derive(Debug, Clone, PartialEq, Eq, Encode, BorrowDecode)]
+#[cfg_attr(test, derive(wincode::SchemaRead, wincode::SchemaWrite))]
 pub enum Operation<'a> {
     /// Sign one venue request.
     Sign(Sign<'a>),
@@ -40,6 +44,7 @@ pub enum Operation<'a> {
 
 /// A venue request that is to be signed. The agent adds time, nonce, key id and signature.
 #[derive(Debug, Clone, PartialEq, Eq, Encode, BorrowDecode)]
+#[cfg_attr(test, derive(wincode::SchemaRead, wincode::SchemaWrite))]
 pub struct Sign<'a> {
     /// Name of the credential.
     pub credential: &'a str,
@@ -55,6 +60,7 @@ pub struct Sign<'a> {
 
 /// The value of one parameter.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Encode, BorrowDecode)]
+#[cfg_attr(test, derive(wincode::SchemaRead, wincode::SchemaWrite))]
 pub enum Param<'a> {
     /// Text, as it is.
     Text(&'a str),
@@ -64,6 +70,7 @@ pub enum Param<'a> {
 
 /// The body of a venue request.
 #[derive(Debug, Clone, PartialEq, Eq, Encode, BorrowDecode)]
+#[cfg_attr(test, derive(wincode::SchemaRead, wincode::SchemaWrite))]
 pub enum Body<'a> {
     /// None.
     Empty,
@@ -75,6 +82,7 @@ pub enum Body<'a> {
 
 /// A new credential. Its secret comes by descriptor.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Encode, BorrowDecode)]
+#[cfg_attr(test, derive(wincode::SchemaRead, wincode::SchemaWrite))]
 pub struct Enroll<'a> {
     /// Name that bots will use.
     pub credential: &'a str,
@@ -94,6 +102,7 @@ pub struct Enroll<'a> {
 
 /// What the agent sends.
 #[derive(Debug, Clone, PartialEq, Eq, Encode, BorrowDecode)]
+#[cfg_attr(test, derive(wincode::SchemaRead, wincode::SchemaWrite))]
 pub struct Response<'a> {
     /// That of the request; 0 where none could be read.
     pub id: u64,
@@ -103,6 +112,7 @@ pub struct Response<'a> {
 
 /// What the agent can answer.
 #[derive(Debug, Clone, PartialEq, Eq, Encode, BorrowDecode)]
+#[cfg_attr(test, derive(wincode::SchemaRead, wincode::SchemaWrite))]
 pub enum Reply<'a> {
     /// It is done.
     Done,
@@ -120,6 +130,7 @@ pub enum Reply<'a> {
 
 /// Why the agent did not do it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Encode, BorrowDecode)]
+#[cfg_attr(test, derive(wincode::SchemaRead, wincode::SchemaWrite))]
 pub struct Refusal<'a> {
     /// [`ErrorCode`] by number, so that an older client can still read a newer code.
     pub code: u8,
@@ -131,6 +142,7 @@ pub struct Refusal<'a> {
 
 /// A request that can be sent to the venue, byte for byte.
 #[derive(Debug, Clone, PartialEq, Eq, Encode, BorrowDecode)]
+#[cfg_attr(test, derive(wincode::SchemaRead, wincode::SchemaWrite))]
 pub struct Signed<'a> {
     /// HTTP method.
     pub method: &'a str,
@@ -144,6 +156,7 @@ pub struct Signed<'a> {
 
 /// One credential, without anything secret.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Encode, BorrowDecode)]
+#[cfg_attr(test, derive(wincode::SchemaRead, wincode::SchemaWrite))]
 pub struct Credential<'a> {
     /// Name that bots use.
     pub name: &'a str,
@@ -171,6 +184,7 @@ pub struct Credential<'a> {
 
 /// How the agent is.
 #[derive(Debug, Clone, PartialEq, Eq, Encode, BorrowDecode)]
+#[cfg_attr(test, derive(wincode::SchemaRead, wincode::SchemaWrite))]
 pub struct Status<'a> {
     /// Version of the agent.
     pub version: &'a str,

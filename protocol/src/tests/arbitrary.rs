@@ -1,0 +1,134 @@
+//! Every message that there can be. Texts are leaked, because messages borrow: a test run has few of them.
+
+use proptest::collection::vec;
+use proptest::option;
+use proptest::prelude::*;
+
+use crate::{
+    Body, Credential, Enroll, Operation, Param, Refusal, Reply, Request, Response, Sign, Signed, Status,
+};
+
+type Text = &'static str;
+
+pub(super) fn request() -> impl Strategy<Value = Request<'static>> {
+    (number(), operation()).prop_map(|(id, operation)| Request { id, operation })
+}
+
+pub(super) fn response() -> impl Strategy<Value = Response<'static>> {
+    (number(), reply()).prop_map(|(id, reply)| Response { id, reply })
+}
+
+/// Near the borders of the integer encoding as often as elsewhere.
+fn number() -> impl Strategy<Value = u64> {
+    prop_oneof![
+        any::<u64>(),
+        0_u64..600,
+        prop::sample::select(vec![250, 251, 65_535, 65_536, 4_294_967_295, 4_294_967_296, u64::MAX]),
+    ]
+}
+
+fn small_number() -> impl Strategy<Value = u32> {
+    number().prop_map(|number| u32::try_from(number).unwrap_or(u32::MAX))
+}
+
+fn text() -> impl Strategy<Value = Text> {
+    prop_oneof![
+        8 => any::<String>(),
+        1 => (248_usize..255).prop_map(|length| "é".repeat(length)),
+    ]
+    .prop_map(|text| &*text.leak())
+}
+
+fn bytes() -> impl Strategy<Value = &'static [u8]> {
+    vec(any::<u8>(), 0..400).prop_map(|bytes| &*bytes.leak())
+}
+
+fn param() -> impl Strategy<Value = Param<'static>> {
+    prop_oneof![text().prop_map(Param::Text), text().prop_map(Param::Json)]
+}
+
+fn params() -> impl Strategy<Value = Vec<(Text, Param<'static>)>> {
+    vec((text(), param()), 0..12)
+}
+
+fn body() -> impl Strategy<Value = Body<'static>> {
+    prop_oneof![Just(Body::Empty), params().prop_map(Body::Form), bytes().prop_map(Body::Json)]
+}
+
+fn operation() -> impl Strategy<Value = Operation<'static>> {
+    let sign =
+        (text(), text(), text(), params(), body()).prop_map(|(credential, method, path, query, body)| {
+            Operation::Sign(Sign { credential, method, path, query, body })
+        });
+    let enroll = (text(), text(), text(), option::of(text()), option::of(text()), any::<[bool; 2]>())
+        .prop_map(|(credential, venue, key_id, uid, base_url, [replace, passphrase])| {
+            Operation::Enroll(Enroll { credential, venue, key_id, uid, base_url, replace, passphrase })
+        });
+    prop_oneof![
+        4 => sign,
+        2 => enroll,
+        1 => Just(Operation::Status),
+        1 => Just(Operation::List),
+        1 => text().prop_map(|credential| Operation::Show { credential }),
+        1 => Just(Operation::Lock),
+        1 => Just(Operation::Unlock),
+        1 => text().prop_map(|credential| Operation::Remove { credential }),
+    ]
+}
+
+fn reply() -> impl Strategy<Value = Reply<'static>> {
+    let refusal = (any::<u8>(), text(), text())
+        .prop_map(|(code, message, hint)| Reply::Error(Refusal { code, message, hint }));
+    let signed = (text(), text(), vec((text(), text()), 0..8), bytes())
+        .prop_map(|(method, url, headers, body)| Reply::Signed(Signed { method, url, headers, body }));
+    prop_oneof![
+        1 => Just(Reply::Done),
+        2 => refusal,
+        4 => signed,
+        1 => vec(credential(), 0..5).prop_map(Reply::Credentials),
+        1 => credential().prop_map(Reply::Credential),
+        2 => status().prop_map(Reply::Status),
+    ]
+}
+
+fn credential() -> impl Strategy<Value = Credential<'static>> {
+    (proptest::array::uniform9(text()), number(), any::<bool>()).prop_map(|(texts, enrolled_unix, ready)| {
+        let [name, venue, key_id, base_url, algorithm, custody, rung, token_serial, fault] = texts;
+        Credential {
+            name,
+            venue,
+            key_id,
+            base_url,
+            algorithm,
+            custody,
+            rung,
+            token_serial,
+            enrolled_unix,
+            ready,
+            fault,
+        }
+    })
+}
+
+fn status() -> impl Strategy<Value = Status<'static>> {
+    let numbers = (small_number(), number(), small_number(), small_number(), small_number());
+    (proptest::array::uniform5(text()), numbers, any::<bool>(), vec(text(), 0..4)).prop_map(
+        |(texts, (pid, since_unix, credentials, ready, keeper_pid), locked, weaknesses)| {
+            let [version, reason, token_serial, token_label, rung] = texts;
+            Status {
+                version,
+                pid,
+                locked,
+                reason,
+                since_unix,
+                credentials,
+                ready,
+                keeper_pid,
+                token_serial,
+                token_label,
+                rung,
+                weaknesses,
+            }
+        },
+    )
+}

@@ -1,0 +1,141 @@
+//! One message of every kind as it goes over the wire, so that no byte ever changes unnoticed.
+//!
+//! A file that differs is a new protocol version, never a file to be edited.
+
+#![expect(clippy::unwrap_used, reason = "a test may panic")]
+
+use std::collections::BTreeSet;
+use std::fmt::Write as _;
+use std::path::Path;
+
+use strongroom_protocol::{
+    Body, Credential, Enroll, ErrorCode, Operation, Param, Refusal, Reply, Request, Response, Sign, Signed,
+    Status, decode, encode,
+};
+
+fn requests() -> Vec<(&'static str, Request<'static>)> {
+    let order = |query, body| {
+        Operation::Sign(Sign {
+            credential: "binance-main",
+            method: "POST",
+            path: "/api/v3/order",
+            query,
+            body,
+        })
+    };
+    let pairs = || vec![("symbol", Param::Text("LTCBTC")), ("quantity", Param::Json("1"))];
+    let enroll = |uid, base_url, passphrase| {
+        let (credential, venue, key_id) = ("okx-main", "okx", "key-1");
+        Operation::Enroll(Enroll { credential, venue, key_id, uid, base_url, replace: true, passphrase })
+    };
+    vec![
+        ("request-sign-query", Request { id: 1, operation: order(pairs(), Body::Empty) }),
+        ("request-sign-form", Request { id: 250, operation: order(vec![], Body::Form(pairs())) }),
+        (
+            "request-sign-json",
+            Request { id: 251, operation: order(vec![], Body::Json(br#"{"price":"0.1"}"#)) },
+        ),
+        ("request-status", Request { id: 65_535, operation: Operation::Status }),
+        ("request-list", Request { id: 65_536, operation: Operation::List }),
+        ("request-show", Request { id: 4_294_967_295, operation: Operation::Show { credential: "kraken" } }),
+        ("request-lock", Request { id: 4_294_967_296, operation: Operation::Lock }),
+        ("request-unlock", Request { id: u64::MAX, operation: Operation::Unlock }),
+        ("request-enroll", Request { id: 7, operation: enroll(None, None, false) }),
+        (
+            "request-enroll-full",
+            Request { id: 8, operation: enroll(Some("uid-1"), Some("https://www.okx.com"), true) },
+        ),
+        ("request-remove", Request { id: 9, operation: Operation::Remove { credential: "kraken" } }),
+    ]
+}
+
+fn responses() -> Vec<(&'static str, Response<'static>)> {
+    let credential = Credential {
+        name: "kraken",
+        venue: "kraken",
+        key_id: "key-1",
+        base_url: "https://api.kraken.com",
+        algorithm: "HMAC-SHA512",
+        custody: "keeper",
+        rung: "aes-gcm",
+        token_serial: "8f2c01d4",
+        enrolled_unix: 1_700_000_000,
+        ready: false,
+        fault: "the record was changed",
+    };
+    let refusal = Refusal {
+        code: ErrorCode::Locked.number(),
+        message: "no secret is in memory",
+        hint: "run `strongroom unlock`",
+    };
+    let signed = Signed {
+        method: "POST",
+        url: "https://api.kraken.com/0/private/AddOrder",
+        headers: vec![("API-Key", "key-1"), ("API-Sign", "c2ln")],
+        body: b"nonce=1&pair=XBTUSD",
+    };
+    let status = Status {
+        version: "0.1.0",
+        pid: 4_711,
+        locked: true,
+        reason: "asked to",
+        since_unix: 1_700_000_001,
+        credentials: 2,
+        ready: 0,
+        keeper_pid: 0,
+        token_serial: "8f2c01d4",
+        token_label: "strongroom",
+        rung: "aes-cbc",
+        weaknesses: vec!["danger_accept_any_caller_time"],
+    };
+    vec![
+        ("response-done", Response { id: 1, reply: Reply::Done }),
+        ("response-error", Response { id: 0, reply: Reply::Error(refusal) }),
+        ("response-signed", Response { id: 300, reply: Reply::Signed(signed) }),
+        ("response-credentials", Response { id: 2, reply: Reply::Credentials(vec![credential; 2]) }),
+        ("response-credential", Response { id: 3, reply: Reply::Credential(credential) }),
+        ("response-status", Response { id: 4, reply: Reply::Status(status) }),
+    ]
+}
+
+#[test]
+fn keeps_every_byte_of_every_kind_of_message() {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/golden");
+    let mut streams = Vec::new();
+    for (name, request) in requests() {
+        let mut stream = Vec::new();
+        encode(&request, &mut stream).unwrap();
+        assert_eq!(decode(&stream[4..]), Ok(request), "{name}");
+        streams.push((name, stream));
+    }
+    for (name, response) in responses() {
+        let mut stream = Vec::new();
+        encode(&response, &mut stream).unwrap();
+        assert_eq!(decode(&stream[4..]), Ok(response), "{name}");
+        streams.push((name, stream));
+    }
+    let mut names = BTreeSet::new();
+    for (name, stream) in streams {
+        let file = format!("{name}.hex");
+        let golden = std::fs::read_to_string(folder.join(&file)).unwrap_or_default();
+        assert_eq!(hex(&stream), golden, "{name}");
+        names.insert(file);
+    }
+    let present: BTreeSet<_> = std::fs::read_dir(&folder)
+        .unwrap()
+        .map(|entry| entry.unwrap().file_name().into_string().unwrap())
+        .collect();
+    assert_eq!(present, names, "each file belongs to a message");
+}
+
+/// 32 bytes a line.
+fn hex(bytes: &[u8]) -> String {
+    let mut text = String::new();
+    for line in bytes.chunks(32) {
+        for byte in line {
+            write!(text, "{byte:02x}").unwrap();
+        }
+        text.push('\n');
+    }
+    text
+}

@@ -17,6 +17,7 @@ import select
 import signal
 import sys
 import tempfile
+import termios
 import time
 from urllib.parse import urlsplit
 
@@ -53,6 +54,8 @@ def run(path: str, environment: dict[str, str], secret: str) -> tuple[str, int]:
             break
         question = re.search(r"[^\n]*\b(PIN|secret)\b[^\n]*: ?$", output[answered:], re.IGNORECASE)
         if question:
+            while termios.tcgetattr(terminal)[3] & termios.ECHO:
+                time.sleep(0.01)  # a person does not type before the echo is off
             answered = len(output)
             answer = secret if question[1].lower() == "secret" else PIN
             os.write(terminal, f"{answer}\n".encode())

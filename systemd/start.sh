@@ -6,7 +6,7 @@
 # starts the agent, the module works inside the sandbox, a killed agent comes back locked, a stopped
 # one leaves no socket. Nothing of the running system is touched; systemd need not be PID 1.
 #
-# Needs root, and the Debian packages systemd, dbus, softhsm2, util-linux.
+# Needs root, and the Debian packages systemd, dbus, procps, softhsm2, util-linux.
 set -eu
 
 user=65534

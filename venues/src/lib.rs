@@ -1,1 +1,32 @@
-//! Under construction.
+//! Exchanges as data, and the engine that turns a request into the exact bytes that a venue checks.
+//!
+//! A [`Profile`] says how one exchange wants its requests signed. [`Profile::plan`] parses and checks
+//! a [`Request`], [`Plan::canonicalise`] writes the signed text, and, when the keeper has signed it,
+//! [`CanonicalRequest::finish`] puts the signature where the venue expects it. The engine is pure: no
+//! clock, no I/O, no randomness and no log; what is signed is written anew from values that were
+//! parsed once, and policy reads those same values.
+
+mod builtin;
+mod canonical;
+mod clock;
+mod codec;
+mod compile;
+mod error;
+pub mod json;
+mod pairs;
+mod plan;
+mod profile;
+mod request;
+mod rule;
+mod signed;
+mod template;
+
+pub use builtin::{builtin, builtin_profiles};
+pub use canonical::{Account, CanonicalRequest};
+pub use clock::Moment;
+pub use error::{Place, ProfileError, RequestError};
+pub use plan::{CallerTime, Plan, TimeNeeds};
+pub use profile::Profile;
+pub use request::{Body, Param, Request};
+pub use rule::{Covers, NonceKind};
+pub use signed::SignedRequest;

@@ -1,0 +1,54 @@
+//! What the engine costs for one request: parse and check, canonicalise, finish.
+//!
+//! The signature itself is the keeper's cost and not part of it.
+
+use std::hint::black_box;
+
+use criterion::{Criterion, criterion_group, criterion_main};
+use strongroom_venues::{Account, Body, Moment, Param, Profile, Request, builtin_profiles};
+
+const ACCOUNT: Account<'static> = Account {
+    key_id: "vmPUZE6mv9SD5VNHk4HlWFsOr6aKE2zvsw0MuIgwCIPy6utIco14y7Ju91duEh8A",
+    uid: None,
+    base_url: "https://api.example.com",
+};
+
+fn order() -> Vec<(&'static str, Param<'static>)> {
+    [
+        ("symbol", "BTCUSDT"),
+        ("side", "BUY"),
+        ("type", "LIMIT"),
+        ("timeInForce", "GTC"),
+        ("quantity", "0.00100000"),
+        ("price", "61234.50"),
+        ("newClientOrderId", "cli-1"),
+    ]
+    .map(|(name, value)| (name, Param::Text(value)))
+    .to_vec()
+}
+
+fn engine(criterion: &mut Criterion) {
+    let moment = Moment { unix_ns: 1_754_000_123_456_000_000, nonce: 1_754_000_123_456, ..Moment::default() };
+    let signature = [0x5a; 64];
+    let passphrase = [b'p'; 32];
+    for (id, text) in builtin_profiles() {
+        let Ok(profile) = Profile::compile(text) else { continue };
+        let request =
+            Request { method: "POST", path: "/api/v3/order", query: Vec::new(), body: Body::Form(order()) };
+        criterion.bench_function(&format!("{id}/whole"), |bencher| {
+            bencher.iter(|| {
+                let plan = profile.plan(black_box(&request)).ok()?;
+                plan.canonicalise(&ACCOUNT, &moment).ok()?.finish(&signature, &passphrase).ok()
+            });
+        });
+        let Ok(plan) = profile.plan(&request) else { continue };
+        criterion.bench_function(&format!("{id}/canonicalise and finish"), |bencher| {
+            bencher.iter(|| {
+                plan.canonicalise(&ACCOUNT, black_box(&moment)).ok()?.finish(&signature, &passphrase).ok()
+            });
+        });
+    }
+}
+
+criterion_group!(benches, engine);
+criterion_main!(benches);

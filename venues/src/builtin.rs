@@ -1,0 +1,39 @@
+//! The profiles that ship with Strongroom.
+
+use crate::error::ProfileError;
+use crate::profile::Profile;
+
+macro_rules! profiles {
+    ($($id:literal),+ $(,)?) => {
+        &[$(($id, include_str!(concat!("../profiles/", $id, ".toml")))),+]
+    };
+}
+
+const PROFILES: &[(&str, &str)] = profiles![
+    "binance",
+    "bitfinex",
+    "bittrex",
+    "bybit",
+    "coinbase",
+    "coinbase-legacy",
+    "coinbaseexchange",
+    "gate",
+    "kraken",
+    "kucoin",
+    "okx",
+    "poloniex",
+];
+
+/// Id and text of every shipped profile, sorted by id.
+#[must_use]
+pub const fn builtin_profiles() -> &'static [(&'static str, &'static str)] {
+    PROFILES
+}
+
+/// Compiles the shipped profile called `id`; nothing if there is none.
+///
+/// # Errors
+/// Never for a released version: a test compiles every shipped profile.
+pub fn builtin(id: &str) -> Option<Result<Profile, ProfileError>> {
+    PROFILES.iter().find(|(known, _)| *known == id).map(|(_, text)| Profile::compile(text))
+}

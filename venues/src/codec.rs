@@ -1,0 +1,138 @@
+//! Texts for bytes: hexadecimal, base64 and the percent encodings.
+
+/// Appends `bytes` in lower-case hexadecimal.
+pub(crate) fn hex(bytes: &[u8], out: &mut Vec<u8>) {
+    digits(bytes, b"0123456789abcdef", out);
+}
+
+/// Appends `bytes` in upper-case hexadecimal.
+pub(crate) fn hex_upper(bytes: &[u8], out: &mut Vec<u8>) {
+    digits(bytes, b"0123456789ABCDEF", out);
+}
+
+fn digits(bytes: &[u8], alphabet: &[u8; 16], out: &mut Vec<u8>) {
+    out.reserve(bytes.len().saturating_mul(2));
+    for byte in bytes {
+        out.extend([byte >> 4, byte & 15].map(|digit| symbol(alphabet, digit)));
+    }
+}
+
+/// Appends `bytes` in base64 with padding (RFC 4648 section 4).
+pub(crate) fn base64(bytes: &[u8], out: &mut Vec<u8>) {
+    const ALPHABET: &[u8; 64] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
+    let tail = groups(bytes, ALPHABET, out);
+    out.extend_from_slice(match tail {
+        1 => b"==",
+        2 => b"=",
+        _ => b"",
+    });
+}
+
+/// Appends `bytes` in URL-safe base64 without padding (RFC 4648 section 5, RFC 7515).
+pub(crate) fn base64url(bytes: &[u8], out: &mut Vec<u8>) {
+    const ALPHABET: &[u8; 64] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_";
+    groups(bytes, ALPHABET, out);
+}
+
+/// Appends all symbols without padding; says how many bytes the last, short group had.
+fn groups(bytes: &[u8], alphabet: &[u8; 64], out: &mut Vec<u8>) -> usize {
+    out.reserve(bytes.len().div_ceil(3).saturating_mul(4));
+    let (whole, tail) = bytes.as_chunks::<3>();
+    for &[a, b, c] in whole {
+        out.extend([a >> 2, a << 4 | b >> 4, b << 2 | c >> 6, c].map(|sextet| symbol(alphabet, sextet & 63)));
+    }
+    match *tail {
+        [a] => out.extend([a >> 2, a << 4].map(|sextet| symbol(alphabet, sextet & 63))),
+        [a, b] => out.extend([a >> 2, a << 4 | b >> 4, b << 2].map(|sextet| symbol(alphabet, sextet & 63))),
+        _ => {}
+    }
+    tail.len()
+}
+
+/// The symbol for `digit`, which the caller has masked to the size of the alphabet.
+fn symbol(alphabet: &[u8], digit: u8) -> u8 {
+    alphabet.get(usize::from(digit)).copied().unwrap_or_default()
+}
+
+/// How names and values are written into a query or a form.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Escape {
+    /// `application/x-www-form-urlencoded`: as [`Escape::Pct`], but a space is `+`.
+    Form,
+    /// `encodeURIComponent`: as [`Escape::Pct`], but `!~*'()` stay too.
+    Js,
+    /// RFC 3986: everything but `A-Z a-z 0-9 - _ . ~` is escaped.
+    Pct,
+    /// Nothing is escaped.
+    Raw,
+}
+
+/// Appends `text` in the given escape.
+pub(crate) fn escape(kind: Escape, text: &[u8], out: &mut Vec<u8>) {
+    let stays = |byte: &u8| match kind {
+        Escape::Raw => true,
+        Escape::Form | Escape::Pct => is_unreserved(*byte),
+        Escape::Js => is_unreserved(*byte) || matches!(byte, b'!' | b'*' | b'\'' | b'(' | b')'),
+    };
+    let mut rest = text;
+    loop {
+        let plain = rest.iter().take_while(|byte| stays(byte)).count();
+        let Some((before, [byte, after @ ..])) = rest.split_at_checked(plain) else {
+            out.extend_from_slice(rest);
+            return;
+        };
+        out.extend_from_slice(before);
+        if kind == Escape::Form && *byte == b' ' {
+            out.push(b'+');
+        } else {
+            out.push(b'%');
+            hex_upper(&[*byte], out);
+        }
+        rest = after;
+    }
+}
+
+const fn is_unreserved(byte: u8) -> bool {
+    byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_' | b'.' | b'~')
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn text(write: impl Fn(&[u8], &mut Vec<u8>), bytes: &[u8]) -> String {
+        let mut out = Vec::new();
+        write(bytes, &mut out);
+        String::from_utf8(out).unwrap()
+    }
+
+    #[test]
+    fn writes_the_vectors_of_rfc_4648() {
+        for (bytes, padded, url) in [
+            (&b""[..], "", ""),
+            (b"f", "Zg==", "Zg"),
+            (b"fo", "Zm8=", "Zm8"),
+            (b"foo", "Zm9v", "Zm9v"),
+            (b"foob", "Zm9vYg==", "Zm9vYg"),
+            (b"\xfb\xff\xfe", "+//+", "-__-"),
+        ] {
+            assert_eq!(text(base64, bytes), padded);
+            assert_eq!(text(base64url, bytes), url);
+        }
+        assert_eq!(text(hex, b"\x00\xab\xff"), "00abff");
+        assert_eq!(text(hex_upper, b"\x00\xab\xff"), "00ABFF");
+    }
+
+    #[test]
+    fn escapes_by_the_venues_rule() {
+        let sample = "a b+c/d=e&~!*'()-_.漢";
+        for (kind, expected) in [
+            (Escape::Pct, "a%20b%2Bc%2Fd%3De%26~%21%2A%27%28%29-_.%E6%BC%A2"),
+            (Escape::Js, "a%20b%2Bc%2Fd%3De%26~!*'()-_.%E6%BC%A2"),
+            (Escape::Form, "a+b%2Bc%2Fd%3De%26~%21%2A%27%28%29-_.%E6%BC%A2"),
+            (Escape::Raw, sample),
+        ] {
+            assert_eq!(text(|bytes, out| escape(kind, bytes, out), sample.as_bytes()), expected, "{kind:?}");
+        }
+    }
+}

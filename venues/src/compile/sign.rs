@@ -1,0 +1,233 @@
+//! `[sign]`: what is signed, with which key, and how the signature is written.
+
+use strongroom_link::key::{Algorithm, SecretForm};
+
+use super::document::{Entry, Fields, Item, Node};
+use super::{is_whole_number, template};
+use crate::error::ProfileError;
+use crate::json;
+use crate::rule::{Clock, JsonTemplate, Output, Sign};
+use crate::template::{Kind, Names, Stage, VarSet};
+
+/// A compiled `[sign]`.
+pub(super) struct Signing {
+    pub(super) sign: Sign,
+    pub(super) key: Option<(Algorithm, SecretForm)>,
+    /// What the signed text reads.
+    pub(super) reads: VarSet,
+}
+
+const KEYS: &[&str] = &["alg", "jwt_alg", "decode", "message", "out", "jwt_header", "claims"];
+
+/// Values of `alg` besides the key algorithms themselves.
+#[derive(Clone, Copy)]
+enum Alg {
+    Jwt,
+    Key(Algorithm),
+    None,
+    Refused(&'static str),
+}
+
+const ALGS: &[(&str, Alg)] = &[
+    ("hmac-sha256", Alg::Key(Algorithm::HmacSha256)),
+    ("hmac-sha384", Alg::Key(Algorithm::HmacSha384)),
+    ("hmac-sha512", Alg::Key(Algorithm::HmacSha512)),
+    ("ed25519", Alg::Key(Algorithm::Ed25519)),
+    ("hash-sha256", Alg::Key(Algorithm::HashSha256)),
+    ("jwt", Alg::Jwt),
+    ("none", Alg::None),
+    (
+        "hash-md5",
+        Alg::Refused("`hash-md5` puts a secret under a broken hash; the keeper does not compute it"),
+    ),
+    ("rsa-sha256", Alg::Refused("`rsa-sha256` keys are not supported by this version")),
+    ("secp256k1", Alg::Refused("`secp256k1` signatures are not supported by this version")),
+    (
+        "static",
+        Alg::Refused(
+            "`static` would hand the secret itself to the bot; it needs send mode, which this version lacks",
+        ),
+    ),
+];
+
+/// Compiles `[sign]` of `fields`.
+pub(super) fn sign(
+    fields: &Fields<'_, '_>,
+    names: &mut Names,
+    clock: Clock,
+) -> Result<Signing, ProfileError> {
+    let sign = fields.table("sign", "`sign`", KEYS)?;
+    let Some(alg) = sign.choice("alg", ALGS)? else {
+        return Err(sign.error(sign.at, "a profile needs `sign.alg`"));
+    };
+    match alg {
+        Alg::None => Ok(Signing { sign: Sign::Absent, key: None, reads: VarSet::EMPTY }),
+        Alg::Refused(why) => Err(sign.error(sign.place("alg"), why)),
+        Alg::Key(algorithm) => {
+            let key = (algorithm, form(&sign, algorithm)?);
+            let hash = algorithm == Algorithm::HashSha256;
+            let text = sign.required_text("message")?;
+            let message = template(&sign, names, sign.place("message"), text, Stage::Signed { hash })?;
+            let out = output(&sign, algorithm)?;
+            let reads = message.reads();
+            Ok(Signing { sign: Sign::Text { message, out, hash }, key: Some(key), reads })
+        }
+        Alg::Jwt => jwt(&sign, names, clock),
+    }
+}
+
+fn jwt(sign: &Fields<'_, '_>, names: &mut Names, clock: Clock) -> Result<Signing, ProfileError> {
+    let choices = [
+        ("HS256", (Algorithm::HmacSha256, "HS256")),
+        ("ES256", (Algorithm::Es256, "ES256")),
+        ("EdDSA", (Algorithm::Ed25519, "EdDSA")),
+    ];
+    let Some((algorithm, name)) = sign.choice("jwt_alg", &choices)? else {
+        return Err(sign.error(sign.at, "`alg = \"jwt\"` needs `jwt_alg`: HS256, ES256 or EdDSA"));
+    };
+    let key = (algorithm, form(sign, algorithm)?);
+    let stage = Stage::Signed { hash: false };
+    let header = match sign.get("jwt_header") {
+        None => JsonTemplate::Literal(format!(r#"{{"alg":"{name}","typ":"JWT"}}"#)),
+        Some(node) => json_template(sign, names, clock, node, stage)?,
+    };
+    let Some(claims) = sign.get("claims") else {
+        return Err(sign.error(sign.at, "`alg = \"jwt\"` needs `claims`"));
+    };
+    let claims = json_template(sign, names, clock, claims, stage)?;
+    let reads = header.reads().union(claims.reads());
+    Ok(Signing { sign: Sign::Jwt { header, claims }, key: Some(key), reads })
+}
+
+/// How the secret is written, as far as it fits the algorithm.
+fn form(sign: &Fields<'_, '_>, algorithm: Algorithm) -> Result<SecretForm, ProfileError> {
+    let decode = sign.choice(
+        "decode",
+        &[
+            ("utf8", SecretForm::Utf8),
+            ("base64", SecretForm::Base64),
+            ("base64-seed32", SecretForm::Base64Seed32),
+            ("base64-seed", SecretForm::Base64Seed32),
+            ("pem", SecretForm::Pem),
+        ],
+    )?;
+    let form = match (algorithm, decode) {
+        (Algorithm::Ed25519 | Algorithm::Es256, None) => SecretForm::Pem,
+        // A seed in plain base64 is the same as the first 32 bytes of one.
+        (Algorithm::Ed25519, Some(SecretForm::Base64)) => SecretForm::Base64Seed32,
+        (_, None) => SecretForm::Utf8,
+        (_, Some(form)) => form,
+    };
+    let fits = match algorithm {
+        Algorithm::Ed25519 => matches!(form, SecretForm::Pem | SecretForm::Base64Seed32),
+        Algorithm::Es256 => form == SecretForm::Pem,
+        Algorithm::HashSha256 => form == SecretForm::Utf8,
+        Algorithm::HmacSha256 | Algorithm::HmacSha384 | Algorithm::HmacSha512 => {
+            matches!(form, SecretForm::Utf8 | SecretForm::Base64)
+        }
+    };
+    if fits {
+        Ok(form)
+    } else {
+        let message = format!("a secret for {algorithm} is never written as `{form}`");
+        Err(sign.error(sign.place("decode"), message))
+    }
+}
+
+fn output(sign: &Fields<'_, '_>, algorithm: Algorithm) -> Result<Output, ProfileError> {
+    let out = sign.choice(
+        "out",
+        &[
+            ("hex", Output::Hex),
+            ("HEX", Output::HexUpper),
+            ("base64", Output::Base64),
+            ("base64url", Output::Base64Url),
+            ("hex-base64", Output::HexBase64),
+        ],
+    )?;
+    Ok(out.unwrap_or(if algorithm == Algorithm::Ed25519 { Output::Base64 } else { Output::Hex }))
+}
+
+/// Compiles a JSON value with templates in it. `{ int = "{ts}", plus = 120 }` is a number.
+pub(super) fn json_template(
+    fields: &Fields<'_, '_>,
+    names: &mut Names,
+    clock: Clock,
+    node: &Node<'_>,
+    stage: Stage,
+) -> Result<JsonTemplate, ProfileError> {
+    Ok(match &node.item {
+        Item::Bool(value) => JsonTemplate::Literal(value.to_string()),
+        Item::Int(value) => JsonTemplate::Literal(value.to_string()),
+        Item::Text(text) => {
+            let template = template(fields, names, node.at, text, stage)?;
+            if template.kind() == Kind::Bytes {
+                return Err(fields.error(node.at, "this would put raw bytes into JSON; add `|hex` or `|b64`"));
+            }
+            if text == "{params_json}" { JsonTemplate::Raw(template) } else { JsonTemplate::Text(template) }
+        }
+        Item::List(list) => {
+            let values = list.iter().map(|node| json_template(fields, names, clock, node, stage));
+            JsonTemplate::Array(values.collect::<Result<_, _>>()?)
+        }
+        Item::Table(entries) => match entries.first() {
+            Some(first) if first.name == "int" || first.name == "plus" => {
+                int(fields, names, clock, node.at, entries, stage)?
+            }
+            _ => JsonTemplate::Object(json_members(fields, names, clock, entries, stage)?),
+        },
+    })
+}
+
+/// Compiles the members of a JSON object. A member whose template is empty is left out, so that a
+/// case can take one away.
+pub(super) fn json_members(
+    fields: &Fields<'_, '_>,
+    names: &mut Names,
+    clock: Clock,
+    entries: &[Entry<'_>],
+    stage: Stage,
+) -> Result<Vec<(String, JsonTemplate)>, ProfileError> {
+    let mut members = Vec::with_capacity(entries.len());
+    for entry in entries {
+        let value = json_template(fields, names, clock, &entry.value, stage)?;
+        if !matches!(&value, JsonTemplate::Text(template) if template.is_empty()) {
+            members.push((entry.name.to_string(), value));
+        }
+    }
+    Ok(members)
+}
+
+fn int(
+    fields: &Fields<'_, '_>,
+    names: &mut Names,
+    clock: Clock,
+    at: usize,
+    entries: &[Entry<'_>],
+    stage: Stage,
+) -> Result<JsonTemplate, ProfileError> {
+    const DAY: i64 = 86_400_000;
+    let fields = Fields::of(fields.text, at, "a number", entries, &["int", "plus"])?;
+    let text = fields.required_text("int")?;
+    let template = template(&fields, names, fields.place("int"), text, stage)?;
+    if !is_whole_number(&template, clock) && json::parse(text.as_bytes()).is_err() {
+        let message = "`int` must be `{ts}`, `{nonce}` or `{uid}`, and the clock must count in whole numbers";
+        return Err(fields.error(fields.place("int"), message));
+    }
+    let plus = fields.number("plus", -DAY, DAY)?.unwrap_or(0);
+    Ok(JsonTemplate::Int { template, plus })
+}
+
+impl JsonTemplate {
+    /// The variables that it reads.
+    pub(crate) fn reads(&self) -> VarSet {
+        match self {
+            Self::Literal(_) => VarSet::EMPTY,
+            Self::Int { template, .. } | Self::Raw(template) | Self::Text(template) => template.reads(),
+            Self::Array(values) => values.iter().fold(VarSet::EMPTY, |set, value| set.union(value.reads())),
+            Self::Object(members) => {
+                members.iter().fold(VarSet::EMPTY, |set, (_, value)| set.union(value.reads()))
+            }
+        }
+    }
+}

@@ -1,0 +1,187 @@
+//! What can be wrong with a profile, and what with a request.
+
+/// A profile that does not compile: where, and why, in one sentence.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("line {line}, column {column}: {message}")]
+pub struct ProfileError {
+    line: usize,
+    column: usize,
+    message: String,
+}
+
+impl ProfileError {
+    /// Places `message` at byte `offset` of `text`.
+    pub(crate) fn at(text: &str, offset: usize, message: impl Into<String>) -> Self {
+        let before = text.get(..offset).unwrap_or(text);
+        let line = before.matches('\n').count().saturating_add(1);
+        let last = before.rsplit('\n').next().unwrap_or_default();
+        Self { line, column: last.chars().count().saturating_add(1), message: message.into() }
+    }
+
+    /// Line, from 1.
+    #[must_use]
+    pub const fn line(&self) -> usize {
+        self.line
+    }
+
+    /// Column in characters, from 1.
+    #[must_use]
+    pub const fn column(&self) -> usize {
+        self.column
+    }
+
+    /// The sentence without the place.
+    #[must_use]
+    pub fn message(&self) -> &str {
+        &self.message
+    }
+}
+
+/// Which part of a request an error is about.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Place {
+    /// The request body.
+    Body,
+    /// The query of the URL.
+    Query,
+}
+
+impl std::fmt::Display for Place {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(match self {
+            Self::Body => "body",
+            Self::Query => "query",
+        })
+    }
+}
+
+/// A request that the engine refuses to sign.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum RequestError {
+    /// The account's own fields cannot be written into a request.
+    #[error("the credential's {field} {fact}")]
+    Account {
+        /// `key id`, `uid`, `base URL` or `passphrase`.
+        field: &'static str,
+        /// What is wrong with it.
+        fact: &'static str,
+    },
+    /// A parameter that only the agent may set.
+    #[error("`{name}` is set by the agent for {venue}; leave it out of the {place}")]
+    AgentSets {
+        /// Name of the parameter.
+        name: String,
+        /// Where the caller put it.
+        place: Place,
+        /// The profile.
+        venue: String,
+    },
+    /// A JSON array where the venue's rule needs named members.
+    #[error("{venue} {rule}, so the body must be pairs or a JSON object, not a JSON array")]
+    ArrayBody {
+        /// Why an array does not do.
+        rule: &'static str,
+        /// The profile.
+        venue: String,
+    },
+    /// The engine contradicts itself.
+    #[error("this is a bug in Strongroom, please report it: {0}")]
+    Bug(&'static str),
+    /// The caller's own timestamp or nonce is not one.
+    #[error("`{name}` must be {expected}, as {venue} counts it")]
+    CallerTime {
+        /// Name of the parameter.
+        name: String,
+        /// The unit, such as "whole milliseconds since 1970".
+        expected: &'static str,
+        /// The profile.
+        venue: String,
+    },
+    /// A name that occurs more than once would be read differently by different readers.
+    #[error("`{name}` occurs more than once in the {place}")]
+    DuplicateName {
+        /// The name.
+        name: String,
+        /// Where it was seen the second time.
+        place: Place,
+    },
+    /// The body or a parameter is not JSON.
+    #[error("the {place} is not valid JSON: {source}")]
+    Json {
+        /// Body, or a query parameter.
+        place: Place,
+        /// What the parser saw.
+        source: crate::json::JsonError,
+    },
+    /// A method that the engine does not know.
+    #[error("method `{0}` is none of DELETE, GET, PATCH, POST, PUT")]
+    Method(String),
+    /// The agent canonicalised with a time or nonce other than the one it accepted from the caller.
+    #[error("the moment differs from the `{name}` that the request carries")]
+    Moment {
+        /// Name of the parameter.
+        name: String,
+    },
+    /// The profile's map has no word for this endpoint.
+    #[error("the profile {venue} does not know `{endpoint}`, and the signed text needs a word for it")]
+    NotMapped {
+        /// Method and path.
+        endpoint: String,
+        /// The profile.
+        venue: String,
+    },
+    /// A JSON value that a query or form cannot express.
+    #[error("`{name}` is {kind}, which {venue} has no text form for in a {place}")]
+    NoTextForm {
+        /// Name of the parameter.
+        name: String,
+        /// `null`, or a container inside a list.
+        kind: &'static str,
+        /// Query or body.
+        place: Place,
+        /// The profile.
+        venue: String,
+    },
+    /// A path that two programs could read differently.
+    #[error("the path {0}")]
+    Path(&'static str),
+    /// A value that would fall apart where the venue wants it unescaped.
+    #[error("`{name}` contains {character:?}, but {venue} takes this part of the {place} unescaped")]
+    Raw {
+        /// Name of the parameter.
+        name: String,
+        /// The offending character.
+        character: char,
+        /// Query or body.
+        place: Place,
+        /// The profile.
+        venue: String,
+    },
+    /// A JSON body that is a bare string, number, boolean or null.
+    #[error("the body must be a JSON object or array")]
+    ScalarBody,
+    /// More than the engine handles.
+    #[error("the {what} is longer than {limit}")]
+    TooLong {
+        /// What is too long.
+        what: &'static str,
+        /// The limit with its unit.
+        limit: &'static str,
+    },
+    /// The venue needs an account id that the credential lacks.
+    #[error("{0} needs the account's user id; enrol the credential with a uid")]
+    UidMissing(String),
+    /// The signature would not bind this part, although the profile promises to bind parameters.
+    #[error("{venue} does not sign the {place} of a {method} to this path; {hint}")]
+    Unsigned {
+        /// The part that would go out unsigned.
+        place: Place,
+        /// The request's method.
+        method: String,
+        /// Where the parameters belong.
+        hint: &'static str,
+        /// The profile.
+        venue: String,
+    },
+}

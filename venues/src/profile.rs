@@ -1,0 +1,90 @@
+//! A venue's rules, compiled.
+
+use std::sync::Arc;
+
+use strongroom_link::key::KeySpec;
+
+use crate::compile::compile;
+use crate::error::{ProfileError, RequestError};
+use crate::plan::Plan;
+use crate::request::Request;
+use crate::rule::{Covers, Rule, When};
+
+/// A venue profile: how one exchange wants its requests signed. Immutable, and cheap to clone.
+#[derive(Debug, Clone)]
+pub struct Profile {
+    pub(crate) compiled: Arc<Compiled>,
+}
+
+/// What a [`Profile`] shares with the requests that it made.
+#[derive(Debug)]
+pub(crate) struct Compiled {
+    pub(crate) id: String,
+    pub(crate) name: String,
+    pub(crate) hosts: Vec<String>,
+    pub(crate) key_spec: KeySpec,
+    pub(crate) needs_uid: bool,
+    pub(crate) base: Rule,
+    pub(crate) cases: Vec<(When, Rule)>,
+}
+
+impl Compiled {
+    /// The rule of the case with this number, or the base.
+    pub(crate) fn rule(&self, case: Option<usize>) -> &Rule {
+        case.and_then(|at| self.cases.get(at)).map_or(&self.base, |(_, rule)| rule)
+    }
+}
+
+impl Profile {
+    /// Compiles the TOML text of a profile; `docs/reference/profiles.md` is its grammar.
+    ///
+    /// # Errors
+    /// The first thing that is wrong, with line and column.
+    pub fn compile(text: &str) -> Result<Self, ProfileError> {
+        compile(text).map(|compiled| Self { compiled: Arc::new(compiled) })
+    }
+
+    /// The id by which a credential names its venue.
+    #[must_use]
+    pub fn id(&self) -> &str {
+        &self.compiled.id
+    }
+
+    /// The venue's name for people.
+    #[must_use]
+    pub fn name(&self) -> &str {
+        &self.compiled.name
+    }
+
+    /// What the keeper must know about a secret of this venue.
+    #[must_use]
+    pub fn key_spec(&self) -> KeySpec {
+        self.compiled.key_spec
+    }
+
+    /// Whether a credential of this venue needs a user id.
+    #[must_use]
+    pub fn needs_uid(&self) -> bool {
+        self.compiled.needs_uid
+    }
+
+    /// The base URLs of the venue, the default first, without a slash at the end.
+    #[must_use]
+    pub fn hosts(&self) -> &[String] {
+        &self.compiled.hosts
+    }
+
+    /// What the signature binds as a rule; [`Plan::covers`] is exact for one request.
+    #[must_use]
+    pub fn covers(&self) -> Covers {
+        self.compiled.base.covers
+    }
+
+    /// Parses and checks `request`, and picks the rule by which it is signed.
+    ///
+    /// # Errors
+    /// Why the request is refused, by the name of the venue's own rule.
+    pub fn plan<'a>(&'a self, request: &'a Request<'a>) -> Result<Plan<'a>, RequestError> {
+        Plan::make(self, request)
+    }
+}

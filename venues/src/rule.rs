@@ -1,0 +1,260 @@
+//! What a compiled profile says: one [`Rule`] for the base, and one for each case.
+
+use std::collections::HashMap;
+
+use regex::bytes::Regex;
+
+use crate::codec::Escape;
+use crate::request::Method;
+use crate::template::{Slot, Template, VarSet};
+
+/// How requests of one kind are signed: the base of a profile, or the base with a case laid over it.
+#[derive(Debug)]
+pub(crate) struct Rule {
+    pub(crate) clock: Clock,
+    pub(crate) encode: Encode,
+    pub(crate) body_methods: Vec<Method>,
+    pub(crate) inject: Vec<Inject>,
+    pub(crate) map: Option<HashMap<String, String>>,
+    pub(crate) lets: Vec<(Slot, Template)>,
+    pub(crate) sign: Sign,
+    pub(crate) attach: Attach,
+    pub(crate) covers: Covers,
+    /// Whether the signed text reads the query, and the body.
+    pub(crate) signs_query: bool,
+    pub(crate) signs_body: bool,
+    /// Every variable that some template reads.
+    pub(crate) used: VarSet,
+    /// The `kv` forms, each with its separator.
+    pub(crate) kv: Vec<(Box<str>, Slot)>,
+    /// The first slot that is not in use.
+    pub(crate) slots: Slot,
+}
+
+/// What of a request a venue's signature binds, and so what a policy can enforce by signing alone.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Covers {
+    /// Method, path and all parameters.
+    Full,
+    /// Neither method, path nor parameters.
+    Nothing,
+    /// The parameters, but neither path nor method: the signature holds for other endpoints too.
+    Params,
+    /// The path (perhaps with the method), but not the parameters.
+    Path,
+    /// Path and parameters, but not the method.
+    PathAndParams,
+}
+
+impl Covers {
+    /// Every value with its name in profiles, from much to little.
+    pub const ALL: &[(&'static str, Self)] = &[
+        ("full", Self::Full),
+        ("path+params", Self::PathAndParams),
+        ("params", Self::Params),
+        ("path", Self::Path),
+        ("none", Self::Nothing),
+    ];
+
+    /// The name in profiles.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        Self::ALL.iter().find(|(_, covers)| *covers == self).map_or("none", |(name, _)| name)
+    }
+
+    /// Whether the parameters are bound.
+    #[must_use]
+    pub const fn params(self) -> bool {
+        matches!(self, Self::Full | Self::Params | Self::PathAndParams)
+    }
+}
+
+/// The unit in which time is written.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum TimeFormat {
+    /// `2025-07-31T22:15:23.456Z`
+    IsoMs,
+    /// `2025-07-31T22:15:23`
+    IsoS,
+    Ms,
+    Ns,
+    S,
+}
+
+/// What a plan needs as its nonce.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum NonceKind {
+    /// No nonce.
+    Absent,
+    /// 16 random bytes, written in hexadecimal.
+    Hex16,
+    /// A strictly rising number near the clock's milliseconds.
+    Ms,
+    /// A strictly rising number near the clock's nanoseconds.
+    Ns,
+    /// A strictly rising number near the clock's seconds.
+    S,
+    /// A random UUID.
+    Uuid,
+    /// 16 hexadecimal digits from the middle of a random UUID.
+    Uuid16,
+    /// The first 22 hexadecimal digits of a random UUID.
+    Uuid22,
+}
+
+impl NonceKind {
+    /// Whether the nonce is a number that must rise from request to request.
+    #[must_use]
+    pub const fn rises(self) -> bool {
+        matches!(self, Self::Ms | Self::Ns | Self::S)
+    }
+}
+
+/// `[clock]`
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Clock {
+    pub(crate) ts: TimeFormat,
+    pub(crate) plus_s: u64,
+    pub(crate) nonce: NonceKind,
+    pub(crate) skew_ms: u32,
+}
+
+/// `[encode]`
+#[derive(Debug)]
+pub(crate) struct Encode {
+    pub(crate) query: Escape,
+    pub(crate) signed_query: Escape,
+    pub(crate) body: BodyForm,
+    pub(crate) body_escape: Escape,
+    pub(crate) arrays: Arrays,
+    pub(crate) sort_query: bool,
+    pub(crate) sort_body: bool,
+    pub(crate) empty_body: String,
+    pub(crate) query_keep: bool,
+    pub(crate) json_ascii: bool,
+}
+
+/// How a body is written.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum BodyForm {
+    Form,
+    Json,
+}
+
+/// How a list or an object is written in a query or a form.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Arrays {
+    /// `a[]=1&a[]=2`
+    Bracket,
+    /// `a[0]=1&a[1]=2`, `a[b]=c`
+    Index,
+    /// `a=["x","y"]`
+    Json,
+    /// `a=1&a=2`
+    Repeat,
+    /// `a=[x,y]`
+    Tight,
+}
+
+/// One entry of `inject`.
+#[derive(Debug)]
+pub(crate) struct Inject {
+    pub(crate) to: Target,
+    pub(crate) front: bool,
+    pub(crate) name: String,
+    pub(crate) value: Template,
+    /// Written without quotes in JSON.
+    pub(crate) bare: bool,
+    pub(crate) unless_present: bool,
+}
+
+/// Where an injected parameter goes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Target {
+    Body,
+    /// Where this request has its parameters.
+    Params,
+    Query,
+}
+
+/// `[sign]`
+#[derive(Debug)]
+pub(crate) enum Sign {
+    /// Nothing is signed: the request only carries the key id, or nothing at all.
+    Absent,
+    Jwt {
+        header: JsonTemplate,
+        claims: JsonTemplate,
+    },
+    Text {
+        message: Template,
+        out: Output,
+        /// The secret is part of the text that is hashed.
+        hash: bool,
+    },
+}
+
+/// How a signature is written.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Output {
+    Base64,
+    Base64Url,
+    Hex,
+    HexBase64,
+    HexUpper,
+}
+
+/// A JSON value with templates in it.
+#[derive(Debug)]
+pub(crate) enum JsonTemplate {
+    Array(Vec<Self>),
+    /// A whole number with something added.
+    Int {
+        template: Template,
+        plus: i64,
+    },
+    /// JSON text as it is.
+    Literal(String),
+    Object(Vec<(String, Self)>),
+    /// A template that yields JSON.
+    Raw(Template),
+    Text(Template),
+}
+
+/// `[attach]`
+#[derive(Debug, Default)]
+pub(crate) struct Attach {
+    /// `let`s that need the passphrase, then `late`.
+    pub(crate) late: Vec<(Slot, Template)>,
+    pub(crate) headers: Vec<(String, Template)>,
+    /// The same with `headers_if_body` laid over.
+    pub(crate) headers_with_body: Vec<(String, Template)>,
+    pub(crate) query: Option<Template>,
+    pub(crate) query_if_no_body: Option<Template>,
+    pub(crate) query_replace: Option<Template>,
+    pub(crate) body: Option<Template>,
+    pub(crate) body_append: Option<Template>,
+    pub(crate) body_json: Option<BodyJson>,
+    pub(crate) body_form_sorted: Option<Vec<(String, Template)>>,
+    /// Parameters that these templates add and a caller may not.
+    pub(crate) reserved: Vec<String>,
+}
+
+/// `attach.body_json`
+#[derive(Debug)]
+pub(crate) struct BodyJson {
+    pub(crate) members: Vec<(String, JsonTemplate)>,
+    /// The members are all there is, because one of them holds the parameters.
+    pub(crate) envelope: bool,
+}
+
+/// `when` of a case.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct When {
+    pub(crate) methods: Option<Vec<Method>>,
+    pub(crate) path: Option<Regex>,
+    pub(crate) has_param: Option<Vec<String>>,
+    pub(crate) param_suffix: Vec<(String, String)>,
+    pub(crate) query_only: Option<bool>,
+    pub(crate) empty: Option<bool>,
+}

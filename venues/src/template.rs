@@ -1,0 +1,79 @@
+//! Templates: text with `{variable}` or `{variable|filter|filter}` in it.
+//!
+//! A template is compiled once. It has no loops, no conditions and no arithmetic; what it may read is
+//! decided when it is compiled, by the [`Stage`] in which it runs. Values are bytes, and a template
+//! knows whether it yields text or raw bytes, so that a digest cannot end up in a header by mistake.
+
+mod filter;
+mod parse;
+mod vars;
+
+pub(crate) use self::filter::{Filter, Kind, pattern};
+pub(crate) use self::parse::{Names, Release, Stage};
+pub(crate) use self::vars::{Slot, Values, Var, VarSet};
+
+use crate::error::RequestError;
+
+/// A compiled template.
+#[derive(Debug, Clone)]
+pub(crate) struct Template {
+    pieces: Box<[Piece]>,
+    kind: Kind,
+    reads: VarSet,
+}
+
+#[derive(Debug, Clone)]
+enum Piece {
+    Literal(Box<[u8]>),
+    /// Where a hash-signed text has room for the secret.
+    Secret,
+    Value(Slot, Box<[Filter]>),
+}
+
+/// Longest text that a template may yield; far more than any request needs.
+pub(crate) const MAX_TEXT_BYTES: usize = 512 * 1024;
+
+impl Template {
+    /// Whether it yields text or raw bytes.
+    pub(crate) const fn kind(&self) -> Kind {
+        self.kind
+    }
+
+    /// The variables that it reads, also through other templates.
+    pub(crate) const fn reads(&self) -> VarSet {
+        self.reads
+    }
+
+    /// Whether it is `{var}` and nothing else.
+    pub(crate) fn is_exactly(&self, var: Var) -> bool {
+        matches!(&*self.pieces, [Piece::Value(slot, filters)] if filters.is_empty() && *slot == var.slot())
+    }
+
+    /// Whether it always yields nothing, which is how a case takes something away.
+    pub(crate) const fn is_empty(&self) -> bool {
+        self.pieces.is_empty()
+    }
+
+    /// Appends what it yields to `out`; says where in `out` the secret belongs, if it does.
+    pub(crate) fn render(&self, values: &Values, out: &mut Vec<u8>) -> Result<Option<usize>, RequestError> {
+        let mut secret_at = None;
+        for piece in &self.pieces {
+            match piece {
+                Piece::Literal(text) => out.extend_from_slice(text),
+                Piece::Secret => secret_at = Some(out.len()),
+                Piece::Value(slot, filters) => filter::apply(filters, values.get(*slot), out)?,
+            }
+            if out.len() > MAX_TEXT_BYTES {
+                return Err(filter::TOO_LONG);
+            }
+        }
+        Ok(secret_at)
+    }
+
+    /// What it yields, as text.
+    pub(crate) fn text(&self, values: &Values) -> Result<String, RequestError> {
+        let mut out = Vec::with_capacity(64);
+        self.render(values, &mut out)?;
+        String::from_utf8(out).map_err(|_| RequestError::Bug("a text template yielded raw bytes"))
+    }
+}

@@ -1,0 +1,163 @@
+//! Filters: what may be done to a value between the braces.
+
+use md5::Md5;
+use regex::bytes::Regex;
+use sha2::{Digest, Sha256, Sha384, Sha512};
+
+use super::MAX_TEXT_BYTES;
+use crate::codec::{self, Escape};
+use crate::error::RequestError;
+
+/// Whether a value is text or raw bytes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Kind {
+    /// Any bytes, such as a digest.
+    Bytes,
+    /// UTF-8.
+    Text,
+}
+
+/// One step.
+#[derive(Debug, Clone)]
+pub(crate) enum Filter {
+    /// Standard base64.
+    B64,
+    /// URL-safe base64 without padding.
+    B64url,
+    /// Removes every match.
+    Cut(Regex),
+    /// Percent escapes.
+    Escape(Escape),
+    /// Lower-case hexadecimal.
+    Hex,
+    /// Upper-case hexadecimal.
+    HexUpper,
+    /// ASCII lower case.
+    Lower,
+    /// The MD5 digest; some venues sign it, nothing rests on it.
+    Md5,
+    /// Puts text in front of a value that is not empty.
+    Prefix(Box<str>),
+    /// The SHA-256 digest.
+    Sha256,
+    /// The SHA-384 digest.
+    Sha384,
+    /// The SHA-512 digest.
+    Sha512,
+    /// ASCII upper case.
+    Upper,
+}
+
+/// Names of the filters, for an error message.
+pub(crate) const NAMES: &str = "amp, b64, b64url, bytes, cut:REGEX, hash, HEX, hex, js, lower, mac, md5, pct, \
+                                prefix:TEXT, q, sha256, sha384, sha512, upper";
+
+/// What is said when a template yields more than the engine carries.
+pub(crate) const TOO_LONG: RequestError =
+    RequestError::TooLong { what: "text that a template yields", limit: "512 KiB" };
+
+/// Largest compiled form of one pattern.
+const MAX_PATTERN_BYTES: usize = 256 * 1024;
+
+/// Compiles a pattern of a profile; ASCII semantics, because a path has nothing else.
+pub(crate) fn pattern(text: &str) -> Result<Regex, String> {
+    regex::bytes::RegexBuilder::new(text).unicode(false).size_limit(MAX_PATTERN_BYTES).build().map_err(
+        |error| {
+            let reason = error.to_string();
+            let last = reason.lines().last().unwrap_or_default().trim_start_matches("error: ").to_owned();
+            format!("the pattern `{text}` does not compile: {last}")
+        },
+    )
+}
+
+impl Filter {
+    /// The filter called `name`, if there is one; `mac` and `bytes` are no steps of their own and not
+    /// found here.
+    pub(crate) fn parse(name: &str, argument: Option<&str>) -> Result<Self, String> {
+        let prefix = |text: &str| Self::Prefix(text.into());
+        Ok(match (name, argument) {
+            ("amp", None) => prefix("&"),
+            ("b64", None) => Self::B64,
+            ("b64url", None) => Self::B64url,
+            ("cut", Some(text)) => Self::Cut(pattern(text)?),
+            ("hash", None) => prefix("#"),
+            ("HEX", None) => Self::HexUpper,
+            ("hex", None) => Self::Hex,
+            ("js", None) => Self::Escape(Escape::Js),
+            ("lower", None) => Self::Lower,
+            ("md5", None) => Self::Md5,
+            ("pct", None) => Self::Escape(Escape::Pct),
+            ("prefix", Some(text)) => prefix(text),
+            ("q", None) => prefix("?"),
+            ("sha256", None) => Self::Sha256,
+            ("sha384", None) => Self::Sha384,
+            ("sha512", None) => Self::Sha512,
+            ("upper", None) => Self::Upper,
+            ("cut" | "prefix", None) => {
+                return Err(format!("the filter `{name}` needs an argument, as in `{name}:x`"));
+            }
+            (_, Some(_)) => {
+                return Err(format!(
+                    "the filter `{name}` is unknown or takes no argument; filters are {NAMES}"
+                ));
+            }
+            (_, None) => return Err(format!("the filter `{name}` is unknown; filters are {NAMES}")),
+        })
+    }
+
+    /// What it yields for a value of `kind`; nothing where it needs text and gets bytes.
+    pub(crate) const fn yields(&self, kind: Kind) -> Option<Kind> {
+        match (self, kind) {
+            (Self::Md5 | Self::Sha256 | Self::Sha384 | Self::Sha512, _) => Some(Kind::Bytes),
+            (Self::B64 | Self::B64url | Self::Hex | Self::HexUpper, _) | (_, Kind::Text) => Some(Kind::Text),
+            (_, Kind::Bytes) => None,
+        }
+    }
+}
+
+/// Appends what the filters make of `value`.
+pub(crate) fn apply(filters: &[Filter], value: &[u8], out: &mut Vec<u8>) -> Result<(), RequestError> {
+    let Some((first, rest)) = filters.split_first() else {
+        out.extend_from_slice(value);
+        return Ok(());
+    };
+    if value.len() > MAX_TEXT_BYTES {
+        return Err(TOO_LONG);
+    }
+    // A digest stays on the stack; text goes straight into `out` if no other filter waits for it.
+    match first {
+        Filter::Md5 => return apply(rest, &Md5::digest(value), out),
+        Filter::Sha256 => return apply(rest, &Sha256::digest(value), out),
+        Filter::Sha384 => return apply(rest, &Sha384::digest(value), out),
+        Filter::Sha512 => return apply(rest, &Sha512::digest(value), out),
+        _ => {}
+    }
+    if rest.is_empty() {
+        rewrite(first, value, out);
+        return Ok(());
+    }
+    let mut between = Vec::with_capacity(value.len());
+    rewrite(first, value, &mut between);
+    apply(rest, &between, out)
+}
+
+/// The filters that make text of a value.
+fn rewrite(filter: &Filter, value: &[u8], out: &mut Vec<u8>) {
+    match filter {
+        Filter::B64 => codec::base64(value, out),
+        Filter::B64url => codec::base64url(value, out),
+        Filter::Cut(pattern) => out.extend_from_slice(&pattern.replace_all(value, &b""[..])),
+        Filter::Escape(kind) => codec::escape(*kind, value, out),
+        Filter::Hex => codec::hex(value, out),
+        Filter::HexUpper => codec::hex_upper(value, out),
+        Filter::Lower => out.extend(value.iter().map(u8::to_ascii_lowercase)),
+        Filter::Upper => out.extend(value.iter().map(u8::to_ascii_uppercase)),
+        Filter::Prefix(prefix) => {
+            if !value.is_empty() {
+                out.extend_from_slice(prefix.as_bytes());
+                out.extend_from_slice(value);
+            }
+        }
+        Filter::Md5 | Filter::Sha256 | Filter::Sha384 | Filter::Sha512 => {}
+    }
+}

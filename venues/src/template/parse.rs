@@ -1,0 +1,336 @@
+//! Compiling a template: which names it may use, and where.
+
+use super::{Filter, Kind, Piece, Slot, Template, Var, VarSet};
+
+/// When a template runs decides what it may read.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Stage {
+    /// The value of an injected parameter: before anything is encoded.
+    Inject,
+    /// A `let`: everything up to the encoded request, and the passphrase, which makes it late.
+    Let,
+    /// The signed text or a JWT's claims.
+    Signed {
+        /// Whether this text is hashed with the secret in it.
+        hash: bool,
+    },
+    /// Behind the signature: headers, the rest of the URL and of the body.
+    Late,
+}
+
+/// The names that a profile defines itself, and what its templates used so far.
+#[derive(Debug, Clone)]
+pub(crate) struct Names {
+    lets: Vec<Own>,
+    /// Separators of `kv:SEP`, each with its slot.
+    kv: Vec<(Box<str>, Slot)>,
+    next: Slot,
+    has_map: bool,
+    used: VarSet,
+    passphrase: Option<Release>,
+}
+
+#[derive(Debug, Clone)]
+struct Own {
+    name: String,
+    slot: Slot,
+    kind: Kind,
+    reads: VarSet,
+}
+
+/// What of the passphrase a profile wants.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Release {
+    /// Its MAC under the secret.
+    Mac,
+    /// All of it.
+    Plain,
+}
+
+/// Longest template, in bytes.
+const MAX_TEMPLATE_BYTES: usize = 4096;
+/// Most pieces of one template.
+const MAX_PIECES: usize = 64;
+/// Most filters behind one variable.
+const MAX_FILTERS: usize = 6;
+/// Most `let`s and `kv` forms of one profile.
+const MAX_OWN: usize = 48;
+
+impl Names {
+    pub(crate) const fn new(has_map: bool) -> Self {
+        Self {
+            lets: Vec::new(),
+            kv: Vec::new(),
+            next: Slot::FIRST_OWN,
+            has_map,
+            used: VarSet::EMPTY,
+            passphrase: None,
+        }
+    }
+
+    /// Defines a name; says in which slot its value belongs.
+    pub(crate) fn define(&mut self, name: &str, template: &Template) -> Result<Slot, String> {
+        if !is_name(name) {
+            return Err(format!("`{name}` is no name: letters, digits and `_`, a letter first"));
+        }
+        if Var::ALL.iter().any(|var| var.name() == name) || name == SECRET {
+            return Err(format!("`{name}` is a variable already"));
+        }
+        if self.lets.iter().any(|own| own.name == name) {
+            return Err(format!("`{name}` is defined twice"));
+        }
+        let slot = self.take_slot()?;
+        self.lets.push(Own { name: name.to_owned(), slot, kind: template.kind(), reads: template.reads() });
+        Ok(slot)
+    }
+
+    fn take_slot(&mut self) -> Result<Slot, String> {
+        if self.lets.len().saturating_add(self.kv.len()) >= MAX_OWN {
+            return Err(format!("a profile has at most {MAX_OWN} `let`s and `kv` forms"));
+        }
+        let slot = self.next;
+        self.next = slot.next();
+        Ok(slot)
+    }
+
+    /// The first slot that is not in use.
+    pub(crate) const fn end(&self) -> Slot {
+        self.next
+    }
+
+    /// Every variable that some template reads.
+    pub(crate) const fn used(&self) -> VarSet {
+        self.used
+    }
+
+    /// The `kv` forms, each with its separator.
+    pub(crate) fn kv(&self) -> &[(Box<str>, Slot)] {
+        &self.kv
+    }
+
+    /// What of the passphrase the templates use.
+    pub(crate) const fn passphrase(&self) -> Option<Release> {
+        self.passphrase
+    }
+
+    /// Compiles `text`. The error is a sentence without a place.
+    pub(crate) fn template(&mut self, text: &str, stage: Stage) -> Result<Template, String> {
+        if text.len() > MAX_TEMPLATE_BYTES {
+            return Err(format!("a template has at most {MAX_TEMPLATE_BYTES} bytes"));
+        }
+        let mut pieces = Vec::new();
+        let mut literal = String::new();
+        let mut kind = Kind::Text;
+        let mut reads = VarSet::default();
+        let mut rest = text;
+        while let Some((before, after)) = rest.split_once('{') {
+            literal.push_str(before);
+            let Some((inside, behind)) = expression(after) else {
+                // A brace that opens no expression is text: JSON envelopes are full of them.
+                literal.push('{');
+                rest = after;
+                continue;
+            };
+            if !literal.is_empty() {
+                pieces.push(Piece::Literal(std::mem::take(&mut literal).into_bytes().into()));
+            }
+            let value = self.expression(inside, stage)?;
+            reads = reads.union(value.reads);
+            if value.kind == Kind::Bytes {
+                kind = Kind::Bytes;
+            }
+            pieces.push(value.piece);
+            rest = behind;
+        }
+        literal.push_str(rest);
+        if !literal.is_empty() {
+            pieces.push(Piece::Literal(literal.into_bytes().into()));
+        }
+        if pieces.len() > MAX_PIECES {
+            return Err(format!("a template has at most {MAX_PIECES} pieces"));
+        }
+        if pieces.iter().filter(|piece| matches!(piece, Piece::Secret)).count() > 1 {
+            return Err("the secret stands in the signed text once".to_owned());
+        }
+        self.used = self.used.union(reads);
+        Ok(Template { pieces: pieces.into(), kind, reads })
+    }
+
+    fn expression(&mut self, inside: &str, stage: Stage) -> Result<Compiled, String> {
+        let mut parts = split_filters(inside).into_iter();
+        let variable = parts.next().unwrap_or_default();
+        let (name, argument) = match variable.split_once(':') {
+            Some((name, argument)) => (name, Some(argument)),
+            None => (variable, None),
+        };
+        let mut filters: Vec<&str> = parts.filter(|filter| *filter != "bytes").collect();
+        if filters.len() > MAX_FILTERS {
+            return Err(format!("`{{{inside}}}` has more than {MAX_FILTERS} filters"));
+        }
+        if name == SECRET {
+            return match stage {
+                Stage::Signed { hash: true } if filters.is_empty() && argument.is_none() => {
+                    Ok(Compiled { piece: Piece::Secret, kind: Kind::Text, reads: VarSet::default() })
+                }
+                _ => {
+                    Err("`{secret}` may stand only in the message of a `hash-…` algorithm, without filters; \
+                          no other template ever sees the secret"
+                        .to_owned())
+                }
+            };
+        }
+        let mut source = self.variable(name, argument, stage)?;
+        if name == Var::Passphrase.name() {
+            let release = if filters.first() == Some(&"mac") {
+                filters.remove(0);
+                source.kind = Kind::Bytes;
+                Release::Mac
+            } else {
+                Release::Plain
+            };
+            if self.passphrase.is_some_and(|known| known != release) {
+                return Err("a profile uses either the passphrase or its MAC, not both".to_owned());
+            }
+            self.passphrase = Some(release);
+        }
+        let mut kind = source.kind;
+        let mut compiled = Vec::with_capacity(filters.len());
+        for text in filters {
+            if text == "mac" {
+                return Err("`mac` works on the passphrase alone, as in `{passphrase|mac|b64}`: \
+                            anything else would let a profile sign freely"
+                    .to_owned());
+            }
+            let (filter, argument) = match text.split_once(':') {
+                Some((filter, argument)) => (filter, Some(argument)),
+                None => (text, None),
+            };
+            let filter = Filter::parse(filter, argument)?;
+            kind = filter.yields(kind).ok_or_else(|| {
+                format!("the filter `{text}` needs text, but gets raw bytes; put `hex` or `b64` before it")
+            })?;
+            compiled.push(filter);
+        }
+        Ok(Compiled { piece: Piece::Value(source.slot, compiled.into()), kind, reads: source.reads })
+    }
+
+    fn variable(&mut self, name: &str, argument: Option<&str>, stage: Stage) -> Result<Source, String> {
+        if let Some(own) = self.lets.iter().find(|own| own.name == name) {
+            let source = Source { slot: own.slot, kind: own.kind, reads: own.reads };
+            let late = own.reads.contains(Var::Passphrase) || own.reads.contains(Var::Sig);
+            return match (argument, stage) {
+                (Some(_), _) => Err(format!("`{name}` takes no argument")),
+                (None, Stage::Inject) => {
+                    Err(format!("an injected value cannot use `{{{name}}}`: it comes first"))
+                }
+                (None, Stage::Signed { .. }) if late => Err(format!(
+                    "`{{{name}}}` uses the passphrase, which never becomes part of the signed text"
+                )),
+                (None, _) => Ok(source),
+            };
+        }
+        let Some(var) = Var::ALL.iter().copied().find(|var| var.name() == name) else {
+            let own: Vec<&str> = self.lets.iter().map(|own| own.name.as_str()).collect();
+            let known: Vec<&str> = Var::ALL.iter().map(|var| var.name()).chain(own).collect();
+            return Err(format!("the variable `{name}` is unknown; known are {}", known.join(", ")));
+        };
+        if argument.is_some() && var != Var::Kv {
+            return Err(format!("`{name}` takes no argument"));
+        }
+        allowed(var, stage)?;
+        let slot = match var {
+            Var::Kv => self.kv_slot(argument.unwrap_or("&"))?,
+            Var::Op if !self.has_map => {
+                return Err("`{op}` is the word for this endpoint, but the profile has no `map`".to_owned());
+            }
+            var => var.slot(),
+        };
+        Ok(Source { slot, kind: Kind::Text, reads: VarSet::default().with(var) })
+    }
+
+    fn kv_slot(&mut self, separator: &str) -> Result<Slot, String> {
+        if let Some((_, slot)) = self.kv.iter().find(|(known, _)| **known == *separator) {
+            return Ok(*slot);
+        }
+        let slot = self.take_slot()?;
+        self.kv.push((separator.into(), slot));
+        Ok(slot)
+    }
+}
+
+struct Compiled {
+    piece: Piece,
+    kind: Kind,
+    reads: VarSet,
+}
+
+struct Source {
+    slot: Slot,
+    kind: Kind,
+    reads: VarSet,
+}
+
+/// The one name that no slot holds.
+const SECRET: &str = "secret";
+
+fn allowed(var: Var, stage: Stage) -> Result<(), String> {
+    let name = var.name();
+    match (var, stage) {
+        (_, Stage::Late) | (Var::Passphrase, Stage::Let) => Ok(()),
+        (Var::Sig, _) => Err("`{sig}` exists only behind the signature: in `attach`".to_owned()),
+        (Var::Passphrase, _) => {
+            Err("the passphrase never becomes part of the signed text or of a signed parameter".to_owned())
+        }
+        (Var::Body | Var::Kv | Var::KvConcat | Var::ParamsJson | Var::Query, Stage::Inject) => {
+            Err(format!("an injected value cannot use `{{{name}}}`: it comes first"))
+        }
+        _ => Ok(()),
+    }
+}
+
+/// Splits what follows an opening brace into an expression and the text behind it; nothing if this
+/// brace opens none.
+fn expression(after: &str) -> Option<(&str, &str)> {
+    let name = after.len().saturating_sub(after.trim_start_matches(is_name_char).len());
+    let (name, tail) = after.split_at_checked(name)?;
+    if !is_name(name) || !tail.starts_with(['}', '|', ':']) {
+        return None;
+    }
+    let mut depth = 0_usize;
+    for (at, c) in after.char_indices() {
+        match c {
+            '(' => depth = depth.saturating_add(1),
+            ')' => depth = depth.saturating_sub(1),
+            '}' if depth == 0 => {
+                let (inside, behind) = after.split_at_checked(at)?;
+                return Some((inside, behind.strip_prefix('}')?));
+            }
+            '{' if depth == 0 => return None,
+            _ => {}
+        }
+    }
+    None
+}
+
+/// Splits at `|`, but not inside parentheses, so that `cut:^/(a|b)` stays whole.
+fn split_filters(inside: &str) -> Vec<&str> {
+    let mut depth = 0_usize;
+    inside
+        .split(|c| {
+            match c {
+                '(' => depth = depth.saturating_add(1),
+                ')' => depth = depth.saturating_sub(1),
+                _ => {}
+            }
+            c == '|' && depth == 0
+        })
+        .collect()
+}
+
+fn is_name(text: &str) -> bool {
+    text.starts_with(|c: char| c.is_ascii_alphabetic()) && text.chars().all(is_name_char)
+}
+
+const fn is_name_char(c: char) -> bool {
+    c.is_ascii_alphanumeric() || c == '_'
+}

@@ -1,0 +1,174 @@
+//! The variables of a template, and the values that they have for one request.
+
+use std::ops::Range;
+
+use super::Template;
+use crate::error::RequestError;
+
+/// Where a value is kept: fixed variables first, then what the profile itself names.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Slot(usize);
+
+macro_rules! vars {
+    ($($variant:ident = $number:literal $name:literal),+ $(,)?) => {
+        /// A variable that every profile has.
+        #[derive(Debug, Clone, Copy, PartialEq, Eq)]
+        pub(crate) enum Var { $($variant),+ }
+
+        impl Var {
+            /// Every variable in the order of their slots.
+            pub(crate) const ALL: &[Self] = &[$(Self::$variant),+];
+
+            const fn number(self) -> usize {
+                match self { $(Self::$variant => $number),+ }
+            }
+
+            const fn bit(self) -> u32 {
+                match self { $(Self::$variant => 1 << $number),+ }
+            }
+
+            /// The name in a template.
+            pub(crate) const fn name(self) -> &'static str {
+                match self { $(Self::$variant => $name),+ }
+            }
+        }
+    };
+}
+
+vars! {
+    Base = 0 "base",
+    Body = 1 "body",
+    Hex16 = 2 "hex16",
+    Host = 3 "host",
+    Key = 4 "key",
+    Kv = 5 "kv",
+    KvConcat = 6 "kvconcat",
+    Method = 7 "method",
+    Nonce = 8 "nonce",
+    Op = 9 "op",
+    ParamsJson = 10 "params_json",
+    Passphrase = 11 "passphrase",
+    Path = 12 "path",
+    Query = 13 "query",
+    Sig = 14 "sig",
+    Ts = 15 "ts",
+    Uid = 16 "uid",
+    Uuid = 17 "uuid",
+    Uuid16 = 18 "uuid16",
+    Uuid22 = 19 "uuid22",
+}
+
+impl Var {
+    /// Its slot.
+    pub(crate) const fn slot(self) -> Slot {
+        Slot(self.number())
+    }
+}
+
+impl Slot {
+    /// The first slot behind the fixed variables.
+    pub(crate) const FIRST_OWN: Self = Self(Var::ALL.len());
+
+    /// The slot after this one.
+    pub(crate) const fn next(self) -> Self {
+        Self(self.0.saturating_add(1))
+    }
+}
+
+/// A set of variables.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub(crate) struct VarSet(u32);
+
+impl VarSet {
+    pub(crate) const EMPTY: Self = Self(0);
+
+    pub(crate) const fn contains(self, var: Var) -> bool {
+        self.0 & var.bit() != 0
+    }
+
+    pub(crate) const fn with(self, var: Var) -> Self {
+        Self(self.0 | var.bit())
+    }
+
+    pub(crate) const fn union(self, other: Self) -> Self {
+        Self(self.0 | other.0)
+    }
+}
+
+/// All values for one request, one after the other in one buffer.
+#[derive(Debug)]
+pub(crate) struct Values {
+    bytes: Vec<u8>,
+    spans: Vec<Range<usize>>,
+}
+
+impl Values {
+    /// Room for the slots below `end` and about `bytes` bytes.
+    pub(crate) fn with_room(end: Slot, bytes: usize) -> Self {
+        Self { bytes: Vec::with_capacity(bytes), spans: vec![0..0; end.0] }
+    }
+
+    /// The value in `slot`; empty if nothing was put there.
+    pub(crate) fn get(&self, slot: Slot) -> &[u8] {
+        self.spans.get(slot.0).and_then(|span| self.bytes.get(span.clone())).unwrap_or_default()
+    }
+
+    /// The value of `var`.
+    pub(crate) fn var(&self, var: Var) -> &[u8] {
+        self.get(var.slot())
+    }
+
+    /// Puts what `write` appends into `slot`.
+    pub(crate) fn put<E>(
+        &mut self,
+        slot: Slot,
+        write: impl FnOnce(&mut Vec<u8>) -> Result<(), E>,
+    ) -> Result<(), E> {
+        let start = self.bytes.len();
+        write(&mut self.bytes)?;
+        self.set(slot, start..self.bytes.len());
+        Ok(())
+    }
+
+    /// Puts `bytes` into the slot of `var`.
+    pub(crate) fn put_var(&mut self, var: Var, bytes: &[u8]) {
+        let start = self.bytes.len();
+        self.bytes.extend_from_slice(bytes);
+        self.set(var.slot(), start..self.bytes.len());
+    }
+
+    /// Puts what `write` appends into the slot of `var`.
+    pub(crate) fn put_with(&mut self, var: Var, write: impl FnOnce(&mut Vec<u8>)) {
+        let start = self.bytes.len();
+        write(&mut self.bytes);
+        self.set(var.slot(), start..self.bytes.len());
+    }
+
+    /// Gives `slot` the value of `of`.
+    pub(crate) fn alias(&mut self, slot: Slot, of: Slot) {
+        let span = self.spans.get(of.0).cloned().unwrap_or_default();
+        self.set(slot, span);
+    }
+
+    /// Makes `var` a cut of the value of `of`.
+    pub(crate) fn put_cut(&mut self, var: Var, of: Var, cut: Range<usize>) {
+        let start = self.spans.get(of.slot().0).map_or(0, |span| span.start);
+        self.set(var.slot(), start.saturating_add(cut.start)..start.saturating_add(cut.end));
+    }
+
+    /// Puts what `template` yields into `slot`.
+    pub(crate) fn put_template(&mut self, slot: Slot, template: &Template) -> Result<(), RequestError> {
+        let mut text = Vec::new();
+        template.render(self, &mut text)?;
+        let start = self.bytes.len();
+        self.bytes.append(&mut text);
+        self.set(slot, start..self.bytes.len());
+        Ok(())
+    }
+
+    fn set(&mut self, slot: Slot, span: Range<usize>) {
+        if let Some(place) = self.spans.get_mut(slot.0) {
+            *place = span;
+        }
+    }
+}

@@ -1,2 +1,21 @@
-//! Under construction.
-fn main() {}
+//! `strongroom`: the front process of the signing agent, and the command line of its admin.
+//!
+//! This process never holds a PIN, a seed or an exchange secret while it serves clients. Its rooms:
+//! [`server`] (sockets, frames), [`identity`] (who asks), [`policy`] (may they), [`signer`] (from order to
+//! signature), [`crew`] (the keeper and the token worker), [`store`] (the disk), [`cli`] (the person).
+
+mod cli;
+mod config;
+mod crew;
+mod fault;
+mod identity;
+mod policy;
+mod server;
+mod signer;
+mod store;
+
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    cli::main()
+}

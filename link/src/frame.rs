@@ -35,6 +35,7 @@ pub struct Inbox {
     taken: usize,
     filled: usize,
     descriptors: VecDeque<OwnedFd>,
+    drained: bool,
 }
 
 /// One received frame, and the queue from which it takes its descriptors.
@@ -74,9 +75,13 @@ impl Inbox {
         let mut space = [MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(MAX_DESCRIPTORS))];
         let mut control = RecvAncillaryBuffer::new(&mut space);
         let message = recvmsg(socket, &mut [IoSliceMut::new(room)], &mut control, RecvFlags::CMSG_CLOEXEC)?;
+        let room_bytes = self.buffer.len().saturating_sub(self.filled);
         self.filled = self.filled.saturating_add(message.bytes);
+        self.drained = message.bytes < room_bytes;
         for part in control.drain() {
             if let RecvAncillaryMessage::ScmRights(arrived) = part {
+                // The kernel ends a read behind descriptors, however much more is waiting.
+                self.drained = false;
                 self.descriptors.extend(arrived);
             }
         }
@@ -87,6 +92,13 @@ impl Inbox {
             ));
         }
         Ok(message.bytes)
+    }
+
+    /// Whether the last [`receive`](Self::receive) took all that was waiting then, so that an
+    /// edge-triggered reader may sleep without asking once more.
+    #[must_use]
+    pub const fn drained(&self) -> bool {
+        self.drained
     }
 
     /// Takes the next whole frame, if one has arrived.

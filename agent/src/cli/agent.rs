@@ -1,0 +1,142 @@
+//! `strongroom agent`: the front process.
+
+use std::io::IsTerminal as _;
+use std::os::fd::OwnedFd;
+use std::path::PathBuf;
+use std::rc::Rc;
+
+use clap::Args;
+use sd_notify::NotifyState;
+use strongroom_protocol::ErrorCode;
+use tokio::signal::unix::{SignalKind, signal};
+
+use super::{Stop, block_on, secret};
+use crate::config::{Config, Places};
+use crate::fault::Fault;
+use crate::policy::Policy;
+use crate::server::{self, Server};
+use crate::signer::Signer;
+use crate::store::Store;
+
+/// Serve bots until a signal ends it.
+///
+/// Starts locked. It is unlocked by `strongroom unlock`, by --pin-fd, or by a credential named
+/// `strongroom-pin` that systemd hands over (LoadCredentialEncrypted=). A wrong PIN is not tried twice.
+#[derive(Debug, Args)]
+pub(super) struct Agent {
+    /// Unlock with the PIN that this descriptor gives
+    #[arg(long, value_name = "N")]
+    pin_fd: Option<u32>,
+}
+
+/// Name of the credential in which systemd hands the PIN over.
+const PIN_CREDENTIAL: &str = "strongroom-pin";
+
+impl Agent {
+    pub(super) fn run(self, places: &Places) -> Result<(), Stop> {
+        log();
+        let config = Config::read(&places.config)?;
+        let store = Store::open(&places.data)?;
+        let pin = self.pin()?;
+        raise_descriptor_limit();
+        block_on(serve(config, store, pin, || places.socket().map(ToOwned::to_owned)))?;
+        Ok(())
+    }
+
+    /// The PIN's descriptor, where one was given. Nothing is read from it here.
+    fn pin(&self) -> Result<Option<OwnedFd>, Fault> {
+        let opened = match (self.pin_fd, std::env::var_os("CREDENTIALS_DIRECTORY")) {
+            (Some(number), _) => Some(secret::descriptor(number)),
+            (None, Some(folder)) => match std::fs::File::open(PathBuf::from(folder).join(PIN_CREDENTIAL)) {
+                Err(error) if error.kind() == std::io::ErrorKind::NotFound => None,
+                opened => Some(opened.map(OwnedFd::from)),
+            },
+            (None, None) => None,
+        };
+        opened.transpose().map_err(|error| {
+            Fault::new(
+                ErrorCode::Invalid,
+                format!("the PIN's descriptor cannot be opened: {error}"),
+                "check --pin-fd",
+            )
+        })
+    }
+}
+
+async fn serve(
+    config: Config,
+    store: Store,
+    pin: Option<OwnedFd>,
+    socket: impl FnOnce() -> Result<PathBuf, Fault>,
+) -> Result<(), Fault> {
+    let (mut terminate, mut interrupt) = (
+        signal(SignalKind::terminate()).map_err(Fault::defect)?,
+        signal(SignalKind::interrupt()).map_err(Fault::defect)?,
+    );
+    for weakness in config.agent.weaknesses() {
+        tracing::warn!(weakness, "a setting weakens this agent");
+    }
+    let signer = Signer::new(config, store)?;
+    let listening = server::listen(socket)?;
+    let server = Server::new(Rc::clone(&signer), Policy::own());
+    tracing::info!(socket = listening.place(), pid = std::process::id(), "serving");
+    if let Some(pin) = pin {
+        let signer = Rc::clone(&signer);
+        tokio::task::spawn_local(async move {
+            if let Err(fault) = signer.unlock_with(pin).await {
+                tracing::error!(%fault, hint = fault.hint, "the agent stays locked");
+            }
+        });
+    }
+    tokio::task::spawn_local(watchdog());
+    notify(&[NotifyState::Ready]);
+    tokio::select! {
+        () = server.accept(&listening) => {}
+        _ = terminate.recv() => tracing::info!("asked to end"),
+        _ = interrupt.recv() => tracing::info!("interrupted"),
+    }
+    notify(&[NotifyState::Stopping]);
+    signer.lock_for("the agent ends").await
+}
+
+/// Tells the service manager that this thread still turns, where it asks.
+async fn watchdog() {
+    let Some(interval) = sd_notify::watchdog_enabled() else { return };
+    // Twice in each interval, as sd_watchdog_enabled(3) advises.
+    let mut ticks = tokio::time::interval(interval.div_f32(2.0));
+    loop {
+        ticks.tick().await;
+        notify(&[NotifyState::Watchdog]);
+    }
+}
+
+fn notify(state: &[NotifyState<'_>]) {
+    if let Err(error) = sd_notify::notify(state) {
+        tracing::warn!(%error, "the service manager could not be told");
+    }
+}
+
+/// Each client needs a descriptor; the usual soft limit is below the number of clients served.
+fn raise_descriptor_limit() {
+    use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
+    let limit = getrlimit(Resource::Nofile);
+    if let Err(error) = setrlimit(Resource::Nofile, Rlimit { current: limit.maximum, ..limit }) {
+        tracing::warn!(%error, "the limit of open files could not be raised");
+    }
+}
+
+/// Logs to standard error; the journal brings its own time.
+fn log() {
+    use tracing_subscriber::EnvFilter;
+    let filter = EnvFilter::try_from_env("STRONGROOM_LOG").unwrap_or_else(|_| EnvFilter::new("info"));
+    let builder = tracing_subscriber::fmt()
+        .with_env_filter(filter)
+        .with_target(false)
+        .with_writer(std::io::stderr)
+        .with_ansi(std::io::stderr().is_terminal());
+    if std::env::var_os("JOURNAL_STREAM").is_some() {
+        builder.without_time().init();
+    } else {
+        builder.init();
+    }
+}

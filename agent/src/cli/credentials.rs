@@ -1,0 +1,212 @@
+//! Commands about what there is, and about the lock.
+
+use std::io::{self, BufRead as _, IsTerminal as _};
+
+use clap::Args;
+use serde_json::{Value, json};
+use strongroom_protocol::ErrorCode;
+
+use super::secret::PinSource;
+use super::shown::Shown;
+use super::{Json, Stop, client, output, running};
+use crate::config::Places;
+use crate::fault::Fault;
+use crate::signer::report;
+use crate::store::Store;
+
+/// Log in to the token with its PIN and load all secrets into the keeper.
+///
+/// One PIN is one try: a wrong one is never repeated.
+#[derive(Debug, Args)]
+pub(super) struct Unlock {
+    #[command(flatten)]
+    pin: PinSource,
+    #[command(flatten)]
+    json: Json,
+}
+
+impl Unlock {
+    pub(super) fn run(self, places: &Places) -> Result<(), Stop> {
+        let agent = client(places)?;
+        let status = agent.status()?;
+        if status.locked {
+            let token = format!("`{}` (serial {})", status.token_label, status.token_serial);
+            agent.unlock(self.pin.take(&token)?)?;
+        }
+        let credentials = agent.list()?;
+        let ready = credentials.iter().filter(|credential| credential.ready).count();
+        if self.json.json {
+            output::json(&json!({ "locked": false, "ready": ready, "credentials": credentials.len() }));
+        } else {
+            output::data(&format!("unlocked: {ready} of {} credentials can sign", credentials.len()));
+            for broken in credentials.iter().filter(|credential| !credential.ready) {
+                output::talk(&format!("warning: {}: {}", broken.name, broken.fault));
+            }
+        }
+        Ok(())
+    }
+}
+
+/// Forget all secrets until the next unlock.
+#[derive(Debug, Args)]
+pub(super) struct Lock {
+    #[command(flatten)]
+    json: Json,
+}
+
+impl Lock {
+    pub(super) fn run(self, places: &Places) -> Result<(), Stop> {
+        client(places)?.lock()?;
+        if self.json.json {
+            output::json(&json!({ "locked": true }));
+        } else {
+            output::data("locked: no secret is in memory");
+        }
+        Ok(())
+    }
+}
+
+/// Tell how the agent is. The exit code is 0 where it answers, locked or not.
+#[derive(Debug, Args)]
+pub(super) struct Status {
+    #[command(flatten)]
+    json: Json,
+}
+
+impl Status {
+    pub(super) fn run(self, places: &Places) -> Result<(), Stop> {
+        let status = client(places)?.status()?;
+        if self.json.json {
+            output::json(&output::status_json(&status));
+            return Ok(());
+        }
+        let state = if status.locked { format!("locked: {}", status.reason) } else { "unlocked".to_owned() };
+        let keeper = status.keeper_pid.map_or_else(|| "none runs".to_owned(), |pid| format!("process {pid}"));
+        output::data(&output::facts(&[
+            ("agent", &format!("{} (process {})", status.version, status.pid)),
+            ("state", &state),
+            ("since", &output::when(status.since_unix)),
+            ("credentials", &format!("{}, of which {} can sign", status.credentials, status.ready)),
+            ("keeper", &keeper),
+            ("token", &format!("{} (serial {})", status.token_label, status.token_serial)),
+            ("rung", &status.rung),
+        ]));
+        for weakness in &status.weaknesses {
+            output::talk(&format!("warning: {weakness} is on"));
+        }
+        Ok(())
+    }
+}
+
+/// List all credentials. Where no agent runs, those on the disk.
+#[derive(Debug, Args)]
+pub(super) struct List {
+    #[command(flatten)]
+    json: Json,
+}
+
+impl List {
+    pub(super) fn run(self, places: &Places) -> Result<(), Stop> {
+        let credentials = all(places)?;
+        if self.json.json {
+            output::json(&Value::Array(credentials.iter().map(Shown::json).collect()));
+        } else if credentials.is_empty() {
+            output::talk("there are no credentials; `strongroom enroll` makes one");
+        } else {
+            let row = |shown: &Shown| {
+                vec![shown.name.clone(), shown.venue.clone(), shown.key_id.clone(), shown.state().to_owned()]
+            };
+            let rows: Vec<_> = credentials.iter().map(row).collect();
+            output::data(&output::table(&["NAME", "VENUE", "KEY", "STATE"], &rows));
+        }
+        Ok(())
+    }
+}
+
+/// Show one credential; never its secret.
+#[derive(Debug, Args)]
+pub(super) struct Show {
+    /// Name of the credential
+    name: String,
+    #[command(flatten)]
+    json: Json,
+}
+
+impl Show {
+    pub(super) fn run(self, places: &Places) -> Result<(), Stop> {
+        let credential = match running(places)? {
+            Some(agent) => Shown::from(agent.show(&self.name)?),
+            None => offline(places)?.into_iter().find(|shown| shown.name == self.name).ok_or_else(|| {
+                let message = format!("there is no credential `{}`", self.name);
+                Fault::new(ErrorCode::NotFound, message, "`strongroom list` shows what there is")
+            })?,
+        };
+        if self.json.json {
+            output::json(&credential.json());
+        } else {
+            output::data(&credential.facts());
+        }
+        Ok(())
+    }
+}
+
+/// Delete a credential. The key stays valid at the venue until it is revoked there.
+#[derive(Debug, Args)]
+pub(super) struct Remove {
+    /// Name of the credential
+    name: String,
+    /// Do not ask
+    #[arg(long)]
+    yes: bool,
+    #[command(flatten)]
+    json: Json,
+}
+
+impl Remove {
+    pub(super) fn run(self, places: &Places) -> Result<(), Stop> {
+        if !self.yes {
+            confirm(&self.name)?;
+        }
+        match running(places)? {
+            Some(agent) => agent.remove(&self.name)?,
+            None => {
+                let name = self.name.parse().map_err(|error: crate::store::record::NotAName| {
+                    Fault::new(ErrorCode::Invalid, error.to_string(), "for example binance-main")
+                })?;
+                Store::open(&places.data).and_then(|store| store.remove(&name)).map_err(Fault::from)?;
+            }
+        }
+        if self.json.json {
+            output::json(&json!({ "removed": self.name }));
+        } else {
+            output::data(&format!("removed {}; revoke its key at the venue too", self.name));
+        }
+        Ok(())
+    }
+}
+
+fn confirm(name: &str) -> Result<(), Fault> {
+    let refused =
+        |message: &str| Fault::new(ErrorCode::Invalid, message, "use --yes where nobody can be asked");
+    if !io::stdin().is_terminal() {
+        return Err(refused("refusing to delete without having been confirmed"));
+    }
+    output::talk(&format!(
+        "The secret of {name} is gone then, if there is no backup. Type the name to delete it:"
+    ));
+    let mut typed = String::new();
+    io::stdin().lock().read_line(&mut typed).map_err(Fault::defect)?;
+    if typed.trim() == name { Ok(()) } else { Err(refused("nothing was deleted: that was not the name")) }
+}
+
+/// What the disk says where no agent runs.
+fn offline(places: &Places) -> Result<Vec<Shown>, Fault> {
+    Ok(report::offline(&places.data)?.into_iter().map(Shown::from).collect())
+}
+
+fn all(places: &Places) -> Result<Vec<Shown>, Stop> {
+    match running(places)? {
+        Some(agent) => Ok(agent.list()?.into_iter().map(Shown::from).collect()),
+        None => Ok(offline(places)?),
+    }
+}

@@ -1,0 +1,122 @@
+//! `strongroom enroll`: wrap a secret and keep it.
+
+use clap::Args;
+use serde_json::json;
+use strongroom_client::Enrollment as ClientEnrollment;
+use strongroom_link::key::PassphraseUse;
+use strongroom_protocol::{Enroll as Wire, ErrorCode};
+
+use super::secret::{self, PinSource};
+use super::{Json, Stop, block_on, output, running};
+use crate::config::{Config, Places};
+use crate::fault::Fault;
+use crate::identity::Principal;
+use crate::policy::Policy;
+use crate::signer::Signer;
+use crate::signer::enroll::{Enrollment, Secrets};
+use crate::signer::profiles::Profiles;
+use crate::store::Store;
+
+/// Wrap an exchange secret and keep it under a name.
+///
+/// The secret is typed without echo, or read from a descriptor; never from the command line or the
+/// environment. It is checked against the venue's rules before anything is stored. Where an agent runs,
+/// the agent does it and can sign at once; else this command does it by itself.
+#[derive(Debug, Args)]
+pub(super) struct Enroll {
+    /// Name that bots will use, for example binance-main
+    name: String,
+    /// The venue, for example binance
+    #[arg(long)]
+    venue: String,
+    /// The key's public half, which the venue shows beside the secret
+    #[arg(long, value_name = "KEY")]
+    key_id: String,
+    /// Account id, where the venue's requests carry one
+    #[arg(long)]
+    uid: Option<String>,
+    /// One of the venue's hosts, where it has several
+    #[arg(long, value_name = "URL")]
+    base_url: Option<String>,
+    /// Replace the credential of that name, if there is one
+    #[arg(long)]
+    replace: bool,
+    /// Read the secret from standard input
+    #[arg(long, conflicts_with_all = ["secret_fd", "pin_stdin"])]
+    secret_stdin: bool,
+    /// Read the secret from this descriptor
+    #[arg(long, value_name = "N")]
+    secret_fd: Option<u32>,
+    /// Read the passphrase from this descriptor
+    #[arg(long, value_name = "N")]
+    passphrase_fd: Option<u32>,
+    #[command(flatten)]
+    pin: PinSource,
+    #[command(flatten)]
+    json: Json,
+}
+
+impl Enroll {
+    pub(super) fn run(self, places: &Places) -> Result<(), Stop> {
+        let config = Config::read(&places.config)?;
+        // What can be found wrong is found before a person has typed a secret.
+        let profile = Profiles::default().get(&self.venue)?;
+        let spec = profile.key_spec();
+        let has_passphrase = spec.passphrase != PassphraseUse::Absent;
+        if !has_passphrase && self.passphrase_fd.is_some() {
+            let message = format!("keys of {} have no passphrase", self.venue);
+            return Err(Fault::new(ErrorCode::Invalid, message, "leave --passphrase-fd out").into());
+        }
+        let agent = running(places)?;
+
+        let token = format!("`{}` (serial {})", config.token.label, config.token.serial);
+        let secret = secret::secret(self.secret_stdin, self.secret_fd, spec.form, &self.name)?;
+        let passphrase =
+            has_passphrase.then(|| secret::passphrase(self.passphrase_fd, &self.name)).transpose()?;
+        let secrets = Secrets { pin: self.pin.take(&token)?, secret, passphrase };
+        match agent {
+            Some(client) => {
+                let Secrets { pin, secret, passphrase } = secrets;
+                client.enroll(&self.for_agent(), pin, secret, passphrase)?;
+            }
+            None => self.alone(places, config, secrets)?,
+        }
+        if self.json.json {
+            output::json(&json!({ "enrolled": self.name, "venue": self.venue }));
+        } else {
+            output::data(&format!("enrolled {} at {}", self.name, profile.name()));
+        }
+        Ok(())
+    }
+
+    fn for_agent(&self) -> ClientEnrollment {
+        let mut wanted = ClientEnrollment::new(&self.name, &self.venue, &self.key_id);
+        if self.replace {
+            wanted = wanted.replace();
+        }
+        if let Some(uid) = &self.uid {
+            wanted = wanted.uid(uid);
+        }
+        if let Some(base_url) = &self.base_url {
+            wanted = wanted.base_url(base_url);
+        }
+        wanted
+    }
+
+    /// Enrols without an agent, by the same code and under the same lock.
+    fn alone(&self, places: &Places, config: Config, secrets: Secrets) -> Result<(), Fault> {
+        let wanted = Wire {
+            credential: &self.name,
+            venue: &self.venue,
+            key_id: &self.key_id,
+            uid: self.uid.as_deref(),
+            base_url: self.base_url.as_deref(),
+            replace: self.replace,
+            passphrase: secrets.passphrase.is_some(),
+        };
+        let enrollment = Enrollment::new(&wanted, secrets)?;
+        let order = Policy::own().decide(&Principal::own(), enrollment).map_err(Fault::from)?;
+        let store = Store::open(&places.data)?;
+        block_on(async { Signer::new(config, store)?.enroll(order).await })
+    }
+}

@@ -1,0 +1,185 @@
+//! The command line.
+
+mod agent;
+mod credentials;
+mod enroll;
+mod init;
+mod install;
+mod output;
+mod secret;
+mod shown;
+mod sign;
+
+use std::ffi::OsString;
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use clap::{Args, Parser, Subcommand};
+use strongroom_client::Client;
+use strongroom_protocol::ErrorCode;
+
+use crate::config::Places;
+use crate::fault::Fault;
+
+/// Signs exchange requests for bots. The bot can trade; it cannot leak the key.
+///
+/// Secrets are wrapped by a key in a PKCS#11 token and unwrapped in one locked process only. Bots ask for
+/// signatures over a unix socket.
+///
+/// First steps: `strongroom init`, `strongroom enroll`, `strongroom agent`, `strongroom unlock`.
+#[derive(Debug, Parser)]
+#[command(name = "strongroom", version, after_help = EXIT_CODES, max_term_width = 100)]
+struct Cli {
+    /// The configuration file [default: $XDG_CONFIG_HOME/strongroom/strongroom.toml]
+    #[arg(long, global = true, env = "STRONGROOM_CONFIG", value_name = "FILE", hide_env_values = true)]
+    config: Option<PathBuf>,
+    /// The folder of records and nonces [default: $XDG_DATA_HOME/strongroom]
+    #[arg(long, global = true, env = "STRONGROOM_DATA", value_name = "FOLDER", hide_env_values = true)]
+    data: Option<PathBuf>,
+    /// The agent's socket [default: $XDG_RUNTIME_DIR/strongroom/agent.sock]
+    #[arg(long, global = true, env = "STRONGROOM_SOCKET", value_name = "PATH", hide_env_values = true)]
+    socket: Option<PathBuf>,
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Choose a token, make the wrapping key (KEK) in it, and write the configuration
+    Init(init::Init),
+    /// Wrap an exchange secret and keep it under a name
+    Enroll(enroll::Enroll),
+    /// Serve bots: the agent itself, in the foreground
+    Agent(agent::Agent),
+    /// Log in to the token with its PIN and load all secrets into the keeper
+    Unlock(credentials::Unlock),
+    /// Forget all secrets until the next unlock
+    Lock(credentials::Lock),
+    /// Sign one request and print it
+    Sign(sign::Sign),
+    /// Tell how the agent is
+    Status(credentials::Status),
+    /// List all credentials
+    List(credentials::List),
+    /// Show one credential; never its secret
+    Show(credentials::Show),
+    /// Delete a credential
+    Remove(credentials::Remove),
+    /// Write systemd units for this user
+    Install(install::Install),
+}
+
+/// `--json`.
+#[derive(Debug, Clone, Copy, Args)]
+struct Json {
+    /// Print JSON, for programs
+    #[arg(long)]
+    json: bool,
+}
+
+const EXIT_CODES: &str = "Exit codes: 0 done · 1 failed (a defect; please report it) · 2 wrong usage · 3 invalid request or \
+                          secret · 4 not found · 5 locked · 6 denied · 7 unavailable (token, keeper or disk refuse) · 8 no \
+                          agent answers · 9 exists already";
+
+/// No agent answers at the socket.
+const NO_AGENT: u8 = 8;
+
+/// Runs the command line of this process.
+pub(crate) fn main() -> ExitCode {
+    let cli = Cli::parse_from(std::env::args_os().collect::<Vec<OsString>>());
+    match run(cli) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(Stop::Fault(fault)) => {
+            output::fault(&fault);
+            ExitCode::from(exit_code(fault.code))
+        }
+        Err(Stop::NoAgent(fault)) => {
+            output::fault(&fault);
+            ExitCode::from(NO_AGENT)
+        }
+    }
+}
+
+/// Why a command has not done what it was asked.
+#[derive(Debug)]
+enum Stop {
+    Fault(Fault),
+    NoAgent(Fault),
+}
+
+impl From<Fault> for Stop {
+    fn from(fault: Fault) -> Self {
+        Self::Fault(fault)
+    }
+}
+
+impl From<crate::store::StoreError> for Stop {
+    fn from(error: crate::store::StoreError) -> Self {
+        Self::Fault(error.into())
+    }
+}
+
+impl From<strongroom_client::Error> for Stop {
+    fn from(error: strongroom_client::Error) -> Self {
+        use strongroom_client::Error;
+        let message = crate::fault::chain(&error);
+        let code = error.code().unwrap_or(ErrorCode::Unavailable);
+        let fault = Fault::new(code, message, error.hint());
+        match error {
+            Error::NoAgent { .. } | Error::NoSocketPath => Self::NoAgent(fault),
+            _ => Self::Fault(fault),
+        }
+    }
+}
+
+const fn exit_code(code: ErrorCode) -> u8 {
+    match code {
+        ErrorCode::Invalid | ErrorCode::Malformed | ErrorCode::Version => 3,
+        ErrorCode::NotFound => 4,
+        ErrorCode::Locked => 5,
+        ErrorCode::Denied => 6,
+        ErrorCode::Unavailable => 7,
+        ErrorCode::Exists => 9,
+        _ => 1,
+    }
+}
+
+fn run(cli: Cli) -> Result<(), Stop> {
+    let places = Places::new(cli.config, cli.data, cli.socket)?;
+    match cli.command {
+        Command::Agent(command) => command.run(&places),
+        Command::Enroll(command) => command.run(&places),
+        Command::Init(command) => command.run(&places),
+        Command::Install(command) => command.run(),
+        Command::List(command) => command.run(&places),
+        Command::Lock(command) => command.run(&places),
+        Command::Remove(command) => command.run(&places),
+        Command::Show(command) => command.run(&places),
+        Command::Sign(command) => command.run(&places),
+        Command::Status(command) => command.run(&places),
+        Command::Unlock(command) => command.run(&places),
+    }
+}
+
+/// A client of the agent at the configured socket. Nothing is connected yet.
+fn client(places: &Places) -> Result<Client, Fault> {
+    Ok(Client::at(places.socket()?))
+}
+
+/// Whether an agent answers. One that is there and refuses is an error, not an absence.
+fn running(places: &Places) -> Result<Option<Client>, Stop> {
+    let Some(socket) = &places.socket else { return Ok(None) };
+    let client = Client::at(socket);
+    match client.status() {
+        Ok(_) => Ok(Some(client)),
+        Err(strongroom_client::Error::NoAgent { .. }) => Ok(None),
+        Err(error) => Err(error.into()),
+    }
+}
+
+/// Runs `work` on a runtime of this thread, with local tasks.
+fn block_on<T>(work: impl Future<Output = Result<T, Fault>>) -> Result<T, Fault> {
+    let runtime =
+        tokio::runtime::Builder::new_current_thread().enable_all().build().map_err(Fault::defect)?;
+    tokio::task::LocalSet::new().block_on(&runtime, work)
+}

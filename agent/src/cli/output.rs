@@ -1,0 +1,82 @@
+//! Standard output is data, standard error is talk.
+
+use std::io::{self, Write as _};
+
+use serde_json::{Value, json};
+use strongroom_client::Status;
+
+use crate::fault::Fault;
+
+/// Prints data. A reader that has gone away is no error of ours.
+pub(super) fn data(text: &str) {
+    let _ = writeln!(io::stdout().lock(), "{text}");
+}
+
+/// Prints talk.
+pub(super) fn talk(text: &str) {
+    let _ = writeln!(io::stderr().lock(), "{text}");
+}
+
+/// Prints what went wrong and what to do.
+pub(super) fn fault(fault: &Fault) {
+    talk(&format!("error: {}", fault.message));
+    if !fault.hint.is_empty() {
+        talk(&format!("hint: {}", fault.hint));
+    }
+}
+
+/// Prints JSON, indented, keys in alphabetical order.
+pub(super) fn json(value: &Value) {
+    data(&format!("{value:#}"));
+}
+
+pub(super) fn status_json(status: &Status) -> Value {
+    json!({
+        "version": status.version,
+        "pid": status.pid,
+        "locked": status.locked,
+        "reason": status.reason,
+        "since": when(status.since_unix),
+        "credentials": status.credentials,
+        "ready": status.ready,
+        "keeper_pid": status.keeper_pid,
+        "token_serial": status.token_serial,
+        "token_label": status.token_label,
+        "rung": status.rung,
+        "weaknesses": status.weaknesses,
+    })
+}
+
+/// Seconds since 1970 as a date that people read, in UTC.
+pub(super) fn when(unix: u64) -> String {
+    i64::try_from(unix)
+        .ok()
+        .and_then(|unix| jiff::Timestamp::from_second(unix).ok())
+        .map_or_else(String::new, |time| time.to_string())
+}
+
+/// A table with a heading and aligned columns; the last column is not padded.
+pub(super) fn table(heading: &[&str], rows: &[Vec<String>]) -> String {
+    let width = |column: usize| {
+        let cells = rows.iter().filter_map(|row| row.get(column)).map(|cell| cell.chars().count());
+        cells.chain(heading.get(column).map(|cell| cell.chars().count())).max().unwrap_or_default()
+    };
+    let widths: Vec<usize> = (0..heading.len()).map(width).collect();
+    let line = |cells: &mut dyn Iterator<Item = &str>| {
+        let padded: Vec<String> = cells.zip(&widths).map(|(cell, width)| format!("{cell:<width$}")).collect();
+        padded.join("  ").trim_end().to_owned()
+    };
+    let mut lines = vec![line(&mut heading.iter().copied())];
+    lines.extend(rows.iter().map(|row| line(&mut row.iter().map(String::as_str))));
+    lines.join("\n")
+}
+
+/// Lines of `name: value`, values aligned; empty values are left out.
+pub(super) fn facts(facts: &[(&str, &str)]) -> String {
+    let width = facts.iter().map(|(name, _)| name.len()).max().unwrap_or_default().saturating_add(1);
+    let lines = facts.iter().filter(|(_, value)| !value.is_empty());
+    lines
+        .map(|(name, value)| format!("{:<width$} {value}", format!("{name}:")))
+        .collect::<Vec<_>>()
+        .join("\n")
+}

@@ -1,0 +1,101 @@
+//! A credential as the command line shows it, whether an agent told of it or the disk.
+
+use serde_json::{Value, json};
+use strongroom_client::Credential;
+
+use super::output;
+use crate::signer::report::{CUSTODY, CredentialReport};
+
+/// One credential; what is not known is empty.
+#[derive(Debug, Default)]
+pub(super) struct Shown {
+    pub(super) name: String,
+    pub(super) venue: String,
+    pub(super) key_id: String,
+    base_url: String,
+    algorithm: String,
+    custody: String,
+    rung: String,
+    token_serial: String,
+    enrolled: String,
+    pub(super) ready: bool,
+    pub(super) fault: String,
+}
+
+impl From<Credential> for Shown {
+    fn from(told: Credential) -> Self {
+        Self {
+            name: told.name,
+            venue: told.venue,
+            key_id: told.key_id,
+            base_url: told.base_url,
+            algorithm: told.algorithm,
+            custody: told.custody,
+            rung: told.rung,
+            token_serial: told.token_serial,
+            enrolled: output::when(told.enrolled_unix),
+            ready: told.ready,
+            fault: told.fault,
+        }
+    }
+}
+
+impl From<CredentialReport> for Shown {
+    fn from(report: CredentialReport) -> Self {
+        let known = report.meta.map_or_else(Self::default, |meta| Self {
+            venue: meta.venue,
+            key_id: meta.key_id,
+            base_url: meta.base_url,
+            algorithm: meta.algorithm.to_string(),
+            rung: meta.rung.to_string(),
+            token_serial: meta.token_serial,
+            enrolled: meta.enrolled.to_string(),
+            ..Self::default()
+        });
+        Self {
+            name: report.name.to_string(),
+            custody: CUSTODY.to_owned(),
+            ready: report.ready,
+            fault: report.fault,
+            ..known
+        }
+    }
+}
+
+impl Shown {
+    /// What stands in the last column of a list.
+    pub(super) fn state(&self) -> &str {
+        if self.ready { "ready" } else { &self.fault }
+    }
+
+    pub(super) fn json(&self) -> Value {
+        json!({
+            "name": self.name,
+            "venue": self.venue,
+            "key_id": self.key_id,
+            "base_url": self.base_url,
+            "algorithm": self.algorithm,
+            "custody": self.custody,
+            "rung": self.rung,
+            "token_serial": self.token_serial,
+            "enrolled": self.enrolled,
+            "ready": self.ready,
+            "fault": self.fault,
+        })
+    }
+
+    pub(super) fn facts(&self) -> String {
+        output::facts(&[
+            ("name", &self.name),
+            ("venue", &self.venue),
+            ("key id", &self.key_id),
+            ("host", &self.base_url),
+            ("algorithm", &self.algorithm),
+            ("custody", &self.custody),
+            ("rung", &self.rung),
+            ("token", &self.token_serial),
+            ("enrolled", &self.enrolled),
+            ("state", self.state()),
+        ])
+    }
+}

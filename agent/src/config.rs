@@ -1,0 +1,196 @@
+//! Where things are, and what `strongroom.toml` says.
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+
+use serde::{Deserialize, Serialize};
+use strongroom_link::token::{KekId, Rung};
+use strongroom_protocol::ErrorCode;
+
+use crate::fault::Fault;
+use crate::store::atomic::{self, Existing};
+
+/// The three places of one installation.
+#[derive(Debug, Clone)]
+pub(crate) struct Places {
+    /// The configuration file.
+    pub(crate) config: PathBuf,
+    /// The folder of records and nonces.
+    pub(crate) data: PathBuf,
+    /// The agent's socket; absent where nothing says where it could be.
+    pub(crate) socket: Option<PathBuf>,
+}
+
+impl Places {
+    /// What the options say, else what the XDG base directory specification says.
+    ///
+    /// # Errors
+    /// Where neither an option nor the environment names a place.
+    pub(crate) fn new(
+        config: Option<PathBuf>,
+        data: Option<PathBuf>,
+        socket: Option<PathBuf>,
+    ) -> Result<Self, Fault> {
+        let home = |variable: &str, below: &str| {
+            absolute(variable).or_else(|| absolute("HOME").map(|home| home.join(below)))
+        };
+        let missing = |what: &str, option: &str| {
+            let message = format!("nothing says where the {what} is: $HOME is not set");
+            Fault::new(ErrorCode::Invalid, message, format!("set $HOME, or use {option}"))
+        };
+        Ok(Self {
+            config: config
+                .or_else(|| Some(home("XDG_CONFIG_HOME", ".config")?.join("strongroom/strongroom.toml")))
+                .ok_or_else(|| missing("configuration", "--config"))?,
+            data: data
+                .or_else(|| absolute("STATE_DIRECTORY"))
+                .or_else(|| Some(home("XDG_DATA_HOME", ".local/share")?.join("strongroom")))
+                .ok_or_else(|| missing("data folder", "--data"))?,
+            socket: socket.or_else(|| Some(absolute("XDG_RUNTIME_DIR")?.join("strongroom/agent.sock"))),
+        })
+    }
+
+    /// The agent's socket.
+    ///
+    /// # Errors
+    /// Where nothing says where it is.
+    pub(crate) fn socket(&self) -> Result<&Path, Fault> {
+        self.socket.as_deref().ok_or_else(|| {
+            Fault::new(
+                ErrorCode::Invalid,
+                "nothing says where the agent's socket is: $XDG_RUNTIME_DIR is not set",
+                "set $STRONGROOM_SOCKET, or use --socket",
+            )
+        })
+    }
+}
+
+/// A variable that holds an absolute path; others are ignored, as the XDG specification asks.
+fn absolute(variable: &str) -> Option<PathBuf> {
+    Some(PathBuf::from(std::env::var_os(variable)?)).filter(|path| path.is_absolute())
+}
+
+/// `strongroom.toml`.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Config {
+    pub(crate) token: TokenConfig,
+    #[serde(default)]
+    pub(crate) agent: AgentConfig,
+}
+
+/// Which token, which KEK in it, and how it protects seeds. Written by `strongroom init`.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct TokenConfig {
+    pub(crate) module: PathBuf,
+    pub(crate) serial: String,
+    pub(crate) label: String,
+    pub(crate) kek_label: String,
+    #[serde(with = "kek_id")]
+    pub(crate) kek_id: KekId,
+    #[serde(with = "by_name")]
+    pub(crate) rung: Rung,
+    /// All that the token worker's environment holds.
+    #[serde(default)]
+    pub(crate) environment: BTreeMap<String, String>,
+}
+
+/// How the agent behaves.
+#[derive(Debug, Clone, Default, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub(crate) struct AgentConfig {
+    /// Sign requests that bring their own timestamp or nonce however far it is from the clock. For
+    /// replaying published examples; with it, a bot can obtain signatures for any time to come.
+    pub(crate) danger_accept_any_caller_time: bool,
+}
+
+impl AgentConfig {
+    /// Every `danger_…` setting that is on.
+    pub(crate) fn weaknesses(&self) -> Vec<&'static str> {
+        let mut on = Vec::new();
+        if self.danger_accept_any_caller_time {
+            on.push("danger_accept_any_caller_time");
+        }
+        on
+    }
+}
+
+impl Config {
+    /// Reads the configuration.
+    ///
+    /// # Errors
+    /// Where there is none, or it is not as documented; the message has the line.
+    pub(crate) fn read(path: &Path) -> Result<Self, Fault> {
+        let text = std::fs::read_to_string(path).map_err(|source| {
+            let message = format!("the configuration {} cannot be read: {source}", path.display());
+            let hint = if source.kind() == std::io::ErrorKind::NotFound {
+                "run `strongroom init` first, or name the file with --config"
+            } else {
+                "make it readable for this user"
+            };
+            Fault::new(ErrorCode::Unavailable, message, hint)
+        })?;
+        toml::from_str(&text).map_err(|error| {
+            let message = format!("the configuration {} is not valid: {error}", path.display());
+            Fault::new(ErrorCode::Invalid, message.trim_end(), "see docs/reference/configuration.md")
+        })
+    }
+
+    /// Writes the configuration, atomically and durably.
+    ///
+    /// # Errors
+    /// Where the disk refuses.
+    pub(crate) fn write(&self, path: &Path) -> Result<(), Fault> {
+        let text = toml::to_string(self).map_err(Fault::defect)?;
+        let folder = path.parent().unwrap_or(Path::new("."));
+        atomic::make_folder(folder)
+            .and_then(|()| atomic::write(path, format!("{HEADER}{text}").as_bytes(), Existing::Replace))
+            .map_err(Fault::from)
+    }
+}
+
+const HEADER: &str =
+    "# Written by `strongroom init`; docs/reference/configuration.md explains it. No secrets here.\n\n";
+
+/// A KEK id as 32 hexadecimal digits.
+pub(crate) mod kek_id {
+    use serde::{Deserialize as _, Deserializer, Serializer, de::Error as _};
+    use strongroom_link::token::KekId;
+
+    pub(crate) fn serialize<S: Serializer>(id: &KekId, to: S) -> Result<S::Ok, S::Error> {
+        to.serialize_str(&text(id))
+    }
+
+    pub(crate) fn deserialize<'de, D: Deserializer<'de>>(from: D) -> Result<KekId, D::Error> {
+        let text = String::deserialize(from)?;
+        base16ct::lower::decode_vec(&text)
+            .ok()
+            .and_then(|bytes| bytes.try_into().ok())
+            .ok_or_else(|| D::Error::custom("a KEK id is 32 hexadecimal digits"))
+    }
+
+    pub(crate) fn text(id: &KekId) -> String {
+        base16ct::lower::encode_string(id)
+    }
+}
+
+/// A closed set of names, by its texts.
+pub(crate) mod by_name {
+    use std::fmt::Display;
+    use std::str::FromStr;
+
+    use serde::{Deserialize as _, Deserializer, Serializer, de::Error as _};
+
+    pub(crate) fn serialize<T: Display, S: Serializer>(value: &T, to: S) -> Result<S::Ok, S::Error> {
+        to.collect_str(value)
+    }
+
+    pub(crate) fn deserialize<'de, T, D>(from: D) -> Result<T, D::Error>
+    where
+        T: FromStr<Err: Display>,
+        D: Deserializer<'de>,
+    {
+        String::deserialize(from)?.parse().map_err(D::Error::custom)
+    }
+}

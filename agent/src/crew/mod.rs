@@ -1,0 +1,112 @@
+//! The front's two helpers: the keeper, which holds secrets, and the token worker, which holds the PIN.
+//!
+//! The front starts them, asks them, and replaces them. It passes descriptors between them and never
+//! reads one.
+
+pub(crate) mod keeper;
+mod spawn;
+pub(crate) mod token;
+
+use std::io;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use strongroom_link::Malformed;
+use strongroom_link::keeper::Refusal;
+use strongroom_link::token::TokenRefusal;
+use strongroom_protocol::ErrorCode;
+
+use crate::fault::{Fault, chain};
+
+/// Why a helper did not do it.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum CrewError {
+    #[error("the {who} ended while it was asked{}", detail.as_ref().map(|d| format!(": {d}")).unwrap_or_default())]
+    Ended { who: &'static str, detail: Option<String> },
+    #[error("{0}")]
+    Keeper(Refusal),
+    #[error("the {who} did not answer within {} s and was ended", after.as_secs())]
+    Late { who: &'static str, after: Duration },
+    #[error("the {who} broke the private protocol")]
+    Malformed {
+        who: &'static str,
+        #[source]
+        source: Malformed,
+    },
+    #[error("the {who} answered another question than was asked")]
+    OutOfStep { who: &'static str },
+    #[error("the {who} cannot be started from {}", path.display())]
+    Spawn {
+        who: &'static str,
+        path: PathBuf,
+        #[source]
+        source: io::Error,
+    },
+    #[error("{0}")]
+    Token(TokenRefusal),
+}
+
+impl From<CrewError> for Fault {
+    fn from(error: CrewError) -> Self {
+        use ErrorCode::{Failed, Invalid, Unavailable};
+        let (code, hint) = match &error {
+            CrewError::Keeper(refusal) => match refusal {
+                Refusal::KeyringFull { .. } => (Unavailable, "remove credentials that nobody uses"),
+                Refusal::PassphraseMissing => {
+                    (Invalid, "give it with --passphrase-fd, or type it when asked")
+                }
+                Refusal::PassphraseUnexpected => (Invalid, "leave the passphrase out"),
+                Refusal::PassphraseShape => (Invalid, "copy the passphrase again from the venue"),
+                Refusal::RecordChanged | Refusal::RecordVersion { .. } => (
+                    Unavailable,
+                    "restore the record from a backup, or enrol the credential again with --replace",
+                ),
+                Refusal::SeedMissing
+                | Refusal::SlotEmpty
+                | Refusal::SlotTaken
+                | Refusal::SpecUnfit
+                | Refusal::WrongMessage => (Failed, "please report it, with the agent's log"),
+                _ => (Invalid, "copy the secret again from the venue; nothing was stored"),
+            },
+            CrewError::Token(refusal) => match refusal {
+                TokenRefusal::PinIncorrect { .. } => {
+                    (Unavailable, "enter the right PIN; it is not tried again by itself")
+                }
+                TokenRefusal::PinFinalTry => {
+                    (Unavailable, "log in once with the token's own tool, which makes its counter full again")
+                }
+                TokenRefusal::PinLocked => {
+                    (Unavailable, "unblock the PIN with the token's own tool (SO PIN or PUK)")
+                }
+                TokenRefusal::PinMissing { .. } => {
+                    (Invalid, "enter a PIN, or give it with --pin-fd or --pin-stdin")
+                }
+                TokenRefusal::TokenAbsent { .. } => (Unavailable, "plug the token in, then try again"),
+                TokenRefusal::KekAbsent { .. }
+                | TokenRefusal::KekAmbiguous { .. }
+                | TokenRefusal::KekUnfit { .. }
+                | TokenRefusal::LabelTaken { .. } => (
+                    Unavailable,
+                    "run `strongroom init` with another --kek-label, or clear the token's keys up",
+                ),
+                TokenRefusal::SeedRejected { .. } => (
+                    Unavailable,
+                    "restore the record from a backup, or enrol the credential again with --replace",
+                ),
+                TokenRefusal::NoRung { .. } => (Unavailable, "use a token with AES-GCM or AES-CBC"),
+                TokenRefusal::ModuleLoad { .. } => {
+                    (Invalid, "name the vendor's PKCS#11 library with --module")
+                }
+                _ => (Unavailable, "check the token with its own tool, then try again"),
+            },
+            CrewError::Spawn { .. } => (Unavailable, "install all three programs into one folder"),
+            CrewError::Ended { .. } | CrewError::Late { .. } => {
+                (Unavailable, "the agent's log may say more; try again")
+            }
+            CrewError::Malformed { .. } | CrewError::OutOfStep { .. } => {
+                (Failed, "are all three programs of one version? If so, please report it")
+            }
+        };
+        Self::new(code, chain(&error), hint)
+    }
+}

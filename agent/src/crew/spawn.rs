@@ -1,0 +1,52 @@
+//! Starting a helper: one socket as its standard input, an empty environment, nothing else.
+
+use std::collections::BTreeMap;
+use std::io;
+use std::path::PathBuf;
+use std::process::Stdio;
+
+use rustix::net::{AddressFamily, SocketFlags, SocketType, socketpair};
+use tokio::net::UnixStream;
+use tokio::process::{Child, Command};
+
+use super::CrewError;
+
+/// A running helper and the front's end of its socket. Killed when dropped.
+#[derive(Debug)]
+pub(super) struct Helper {
+    pub(super) socket: UnixStream,
+    pub(super) process: Child,
+}
+
+/// Starts the program `file` that lies beside this one.
+///
+/// The child has no argument, this environment and no other, and three descriptors: the socket, a
+/// `/dev/null` and the front's standard error. All others are close-on-exec.
+pub(super) fn start(
+    who: &'static str,
+    file: &str,
+    environment: &BTreeMap<String, String>,
+) -> Result<Helper, CrewError> {
+    let path = beside(file).map_err(|source| CrewError::Spawn { who, path: PathBuf::from(file), source })?;
+    let started = || -> io::Result<Helper> {
+        let (ours, theirs) = socketpair(AddressFamily::UNIX, SocketType::STREAM, SocketFlags::CLOEXEC, None)?;
+        let ours = std::os::unix::net::UnixStream::from(ours);
+        ours.set_nonblocking(true)?;
+        let process = Command::new(&path)
+            .env_clear()
+            .envs(environment)
+            .current_dir("/")
+            .stdin(Stdio::from(theirs))
+            .stdout(Stdio::null())
+            .stderr(Stdio::inherit())
+            .kill_on_drop(true)
+            .spawn()?;
+        Ok(Helper { socket: UnixStream::from_std(ours)?, process })
+    };
+    started().map_err(|source| CrewError::Spawn { who, path: path.clone(), source })
+}
+
+/// The program `file` in the folder of the running one.
+fn beside(file: &str) -> io::Result<PathBuf> {
+    Ok(std::env::current_exe()?.with_file_name(file))
+}

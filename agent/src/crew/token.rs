@@ -1,0 +1,209 @@
+//! The front's end of one token worker: one task, then it is ended.
+
+use std::collections::BTreeMap;
+use std::io;
+use std::os::fd::OwnedFd;
+use std::time::Duration;
+
+use strongroom_link::frame::{self, Inbox};
+use strongroom_link::token::{FromToken, KekId, Rung, ToToken, TokenDescription};
+use tokio::io::Interest;
+use tokio::time::timeout;
+
+use super::CrewError;
+use super::spawn::{self, Helper};
+use crate::config::TokenConfig;
+
+const WHO: &str = "token worker";
+const PROGRAM: &str = "strongroom-token";
+
+/// How long one question may take. A card that makes a key or checks a PIN needs seconds; a module
+/// that hangs is ended after this.
+const PATIENCE: Duration = Duration::from_secs(30);
+
+/// A running token worker. Dropping it kills the process, and with it the token's session.
+#[derive(Debug)]
+pub(crate) struct TokenWorker {
+    helper: Helper,
+    inbox: Inbox,
+    next_job: u64,
+}
+
+impl TokenWorker {
+    /// Starts a worker whose environment is `environment` and nothing else.
+    pub(crate) fn start(environment: &BTreeMap<String, String>) -> Result<Self, CrewError> {
+        // Its own questions are numbered from the top, so that they never meet the numbers of seeds,
+        // which are the keeper's jobs.
+        Ok(Self {
+            helper: spawn::start(WHO, PROGRAM, environment)?,
+            inbox: Inbox::default(),
+            next_job: 1 << 63,
+        })
+    }
+
+    /// The initialised tokens that `module` shows.
+    pub(crate) async fn tokens(&mut self, module: &str) -> Result<Vec<TokenDescription>, CrewError> {
+        let job = self.job();
+        self.ask(&ToToken::Tokens { job, module }, |answer| match answer {
+            FromToken::Tokens { tokens, .. } => Some(tokens),
+            _ => None,
+        })
+        .await
+    }
+
+    /// Finds the configured token by serial and label, and logs in with the PIN that `pin` gives.
+    pub(crate) async fn open(
+        &mut self,
+        module: &str,
+        serial: &str,
+        label: &str,
+        pin: OwnedFd,
+        seed_port: Option<OwnedFd>,
+    ) -> Result<(), CrewError> {
+        let job = self.job();
+        self.ask(&ToToken::Open { job, module, serial, label, pin, seed_port }, done).await
+    }
+
+    /// Makes a KEK.
+    pub(crate) async fn make_kek(&mut self, label: &str) -> Result<KekId, CrewError> {
+        let job = self.job();
+        self.ask(&ToToken::MakeKek { job, label }, kek).await
+    }
+
+    /// Finds the KEK and has its attributes read back.
+    pub(crate) async fn find_kek(&mut self, label: &str, id: Option<KekId>) -> Result<KekId, CrewError> {
+        let job = self.job();
+        self.ask(&ToToken::FindKek { job, label, id }, kek).await
+    }
+
+    /// Finds out which rung works.
+    pub(crate) async fn probe(&mut self, kek: KekId, only: Option<Rung>) -> Result<Rung, CrewError> {
+        let job = self.job();
+        self.ask(&ToToken::Probe { job, kek, only }, |answer| match answer {
+            FromToken::Probed { rung, .. } => Some(rung),
+            _ => None,
+        })
+        .await
+    }
+
+    /// Makes a seed, sends it to the keeper under the number `job`, and gives it protected.
+    pub(crate) async fn protect(&mut self, job: u64, kek: KekId, rung: Rung) -> Result<Vec<u8>, CrewError> {
+        self.ask(&ToToken::Protect { job, kek, rung }, |answer| match answer {
+            FromToken::Protected { blob, .. } => Some(blob.to_vec()),
+            _ => None,
+        })
+        .await
+    }
+
+    /// Recovers a seed and sends it to the keeper under the number `job`.
+    pub(crate) async fn unprotect(
+        &mut self,
+        job: u64,
+        kek: KekId,
+        rung: Rung,
+        blob: &[u8],
+    ) -> Result<(), CrewError> {
+        self.ask(&ToToken::Unprotect { job, kek, rung, blob }, done).await
+    }
+
+    /// Ends the worker: its socket is closed, so that it logs out, and it is killed if it does not end.
+    pub(crate) async fn end(self) {
+        let Helper { socket, mut process } = self.helper;
+        drop(socket);
+        if timeout(Duration::from_secs(2), process.wait()).await.is_err() {
+            tracing::warn!("the token worker did not end by itself and was killed");
+            let _ = process.kill().await;
+        }
+    }
+
+    fn job(&mut self) -> u64 {
+        self.next_job = self.next_job.wrapping_add(1);
+        self.next_job
+    }
+
+    /// One question, one answer. After an error the worker is of no more use.
+    async fn ask<T>(
+        &mut self,
+        question: &ToToken<'_>,
+        pick: impl FnOnce(FromToken<'_>) -> Option<T>,
+    ) -> Result<T, CrewError> {
+        let mut bytes = Vec::new();
+        question.encode(&mut bytes);
+        match timeout(PATIENCE, self.exchange(&bytes, question, pick)).await {
+            Ok(answer) => answer,
+            Err(_) => {
+                let _ = self.helper.process.start_kill();
+                Err(CrewError::Late { who: WHO, after: PATIENCE })
+            }
+        }
+    }
+
+    async fn exchange<T>(
+        &mut self,
+        mut bytes: &[u8],
+        question: &ToToken<'_>,
+        pick: impl FnOnce(FromToken<'_>) -> Option<T>,
+    ) -> Result<T, CrewError> {
+        let mut descriptors = question.descriptors();
+        let socket = &self.helper.socket;
+        while !bytes.is_empty() {
+            match socket.async_io(Interest::WRITABLE, || frame::send(socket, bytes, &descriptors)).await {
+                Ok(sent) => {
+                    bytes = bytes.get(sent..).unwrap_or_default();
+                    descriptors.clear();
+                }
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+                Err(_) => return Err(self.ended().await),
+            }
+        }
+        loop {
+            let malformed = |source| CrewError::Malformed { who: WHO, source };
+            if let Some(frame) = self.inbox.take().map_err(malformed)? {
+                return match FromToken::decode(frame).map_err(malformed)? {
+                    answer if answer.job() != question.job() => Err(CrewError::OutOfStep { who: WHO }),
+                    FromToken::Refused { refusal, .. } => Err(CrewError::Token(refusal)),
+                    answer => pick(answer).ok_or(CrewError::OutOfStep { who: WHO }),
+                };
+            }
+            let socket = &self.helper.socket;
+            let inbox = &mut self.inbox;
+            match socket.async_io(Interest::READABLE, || inbox.receive(socket)).await {
+                Ok(0) => return Err(self.ended().await),
+                Ok(_) => {}
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+                Err(_) => return Err(self.ended().await),
+            }
+        }
+    }
+
+    /// What is known about a worker that has closed its socket.
+    async fn ended(&mut self) -> CrewError {
+        let status = timeout(Duration::from_secs(1), self.helper.process.wait()).await;
+        let detail = status.ok().and_then(Result::ok).map(|status| status.to_string());
+        CrewError::Ended { who: WHO, detail }
+    }
+}
+
+/// Starts a worker and opens the configured token, whose KEK is checked again.
+pub(crate) async fn open_configured(
+    config: &TokenConfig,
+    pin: OwnedFd,
+    seed_port: Option<OwnedFd>,
+) -> Result<TokenWorker, CrewError> {
+    let mut worker = TokenWorker::start(&config.environment)?;
+    let module = config.module.to_string_lossy();
+    worker.open(&module, &config.serial, &config.label, pin, seed_port).await?;
+    worker.find_kek(&config.kek_label, Some(config.kek_id)).await?;
+    Ok(worker)
+}
+
+fn done(answer: FromToken<'_>) -> Option<()> {
+    matches!(answer, FromToken::Done { .. }).then_some(())
+}
+
+fn kek(answer: FromToken<'_>) -> Option<KekId> {
+    match answer {
+        FromToken::Kek { id, .. } => Some(id),
+        _ => None,
+    }
+}

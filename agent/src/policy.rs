@@ -1,0 +1,69 @@
+//! Whether a principal may do what it asks. A decision is pure: values in, a verdict out.
+
+use crate::identity::Principal;
+
+/// Proof that policy said yes to this. Only [`Policy::decide`] makes one; who acts on it spends it.
+#[must_use]
+#[derive(Debug)]
+pub(crate) struct Authorized<T>(T);
+
+impl<T> Authorized<T> {
+    /// Gives what was authorised, once.
+    pub(crate) fn spend(self) -> T {
+        self.0
+    }
+}
+
+/// Policy said no.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("refusing user {asked}: this agent serves user {served} only")]
+pub(crate) struct Denied {
+    asked: u32,
+    served: u32,
+}
+
+/// The rule of this version: an agent serves the user that it runs as, and nobody else.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Policy {
+    served: u32,
+}
+
+impl Policy {
+    /// The policy of an agent that runs as `uid`.
+    const fn new(uid: u32) -> Self {
+        Self { served: uid }
+    }
+
+    /// The policy of this process.
+    pub(crate) fn own() -> Self {
+        Self::new(rustix::process::geteuid().as_raw())
+    }
+
+    /// Decides about one order.
+    ///
+    /// # Errors
+    /// [`Denied`].
+    pub(crate) fn decide<T>(self, principal: &Principal, order: T) -> Result<Authorized<T>, Denied> {
+        if principal.uid == self.served {
+            Ok(Authorized(order))
+        } else {
+            Err(Denied { asked: principal.uid, served: self.served })
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn serves_its_own_user_and_refuses_every_other() {
+        let policy = Policy::new(1000);
+        let order = policy.decide(&Principal { uid: 1000, pid: 7 }, "order").map(Authorized::spend);
+        assert_eq!(order, Ok("order"));
+        for uid in [0, 999, 1001, u32::MAX] {
+            let refused = policy.decide(&Principal { uid, pid: 7 }, "order").map(Authorized::spend);
+            assert_eq!(refused, Err(Denied { asked: uid, served: 1000 }));
+        }
+    }
+}

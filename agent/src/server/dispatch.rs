@@ -1,0 +1,233 @@
+//! What each operation needs, and who does it: the one table.
+
+use std::collections::VecDeque;
+use std::os::fd::OwnedFd;
+use std::rc::Rc;
+use std::time::Instant;
+
+use strongroom_protocol::{
+    Body, Credential, DecodeError, ErrorCode, Operation, Param, Reply, Request, Sign, Signed, Status, decode,
+};
+use strongroom_venues as venues;
+
+use super::connection::Connection;
+use super::{Server, reply};
+use crate::fault::Fault;
+use crate::policy::{Authorized, Denied};
+use crate::signer::enroll::{Enrollment, Secrets};
+use crate::signer::report::{CUSTODY, CredentialReport, Inspect, StatusReport};
+use crate::signer::sign::SignOrder;
+use crate::signer::{LockNow, Remove, Signer, Unlock};
+
+/// What happens to the connection after a frame.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Next {
+    GoOn,
+    /// The peer is not one that can be talked to.
+    Close,
+}
+
+impl From<Denied> for Fault {
+    fn from(denied: Denied) -> Self {
+        Self::new(ErrorCode::Denied, denied.to_string(), "run the client as the agent's user")
+    }
+}
+
+/// Acts on one frame. Takes from `descriptors` what the operation needs.
+pub(super) fn act(
+    server: &Rc<Server>,
+    connection: &Rc<Connection>,
+    frame: &[u8],
+    descriptors: &mut VecDeque<OwnedFd>,
+) -> Next {
+    let request: Request<'_> = match decode(frame) {
+        Ok(request) => request,
+        Err(error) => {
+            let fault = match error {
+                DecodeError::Version(_) => Fault::new(
+                    ErrorCode::Version,
+                    error.to_string(),
+                    "install the same version of client and agent",
+                ),
+                _ => {
+                    Fault::new(ErrorCode::Malformed, error.to_string(), "is the client one of strongroom's?")
+                }
+            };
+            connection.say(0, reply::error(&fault));
+            return Next::Close;
+        }
+    };
+    let id = request.id;
+    connection.begin();
+    if let Err(fault) = perform(server, connection, id, request.operation, descriptors) {
+        connection.answer(id, reply::error(&fault));
+    }
+    Next::GoOn
+}
+
+/// Decides about one operation and has it done. On `Ok` it is answered, or will be.
+fn perform(
+    server: &Rc<Server>,
+    connection: &Rc<Connection>,
+    id: u64,
+    operation: Operation<'_>,
+    descriptors: &mut VecDeque<OwnedFd>,
+) -> Result<(), Fault> {
+    let signer = &server.signer;
+    let (policy, who) = (server.policy, &connection.principal);
+    match operation {
+        Operation::Sign(request) => sign(signer, connection, id, policy.decide(who, order(request))?),
+        Operation::Status => {
+            connection.answer(id, Reply::Status(signer.status(policy.decide(who, Inspect)?).wire()))
+        }
+        Operation::List => {
+            let reports = signer.list(policy.decide(who, Inspect)?)?;
+            connection.answer(id, Reply::Credentials(reports.iter().map(CredentialReport::wire).collect()));
+        }
+        Operation::Show { credential } => {
+            let report = signer.show(policy.decide(who, Inspect)?, credential)?;
+            connection.answer(id, Reply::Credential(report.wire()));
+        }
+        Operation::Lock => {
+            let order = policy.decide(who, LockNow { reason: "a client locked it".to_owned() })?;
+            spawn(server, connection, id, async |signer| signer.lock(order).await);
+        }
+        Operation::Unlock => {
+            let order = policy.decide(who, Unlock { pin: descriptor(descriptors, "PIN")? })?;
+            spawn(server, connection, id, async |signer| signer.unlock(order).await);
+        }
+        Operation::Enroll(wanted) => {
+            let secrets = Secrets {
+                pin: descriptor(descriptors, "PIN")?,
+                secret: descriptor(descriptors, "secret")?,
+                passphrase: wanted.passphrase.then(|| descriptor(descriptors, "passphrase")).transpose()?,
+            };
+            let order = policy.decide(who, Enrollment::new(&wanted, secrets)?)?;
+            spawn(server, connection, id, async |signer| signer.enroll(order).await);
+        }
+        Operation::Remove { credential } => {
+            let order = policy.decide(who, Remove { credential: credential.to_owned() })?;
+            spawn(server, connection, id, async |signer| signer.remove(order).await);
+        }
+    }
+    Ok(())
+}
+
+fn sign(signer: &Signer, connection: &Rc<Connection>, id: u64, order: Authorized<SignOrder<'_>>) {
+    let began = Instant::now();
+    let to = Rc::clone(connection);
+    signer.sign(order, move |outcome| {
+        let (pid, micros) = (to.principal.pid, began.elapsed().as_micros());
+        match outcome {
+            Ok(signed) => {
+                tracing::debug!(pid, micros, url = %signed.url.split('?').next().unwrap_or_default(), "signed");
+                to.answer(id, Reply::Signed(wire(&signed)));
+            }
+            Err(error) => {
+                let fault = Fault::from(error);
+                tracing::debug!(pid, micros, %fault, "refused");
+                to.answer(id, reply::error(&fault));
+            }
+        }
+    });
+}
+
+/// Does something that takes time, and answers when it is done.
+fn spawn(
+    server: &Rc<Server>,
+    connection: &Rc<Connection>,
+    id: u64,
+    work: impl AsyncFnOnce(Rc<Signer>) -> Result<(), Fault> + 'static,
+) {
+    let (signer, connection) = (Rc::clone(&server.signer), Rc::clone(connection));
+    tokio::task::spawn_local(async move {
+        match work(signer).await {
+            Ok(()) => connection.answer(id, Reply::Done),
+            Err(fault) => connection.answer(id, reply::error(&fault)),
+        }
+    });
+}
+
+fn descriptor(queue: &mut VecDeque<OwnedFd>, what: &str) -> Result<OwnedFd, Fault> {
+    queue.pop_front().ok_or_else(|| {
+        let message = format!("the descriptor of the {what} is missing");
+        Fault::new(ErrorCode::Malformed, message, "is the client one of strongroom's?")
+    })
+}
+
+fn order(sign: Sign<'_>) -> SignOrder<'_> {
+    let param = |(name, value)| match value {
+        Param::Text(text) => (name, venues::Param::Text(text)),
+        Param::Json(text) => (name, venues::Param::Json(text)),
+    };
+    SignOrder {
+        credential: sign.credential,
+        request: venues::Request {
+            method: sign.method,
+            path: sign.path,
+            query: sign.query.into_iter().map(param).collect(),
+            body: match sign.body {
+                Body::Empty => venues::Body::Empty,
+                Body::Form(pairs) => venues::Body::Form(pairs.into_iter().map(param).collect()),
+                Body::Json(bytes) => venues::Body::Json(bytes),
+            },
+        },
+    }
+}
+
+fn wire(signed: &venues::SignedRequest) -> Signed<'_> {
+    Signed {
+        method: &signed.method,
+        url: &signed.url,
+        headers: signed.headers.iter().map(|(name, value)| (name.as_str(), value.as_str())).collect(),
+        body: &signed.body,
+    }
+}
+
+impl StatusReport {
+    fn wire(&self) -> Status<'_> {
+        Status {
+            version: env!("CARGO_PKG_VERSION"),
+            pid: std::process::id(),
+            locked: self.locked.is_some(),
+            reason: self.locked.as_deref().unwrap_or_default(),
+            since_unix: u64::try_from(self.since.as_second()).unwrap_or_default(),
+            credentials: self.credentials,
+            ready: self.ready,
+            keeper_pid: self.keeper_pid,
+            token_serial: &self.token.serial,
+            token_label: &self.token.label,
+            rung: self.token.rung.name(),
+            weaknesses: self.weaknesses.clone(),
+        }
+    }
+}
+
+impl CredentialReport {
+    fn wire(&self) -> Credential<'_> {
+        let unread = Credential {
+            name: self.name.as_str(),
+            venue: "",
+            key_id: "",
+            base_url: "",
+            algorithm: "",
+            custody: CUSTODY,
+            rung: "",
+            token_serial: "",
+            enrolled_unix: 0,
+            ready: self.ready,
+            fault: &self.fault,
+        };
+        let Some(meta) = &self.meta else { return unread };
+        Credential {
+            venue: &meta.venue,
+            key_id: &meta.key_id,
+            base_url: &meta.base_url,
+            algorithm: meta.algorithm.name(),
+            rung: meta.rung.name(),
+            token_serial: &meta.token_serial,
+            enrolled_unix: u64::try_from(meta.enrolled.as_second()).unwrap_or_default(),
+            ..unread
+        }
+    }
+}

@@ -1,0 +1,125 @@
+//! The keyring without and with secrets in memory. Only the latter has a `sign` to call.
+
+use std::collections::HashMap;
+use std::rc::Rc;
+
+use jiff::Timestamp;
+use strongroom_venues::Profile;
+
+use crate::crew::keeper::Keeper;
+use crate::store::nonce::NonceSequence;
+use crate::store::record::{CredentialName, Meta};
+
+/// The credentials of one agent; `S` says whether their secrets are in the keeper.
+pub(crate) struct Keyring<S> {
+    pub(super) since: Timestamp,
+    pub(super) state: S,
+}
+
+/// No secret is in memory.
+pub(crate) struct Locked {
+    pub(super) reason: String,
+}
+
+/// The keeper holds the secrets.
+pub(crate) struct Unlocked {
+    keeper: Keeper,
+    live: HashMap<CredentialName, Live>,
+    /// Records that did not open, and why.
+    faults: HashMap<CredentialName, String>,
+    /// Slots of the keeper that are empty again, and the lowest that was never used.
+    free_slots: Vec<u32>,
+    next_slot: u32,
+}
+
+/// A credential whose secret the keeper holds.
+pub(crate) struct Live {
+    pub(super) meta: Meta,
+    pub(super) profile: Rc<Profile>,
+    pub(super) nonces: NonceSequence,
+    slot: u32,
+}
+
+impl Live {
+    pub(super) fn new(meta: Meta, profile: Rc<Profile>, nonces: NonceSequence, slot: u32) -> Self {
+        Self { meta, profile, nonces, slot }
+    }
+
+    /// Where the keeper holds its secret.
+    pub(super) const fn slot(&self) -> u32 {
+        self.slot
+    }
+}
+
+impl Keyring<Locked> {
+    /// Locked from now on.
+    pub(crate) fn locked(reason: &str) -> Self {
+        Self { since: Timestamp::now(), state: Locked { reason: reason.to_owned() } }
+    }
+}
+
+impl Keyring<Unlocked> {
+    /// Unlocked from now on, with nothing in it yet.
+    pub(super) fn unlocked(keeper: Keeper) -> Self {
+        let state = Unlocked {
+            keeper,
+            live: HashMap::new(),
+            faults: HashMap::new(),
+            free_slots: Vec::new(),
+            next_slot: 0,
+        };
+        Self { since: Timestamp::now(), state }
+    }
+
+    pub(super) const fn keeper(&self) -> &Keeper {
+        &self.state.keeper
+    }
+
+    /// A credential, and the keeper that holds its secret.
+    pub(super) fn live_mut(&mut self, name: &str) -> Option<(&mut Live, &Keeper)> {
+        Some((self.state.live.get_mut(name)?, &self.state.keeper))
+    }
+
+    pub(super) fn is_live(&self, name: &CredentialName) -> bool {
+        self.state.live.contains_key(name)
+    }
+
+    pub(super) fn len(&self) -> usize {
+        self.state.live.len()
+    }
+
+    pub(super) fn fault(&self, name: &CredentialName) -> Option<&str> {
+        self.state.faults.get(name).map(String::as_str)
+    }
+
+    /// A slot for one more credential.
+    pub(super) fn reserve_slot(&mut self) -> u32 {
+        self.state.free_slots.pop().unwrap_or_else(|| {
+            let slot = self.state.next_slot;
+            self.state.next_slot = slot.saturating_add(1);
+            slot
+        })
+    }
+
+    /// Gives a slot back that the keeper has emptied, or never filled.
+    pub(super) fn release_slot(&mut self, slot: u32) {
+        self.state.free_slots.push(slot);
+    }
+
+    /// Adds a credential that the keeper has loaded; gives the slot of the one that it replaces.
+    pub(super) fn put(&mut self, live: Live) -> Option<u32> {
+        self.state.faults.remove(&live.meta.name);
+        self.state.live.insert(live.meta.name.clone(), live).map(|old| old.slot)
+    }
+
+    /// Notes that a record did not open.
+    pub(super) fn put_fault(&mut self, name: CredentialName, fault: String) {
+        self.state.faults.insert(name, fault);
+    }
+
+    /// Takes a credential out, and says what the keeper must forget.
+    pub(super) fn take(&mut self, name: &CredentialName) -> Option<(Keeper, u32)> {
+        self.state.faults.remove(name);
+        self.state.live.remove(name).map(|live| (self.state.keeper.clone(), live.slot))
+    }
+}

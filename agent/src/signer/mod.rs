@@ -1,0 +1,164 @@
+//! From an authorised order to a signature: the keyring, and what changes it.
+//!
+//! The keyring is locked or unlocked, and only the unlocked one can sign. It is unlocked by
+//! [`unlock`], fed by [`enroll`], used by [`sign`] and described by [`report`].
+
+pub(crate) mod enroll;
+mod keyring;
+pub(crate) mod profiles;
+pub(crate) mod report;
+pub(crate) mod sign;
+mod unlock;
+
+use std::cell::{Cell, RefCell};
+use std::os::fd::OwnedFd;
+use std::rc::Rc;
+
+use strongroom_protocol::ErrorCode;
+
+use self::keyring::{Keyring, Locked, Unlocked};
+use self::profiles::Profiles;
+use crate::config::Config;
+use crate::crew::CrewError;
+use crate::fault::Fault;
+use crate::policy::Authorized;
+use crate::store::Store;
+use crate::store::nonce::Reserver;
+use crate::store::record::CredentialName;
+
+/// The order to log in and load all secrets.
+#[derive(Debug)]
+pub(crate) struct Unlock {
+    /// Gives the PIN and then ends.
+    pub(crate) pin: OwnedFd,
+}
+
+/// The order to forget all secrets.
+#[derive(Debug)]
+pub(crate) struct LockNow {
+    /// Why, for `status`.
+    pub(crate) reason: String,
+}
+
+/// The order to delete a credential.
+#[derive(Debug)]
+pub(crate) struct Remove {
+    /// Its name.
+    pub(crate) credential: String,
+}
+
+/// Everything that signing needs, on the front's only thread.
+pub(crate) struct Signer {
+    config: Config,
+    store: Store,
+    profiles: Profiles,
+    reserver: Reserver,
+    keyring: RefCell<State>,
+    /// Held by whoever works with the token: one at a time.
+    custody: tokio::sync::Mutex<()>,
+    /// How often it was locked, so that an unlock can tell that a lock has overtaken it.
+    locks: Cell<u64>,
+}
+
+/// The keyring of a running agent.
+enum State {
+    Locked(Keyring<Locked>),
+    Unlocked(Keyring<Unlocked>),
+}
+
+impl Signer {
+    /// A locked signer that owns `store`.
+    ///
+    /// # Errors
+    /// Where the system gives no thread for nonces.
+    pub(crate) fn new(config: Config, store: Store) -> Result<Rc<Self>, Fault> {
+        let locked = Keyring::locked("it has not been unlocked since it was started");
+        Ok(Rc::new(Self {
+            config,
+            store,
+            profiles: Profiles::default(),
+            reserver: Reserver::start().map_err(Fault::defect)?,
+            keyring: RefCell::new(State::Locked(locked)),
+            custody: tokio::sync::Mutex::new(()),
+            locks: Cell::new(0),
+        }))
+    }
+
+    /// Asks the keeper for the signatures that were queued.
+    pub(crate) fn flush(&self) {
+        if let State::Unlocked(keyring) = &*self.keyring.borrow() {
+            keyring.keeper().flush();
+        }
+    }
+
+    /// Waits until more signatures may be queued.
+    pub(crate) async fn has_room(&self) {
+        let keeper = match &*self.keyring.borrow() {
+            State::Unlocked(keyring) if !keyring.keeper().is_roomy() => keyring.keeper().clone(),
+            _ => return,
+        };
+        keeper.has_room().await;
+    }
+
+    /// Forgets all secrets and ends the keeper. Does nothing where it is locked.
+    ///
+    /// # Errors
+    /// Where the keeper did not say that it has forgotten; it is killed all the same.
+    pub(crate) async fn lock(&self, order: Authorized<LockNow>) -> Result<(), Fault> {
+        let LockNow { reason } = order.spend();
+        self.lock_for(&reason).await
+    }
+
+    /// Locks because the agent itself has a reason to. Never waits for the token: an unlock that is under
+    /// way finds out that it was overtaken.
+    pub(crate) async fn lock_for(&self, reason: &str) -> Result<(), Fault> {
+        self.locks.set(self.locks.get().wrapping_add(1));
+        let before = self.keyring.replace(State::Locked(Keyring::locked(reason)));
+        match before {
+            State::Locked(keyring) => {
+                // What locked it first is what the admin wants to know.
+                self.keyring.replace(State::Locked(keyring));
+                Ok(())
+            }
+            State::Unlocked(keyring) => {
+                tracing::info!(reason, "locked");
+                keyring.keeper().end().await.map_err(Fault::from)
+            }
+        }
+    }
+
+    /// Called when the keeper has ended by itself: everything is locked.
+    fn keeper_ended(&self, error: &CrewError) {
+        let reason = crate::fault::chain(error);
+        tracing::error!(%reason, "locked, because the keeper has ended");
+        self.keyring.replace(State::Locked(Keyring::locked(&reason)));
+    }
+
+    /// Deletes a credential: its record, and its secret in the keeper.
+    ///
+    /// # Errors
+    /// Where there is none, or the disk refuses; then it is still there.
+    pub(crate) async fn remove(&self, order: Authorized<Remove>) -> Result<(), Fault> {
+        let Remove { credential } = order.spend();
+        let name = credential_name(&credential)?;
+        let _alone = self.custody.lock().await;
+        self.store.remove(&name)?;
+        tracing::info!(credential, "removed");
+        let forgotten = match &mut *self.keyring.borrow_mut() {
+            State::Unlocked(keyring) => keyring.take(&name),
+            State::Locked(_) => None,
+        };
+        if let Some((keeper, slot)) = forgotten {
+            keeper.forget(slot).await?;
+            self.release(slot);
+        }
+        Ok(())
+    }
+}
+
+/// A credential's name, as it came from outside.
+fn credential_name(text: &str) -> Result<CredentialName, Fault> {
+    text.parse().map_err(|error: crate::store::record::NotAName| {
+        Fault::new(ErrorCode::Invalid, error.to_string(), "for example binance-main")
+    })
+}

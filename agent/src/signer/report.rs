@@ -1,0 +1,113 @@
+//! What the agent says about itself and its credentials: nothing secret.
+
+use jiff::Timestamp;
+
+use super::{Signer, State, credential_name};
+use crate::config::TokenConfig;
+use crate::fault::{Fault, chain};
+use crate::policy::Authorized;
+use crate::store::record::{CredentialName, Meta, Record};
+use crate::store::{self, StoreError};
+
+/// The only custody of this version: the secret is unwrapped into the keeper.
+pub(crate) const CUSTODY: &str = "keeper";
+
+/// The order to tell what there is.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Inspect;
+
+/// One credential.
+#[derive(Debug, Clone)]
+pub(crate) struct CredentialReport {
+    pub(crate) name: CredentialName,
+    /// What its record says; absent where the record cannot be read.
+    pub(crate) meta: Option<Meta>,
+    /// Whether it can sign now.
+    pub(crate) ready: bool,
+    /// Why not; empty where it can.
+    pub(crate) fault: String,
+}
+
+/// The agent as a whole.
+#[derive(Debug, Clone)]
+pub(crate) struct StatusReport {
+    /// Why it is locked, if it is.
+    pub(crate) locked: Option<String>,
+    pub(crate) since: Timestamp,
+    pub(crate) credentials: u32,
+    pub(crate) ready: u32,
+    pub(crate) keeper_pid: u32,
+    pub(crate) token: TokenConfig,
+    pub(crate) weaknesses: Vec<&'static str>,
+}
+
+impl Signer {
+    /// How the agent is.
+    pub(crate) fn status(&self, order: Authorized<Inspect>) -> StatusReport {
+        let Inspect = order.spend();
+        let credentials = self.store.records().map_or(0, |records| records.len());
+        let (locked, since, ready, keeper_pid) = match &*self.keyring.borrow() {
+            State::Locked(keyring) => (Some(keyring.state.reason.clone()), keyring.since, 0, 0),
+            State::Unlocked(keyring) => (None, keyring.since, keyring.len(), keyring.keeper().pid()),
+        };
+        StatusReport {
+            locked,
+            since,
+            credentials: u32::try_from(credentials).unwrap_or(u32::MAX),
+            ready: u32::try_from(ready).unwrap_or(u32::MAX),
+            keeper_pid,
+            token: self.config.token.clone(),
+            weaknesses: self.config.agent.weaknesses(),
+        }
+    }
+
+    /// All credentials, by name.
+    ///
+    /// # Errors
+    /// Where the folder of records cannot be read.
+    pub(crate) fn list(&self, order: Authorized<Inspect>) -> Result<Vec<CredentialReport>, Fault> {
+        let Inspect = order.spend();
+        let records = self.store.records()?;
+        Ok(records.into_iter().map(|(name, record)| self.report(name, record)).collect())
+    }
+
+    /// One credential.
+    ///
+    /// # Errors
+    /// Where there is none, or its record cannot be read.
+    pub(crate) fn show(
+        &self,
+        order: Authorized<Inspect>,
+        credential: &str,
+    ) -> Result<CredentialReport, Fault> {
+        let Inspect = order.spend();
+        let name = credential_name(credential)?;
+        let record = self.store.record(&name)?;
+        Ok(self.report(name, Ok(record)))
+    }
+
+    fn report(&self, name: CredentialName, record: Result<Record, StoreError>) -> CredentialReport {
+        let (ready, fault) = match (&*self.keyring.borrow(), &record) {
+            (State::Unlocked(keyring), _) if keyring.is_live(&name) => (true, String::new()),
+            (_, Err(error)) => (false, chain(error)),
+            (State::Locked(_), Ok(_)) => (false, "the agent is locked".to_owned()),
+            (State::Unlocked(keyring), Ok(_)) => {
+                (false, keyring.fault(&name).unwrap_or("it was added since the last unlock").to_owned())
+            }
+        };
+        CredentialReport { name, meta: record.ok().map(|record| record.meta), ready, fault }
+    }
+}
+
+/// What the records on the disk say, for a command that finds no agent.
+///
+/// # Errors
+/// As [`Signer::list`].
+pub(crate) fn offline(folder: &std::path::Path) -> Result<Vec<CredentialReport>, Fault> {
+    let reports = store::read_records(folder)?.into_iter().map(|(name, record)| {
+        let fault =
+            record.as_ref().err().map_or_else(|| "no agent is running".to_owned(), |error| chain(error));
+        CredentialReport { name, meta: record.ok().map(|record| record.meta), ready: false, fault }
+    });
+    Ok(reports.collect())
+}

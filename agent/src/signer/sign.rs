@@ -1,0 +1,242 @@
+//! One signature: order → canonical request → MAC → signed request.
+
+use std::time::{SystemTime, UNIX_EPOCH};
+
+use strongroom_protocol::ErrorCode;
+use strongroom_venues::{
+    Account, CallerTime, CanonicalRequest, Moment, NonceKind, Request, RequestError, SignedRequest, TimeNeeds,
+};
+
+use super::keyring::{Keyring, Live, Unlocked};
+use super::{Signer, State};
+use crate::crew::CrewError;
+use crate::crew::keeper::{Keeper, Signature};
+use crate::fault::{Fault, chain};
+use crate::policy::Authorized;
+use crate::store::nonce::{NonceError, NonceSequence, Reserver, Ticks};
+
+/// The order to sign one venue request.
+#[derive(Debug)]
+pub(crate) struct SignOrder<'a> {
+    /// Name of the credential.
+    pub(crate) credential: &'a str,
+    /// What the venue is to be asked.
+    pub(crate) request: Request<'a>,
+}
+
+/// Why there is no signature.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum SignError {
+    #[error("the keeper gave no signature")]
+    Crew(#[from] CrewError),
+    #[error("there is no credential `{name}`")]
+    NoCredential { name: String },
+    #[error("there is no nonce for this request")]
+    Nonce(#[from] NonceError),
+    #[error("the agent is locked: {reason}")]
+    Locked { reason: String },
+    #[error("credential `{name}` cannot sign: {fault}")]
+    NotReady { name: String, fault: String },
+    #[error(transparent)]
+    Request(#[from] RequestError),
+    #[error(
+        "the request's own {what} is {ahead_ms} ms ahead of the agent's clock; at most {bound_ms} ms, ahead or behind, are accepted"
+    )]
+    Time { what: &'static str, ahead_ms: i64, bound_ms: u64 },
+    #[error("the system gives no randomness")]
+    Random,
+    #[error("the clock stands before 1970")]
+    Clock,
+}
+
+impl From<SignError> for Fault {
+    fn from(error: SignError) -> Self {
+        use ErrorCode::{Invalid, Locked, NotFound, Unavailable};
+        let message = chain(&error);
+        let (code, hint) = match error {
+            SignError::Crew(error) => return Self { message, ..Self::from(error) },
+            SignError::NoCredential { .. } => (NotFound, "`strongroom list` shows what there is"),
+            SignError::Nonce(NonceError::Store(error)) => return Self { message, ..Self::from(error) },
+            SignError::Nonce(NonceError::NotRising { .. }) => {
+                (Invalid, "leave the nonce out; the agent gives one")
+            }
+            SignError::Nonce(NonceError::FarAhead { .. }) => (
+                Unavailable,
+                "set the clock; if it is right, see docs/reference/files.md about the nonce file",
+            ),
+            SignError::Locked { .. } => (Locked, "run `strongroom unlock`"),
+            SignError::NotReady { .. } => {
+                (Unavailable, "`strongroom show` says more; enrol it again with --replace if need be")
+            }
+            SignError::Request(_) => (Invalid, "docs/reference/profiles.md explains the venue's profile"),
+            SignError::Time { .. } => (Invalid, "leave the time out; the agent gives it"),
+            SignError::Random | SignError::Clock => (Unavailable, "mend the system, then try again"),
+        };
+        Self::new(code, message, hint)
+    }
+}
+
+impl Signer {
+    /// Signs one request. `deliver` is called once: now where there is no signature to wait for, else
+    /// when the keeper has answered. The keeper is asked at the next [`flush`](Signer::flush).
+    pub(crate) fn sign(
+        &self,
+        order: Authorized<SignOrder<'_>>,
+        deliver: impl FnOnce(Result<SignedRequest, SignError>) + 'static,
+    ) {
+        match &mut *self.keyring.borrow_mut() {
+            State::Unlocked(keyring) => {
+                let any_time = self.config.agent.danger_accept_any_caller_time;
+                keyring.sign(order, any_time, &self.reserver, deliver);
+            }
+            State::Locked(keyring) => {
+                deliver(Err(SignError::Locked { reason: keyring.state.reason.clone() }))
+            }
+        }
+    }
+}
+
+impl Keyring<Unlocked> {
+    fn sign(
+        &mut self,
+        order: Authorized<SignOrder<'_>>,
+        any_time: bool,
+        reserver: &Reserver,
+        deliver: impl FnOnce(Result<SignedRequest, SignError>) + 'static,
+    ) {
+        let SignOrder { credential, request } = order.spend();
+        let Some((live, keeper)) = self.live_mut(credential) else {
+            return deliver(Err(self.no_such(credential)));
+        };
+        match live.canonicalise(&request, any_time, reserver) {
+            Ok(canonical) => ask(keeper, live.slot(), canonical, deliver),
+            Err(error) => deliver(Err(error)),
+        }
+    }
+
+    fn no_such(&self, credential: &str) -> SignError {
+        let fault = credential.parse().ok().and_then(|name| self.fault(&name).map(str::to_owned));
+        let name = credential.to_owned();
+        match fault {
+            Some(fault) => SignError::NotReady { name, fault },
+            None => SignError::NoCredential { name },
+        }
+    }
+}
+
+fn ask(
+    keeper: &Keeper,
+    slot: u32,
+    canonical: CanonicalRequest,
+    deliver: impl FnOnce(Result<SignedRequest, SignError>) + 'static,
+) {
+    if !canonical.needs_signature() {
+        return deliver(canonical.finish(&[], &[]).map_err(SignError::from));
+    }
+    keeper.sign(slot, canonical.secret_at(), canonical.message()).then(move |answer| {
+        deliver(match answer {
+            Ok(Signature { bytes, passphrase }) => {
+                canonical.finish(bytes, passphrase).map_err(SignError::from)
+            }
+            Err(error) => Err(SignError::from(error)),
+        });
+    });
+}
+
+impl Live {
+    /// Checks the request, decides what time it is for it, and writes the bytes that the venue checks.
+    fn canonicalise(
+        &mut self,
+        request: &Request<'_>,
+        any_time: bool,
+        reserver: &Reserver,
+    ) -> Result<CanonicalRequest, SignError> {
+        let plan = self.profile.plan(request)?;
+        let moment = moment(plan.time(), any_time, &mut self.nonces, reserver)?;
+        let account = Account {
+            key_id: &self.meta.key_id,
+            uid: self.meta.uid.as_deref(),
+            base_url: &self.meta.base_url,
+        };
+        Ok(plan.canonicalise(&account, &moment)?)
+    }
+}
+
+/// Time, nonce and randomness for one request. What the request brings itself is accepted near the
+/// agent's clock only: a signature for a later time would outlive every lock.
+fn moment(
+    needs: TimeNeeds,
+    any_time: bool,
+    nonces: &mut NonceSequence,
+    reserver: &Reserver,
+) -> Result<Moment, SignError> {
+    let now_ns = now_ns()?;
+    let bound_ms = u64::from(needs.skew_ms);
+    let near = |given: u64, now: u64, bound: u64| any_time || given.abs_diff(now) <= bound;
+
+    let mut moment = Moment { unix_ns: now_ns, ..Moment::default() };
+    if let Some(CallerTime { unix_ns }) = needs.caller_timestamp {
+        if !near(unix_ns, now_ns, bound_ms.saturating_mul(NS_PER_MS)) {
+            return Err(SignError::Time { what: "timestamp", ahead_ms: ahead_ms(unix_ns, now_ns), bound_ms });
+        }
+        moment.unix_ns = unix_ns;
+    }
+    if let Some((per_second, ns_per_tick)) = ticks(needs.nonce) {
+        let clock = Ticks { now: now_ns.checked_div(ns_per_tick).unwrap_or(now_ns), per_second };
+        moment.nonce = match needs.caller_nonce {
+            Some(wanted) => {
+                let given_ns = wanted.saturating_mul(ns_per_tick);
+                if !near(given_ns, now_ns, bound_ms.saturating_mul(NS_PER_MS)) {
+                    return Err(SignError::Time {
+                        what: "nonce",
+                        ahead_ms: ahead_ms(given_ns, now_ns),
+                        bound_ms,
+                    });
+                }
+                nonces.take_wanted(wanted, clock, reserver)?
+            }
+            None => nonces.next(clock, reserver)?,
+        };
+    }
+    if needs.random {
+        moment.uuid = random_uuid()?;
+        getrandom::fill(&mut moment.random16).map_err(|_| SignError::Random)?;
+    }
+    Ok(moment)
+}
+
+/// A random UUID: version 4 and variant 1 in their places (RFC 9562 section 5.4).
+fn random_uuid() -> Result<[u8; 16], SignError> {
+    let mut uuid = [0; 16];
+    getrandom::fill(&mut uuid).map_err(|_| SignError::Random)?;
+    let [.., version, _, variant, _, _, _, _, _, _, _] = &mut uuid;
+    *version = (*version & 0x0f) | 0x40;
+    *variant = (*variant & 0x3f) | 0x80;
+    Ok(uuid)
+}
+
+/// Ticks in a second, and nanoseconds in a tick, of a venue's rising nonces; `None` for others.
+const fn ticks(kind: NonceKind) -> Option<(u64, u64)> {
+    match kind {
+        NonceKind::S => Some((1, NS_PER_S)),
+        NonceKind::Ms => Some((1_000, NS_PER_MS)),
+        NonceKind::Ns => Some((NS_PER_S, 1)),
+        NonceKind::Absent | NonceKind::Hex16 | NonceKind::Uuid | NonceKind::Uuid16 | NonceKind::Uuid22 => {
+            None
+        }
+    }
+}
+
+/// How far `given` is ahead of `now`; negative where it is behind.
+fn ahead_ms(given_ns: u64, now_ns: u64) -> i64 {
+    let ms = |ns: u64| i64::try_from(ns / NS_PER_MS).unwrap_or(i64::MAX);
+    ms(given_ns).saturating_sub(ms(now_ns))
+}
+
+fn now_ns() -> Result<u64, SignError> {
+    let since = SystemTime::now().duration_since(UNIX_EPOCH).map_err(|_| SignError::Clock)?;
+    u64::try_from(since.as_nanos()).map_err(|_| SignError::Clock)
+}
+
+const NS_PER_S: u64 = 1_000_000_000;
+const NS_PER_MS: u64 = 1_000_000;

@@ -1,0 +1,179 @@
+//! Everything that is on disk: records, nonces, and the lock that makes one process their owner.
+//!
+//! Layout of the data folder (mode 0700; files 0600):
+//!
+//! ```text
+//! lock                 held while an agent runs or a command writes
+//! records/NAME.toml    one credential, its secret wrapped
+//! nonces/NAME.toml     how far that credential's nonces are reserved
+//! ```
+
+pub(crate) mod atomic;
+pub(crate) mod nonce;
+pub(crate) mod record;
+
+use std::fs::File;
+use std::io;
+use std::path::{Path, PathBuf};
+
+use strongroom_protocol::ErrorCode;
+
+use self::atomic::Existing;
+use self::record::{CredentialName, Record};
+use crate::fault::{Fault, chain};
+
+/// Why the store refuses.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum StoreError {
+    #[error("{} does not exist", path.display())]
+    Absent { path: PathBuf },
+    #[error("{} exists already", path.display())]
+    Exists { path: PathBuf },
+    #[error("{} {fault}", path.display())]
+    Invalid { path: PathBuf, fault: String },
+    #[error("{action} {}", path.display())]
+    Io {
+        action: &'static str,
+        path: PathBuf,
+        #[source]
+        source: io::Error,
+    },
+    #[error("another process works on {}", path.display())]
+    Owned { path: PathBuf },
+}
+
+impl From<StoreError> for Fault {
+    fn from(error: StoreError) -> Self {
+        let (code, hint) = match &error {
+            StoreError::Absent { .. } => (ErrorCode::NotFound, "`strongroom list` shows what there is"),
+            StoreError::Exists { .. } => (ErrorCode::Exists, "choose another name, or use --replace"),
+            StoreError::Invalid { .. } => (
+                ErrorCode::Unavailable,
+                "restore the file from a backup, or enrol the credential again with --replace",
+            ),
+            StoreError::Io { .. } => {
+                (ErrorCode::Unavailable, "free the disk or mend the permissions, then try again")
+            }
+            StoreError::Owned { .. } => (
+                ErrorCode::Unavailable,
+                "an agent or another command is running on this folder; use its socket, or wait for it",
+            ),
+        };
+        Self::new(code, chain(&error), hint)
+    }
+}
+
+/// A record's name, and what its file holds.
+pub(crate) type Found = (CredentialName, Result<Record, StoreError>);
+
+/// The data folder, owned by this process.
+#[derive(Debug)]
+pub(crate) struct Store {
+    folder: PathBuf,
+    _lock: File,
+}
+
+impl Store {
+    /// Opens the data folder, makes it where it is missing, and takes its lock.
+    ///
+    /// # Errors
+    /// [`StoreError::Owned`] where another process has it; [`StoreError::Io`].
+    pub(crate) fn open(folder: &Path) -> Result<Self, StoreError> {
+        for folder in [folder.to_owned(), folder.join(RECORDS), folder.join(NONCES)] {
+            atomic::make_folder(&folder)?;
+        }
+        let path = folder.join("lock");
+        let lock = atomic::take_lock(&path)?.ok_or_else(|| StoreError::Owned { path: folder.to_owned() })?;
+        for below in [RECORDS, NONCES] {
+            atomic::sweep(&folder.join(below))?;
+        }
+        Ok(Self { folder: folder.to_owned(), _lock: lock })
+    }
+
+    /// Reads the record of `name`.
+    ///
+    /// # Errors
+    /// [`StoreError::Absent`], [`StoreError::Invalid`], [`StoreError::Io`].
+    pub(crate) fn record(&self, name: &CredentialName) -> Result<Record, StoreError> {
+        read_record(&self.folder, name)
+    }
+
+    /// All records, by name; one that cannot be read comes as its error.
+    ///
+    /// # Errors
+    /// [`StoreError::Io`] where the folder cannot be read.
+    pub(crate) fn records(&self) -> Result<Vec<Found>, StoreError> {
+        read_records(&self.folder)
+    }
+
+    /// Writes a record: after this returns it is on the disk; before, the old state is.
+    ///
+    /// # Errors
+    /// [`StoreError::Exists`] where there is one and it must not be replaced; [`StoreError::Io`].
+    pub(crate) fn write(&self, record: &Record, existing: Existing) -> Result<(), StoreError> {
+        atomic::write(&record_path(&self.folder, &record.meta.name), record.to_text().as_bytes(), existing)
+    }
+
+    /// Deletes a record. Its reserved nonces stay, so that a later credential of that name goes on
+    /// above them.
+    ///
+    /// # Errors
+    /// [`StoreError::Absent`], [`StoreError::Io`].
+    pub(crate) fn remove(&self, name: &CredentialName) -> Result<(), StoreError> {
+        atomic::remove(&record_path(&self.folder, name))
+    }
+
+    /// Where the nonces of `name` are reserved.
+    pub(crate) fn nonce_path(&self, name: &CredentialName) -> PathBuf {
+        self.folder.join(NONCES).join(format!("{name}.toml"))
+    }
+}
+
+/// Reads one record without owning the folder.
+///
+/// # Errors
+/// As [`Store::record`].
+pub(crate) fn read_record(folder: &Path, name: &CredentialName) -> Result<Record, StoreError> {
+    let path = record_path(folder, name);
+    let text = std::fs::read_to_string(&path).map_err(|source| match source.kind() {
+        io::ErrorKind::NotFound => StoreError::Absent { path: path.clone() },
+        _ => StoreError::Io { action: "reading", path: path.clone(), source },
+    })?;
+    let record =
+        Record::from_text(&text).map_err(|fault| StoreError::Invalid { path: path.clone(), fault })?;
+    if record.meta.name == *name {
+        Ok(record)
+    } else {
+        let fault = format!("holds the record of `{}`; records must not be renamed", record.meta.name);
+        Err(StoreError::Invalid { path, fault })
+    }
+}
+
+/// Reads all records without owning the folder. No folder means no records.
+///
+/// # Errors
+/// As [`Store::records`].
+pub(crate) fn read_records(folder: &Path) -> Result<Vec<Found>, StoreError> {
+    let path = folder.join(RECORDS);
+    let broken = |source| StoreError::Io { action: "reading", path: path.clone(), source };
+    let entries = match std::fs::read_dir(&path) {
+        Ok(entries) => entries,
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Vec::new()),
+        Err(error) => return Err(broken(error)),
+    };
+    let mut names = Vec::new();
+    for entry in entries {
+        let file = entry.map_err(broken)?.file_name();
+        let name = file.to_str().and_then(|name| name.strip_suffix(".toml"));
+        names.extend(name.and_then(|name| name.parse::<CredentialName>().ok()));
+    }
+    names.sort();
+    Ok(names.into_iter().map(|name| (name.clone(), read_record(folder, &name))).collect())
+}
+
+fn record_path(folder: &Path, name: &CredentialName) -> PathBuf {
+    folder.join(RECORDS).join(format!("{name}.toml"))
+}
+
+const RECORDS: &str = "records";
+const NONCES: &str = "nonces";

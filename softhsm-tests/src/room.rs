@@ -1,0 +1,380 @@
+//! A whole installation in a temporary folder: token, configuration, data, socket, and the built
+//! programs that a user would run.
+
+#![expect(clippy::panic, reason = "this is test support: what does not work fails the test")]
+
+use std::ffi::OsStr;
+use std::io::Write as _;
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, ExitStatus, Stdio};
+use std::time::{Duration, Instant};
+
+use strongroom_client::Client;
+use tempfile::TempDir;
+
+use crate::softhsm::FreshToken;
+
+/// How long a started agent may take until it answers.
+const START: Duration = Duration::from_secs(20);
+
+/// One installation that nothing else on the machine knows.
+#[derive(Debug)]
+pub struct Room {
+    /// Its token.
+    pub token: FreshToken,
+    dir: TempDir,
+}
+
+/// What a command has printed, and how it ended.
+#[derive(Debug)]
+pub struct Run {
+    /// Standard output.
+    pub stdout: String,
+    /// Standard error.
+    pub stderr: String,
+    /// How it ended.
+    pub status: ExitStatus,
+}
+
+impl Run {
+    /// The exit code; -1 where a signal ended it.
+    #[must_use]
+    pub fn code(&self) -> i32 {
+        self.status.code().unwrap_or(-1)
+    }
+
+    /// Standard output of a command that must have succeeded.
+    ///
+    /// # Panics
+    /// Where it has not.
+    #[must_use]
+    pub fn ok(self) -> String {
+        if self.status.success() {
+            self.stdout
+        } else {
+            panic!("exit {}: {}{}", self.code(), self.stdout, self.stderr)
+        }
+    }
+
+    /// Standard output as JSON, of a command that must have succeeded.
+    ///
+    /// # Panics
+    /// Where it has not, or has printed something else.
+    #[must_use]
+    pub fn json(self) -> serde_json::Value {
+        let text = self.ok();
+        serde_json::from_str(&text).unwrap_or_else(|error| panic!("{error}: {text}"))
+    }
+}
+
+/// A credential to enrol in a test.
+#[derive(Debug, Clone, Copy)]
+pub struct Key<'a> {
+    /// Name of the credential.
+    pub name: &'a str,
+    /// Id of the venue's profile.
+    pub venue: &'a str,
+    /// Public half.
+    pub key_id: &'a str,
+    /// The secret.
+    pub secret: &'a str,
+    /// The passphrase, where the venue has one.
+    pub passphrase: Option<&'a str>,
+}
+
+impl Room {
+    /// A fresh token and empty folders; nothing is initialised.
+    ///
+    /// # Panics
+    /// Where SoftHSM is missing.
+    #[must_use]
+    pub fn bare() -> Self {
+        let dir = tempfile::Builder::new().prefix("strongroom-room-").tempdir();
+        let dir = dir.unwrap_or_else(|error| panic!("a temporary folder: {error}"));
+        Self { token: FreshToken::new("strongroom test"), dir }
+    }
+
+    /// A fresh token on which `strongroom init` has run.
+    ///
+    /// # Panics
+    /// Where SoftHSM is missing or `init` fails.
+    #[must_use]
+    pub fn new() -> Self {
+        let room = Self::bare();
+        let _ = room.init(&[]).ok();
+        room
+    }
+
+    /// Runs `strongroom init` for this token, with more arguments.
+    pub fn init(&self, more: &[&str]) -> Run {
+        let module = self.token.module.display().to_string();
+        let conf = format!("SOFTHSM2_CONF={}", self.token.conf.display());
+        let fixed = [
+            "init",
+            "--module",
+            &module,
+            "--serial",
+            &self.token.serial,
+            "--module-env",
+            &conf,
+            "--pin-stdin",
+        ];
+        self.run(&[&fixed, more].concat(), Some(&self.token.pin), &[])
+    }
+
+    /// Enrols a credential; the PIN and the secret go by descriptors.
+    pub fn enroll(&self, key: &Key<'_>, more: &[&str]) -> Run {
+        let fixed = [
+            "enroll",
+            key.name,
+            "--venue",
+            key.venue,
+            "--key-id",
+            key.key_id,
+            "--pin-fd",
+            "3",
+            "--secret-fd",
+            "4",
+        ];
+        let mut arguments = [&fixed, more].concat();
+        let mut descriptors = vec![(3, self.token.pin.as_str()), (4, key.secret)];
+        if let Some(passphrase) = key.passphrase {
+            arguments.extend(["--passphrase-fd", "5"]);
+            descriptors.push((5, passphrase));
+        }
+        self.run(&arguments, None, &descriptors)
+    }
+
+    /// Runs `strongroom` with standard input and further descriptors that give these texts.
+    ///
+    /// # Panics
+    /// Where the program cannot be started at all.
+    pub fn run(&self, arguments: &[&str], stdin: Option<&str>, descriptors: &[(u32, &str)]) -> Run {
+        let mut script = "exec \"$0\" \"$@\"".to_owned();
+        for (number, text) in descriptors {
+            let path = self.dir.path().join(format!("fd-{number}"));
+            std::fs::write(&path, text).unwrap_or_else(|error| panic!("{}: {error}", path.display()));
+            script.push_str(&format!(" {number}<'{}'", path.display()));
+        }
+        let mut command = Command::new("/bin/sh");
+        command.arg("-c").arg(script).arg(program("strongroom")).args(arguments);
+        self.surround(&mut command);
+        command.stdin(if stdin.is_some() { Stdio::piped() } else { Stdio::null() });
+        command.stdout(Stdio::piped()).stderr(Stdio::piped());
+        let mut child = command.spawn().unwrap_or_else(|error| panic!("{command:?}: {error}"));
+        if let (Some(text), Some(mut pipe)) = (stdin, child.stdin.take()) {
+            // A program that reads nothing closes its end, and then there is nothing to write to.
+            let _ = pipe.write_all(text.as_bytes());
+        }
+        let output = child.wait_with_output().unwrap_or_else(|error| panic!("{error}"));
+        Run {
+            stdout: String::from_utf8_lossy(&output.stdout).into_owned(),
+            stderr: String::from_utf8_lossy(&output.stderr).into_owned(),
+            status: output.status,
+        }
+    }
+
+    /// Starts `strongroom agent`, locked, and waits until it answers.
+    ///
+    /// # Panics
+    /// Where it does not within seconds.
+    #[must_use]
+    pub fn start(&self) -> Agent {
+        let mut command = Command::new(program("strongroom"));
+        command.arg("agent");
+        self.start_command(command)
+    }
+
+    /// Starts an agent by a command of the test's, in the environment of this installation.
+    ///
+    /// # Panics
+    /// Where it does not answer within seconds.
+    #[must_use]
+    pub fn start_command(&self, mut command: Command) -> Agent {
+        let log = self.dir.path().join("agent.log");
+        let file = std::fs::OpenOptions::new().create(true).append(true).open(&log);
+        let file = file.unwrap_or_else(|error| panic!("{}: {error}", log.display()));
+        self.surround(&mut command);
+        let child = command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::from(file)).spawn();
+        let mut agent = Agent { child: child.unwrap_or_else(|error| panic!("{command:?}: {error}")), log };
+        let began = Instant::now();
+        while self.client().status().is_err() {
+            let ended = agent.child.try_wait().ok().flatten();
+            if began.elapsed() > START || ended.is_some() {
+                panic!("the agent does not answer ({ended:?}): {}", agent.log());
+            }
+            std::thread::sleep(Duration::from_millis(10));
+        }
+        agent
+    }
+
+    /// Starts an agent and unlocks it.
+    ///
+    /// # Panics
+    /// Where either fails.
+    #[must_use]
+    pub fn start_unlocked(&self) -> Agent {
+        let agent = self.start();
+        let _ = self.unlock().ok();
+        agent
+    }
+
+    /// Runs `strongroom unlock` with the right PIN.
+    pub fn unlock(&self) -> Run {
+        self.run(&["unlock", "--pin-stdin"], Some(&self.token.pin), &[])
+    }
+
+    /// A new client of this installation's agent.
+    #[must_use]
+    pub fn client(&self) -> Client {
+        Client::at(self.socket())
+    }
+
+    /// Where the agent's socket is.
+    #[must_use]
+    pub fn socket(&self) -> PathBuf {
+        self.dir.path().join("run/agent.sock")
+    }
+
+    /// The folder of records and nonces.
+    #[must_use]
+    pub fn data(&self) -> PathBuf {
+        self.dir.path().join("data")
+    }
+
+    /// The configuration file.
+    #[must_use]
+    pub fn config(&self) -> PathBuf {
+        self.dir.path().join("config/strongroom.toml")
+    }
+
+    /// The record file of a credential.
+    #[must_use]
+    pub fn record(&self, name: &str) -> PathBuf {
+        self.data().join("records").join(format!("{name}.toml"))
+    }
+
+    /// A folder for the test's own files.
+    #[must_use]
+    pub fn folder(&self) -> &Path {
+        self.dir.path()
+    }
+
+    /// Gives a command the environment of this installation, and nothing of the machine's.
+    pub fn surround(&self, command: &mut Command) {
+        command
+            .env_clear()
+            .env("PATH", std::env::var_os("PATH").unwrap_or_default())
+            .env("HOME", self.dir.path())
+            .env("STRONGROOM_CONFIG", self.config())
+            .env("STRONGROOM_DATA", self.data())
+            .env("STRONGROOM_SOCKET", self.socket());
+    }
+}
+
+impl Default for Room {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+/// A running agent; killed when dropped, and its helpers with it.
+#[derive(Debug)]
+pub struct Agent {
+    child: Child,
+    log: PathBuf,
+}
+
+impl Agent {
+    /// Its process id.
+    #[must_use]
+    pub fn pid(&self) -> u32 {
+        self.child.id()
+    }
+
+    /// What it has logged so far.
+    #[must_use]
+    pub fn log(&self) -> String {
+        std::fs::read_to_string(&self.log).unwrap_or_default()
+    }
+
+    /// Ends it with SIGTERM and waits.
+    ///
+    /// # Panics
+    /// Where it does not end within seconds.
+    pub fn terminate(mut self) -> ExitStatus {
+        signal(self.pid(), rustix::process::Signal::TERM);
+        let began = Instant::now();
+        loop {
+            if let Ok(Some(status)) = self.child.try_wait() {
+                return status;
+            }
+            if began.elapsed() > START {
+                panic!("the agent does not end: {}", self.log());
+            }
+            std::thread::sleep(Duration::from_millis(5));
+        }
+    }
+
+    /// Kills it, as `kill -9` does.
+    pub fn kill(mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+
+    /// Process ids of its children whose program has this name.
+    #[must_use]
+    pub fn children(&self, program: &str) -> Vec<u32> {
+        children(self.pid(), program)
+    }
+}
+
+impl Drop for Agent {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+/// Sends a signal to a process of this test.
+///
+/// # Panics
+/// Where the number is no process id.
+pub fn signal(pid: u32, signal: rustix::process::Signal) {
+    let pid = i32::try_from(pid).ok().and_then(rustix::process::Pid::from_raw);
+    let pid = pid.unwrap_or_else(|| panic!("no process id"));
+    let _ = rustix::process::kill_process(pid, signal);
+}
+
+/// Process ids of the children of `parent` whose program has this name.
+#[must_use]
+pub fn children(parent: u32, program: &str) -> Vec<u32> {
+    let Ok(entries) = std::fs::read_dir("/proc") else { return Vec::new() };
+    let pids = entries.flatten().filter_map(|entry| entry.file_name().to_str()?.parse::<u32>().ok());
+    let of_parent = |pid: &u32| {
+        let stat = std::fs::read_to_string(format!("/proc/{pid}/stat")).unwrap_or_default();
+        // The name stands in brackets and may hold anything but its own last bracket.
+        let fields = stat.rsplit(')').next().unwrap_or_default();
+        fields.split_whitespace().nth(1).and_then(|field| field.parse::<u32>().ok()) == Some(parent)
+    };
+    let named = |pid: &u32| {
+        let exe = std::fs::read_link(format!("/proc/{pid}/exe")).unwrap_or_default();
+        exe.file_name() == Some(OsStr::new(program))
+    };
+    pids.filter(of_parent).filter(named).collect()
+}
+
+/// A built program of this workspace: beside the test's own, or in `$STRONGROOM_BIN_DIR`.
+///
+/// # Panics
+/// Where it has not been built.
+#[must_use]
+pub fn program(name: &str) -> PathBuf {
+    let folder = std::env::var_os("STRONGROOM_BIN_DIR").map(PathBuf::from).or_else(|| {
+        let own = std::env::current_exe().ok()?;
+        // Tests lie in deps/, the programs one folder up.
+        own.ancestors().nth(2).map(Path::to_owned)
+    });
+    let path = folder.unwrap_or_default().join(name);
+    if path.is_file() { path } else { panic!("{} is not built: run `cargo build` first", path.display()) }
+}

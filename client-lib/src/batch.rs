@@ -1,5 +1,6 @@
 //! Many requests under way at once, from one thread.
 
+use std::borrow::Borrow;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -19,8 +20,8 @@ const LOW_WINDOW: usize = WINDOW / 2;
 type Slot = Option<Result<SignedRequest, Error>>;
 
 /// Signs all, and those that a dead connection left open once more on a new one.
-pub(crate) fn sign(
-    requests: &[SignRequest<'_>],
+pub(crate) fn sign<'a, R: Borrow<SignRequest<'a>>>(
+    requests: &[R],
     after: Duration,
     connect: impl Fn() -> Result<Arc<Connection>, Error>,
 ) -> Vec<Result<SignedRequest, Error>> {
@@ -36,9 +37,9 @@ pub(crate) fn sign(
 }
 
 /// Fills the slots that are empty.
-fn run(
+fn run<'a, R: Borrow<SignRequest<'a>>>(
     connection: &Connection,
-    requests: &[SignRequest<'_>],
+    requests: &[R],
     slots: &mut [Slot],
     after: Duration,
 ) -> Result<(), Error> {
@@ -56,7 +57,7 @@ fn run(
                     && let Some((id, &at)) = unsent.next()
                 {
                     let Some(request) = requests.get(at) else { continue };
-                    match encode(&Request { id, operation: request.to_wire() }, bytes) {
+                    match encode(&Request { id, operation: request.borrow().to_wire() }, bytes) {
                         Ok(()) => under_way = under_way.saturating_add(1),
                         Err(error) => fill(slots, at, Err(error.into())),
                     }

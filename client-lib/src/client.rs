@@ -1,5 +1,6 @@
 //! The blocking client.
 
+use std::borrow::Borrow;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
@@ -84,7 +85,10 @@ impl Client {
     /// each. The results are in the order of the requests. The deadline counts from the last time that
     /// something was sent.
     #[must_use]
-    pub fn sign_many(&self, requests: &[SignRequest<'_>]) -> Vec<Result<SignedRequest, Error>> {
+    pub fn sign_many<'a, R>(&self, requests: &[R]) -> Vec<Result<SignedRequest, Error>>
+    where
+        R: Borrow<SignRequest<'a>>,
+    {
         crate::batch::sign(requests, self.deadline, || self.connection(Deadline::start(self.deadline)))
     }
 

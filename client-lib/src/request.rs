@@ -78,11 +78,52 @@ impl<'a> SignRequest<'a> {
         self
     }
 
+    /// Makes the body a form without parameters. [`form`](Self::form) adds to it.
+    #[must_use]
+    pub fn empty_form(mut self) -> Self {
+        self.body = Body::Form(Vec::new());
+        self
+    }
+
     /// Makes the body this one JSON value, ready made, and drops a form body.
     #[must_use]
     pub fn json(mut self, value: impl Into<Cow<'a, [u8]>>) -> Self {
         self.body = Body::Json(value.into());
         self
+    }
+
+    /// Name of the credential.
+    #[must_use]
+    pub fn credential(&self) -> &str {
+        &self.credential
+    }
+
+    /// HTTP method.
+    #[must_use]
+    pub fn method(&self) -> &str {
+        &self.method
+    }
+
+    /// Path of the endpoint.
+    #[must_use]
+    pub fn path(&self) -> &str {
+        &self.path
+    }
+
+    /// The same, owning all of its text.
+    #[must_use]
+    pub fn into_owned(self) -> SignRequest<'static> {
+        SignRequest {
+            credential: self.credential.into_owned().into(),
+            method: self.method.into_owned().into(),
+            path: self.path.into_owned().into(),
+            query: owned(self.query),
+            body: match self.body {
+                Body::Empty => Body::Empty,
+                Body::Form(pairs) => Body::Form(owned(pairs)),
+                Body::Json(json) => Body::Json(json.into_owned().into()),
+            },
+        }
     }
 
     /// Borrows it in the form that goes over the wire.
@@ -105,7 +146,18 @@ fn pairs<'a>(pairs: &'a [(Cow<'a, str>, Value<'a>)]) -> Vec<(&'a str, wire::Para
     pairs.iter().map(|(name, value)| (name.as_ref(), value.to_wire())).collect()
 }
 
+fn owned(pairs: Vec<(Cow<'_, str>, Value<'_>)>) -> Vec<(Cow<'static, str>, Value<'static>)> {
+    pairs.into_iter().map(|(name, value)| (name.into_owned().into(), value.into_owned())).collect()
+}
+
 impl Value<'_> {
+    fn into_owned(self) -> Value<'static> {
+        match self {
+            Self::Text(text) => Value::Text(text.into_owned().into()),
+            Self::Json(json) => Value::Json(json.into_owned().into()),
+        }
+    }
+
     fn to_wire(&self) -> wire::Param<'_> {
         match self {
             Self::Text(text) => wire::Param::Text(text),

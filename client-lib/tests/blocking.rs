@@ -126,7 +126,7 @@ fn signs_a_batch_in_order_and_ahead() {
         assert_eq!(result.unwrap().url, url(number));
     }
     assert_eq!(*most.lock().unwrap(), 256);
-    assert!(client.sign_many(&[]).is_empty());
+    assert!(client.sign_many::<SignRequest<'_>>(&[]).is_empty());
 }
 
 #[test]

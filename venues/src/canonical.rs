@@ -35,8 +35,8 @@ pub struct CanonicalRequest {
     pub(crate) values: Values,
     pub(crate) message: Vec<u8>,
     pub(crate) secret_at: Option<u32>,
-    /// For `attach.body_json`: the members so far, without the closing brace.
-    pub(crate) open_json: Vec<u8>,
+    /// For `attach.body_json`: the caller's members as JSON, with neither brace.
+    pub(crate) members_json: Vec<u8>,
     /// For `attach.body_form_sorted`: the caller's pairs, each with its name.
     pub(crate) form: Vec<(String, Vec<u8>)>,
 }
@@ -103,10 +103,10 @@ pub(crate) fn canonicalise(
         values,
         message,
         secret_at,
-        open_json: Vec::new(),
+        members_json: Vec::new(),
         form: Vec::new(),
     };
-    keep_members(plan, rule, &body, &mut request)?;
+    keep_members(plan, rule, &mut request)?;
     Ok(request)
 }
 
@@ -347,15 +347,17 @@ fn message(rule: &Rule, values: &Values) -> Result<(Vec<u8>, Option<u32>), Reque
 }
 
 /// Keeps what `attach.body_json` and `attach.body_form_sorted` write again with the signature in it.
-fn keep_members(
-    plan: &Plan<'_>,
-    rule: &Rule,
-    body: &[Pair<'_>],
-    request: &mut CanonicalRequest,
-) -> Result<(), RequestError> {
+fn keep_members(plan: &Plan<'_>, rule: &Rule, request: &mut CanonicalRequest) -> Result<(), RequestError> {
     if rule.attach.body_json.as_ref().is_some_and(|body| !body.envelope) {
-        pairs::write_json(body, rule.encode.json_ascii, &mut request.open_json);
-        request.open_json.pop();
+        for (name, value) in plan.body.members() {
+            let out = &mut request.members_json;
+            if !out.is_empty() {
+                out.push(b',');
+            }
+            json::write_string(name, rule.encode.json_ascii, out);
+            out.push(b':');
+            json::write(value, rule.encode.json_ascii, out);
+        }
     }
     if rule.attach.body_form_sorted.is_some() {
         for (name, value) in plan.body.members() {

@@ -120,15 +120,19 @@ impl CanonicalRequest {
         if let Some(template) = &attach.body {
             template.render(values, &mut body)?;
         } else if let Some(json) = &attach.body_json {
-            body.extend_from_slice(if json.envelope { b"{" } else { &self.open_json });
-            for (name, value) in &json.members {
-                if body.len() > 1 {
+            body.push(b'{');
+            for (at, (name, value)) in json.members.iter().enumerate() {
+                if at > 0 {
                     body.push(b',');
                 }
                 json::write_string(name, rule.encode.json_ascii, &mut body);
                 body.push(b':');
                 render_json(value, values, &mut body)?;
             }
+            if !json.members.is_empty() && !self.members_json.is_empty() {
+                body.push(b',');
+            }
+            body.extend_from_slice(&self.members_json);
             body.push(b'}');
         } else if let Some(pairs) = &attach.body_form_sorted {
             self.sorted_form(rule, pairs, &mut body)?;

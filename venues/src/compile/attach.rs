@@ -1,7 +1,8 @@
 //! `[attach]`: where the signature and everything around it goes.
 
 use super::document::{Entry, Fields, Item};
-use super::{MAX_ENTRIES, define, sign, template};
+use super::rule::{define, template};
+use super::{MAX_ENTRIES, sign};
 use crate::error::ProfileError;
 use crate::rule::{Attach, BodyJson, Clock, JsonTemplate};
 use crate::template::{Kind, Names, Slot, Stage, Template, Var};
@@ -122,6 +123,7 @@ impl Room<'_, '_, '_> {
     fn entry(&mut self, entry: &Entry<'_>) -> Result<Option<Template>, ProfileError> {
         match &entry.value.item {
             Item::Text(text) => self.compile(entry.value.at, text),
+            Item::Int(number) => self.compile(entry.value.at, &number.to_string()),
             _ => Err(self.fields.error(entry.value.at, format!("`{}` must be text", entry.name))),
         }
     }

@@ -12,7 +12,7 @@ pub(super) fn when(case: &Fields<'_, '_>) -> Result<When, ProfileError> {
     let when = case.table("when", "`when`", KEYS)?;
     let methods = match when.texts("method")? {
         None => None,
-        Some(names) => Some(super::methods(&when, "method", &names)?),
+        Some(names) => Some(super::rule::methods(&when, "method", &names)?),
     };
     let path = match when.text("path")? {
         None => None,

@@ -3,7 +3,8 @@
 use strongroom_link::key::{Algorithm, SecretForm};
 
 use super::document::{Entry, Fields, Item, Node};
-use super::{is_whole_number, template};
+use super::inject::is_whole_number;
+use super::rule::template;
 use crate::error::ProfileError;
 use crate::json;
 use crate::rule::{Clock, JsonTemplate, Output, Sign};
@@ -82,9 +83,7 @@ fn jwt(sign: &Fields<'_, '_>, names: &mut Names, clock: Clock) -> Result<Signing
         ("ES256", (Algorithm::Es256, "ES256")),
         ("EdDSA", (Algorithm::Ed25519, "EdDSA")),
     ];
-    let Some((algorithm, name)) = sign.choice("jwt_alg", &choices)? else {
-        return Err(sign.error(sign.at, "`alg = \"jwt\"` needs `jwt_alg`: HS256, ES256 or EdDSA"));
-    };
+    let (algorithm, name) = sign.choice("jwt_alg", &choices)?.unwrap_or((Algorithm::HmacSha256, "HS256"));
     let key = (algorithm, form(sign, algorithm)?);
     let stage = Stage::Signed { hash: false };
     let header = match sign.get("jwt_header") {

@@ -1,0 +1,145 @@
+//! One rule: the base of a profile, or the base with a case laid over it.
+
+use strongroom_link::key::{Algorithm, PassphraseUse, SecretForm};
+
+use super::document::{Entry, Fields, Item};
+use super::{attach, encode, inject, sign};
+use crate::error::ProfileError;
+use crate::request::Method;
+use crate::rule::{Covers, Inject, NonceKind, Rule, Sign, Target};
+use crate::template::{Names, Release, Slot, Stage, Template, Var, VarSet};
+
+/// What a rule asks of its key.
+pub(super) struct KeyUse {
+    pub(super) key: Option<(Algorithm, SecretForm)>,
+    pub(super) passphrase: PassphraseUse,
+}
+
+pub(super) fn rule(fields: &Fields<'_, '_>) -> Result<(Rule, KeyUse), ProfileError> {
+    let clock = encode::clock(fields)?;
+    let encode = encode::encode(fields)?;
+    let body_methods = match fields.texts("body_methods")? {
+        None => vec![Method::Patch, Method::Post, Method::Put],
+        Some(names) => methods(fields, "body_methods", &names)?,
+    };
+    let map = encode::map(fields)?;
+    let mut names = Names::new(map.is_some());
+    let inject = inject::inject(fields, &mut names, clock)?;
+    let (lets, mut late) = lets(fields, &mut names)?;
+    let signing = sign::sign(fields, &mut names, clock)?;
+    let signs = !matches!(signing.sign, Sign::Absent);
+    let attach = attach::attach(fields, &mut names, clock, signs, &mut late)?;
+    if names.used().contains(Var::Nonce) && clock.nonce == NonceKind::Absent {
+        return Err(
+            fields.error(fields.place("clock"), "a template uses `{nonce}`, but `clock` has no `nonce`")
+        );
+    }
+    let covers = fields.choice("covers", Covers::ALL)?;
+    let reads = with_injected(signing.reads, &inject);
+    let all = reads.contains(Var::Kv) || reads.contains(Var::KvConcat) || reads.contains(Var::ParamsJson);
+    let rule = Rule {
+        clock,
+        encode,
+        body_methods,
+        inject,
+        map,
+        lets,
+        sign: signing.sign,
+        attach,
+        covers: if signs { covers.unwrap_or(Covers::Nothing) } else { Covers::Nothing },
+        signs_query: all || reads.contains(Var::Query),
+        signs_body: all || reads.contains(Var::Body),
+        used: names.used(),
+        kv: names.kv().to_vec(),
+        slots: names.end(),
+    };
+    if let (true, Some(covers)) = (signs, covers) {
+        let method = reads.contains(Var::Method) || reads.contains(Var::Op);
+        let path = reads.contains(Var::Path) || reads.contains(Var::Op);
+        let missing = match covers {
+            Covers::Full if !method => Some("the method"),
+            Covers::Full | Covers::PathAndParams | Covers::Path if !path => Some("the path"),
+            covers if covers.params() && !rule.signs_query && !rule.signs_body => Some("the parameters"),
+            _ => None,
+        };
+        if let Some(missing) = missing {
+            let message =
+                format!("`covers = \"{}\"`, but the signed text does not read {missing}", covers.name());
+            return Err(fields.error(fields.place("covers"), message));
+        }
+    }
+    let passphrase = match names.passphrase() {
+        None => PassphraseUse::Absent,
+        Some(Release::Mac) => PassphraseUse::Mac,
+        Some(Release::Plain) => PassphraseUse::Plain,
+    };
+    Ok((rule, KeyUse { key: signing.key, passphrase }))
+}
+
+/// What the signed text reads, also by way of parameters that are injected into what it reads.
+fn with_injected(reads: VarSet, inject: &[Inject]) -> VarSet {
+    let all = [Var::Kv, Var::KvConcat].iter().any(|var| reads.contains(*var));
+    let (query, body) = (all || reads.contains(Var::Query), all || reads.contains(Var::Body));
+    inject.iter().fold(reads, |set, inject| {
+        let signed = match inject.to {
+            Target::Body => body,
+            Target::Params => query && body,
+            Target::Query => query,
+        };
+        if signed { set.union(inject.value.reads()) } else { set }
+    })
+}
+
+/// Compiles the template at `node`, or says where it is wrong.
+pub(super) fn template(
+    fields: &Fields<'_, '_>,
+    names: &mut Names,
+    at: usize,
+    text: &str,
+    stage: Stage,
+) -> Result<Template, ProfileError> {
+    names.template(text, stage).map_err(|message| fields.error(at, message))
+}
+
+pub(super) fn methods(
+    fields: &Fields<'_, '_>,
+    key: &str,
+    names: &[&str],
+) -> Result<Vec<Method>, ProfileError> {
+    let names = names.iter().flat_map(|name| name.split('|'));
+    let methods = names.map(|name| {
+        Method::parse(name).ok_or_else(|| {
+            let message = format!("`{name}` is none of DELETE, GET, PATCH, POST, PUT");
+            fields.error(fields.place(key), message)
+        })
+    });
+    methods.collect()
+}
+
+/// The `let`s, and among them those that have to wait for the passphrase.
+type Lets = (Vec<(Slot, Template)>, Vec<(Slot, Template)>);
+
+fn lets(fields: &Fields<'_, '_>, names: &mut Names) -> Result<Lets, ProfileError> {
+    let (mut early, mut late) = (Vec::new(), Vec::new());
+    for entry in fields.entries("let")? {
+        let (slot, template) = define(fields, names, entry, Stage::Let)?;
+        let waits = template.reads().contains(Var::Passphrase);
+        if waits { &mut late } else { &mut early }.push((slot, template));
+    }
+    Ok((early, late))
+}
+
+/// Compiles one named template.
+pub(super) fn define(
+    fields: &Fields<'_, '_>,
+    names: &mut Names,
+    entry: &Entry<'_>,
+    stage: Stage,
+) -> Result<(Slot, Template), ProfileError> {
+    let Item::Text(text) = &entry.value.item else {
+        return Err(fields.error(entry.value.at, format!("`{}` must be text", entry.name)));
+    };
+    let template = template(fields, names, entry.value.at, text, stage)?;
+    let slot = names.define(&entry.name, &template).map_err(|message| fields.error(entry.at, message))?;
+    Ok((slot, template))
+}

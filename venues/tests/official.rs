@@ -1,0 +1,174 @@
+//! Examples that the vendors published, and schemes that no vector file has.
+
+#![expect(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    reason = "a test may stop at the first surprise"
+)]
+
+mod common;
+
+use common::{account, builtin, sign};
+use strongroom_venues::{Body, CallerTime, Moment, NonceKind, Param, Profile, Request};
+
+const BINANCE_KEY: &str = "vmPUZE6mv9SD5VNHk4HlWFsOr6aKE2zvsw0MuIgwCIPy6utIco14y7Ju91duEh8A";
+const BINANCE_SECRET: &str = "NhqPtmdSJYdKjVHjA7PZj4Mge3R5YNiP1e3UZjInClVN65XAbvqqM6A7H5fATj0j";
+const KRAKEN_SECRET: &str =
+    "kQH5HW/8p1uGOVjbgWA7FunAmGO8lsSUXNsu3eow76sz84Q18fWxnyRzBHCd3pd5nE9qa99HAZtuZuj6F1huXg==";
+
+fn pairs<'a>(text: &'a str) -> Vec<(&'a str, Param<'a>)> {
+    let pairs = text.split('&').filter(|pair| !pair.is_empty());
+    pairs
+        .map(|pair| pair.split_once('=').expect("a pair"))
+        .map(|(name, value)| (name, Param::Text(value)))
+        .collect()
+}
+
+fn at_s(seconds: u64) -> Moment {
+    Moment { unix_ns: seconds * 1_000_000_000, nonce: seconds * 1000, ..Moment::default() }
+}
+
+fn header<'r>(signed: &'r strongroom_venues::SignedRequest, name: &str) -> &'r str {
+    signed
+        .headers
+        .iter()
+        .find(|(known, _)| known == name)
+        .map(|(_, value)| value.as_str())
+        .expect("the header")
+}
+
+/// rest-api.md, section SIGNED: the caller's own recvWindow and timestamp stay where they are.
+#[test]
+fn signs_the_published_binance_orders() {
+    let profile = builtin("binance");
+    for (query, body, signature) in [
+        (
+            "",
+            "symbol=LTCBTC&side=BUY&type=LIMIT&timeInForce=GTC&quantity=1&price=0.1&recvWindow=5000&timestamp=1499827319559",
+            "c8db56825ae71d6d79447849e617115f4a920fa2acdcab2b053c4b2838bd6b71",
+        ),
+        (
+            "",
+            "symbol=１２３４５６&side=BUY&type=LIMIT&timeInForce=GTC&quantity=1&price=0.1&recvWindow=5000&timestamp=1499827319559",
+            "e1353ec6b14d888f1164ae9af8228a3dbd508bc82eb867db8ab6046442f33ef3",
+        ),
+        (
+            "symbol=LTCBTC&side=BUY&type=LIMIT&timeInForce=GTC",
+            "quantity=1&price=0.1&recvWindow=5000&timestamp=1499827319559",
+            "0fd168b8ddb4876a0358a8d14d0c9f3da0e9b20c5d52b2a00fcf7d1c602f9a77",
+        ),
+        (
+            "symbol=LTCBTC&side=BUY&type=LIMIT&timeInForce=GTC&quantity=1&price=0.1&recvWindow=5000&timestamp=1499827319559",
+            "",
+            "c8db56825ae71d6d79447849e617115f4a920fa2acdcab2b053c4b2838bd6b71",
+        ),
+    ] {
+        let request = Request {
+            method: "POST",
+            path: "/api/v3/order",
+            query: pairs(query),
+            body: Body::Form(pairs(body)),
+        };
+        let needs = profile.plan(&request).unwrap().time();
+        assert_eq!(needs.caller_timestamp, Some(CallerTime { unix_ns: 1_499_827_319_559_000_000 }));
+        assert_eq!((needs.nonce, needs.random), (NonceKind::Absent, false));
+        let signed = sign(&profile, &request, &account(BINANCE_KEY), at_s(0), BINANCE_SECRET, None).unwrap();
+        let carrier = if body.is_empty() { signed.url } else { String::from_utf8(signed.body).unwrap() };
+        assert!(carrier.ends_with(&format!("timestamp=1499827319559&signature={signature}")), "{carrier}");
+    }
+}
+
+/// docs.kraken.com, guides/spot-rest-auth: the nonce is the caller's, and first.
+#[test]
+fn signs_the_published_kraken_order() {
+    let profile = builtin("kraken");
+    let body = "nonce=1616492376594&ordertype=limit&pair=XBTUSD&price=37500&type=buy&volume=1.25";
+    let request = Request {
+        method: "POST",
+        path: "/0/private/AddOrder",
+        query: Vec::new(),
+        body: Body::Form(pairs(body)),
+    };
+    let needs = profile.plan(&request).unwrap().time();
+    assert_eq!((needs.nonce, needs.caller_nonce), (NonceKind::Ms, Some(1_616_492_376_594)));
+    let signed = sign(&profile, &request, &account("key"), at_s(0), KRAKEN_SECRET, None).unwrap();
+    assert_eq!(String::from_utf8(signed.body.clone()).unwrap(), body);
+    assert_eq!(
+        header(&signed, "API-Sign"),
+        "4/dpxb3iT4tp/ZCVEwSnEsLxx0bqyhLpdfOpc6fn7OR8+UClSV5n9E6aSS8MPtnRfp32bAb0nmbRn6H8ndwLUQ=="
+    );
+}
+
+/// Gate API v4 documentation, "API signature string generation".
+#[test]
+fn signs_the_published_gate_requests() {
+    let profile = builtin("gate");
+    let order = br#"{"contract":"BTC_USD","type":"limit","size":100,"price":6800,"time_in_force":"gtc"}"#;
+    for (method, query, body, signature) in [
+        (
+            "GET",
+            "contract=BTC_USD&status=finished&limit=50",
+            Body::Empty,
+            "55f84ea195d6fe57ce62464daaa7c3c02fa9d1dde954e4c898289c9a2407a3d6fb3faf24deff16790d726b66ac9f74526668b13bd01029199cc4fcc522418b8a",
+        ),
+        (
+            "POST",
+            "",
+            Body::Json(order),
+            "eae42da914a590ddf727473aff25fc87d50b64783941061f47a3fdb92742541fc4c2c14017581b4199a1418d54471c269c03a38d788d802e2c306c37636389f0",
+        ),
+    ] {
+        let request = Request { method, path: "/api/v4/futures/orders", query: pairs(query), body };
+        let signed = sign(&profile, &request, &account("key"), at_s(1_541_993_715), "secret", None).unwrap();
+        assert_eq!(header(&signed, "SIGN"), signature);
+    }
+}
+
+/// www.bitmex.com/app/apiKeysUsage: the expiry is signed, and a number keeps its digits.
+#[test]
+fn signs_the_published_bitmex_order() {
+    let profile = Profile::compile(
+        r#"
+        profile = "bitmex"
+        clock = { ts = "s", plus_s = 5 }
+        sign = { alg = "hmac-sha256", message = "{method}{path}{query|q}{ts}{body}" }
+        attach = { headers = { "api-expires" = "{ts}", "api-key" = "{key}", "api-signature" = "{sig}" } }
+        "#,
+    )
+    .unwrap();
+    let body =
+        br#"{"symbol":"XBTM15","price":219.0,"clOrdID":"mm_bitmex_1a/oemUeQ4CAJZgP3fjHsA","orderQty":98}"#;
+    let request =
+        Request { method: "POST", path: "/api/v1/order", query: Vec::new(), body: Body::Json(body) };
+    let secret = "chNOOS4KvNXR_Xq4k4c9qsfoKWvnDecLATCRlcBwyKDYnWgO";
+    let signed = sign(&profile, &request, &account("key"), at_s(1_518_064_233), secret, None).unwrap();
+    assert_eq!(header(&signed, "api-expires"), "1518064238");
+    assert_eq!(
+        header(&signed, "api-signature"),
+        "1749cd2ccae4aa49048ae09f0b95110cee706e0944e6a14ad0b3a8cb45bd336b"
+    );
+}
+
+/// `CoinEx` v2 hashes a text with the secret in it. The digest was made with `sha256sum`.
+#[test]
+fn leaves_room_for_the_secret_in_a_hashed_text() {
+    for message in ["{method}{path}{query|q}{body}{ts}{secret}", "{method}{path}{query|q}{body}{ts}"] {
+        let profile = Profile::compile(&format!(
+            r#"
+            profile = "coinex"
+            encode = {{ query = "raw", sort = "key" }}
+            sign = {{ alg = "hash-sha256", message = "{message}" }}
+            attach = {{ headers = {{ "X-COINEX-SIGN" = "{{sig}}" }} }}
+            "#
+        ))
+        .unwrap();
+        let request = Request { method: "GET", path: "/v2/a", query: pairs("b=2&a=1"), body: Body::Empty };
+        let signed = sign(&profile, &request, &account("key"), at_s(1), "topsecret", None).unwrap();
+        // printf 'GET/v2/a?a=1&b=21000topsecret' | sha256sum
+        assert_eq!(
+            header(&signed, "X-COINEX-SIGN"),
+            "fcf457833c57106755687dbb629144a6de90b968155b7140524bedc8ec59148b"
+        );
+    }
+}

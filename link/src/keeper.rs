@@ -282,6 +282,30 @@ impl fmt::Display for Refusal {
 const NO_SECRET: u32 = u32::MAX;
 
 impl<'a> ToKeeper<'a> {
+    /// Number of this question.
+    #[must_use]
+    pub const fn job(&self) -> u64 {
+        match self {
+            Self::Forget { job, .. }
+            | Self::ForgetAll { job }
+            | Self::Load { job, .. }
+            | Self::OpenSeedPort { job }
+            | Self::Seal { job, .. }
+            | Self::Sign { job, .. } => *job,
+        }
+    }
+
+    /// Gives the descriptors that go with it, in order.
+    #[must_use]
+    pub fn into_descriptors(self) -> Vec<OwnedFd> {
+        match self {
+            Self::Seal { secret, passphrase, .. } => {
+                [Some(secret), passphrase].into_iter().flatten().collect()
+            }
+            _ => Vec::new(),
+        }
+    }
+
     /// Appends the frame of this message to `out`. Its descriptors go beside it.
     pub fn encode(&self, out: &mut Vec<u8>) {
         frame::push(out, |to| match self {

@@ -173,7 +173,8 @@ impl Remove {
                 let name = self.name.parse().map_err(|error: crate::store::record::NotAName| {
                     Fault::new(ErrorCode::Invalid, error.to_string(), "for example binance-main")
                 })?;
-                Store::open(&places.data).and_then(|store| store.remove(&name)).map_err(Fault::from)?;
+                let store = Store::open(&places.data)?;
+                store.removing(&name)()?;
             }
         }
         if self.json.json {

@@ -6,7 +6,7 @@
 use std::cell::{Cell, RefCell};
 use std::collections::{BTreeMap, VecDeque};
 use std::io;
-use std::os::fd::{AsFd as _, BorrowedFd, OwnedFd};
+use std::os::fd::OwnedFd;
 use std::rc::Rc;
 use std::time::Duration;
 
@@ -19,8 +19,8 @@ use tokio::process::Child;
 use tokio::sync::{Notify, oneshot};
 use tokio::time::timeout;
 
-use super::CrewError;
-use super::spawn;
+use super::outbox::Outbox;
+use super::{CrewError, spawn};
 
 const WHO: &str = "keeper";
 const PROGRAM: &str = "strongroom-keeper";
@@ -87,20 +87,6 @@ enum State {
     Running,
     Ending,
     Ended,
-}
-
-/// Questions that were not written yet. One with descriptors is a piece of its own.
-#[derive(Default)]
-struct Outbox {
-    pieces: VecDeque<Piece>,
-    bytes: usize,
-}
-
-#[derive(Default)]
-struct Piece {
-    bytes: Vec<u8>,
-    sent: usize,
-    descriptors: Vec<OwnedFd>,
 }
 
 enum Waiter {
@@ -203,7 +189,7 @@ impl Keeper {
     pub(crate) fn sign(&self, slot: u32, secret_at: Option<u32>, message: &[u8]) -> SignatureAsked<'_> {
         let job = (self.link.state.get() == State::Running).then(|| self.job());
         if let Some(job) = job {
-            self.link.queue(&ToKeeper::Sign { job, slot, secret_at, message });
+            self.link.queue(ToKeeper::Sign { job, slot, secret_at, message });
         }
         SignatureAsked { link: &self.link, job }
     }
@@ -215,7 +201,7 @@ impl Keeper {
 
     /// Whether a reader may queue more.
     pub(crate) fn is_roomy(&self) -> bool {
-        self.link.outbox.borrow().bytes <= OUTBOX_BYTES || self.link.state.get() == State::Ended
+        self.link.outbox.borrow().bytes() <= OUTBOX_BYTES || self.link.state.get() == State::Ended
     }
 
     /// Waits until a reader may queue more.
@@ -230,18 +216,8 @@ impl Keeper {
             return Err(ended(None));
         }
         let (sender, answer) = oneshot::channel();
-        let job = match &question {
-            ToKeeper::Forget { job, .. }
-            | ToKeeper::ForgetAll { job }
-            | ToKeeper::Load { job, .. }
-            | ToKeeper::OpenSeedPort { job }
-            | ToKeeper::Seal { job, .. }
-            | ToKeeper::Sign { job, .. } => *job,
-        };
-        self.link.queue(&question);
-        if let ToKeeper::Seal { secret, passphrase, .. } = question {
-            self.link.attach([Some(secret), passphrase]);
-        }
+        let job = question.job();
+        self.link.queue(question);
         self.link.waiting.borrow_mut().push_back((job, Waiter::Call(sender)));
         self.link.flush();
         match timeout(PATIENCE, answer).await {
@@ -267,51 +243,23 @@ impl Drop for Keeper {
 }
 
 impl Link {
-    fn queue(&self, question: &ToKeeper<'_>) {
-        let outbox = &mut *self.outbox.borrow_mut();
-        let alone = !question.descriptors().is_empty();
-        if alone || outbox.pieces.back().is_none_or(|piece| !piece.descriptors.is_empty()) {
-            outbox.pieces.push_back(Piece::default());
-        }
-        if let Some(piece) = outbox.pieces.back_mut() {
-            let before = piece.bytes.len();
-            question.encode(&mut piece.bytes);
-            outbox.bytes = outbox.bytes.saturating_add(piece.bytes.len().saturating_sub(before));
-        }
-    }
-
-    /// Gives the piece that was queued last its descriptors.
-    fn attach<const N: usize>(&self, descriptors: [Option<OwnedFd>; N]) {
-        if let Some(piece) = self.outbox.borrow_mut().pieces.back_mut() {
-            piece.descriptors.extend(descriptors.into_iter().flatten());
+    fn queue(&self, question: ToKeeper<'_>) {
+        let mut outbox = self.outbox.borrow_mut();
+        if question.descriptors().is_empty() {
+            outbox.push(Vec::new(), |out| question.encode(out));
+        } else {
+            let mut bytes = Vec::new();
+            question.encode(&mut bytes);
+            outbox.push(question.into_descriptors(), |out| out.extend_from_slice(&bytes));
         }
     }
 
     fn flush(&self) {
-        let outbox = &mut *self.outbox.borrow_mut();
-        loop {
-            let is_last = outbox.pieces.len() == 1;
-            let Some(piece) = outbox.pieces.front_mut() else { break };
-            let rest = piece.bytes.get(piece.sent..).unwrap_or_default();
-            if rest.is_empty() {
-                if is_last && piece.descriptors.is_empty() {
-                    // The buffer of the common case is used again.
-                    piece.bytes.clear();
-                    piece.sent = 0;
-                    break;
-                }
-                outbox.pieces.pop_front();
-                continue;
-            }
-            let descriptors: Vec<BorrowedFd<'_>> = match piece.sent {
-                0 => piece.descriptors.iter().map(|descriptor| descriptor.as_fd()).collect(),
-                _ => Vec::new(),
-            };
+        let mut outbox = self.outbox.borrow_mut();
+        while let Some((rest, descriptors)) = outbox.next() {
             match self.socket.try_io(Interest::WRITABLE, || frame::send(&self.socket, rest, &descriptors)) {
-                Ok(sent) => {
-                    piece.sent = piece.sent.saturating_add(sent);
-                    outbox.bytes = outbox.bytes.saturating_sub(sent);
-                }
+                Ok(count) => outbox.sent(count),
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
                     self.stir.notify_one();
                     break;
@@ -320,7 +268,7 @@ impl Link {
                 Err(_) => break,
             }
         }
-        if outbox.bytes <= OUTBOX_BYTES {
+        if outbox.bytes() <= OUTBOX_BYTES {
             self.drained.notify_waiters();
         }
     }
@@ -384,7 +332,7 @@ async fn run(link: Rc<Link>, mut process: Child, on_end: impl FnOnce(CrewError))
         if link.state.get() == State::Ended {
             break Ok(true);
         }
-        let interest = if link.outbox.borrow().bytes == 0 {
+        let interest = if link.outbox.borrow().bytes() == 0 {
             Interest::READABLE
         } else {
             Interest::READABLE | Interest::WRITABLE

@@ -4,6 +4,7 @@
 //! reads one.
 
 pub(crate) mod keeper;
+mod outbox;
 mod spawn;
 pub(crate) mod token;
 

@@ -11,7 +11,7 @@ use strongroom_venues::Profile;
 
 use super::keyring::Live;
 use super::unlock::open;
-use super::{Signer, State, credential_name};
+use super::{Signer, State, credential_name, on_disk};
 use crate::crew::keeper::Keeper;
 use crate::crew::token;
 use crate::fault::Fault;
@@ -99,12 +99,12 @@ impl Signer {
             Some(live) => live,
             None => (Keeper::start(|_| {})?, 0),
         };
-        let record = self.wrap(&keeper, slot, meta, secrets).await;
-        let written = record.and_then(|record| {
-            self.store.write(&record, existing)?;
+        let written = async {
+            let record = self.wrap(&keeper, slot, meta, secrets).await?;
+            on_disk(self.store.writing(&record, existing)).await?;
             Ok(record)
-        });
-        match written {
+        };
+        match written.await {
             Ok(record) if is_live => {
                 tracing::info!(credential = %record.meta.name, "enrolled");
                 self.put(Live::new(record.meta, profile, nonces, slot)).await

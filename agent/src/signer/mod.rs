@@ -22,9 +22,9 @@ use crate::config::Config;
 use crate::crew::CrewError;
 use crate::fault::Fault;
 use crate::policy::Authorized;
-use crate::store::Store;
 use crate::store::nonce::Reserver;
 use crate::store::record::CredentialName;
+use crate::store::{Store, StoreError};
 
 /// The order to log in and load all secrets.
 #[derive(Debug)]
@@ -142,7 +142,7 @@ impl Signer {
         let Remove { credential } = order.spend();
         let name = credential_name(&credential)?;
         let _alone = self.custody.lock().await;
-        self.store.remove(&name)?;
+        on_disk(self.store.removing(&name)).await?;
         tracing::info!(credential, "removed");
         let forgotten = match &mut *self.keyring.borrow_mut() {
             State::Unlocked(keyring) => keyring.take(&name),
@@ -154,6 +154,11 @@ impl Signer {
         }
         Ok(())
     }
+}
+
+/// Runs a job of the store on a thread of its own, so that a slow disk stops nobody's signatures.
+async fn on_disk(job: impl FnOnce() -> Result<(), StoreError> + Send + 'static) -> Result<(), Fault> {
+    tokio::task::spawn_blocking(job).await.map_err(Fault::defect)?.map_err(Fault::from)
 }
 
 /// A credential's name, as it came from outside.

@@ -45,7 +45,7 @@ impl Signer {
     /// How the agent is.
     pub(crate) fn status(&self, order: Authorized<Inspect>) -> StatusReport {
         let Inspect = order.spend();
-        let credentials = self.store.records().map_or(0, |records| records.len());
+        let credentials = self.store.count().unwrap_or_default();
         let (locked, since, ready, keeper_pid) = match &*self.keyring.borrow() {
             State::Locked(keyring) => (Some(keyring.state.reason.clone()), keyring.since, 0, 0),
             State::Unlocked(keyring) => (None, keyring.since, keyring.len(), keyring.keeper().pid()),

@@ -26,7 +26,18 @@ impl Signer {
     }
 
     /// Unlocks with a PIN that the service manager or the command line gave to the agent itself.
+    ///
+    /// # Errors
+    /// As [`unlock`](Self::unlock).
     pub(crate) async fn unlock_with(self: &Rc<Self>, pin: OwnedFd) -> Result<(), Fault> {
+        let outcome = self.try_unlock(pin).await;
+        if let (Err(fault), State::Locked(keyring)) = (&outcome, &mut *self.keyring.borrow_mut()) {
+            keyring.state.reason = format!("the last unlock failed: {fault}");
+        }
+        outcome
+    }
+
+    async fn try_unlock(self: &Rc<Self>, pin: OwnedFd) -> Result<(), Fault> {
         let Ok(_alone) = self.custody.try_lock() else {
             let message = "the agent is working with the token already";
             return Err(Fault::new(ErrorCode::Unavailable, message, "wait for it, then try again"));

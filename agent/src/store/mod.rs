@@ -106,21 +106,38 @@ impl Store {
         read_records(&self.folder)
     }
 
-    /// Writes a record: after this returns it is on the disk; before, the old state is.
+    /// How many records there are.
     ///
     /// # Errors
-    /// [`StoreError::Exists`] where there is one and it must not be replaced; [`StoreError::Io`].
-    pub(crate) fn write(&self, record: &Record, existing: Existing) -> Result<(), StoreError> {
-        atomic::write(&record_path(&self.folder, &record.meta.name), record.to_text().as_bytes(), existing)
+    /// [`StoreError::Io`] where the folder cannot be read.
+    pub(crate) fn count(&self) -> Result<usize, StoreError> {
+        Ok(names(&self.folder)?.len())
     }
 
-    /// Deletes a record. Its reserved nonces stay, so that a later credential of that name goes on
-    /// above them.
+    /// The job of writing a record: after it the record is on the disk; before, the old state is. It
+    /// waits for the disk, so it is run beside the thread that serves clients.
     ///
-    /// # Errors
-    /// [`StoreError::Absent`], [`StoreError::Io`].
-    pub(crate) fn remove(&self, name: &CredentialName) -> Result<(), StoreError> {
-        atomic::remove(&record_path(&self.folder, name))
+    /// The job fails with [`StoreError::Exists`] where there is a record that must not be replaced, or
+    /// with [`StoreError::Io`].
+    pub(crate) fn writing(
+        &self,
+        record: &Record,
+        existing: Existing,
+    ) -> impl FnOnce() -> Result<(), StoreError> + Send + use<> {
+        let (path, text) = (record_path(&self.folder, &record.meta.name), record.to_text());
+        move || atomic::write(&path, text.as_bytes(), existing)
+    }
+
+    /// The job of deleting a record, to be run like [`writing`](Self::writing). Its reserved nonces
+    /// stay, so that a later credential of that name goes on above them.
+    ///
+    /// The job fails with [`StoreError::Absent`] or [`StoreError::Io`].
+    pub(crate) fn removing(
+        &self,
+        name: &CredentialName,
+    ) -> impl FnOnce() -> Result<(), StoreError> + Send + use<> {
+        let path = record_path(&self.folder, name);
+        move || atomic::remove(&path)
     }
 
     /// Where the nonces of `name` are reserved.
@@ -154,6 +171,15 @@ pub(crate) fn read_record(folder: &Path, name: &CredentialName) -> Result<Record
 /// # Errors
 /// As [`Store::records`].
 pub(crate) fn read_records(folder: &Path) -> Result<Vec<Found>, StoreError> {
+    let read = |name: CredentialName| {
+        let record = read_record(folder, &name);
+        (name, record)
+    };
+    Ok(names(folder)?.into_iter().map(read).collect())
+}
+
+/// Names of all records, sorted.
+fn names(folder: &Path) -> Result<Vec<CredentialName>, StoreError> {
     let path = folder.join(RECORDS);
     let broken = |source| StoreError::Io { action: "reading", path: path.clone(), source };
     let entries = match std::fs::read_dir(&path) {
@@ -168,7 +194,7 @@ pub(crate) fn read_records(folder: &Path) -> Result<Vec<Found>, StoreError> {
         names.extend(name.and_then(|name| name.parse::<CredentialName>().ok()));
     }
     names.sort();
-    Ok(names.into_iter().map(|name| (name.clone(), read_record(folder, &name))).collect())
+    Ok(names)
 }
 
 fn record_path(folder: &Path, name: &CredentialName) -> PathBuf {

@@ -1,0 +1,66 @@
+//! Speed and memory of the whole road, against the project's goals: `./x bench` runs it.
+//!
+//! Contenders alternate in one run, because the machine's own pace changes from minute to minute; what
+//! is compared is their ratio. Every figure is given as median and minimum. Latencies are measured
+//! twice: with all processes on one CPU, where a hop costs what it costs, and free to move, where the
+//! wake-up of an idle CPU drowns everything on a virtual machine.
+
+mod latency;
+mod memory;
+mod python;
+mod report;
+mod throughput;
+
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use report::Report;
+use strongroom_softhsm_tests::room::{Key, Room};
+
+/// The credential that is measured; throw-away.
+const KEY: Key<'static> = Key {
+    name: "binance-bench",
+    venue: "binance",
+    key_id: "vmPUZE6mv9SD5VNHk4HlWFsOr6aKE2zvsw0MuIgwCIPy6utIco14y7Ju91duEh8A",
+    secret: "NhqPtmdSJYdKjVHjA7PZj4Mge3R5YNiP1e3UZjInClVN65XAbvqqM6A7H5fATj0j",
+    passphrase: None,
+};
+
+fn main() -> ExitCode {
+    let mut arguments = std::env::args().skip(1);
+    let mut python = None;
+    let mut only = None;
+    while let Some(argument) = arguments.next() {
+        match argument.as_str() {
+            // Another process is the other end of the echo: a thread would share the address space.
+            "--echo" => return latency::echo_end(),
+            "--python" => python = arguments.next().map(PathBuf::from),
+            "--only" => only = arguments.next(),
+            _ => {
+                report::talk("usage: bench [--python PYTHON] [--only latency|throughput|python|memory]");
+                return ExitCode::from(2);
+            }
+        }
+    }
+    let wanted = |part: &str| only.as_deref().is_none_or(|only| only == part);
+
+    let mut report = Report::new();
+    let room = Room::new();
+    let _ = room.enroll(&KEY, &[]).ok();
+    let agent = room.start_unlocked();
+    if wanted("latency") {
+        latency::measure(&room, &agent, &mut report);
+    }
+    if wanted("throughput") {
+        throughput::measure(&room, &mut report);
+    }
+    match python {
+        Some(python) if wanted("python") => python::measure(&room, &agent, &python, &mut report),
+        _ => {}
+    }
+    if wanted("memory") {
+        memory::measure(&room, &agent, &mut report);
+    }
+    report.print();
+    ExitCode::SUCCESS
+}

@@ -10,7 +10,7 @@ use strongroom_protocol::{Operation, Request, encode};
 
 use crate::connection::{Connection, Deadline};
 use crate::error::Error;
-use crate::reply::{self, Credential, FromReply, SignedRequest, Status};
+use crate::reply::{self, Credential, FromReply, Page, SignedRequest, Status, joined, next_page};
 use crate::request::{Enrollment, SignRequest};
 use crate::socket::default_socket;
 use crate::{DEFAULT_DEADLINE, TOKEN_DEADLINE};
@@ -105,7 +105,12 @@ impl Client {
     /// # Errors
     /// [`Error`].
     pub fn list(&self) -> Result<Vec<Credential>, Error> {
-        self.call(Operation::List)
+        let mut all = Vec::new();
+        while let Some(after) = next_page(&all) {
+            let page: Page = self.call(Operation::List { after: &after })?;
+            all.push(page);
+        }
+        Ok(joined(all))
     }
 
     /// One credential.

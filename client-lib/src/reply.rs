@@ -131,10 +131,32 @@ impl FromReply for Credential {
     }
 }
 
-impl FromReply for Vec<Credential> {
+/// Some of the credentials, by name.
+pub(crate) struct Page {
+    credentials: Vec<Credential>,
+    more: bool,
+}
+
+/// The name behind which the next page begins; `None` where there is no next page.
+pub(crate) fn next_page(all: &[Page]) -> Option<String> {
+    match all.last() {
+        None => Some(String::new()),
+        Some(page) if page.more => page.credentials.last().map(|last| last.name.clone()),
+        Some(_) => None,
+    }
+}
+
+/// All pages as one list.
+pub(crate) fn joined(all: Vec<Page>) -> Vec<Credential> {
+    all.into_iter().flat_map(|page| page.credentials).collect()
+}
+
+impl FromReply for Page {
     fn from_reply(reply: Reply<'_>) -> Result<Self, Error> {
         match reply {
-            Reply::Credentials(credentials) => Ok(credentials.iter().map(Credential::from).collect()),
+            Reply::Credentials { page, more } => {
+                Ok(Self { credentials: page.iter().map(Credential::from).collect(), more })
+            }
             other => Err(unwanted(&other)),
         }
     }

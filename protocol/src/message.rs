@@ -22,8 +22,11 @@ pub enum Operation<'a> {
     Sign(Sign<'a>),
     /// How the agent is.
     Status,
-    /// All credentials.
-    List,
+    /// A page of credentials, by name.
+    List {
+        /// Only those whose names sort behind this; empty for the first page.
+        after: &'a str,
+    },
     /// One credential.
     Show {
         /// Its name.
@@ -120,8 +123,13 @@ pub enum Reply<'a> {
     Error(Refusal<'a>),
     /// The signed request.
     Signed(Signed<'a>),
-    /// All credentials, by name.
-    Credentials(Vec<Credential<'a>>),
+    /// A page of credentials, by name.
+    Credentials {
+        /// As many as fit.
+        page: Vec<Credential<'a>>,
+        /// Whether there are more behind them.
+        more: bool,
+    },
     /// One credential.
     Credential(Credential<'a>),
     /// How the agent is.

@@ -36,7 +36,7 @@ fn requests() -> Vec<(&'static str, Request<'static>)> {
             Request { id: 251, operation: order(vec![], Body::Json(br#"{"price":"0.1"}"#)) },
         ),
         ("request-status", Request { id: 65_535, operation: Operation::Status }),
-        ("request-list", Request { id: 65_536, operation: Operation::List }),
+        ("request-list", Request { id: 65_536, operation: Operation::List { after: "kraken-main" } }),
         ("request-show", Request { id: 4_294_967_295, operation: Operation::Show { credential: "kraken" } }),
         ("request-lock", Request { id: 4_294_967_296, operation: Operation::Lock }),
         ("request-unlock", Request { id: u64::MAX, operation: Operation::Unlock }),
@@ -92,7 +92,10 @@ fn responses() -> Vec<(&'static str, Response<'static>)> {
         ("response-done", Response { id: 1, reply: Reply::Done }),
         ("response-error", Response { id: 0, reply: Reply::Error(refusal) }),
         ("response-signed", Response { id: 300, reply: Reply::Signed(signed) }),
-        ("response-credentials", Response { id: 2, reply: Reply::Credentials(vec![credential; 2]) }),
+        (
+            "response-credentials",
+            Response { id: 2, reply: Reply::Credentials { page: vec![credential; 2], more: true } },
+        ),
         ("response-credential", Response { id: 3, reply: Reply::Credential(credential) }),
         ("response-status", Response { id: 4, reply: Reply::Status(status) }),
     ]

@@ -80,9 +80,10 @@ fn perform(
         Operation::Status => {
             connection.answer(id, Reply::Status(signer.status(policy.decide(who, Inspect)?).wire()))
         }
-        Operation::List => {
-            let reports = signer.list(policy.decide(who, Inspect)?)?;
-            connection.answer(id, Reply::Credentials(reports.iter().map(CredentialReport::wire).collect()));
+        Operation::List { after } => {
+            let (reports, more) = signer.list(policy.decide(who, Inspect)?, after)?;
+            let page = reports.iter().map(CredentialReport::wire).collect();
+            connection.answer(id, Reply::Credentials { page, more });
         }
         Operation::Show { credential } => {
             let report = signer.show(policy.decide(who, Inspect)?, credential)?;

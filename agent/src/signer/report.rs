@@ -28,6 +28,22 @@ pub(crate) struct CredentialReport {
     pub(crate) fault: String,
 }
 
+/// Bytes of credentials behind which a page ends. One credential has at most a few thousand, so that a
+/// page is far from the limit of a frame.
+const PAGE_BYTES: usize = 32 * 1024;
+
+impl CredentialReport {
+    /// About how much room it takes in an answer.
+    fn bytes(&self) -> usize {
+        let meta = self.meta.as_ref().map_or(0, |meta| {
+            [meta.venue.len(), meta.key_id.len(), meta.base_url.len(), meta.token_serial.len()].iter().sum()
+        });
+        // Lengths, numbers and the names of algorithm, custody and rung.
+        const REST: usize = 64;
+        [REST, meta, self.name.as_str().len(), self.fault.len()].iter().sum()
+    }
+}
+
 /// The agent as a whole.
 #[derive(Debug, Clone)]
 pub(crate) struct StatusReport {
@@ -45,7 +61,7 @@ impl Signer {
     /// How the agent is.
     pub(crate) fn status(&self, order: Authorized<Inspect>) -> StatusReport {
         let Inspect = order.spend();
-        let credentials = self.store.count().unwrap_or_default();
+        let credentials = self.store.names().map_or(0, |names| names.len());
         let (locked, since, ready, keeper_pid) = match &*self.keyring.borrow() {
             State::Locked(keyring) => (Some(keyring.state.reason.clone()), keyring.since, 0, 0),
             State::Unlocked(keyring) => (None, keyring.since, keyring.len(), keyring.keeper().pid()),
@@ -61,14 +77,29 @@ impl Signer {
         }
     }
 
-    /// All credentials, by name.
+    /// Credentials whose names sort behind `after`, by name, as many as fit one answer; and whether
+    /// there are more.
     ///
     /// # Errors
     /// Where the folder of records cannot be read.
-    pub(crate) fn list(&self, order: Authorized<Inspect>) -> Result<Vec<CredentialReport>, Fault> {
+    pub(crate) fn list(
+        &self,
+        order: Authorized<Inspect>,
+        after: &str,
+    ) -> Result<(Vec<CredentialReport>, bool), Fault> {
         let Inspect = order.spend();
-        let records = self.store.records()?;
-        Ok(records.into_iter().map(|(name, record)| self.report(name, record)).collect())
+        let mut names = self.store.names()?.into_iter().filter(|name| name.as_str() > after);
+        let (mut page, mut room) = (Vec::new(), PAGE_BYTES);
+        for name in names.by_ref() {
+            let record = self.store.record(&name);
+            let report = self.report(name, record);
+            room = room.saturating_sub(report.bytes());
+            page.push(report);
+            if room == 0 {
+                break;
+            }
+        }
+        Ok((page, names.next().is_some()))
     }
 
     /// One credential.

@@ -106,12 +106,12 @@ impl Store {
         read_records(&self.folder)
     }
 
-    /// How many records there are.
+    /// Names of all records, sorted.
     ///
     /// # Errors
     /// [`StoreError::Io`] where the folder cannot be read.
-    pub(crate) fn count(&self) -> Result<usize, StoreError> {
-        Ok(names(&self.folder)?.len())
+    pub(crate) fn names(&self) -> Result<Vec<CredentialName>, StoreError> {
+        names(&self.folder)
     }
 
     /// The job of writing a record: after it the record is on the disk; before, the old state is. It

@@ -68,7 +68,7 @@ fn operation() -> impl Strategy<Value = Operation<'static>> {
         4 => sign,
         2 => enroll,
         1 => Just(Operation::Status),
-        1 => Just(Operation::List),
+        1 => text().prop_map(|after| Operation::List { after }),
         1 => text().prop_map(|credential| Operation::Show { credential }),
         1 => Just(Operation::Lock),
         1 => Just(Operation::Unlock),
@@ -85,7 +85,7 @@ fn reply() -> impl Strategy<Value = Reply<'static>> {
         1 => Just(Reply::Done),
         2 => refusal,
         4 => signed,
-        1 => vec(credential(), 0..5).prop_map(Reply::Credentials),
+        1 => (vec(credential(), 0..5), any::<bool>()).prop_map(|(page, more)| Reply::Credentials { page, more }),
         1 => credential().prop_map(Reply::Credential),
         2 => status().prop_map(Reply::Status),
     ]

@@ -100,9 +100,10 @@ fn reads_the_longest_lists_of_the_smallest_items() {
         weaknesses,
     };
     let signed = |headers| Reply::Signed(Signed { method: "", url: "", headers, body: b"" });
+    let page = |page| Reply::Credentials { page, more: false };
     for (case, reply, larger) in [
         ("headers", signed(vec![("", ""); 32_763]), signed(vec![("", ""); 32_765])),
-        ("credentials", Reply::Credentials(vec![empty; 5_957]), Reply::Credentials(vec![empty; 5_958])),
+        ("credentials", page(vec![empty; 5_957]), page(vec![empty; 5_958])),
         ("weaknesses", Reply::Status(status(vec![""; 65_519])), Reply::Status(status(vec![""; 65_520]))),
     ] {
         let mut stream = Vec::new();

@@ -10,7 +10,7 @@ use strongroom_protocol::{Operation, Request, encode};
 
 use crate::connection::{Connection, Deadline};
 use crate::error::Error;
-use crate::reply::{self, Credential, FromReply, Page, SignedRequest, Status, joined, next_page};
+use crate::reply::{self, Credential, FromReply, Listing, Page, SignedRequest, Status};
 use crate::request::{Enrollment, SignRequest};
 use crate::socket::default_socket;
 use crate::{DEFAULT_DEADLINE, TOKEN_DEADLINE};
@@ -100,17 +100,17 @@ impl Client {
         self.call(Operation::Status)
     }
 
-    /// All credentials, by name.
+    /// All credentials, by name. The deadline is that of each page of some hundreds.
     ///
     /// # Errors
     /// [`Error`].
     pub fn list(&self) -> Result<Vec<Credential>, Error> {
-        let mut all = Vec::new();
-        while let Some(after) = next_page(&all) {
-            let page: Page = self.call(Operation::List { after: &after })?;
-            all.push(page);
+        let mut listing = Listing::new();
+        while let Some(after) = listing.next() {
+            let page: Page = self.call(Operation::List { after })?;
+            listing.add(page)?;
         }
-        Ok(joined(all))
+        Ok(listing.into_credentials())
     }
 
     /// One credential.

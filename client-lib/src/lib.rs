@@ -27,11 +27,15 @@
 //!
 //! `docs/reference/rust-client.md` has the details.
 
+#![forbid(unsafe_code)]
+
 mod batch;
 mod client;
 mod connection;
 mod error;
 mod inbox;
+#[cfg(feature = "tokio")]
+mod nonblocking;
 mod reply;
 mod request;
 mod socket;
@@ -42,6 +46,8 @@ pub use strongroom_protocol::ErrorCode;
 
 pub use client::Client;
 pub use error::{Error, ProtocolError};
+#[cfg(feature = "tokio")]
+pub use nonblocking::AsyncClient;
 pub use reply::{Credential, SignedRequest, Status};
 pub use request::{Enrollment, SignRequest, Value};
 pub use socket::default_socket;

@@ -137,18 +137,40 @@ pub(crate) struct Page {
     more: bool,
 }
 
-/// The name behind which the next page begins; `None` where there is no next page.
-pub(crate) fn next_page(all: &[Page]) -> Option<String> {
-    match all.last() {
-        None => Some(String::new()),
-        Some(page) if page.more => page.credentials.last().map(|last| last.name.clone()),
-        Some(_) => None,
-    }
+/// Credentials out of pages.
+pub(crate) struct Listing {
+    credentials: Vec<Credential>,
+    more: bool,
 }
 
-/// All pages as one list.
-pub(crate) fn joined(all: Vec<Page>) -> Vec<Credential> {
-    all.into_iter().flat_map(|page| page.credentials).collect()
+impl Listing {
+    pub(crate) const fn new() -> Self {
+        Self { credentials: Vec::new(), more: true }
+    }
+
+    /// The name behind which the next page begins; `None` where there is no next page.
+    pub(crate) fn next(&self) -> Option<&str> {
+        self.more.then(|| self.credentials.last().map_or("", |last| &last.name))
+    }
+
+    /// Refuses a page that does not go on in the order of names: it might never end.
+    pub(crate) fn add(&mut self, page: Page) -> Result<(), Error> {
+        if page.more && page.credentials.is_empty() {
+            return Err(Error::wrong_reply());
+        }
+        for credential in page.credentials {
+            if self.credentials.last().is_some_and(|last| last.name >= credential.name) {
+                return Err(Error::wrong_reply());
+            }
+            self.credentials.push(credential);
+        }
+        self.more = page.more;
+        Ok(())
+    }
+
+    pub(crate) fn into_credentials(self) -> Vec<Credential> {
+        self.credentials
+    }
 }
 
 impl FromReply for Page {

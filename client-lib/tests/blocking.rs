@@ -7,8 +7,9 @@ mod agent;
 use std::sync::{Arc, Mutex};
 use std::thread;
 
-use agent::{Agent, drained, pipe_with};
+use agent::{Agent, credential, drained, pipe_with};
 use strongroom_client::{Client, Enrollment, ErrorCode, SignRequest, SignedRequest};
+use strongroom_protocol::Reply;
 
 fn order(number: usize) -> SignRequest<'static> {
     SignRequest::new("binance-main", "POST", "/api/v3/order")
@@ -59,6 +60,27 @@ fn keeps_one_connection_for_all_calls() {
     client.close();
     client.lock().unwrap();
     assert_eq!(agent.connections(), 2);
+}
+
+#[test]
+fn lists_all_pages() {
+    let agent = Agent::start(|peer| {
+        while let Some(asked) = peer.next() {
+            let (page, more) = match asked.what.as_str() {
+                r#"List { after: "" }"# => (vec!["a", "b"], true),
+                r#"List { after: "b" }"# => (vec!["c"], true),
+                r#"List { after: "c" }"# => (vec!["d", "e"], false),
+                other => panic!("{other}"),
+            };
+            peer.reply(
+                asked.id,
+                Reply::Credentials { page: page.into_iter().map(credential).collect(), more },
+            );
+        }
+    });
+    let names: Vec<_> =
+        Client::at(agent.path()).list().unwrap().into_iter().map(|credential| credential.name).collect();
+    assert_eq!(names, ["a", "b", "c", "d", "e"]);
 }
 
 #[test]

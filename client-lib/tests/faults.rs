@@ -7,7 +7,7 @@ use std::sync::mpsc;
 use std::thread;
 use std::time::{Duration, Instant};
 
-use agent::{Agent, pipe_with};
+use agent::{Agent, credential, pipe_with};
 use strongroom_client::{Client, Error, ErrorCode, ProtocolError, SignRequest};
 use strongroom_protocol::{FrameError, Reply};
 
@@ -227,6 +227,21 @@ fn refuses_an_answer_to_another_question() {
     }
     client.lock().unwrap();
     assert_eq!(agent.connections(), 1);
+}
+
+#[test]
+fn refuses_pages_that_would_never_end() {
+    for (case, names) in [("the same again", vec!["a"]), ("not sorted", vec!["c", "b"]), ("nothing", vec![])]
+    {
+        let agent = Agent::start(move |peer| {
+            while let Some(asked) = peer.next() {
+                let page = names.iter().map(|name| credential(name)).collect();
+                peer.reply(asked.id, Reply::Credentials { page, more: true });
+            }
+        });
+        let error = Client::at(agent.path()).list().unwrap_err();
+        assert!(matches!(error, Error::Protocol(ProtocolError::WrongReply)), "{case}: {error:?}");
+    }
 }
 
 #[test]

@@ -64,7 +64,8 @@ def good_answer(request: wire.Request) -> bytes:
     if request.operation == "Status":
         return wire.status(request.id)
     if request.operation == "List":
-        return wire.credentials(request.id, "a", "b")
+        page = [name for name in ("a", "b", "c") if name > request.after][:2]
+        return wire.credentials(request.id, page, more="c" not in page)
     if request.operation == "Show":
         return wire.credential(request.id, request.credential)
     return wire.done(request.id)

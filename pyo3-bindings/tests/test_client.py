@@ -41,7 +41,8 @@ def test_tells_how_the_agent_is(agent: Agent) -> None:
 
 def test_tells_of_credentials(agent: Agent) -> None:
     room = Client()
-    assert [credential.name for credential in room.credentials()] == ["a", "b"]
+    assert [credential.name for credential in room.credentials()] == ["a", "b", "c"]
+    assert [request.after for request in agent.seen] == ["", "b"]
     credential = room.show("kraken")
     assert (credential.name, credential.venue, credential.key_id) == ("kraken", "kraken", "key-1")
     assert (credential.base_url, credential.algorithm) == ("https://api.kraken.com", "HMAC-SHA512")

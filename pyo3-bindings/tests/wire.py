@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 
 VERSION = 1
@@ -24,6 +24,7 @@ class Request:
     query: list[tuple[str, Param]] = field(default_factory=list)
     form: list[tuple[str, Param]] | None = None
     json: bytes | None = None
+    after: str = ""
 
 
 class Reader:
@@ -74,6 +75,8 @@ def read_request(frame: bytes) -> Request:
             request.json = reader.data_bytes()
         else:
             assert body == 0
+    elif request.operation == "List":
+        request.after = reader.text()
     elif request.operation in ("Show", "Remove"):
         request.credential = reader.text()
     assert reader.at == len(reader.data), "bytes are left over"
@@ -120,8 +123,9 @@ def credential_fields(name: str) -> bytes:
     return b"".join(map(text, texts)) + number(1_700_000_000) + b"\0" + text("the record was changed")
 
 
-def credentials(id: int, *names: str) -> bytes:
-    return frame(number(id) + b"\3" + number(len(names)) + b"".join(map(credential_fields, names)))
+def credentials(id: int, names: Sequence[str], more: bool) -> bytes:
+    page = number(len(names)) + b"".join(map(credential_fields, names))
+    return frame(number(id) + b"\3" + page + bytes([more]))
 
 
 def credential(id: int, name: str) -> bytes:

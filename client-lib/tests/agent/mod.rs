@@ -192,7 +192,9 @@ impl Peer {
                 body: &asked.body,
             }),
             "Status" => Reply::Status(status()),
-            list if list.starts_with("List") => Reply::Credentials { page: vec![credential("a"), credential("b")], more: false },
+            list if list.starts_with("List") => {
+                Reply::Credentials { page: vec![credential("a"), credential("b")], more: false }
+            }
             show if show.starts_with("Show") => Reply::Credential(credential("a")),
             _ => Reply::Done,
         };

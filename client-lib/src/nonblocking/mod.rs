@@ -1,0 +1,258 @@
+//! The async client.
+
+mod connection;
+
+use std::borrow::Borrow;
+use std::collections::VecDeque;
+use std::os::fd::OwnedFd;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::Duration;
+
+use strongroom_protocol::{Operation, Request};
+use tokio::sync::Mutex;
+use tokio::time::timeout;
+
+use crate::error::Error;
+use crate::reply::{Credential, FromReply, Listing, Page, SignedRequest, Status};
+use crate::request::{Enrollment, SignRequest};
+use crate::socket::default_socket;
+use crate::{DEFAULT_DEADLINE, TOKEN_DEADLINE};
+
+use connection::Connection;
+
+/// Most requests of one batch under way. The agent works on 1,024 for one connection.
+const WINDOW: usize = 256;
+
+/// A client of the agent, for programs on tokio.
+///
+/// Connects at the first call and keeps the connection; after a restart of the agent, or when its runtime
+/// has ended, the next call connects anew. Share one `AsyncClient` between all tasks (`&AsyncClient` or an
+/// `Arc`): their requests are under way at the same time over the one connection.
+///
+/// A future may be dropped at any time, for instance by `select!`: no other call is disturbed. Every call
+/// ends at its deadline at the latest. Not to be used in a process made by `fork`, like tokio itself.
+#[derive(Debug)]
+pub struct AsyncClient {
+    path: PathBuf,
+    deadline: Duration,
+    current: Mutex<Option<Arc<Connection>>>,
+}
+
+impl AsyncClient {
+    /// A client of the agent at `$STRONGROOM_SOCKET`, else at `$XDG_RUNTIME_DIR/strongroom/agent.sock`.
+    /// Does not connect yet.
+    ///
+    /// # Errors
+    /// [`Error::NoSocketPath`] where neither variable is set.
+    pub fn new() -> Result<Self, Error> {
+        default_socket().map(Self::at)
+    }
+
+    /// A client of the agent whose socket is at `path`. Does not connect yet.
+    pub fn at(path: impl Into<PathBuf>) -> Self {
+        Self { path: path.into(), deadline: DEFAULT_DEADLINE, current: Mutex::const_new(None) }
+    }
+
+    /// Sets how long a call may take, 5 seconds if not set. `unlock` and `enroll` wait for the token and so
+    /// may take a minute, or this if it is longer.
+    #[must_use]
+    pub const fn with_deadline(mut self, deadline: Duration) -> Self {
+        self.deadline = deadline;
+        self
+    }
+
+    /// Where the agent's socket is looked for.
+    #[must_use]
+    pub fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// Signs one request. Retried once where the connection turns out dead: no venue accepts the same
+    /// nonce twice, and one that is lost is harmless.
+    ///
+    /// # Errors
+    /// [`Error`]; where the agent refuses, [`Error::code`] says how.
+    pub async fn sign(&self, request: &SignRequest<'_>) -> Result<SignedRequest, Error> {
+        self.call(request.to_wire()).await
+    }
+
+    /// Signs many requests over the one connection: sends ahead, up to 256 at a time, instead of waiting for
+    /// each. The results are in the order of the requests. The deadline is that of each answer.
+    pub async fn sign_many<'a, R>(&self, requests: &[R]) -> Vec<Result<SignedRequest, Error>>
+    where
+        R: Borrow<SignRequest<'a>>,
+    {
+        let mut results: Vec<Option<Result<SignedRequest, Error>>> = Vec::new();
+        results.resize_with(requests.len(), || None);
+        let mut outcome = self.sign_open(requests, &mut results).await;
+        if matches!(outcome, Err(Error::Disconnected)) {
+            outcome = self.sign_open(requests, &mut results).await;
+        }
+        let why = outcome.err().unwrap_or(Error::Disconnected);
+        results.into_iter().map(|result| result.unwrap_or_else(|| Err(why.again()))).collect()
+    }
+
+    /// How the agent is.
+    ///
+    /// # Errors
+    /// [`Error`].
+    pub async fn status(&self) -> Result<Status, Error> {
+        self.call(Operation::Status).await
+    }
+
+    /// All credentials, by name. The deadline is that of each page of some hundreds.
+    ///
+    /// # Errors
+    /// [`Error`].
+    pub async fn list(&self) -> Result<Vec<Credential>, Error> {
+        let mut listing = Listing::new();
+        while let Some(after) = listing.next() {
+            let page: Page = self.call(Operation::List { after }).await?;
+            listing.add(page)?;
+        }
+        Ok(listing.into_credentials())
+    }
+
+    /// One credential.
+    ///
+    /// # Errors
+    /// [`Error`]; code `NotFound` where there is none of that name.
+    pub async fn show(&self, credential: &str) -> Result<Credential, Error> {
+        self.call(Operation::Show { credential }).await
+    }
+
+    /// Makes the agent forget all secrets. Done when this returns.
+    ///
+    /// # Errors
+    /// [`Error`].
+    pub async fn lock(&self) -> Result<(), Error> {
+        self.call(Operation::Lock).await
+    }
+
+    /// Logs in to the token and loads all secrets. `pin` is the read end of a pipe that holds the PIN and
+    /// whose write end is closed. Never retried: a token counts wrong PINs.
+    ///
+    /// # Errors
+    /// [`Error`]; code `Denied` where the PIN is wrong.
+    pub async fn unlock(&self, pin: impl Into<OwnedFd>) -> Result<(), Error> {
+        self.call_once(Operation::Unlock, vec![pin.into()]).await
+    }
+
+    /// Wraps a new secret and keeps it. The descriptors are as for [`unlock`](Self::unlock); the passphrase
+    /// is there exactly where the venue has one. Never retried.
+    ///
+    /// # Errors
+    /// [`Error`]; code `Exists` where there is such a credential and it is not to be replaced.
+    pub async fn enroll(
+        &self,
+        enrollment: &Enrollment,
+        pin: impl Into<OwnedFd>,
+        secret: impl Into<OwnedFd>,
+        passphrase: Option<OwnedFd>,
+    ) -> Result<(), Error> {
+        let operation = enrollment.to_wire(passphrase.is_some());
+        let descriptors = [pin.into(), secret.into()].into_iter().chain(passphrase).collect();
+        self.call_once(operation, descriptors).await
+    }
+
+    /// Deletes a credential. Never retried.
+    ///
+    /// # Errors
+    /// [`Error`]; code `NotFound` where there is none of that name.
+    pub async fn remove(&self, credential: &str) -> Result<(), Error> {
+        self.call_once(Operation::Remove { credential }, Vec::new()).await
+    }
+
+    /// For what may be done twice: over the kept connection, and once more if that turns out dead.
+    async fn call<T: FromReply>(&self, operation: Operation<'_>) -> Result<T, Error> {
+        let mut request = Request { id: 0, operation };
+        self.within(self.deadline, async {
+            match exchange(&*self.connection().await?, &mut request, Vec::new()).await {
+                Err(Error::Disconnected) => {
+                    exchange(&*self.connection().await?, &mut request, Vec::new()).await
+                }
+                result => result,
+            }
+        })
+        .await
+    }
+
+    /// For what must not be done twice: over a connection of its own, which cannot be a dead one.
+    async fn call_once(&self, operation: Operation<'_>, descriptors: Vec<OwnedFd>) -> Result<(), Error> {
+        let mut request = Request { id: 0, operation };
+        self.within(self.deadline.max(TOKEN_DEADLINE), async {
+            exchange(&Connection::open(&self.path).await?, &mut request, descriptors).await
+        })
+        .await
+    }
+
+    /// Fills the results that are missing.
+    async fn sign_open<'a, R: Borrow<SignRequest<'a>>>(
+        &self,
+        requests: &[R],
+        results: &mut [Option<Result<SignedRequest, Error>>],
+    ) -> Result<(), Error> {
+        let connection = self.within(self.deadline, self.connection()).await?;
+        // Collected, because a future that holds a closure over references cannot be sent to other threads.
+        let open: Vec<_> = requests.iter().zip(results).filter(|(_, result)| result.is_none()).collect();
+        let mut open = open.into_iter().peekable();
+        let mut under_way = VecDeque::new();
+        loop {
+            while under_way.len() < WINDOW
+                && let Some((request, result)) = open.next()
+            {
+                let mut request = Request { id: 0, operation: request.borrow().to_wire() };
+                match self.within(self.deadline, connection.ask(&mut request, Vec::new())).await {
+                    Ok(asked) => under_way.push_back((asked, result)),
+                    Err(error @ Error::TooLarge { .. }) => *result = Some(Err(error)),
+                    Err(error) => return Err(error),
+                }
+            }
+            connection.flush();
+            let keep = if open.peek().is_some() { WINDOW / 2 } else { 0 };
+            while under_way.len() > keep
+                && let Some((asked, result)) = under_way.pop_front()
+            {
+                match self.within(self.deadline, asked.answer()).await {
+                    Err(error @ (Error::Deadline { .. } | Error::Disconnected)) => return Err(error),
+                    answer => *result = Some(answer),
+                }
+            }
+            if under_way.is_empty() && open.peek().is_none() {
+                return Ok(());
+            }
+        }
+    }
+
+    async fn within<T>(
+        &self,
+        after: Duration,
+        work: impl Future<Output = Result<T, Error>>,
+    ) -> Result<T, Error> {
+        timeout(after, work).await.unwrap_or(Err(Error::Deadline { after }))
+    }
+
+    /// The kept connection, or a new one.
+    async fn connection(&self) -> Result<Arc<Connection>, Error> {
+        let mut current = self.current.lock().await;
+        match &*current {
+            Some(connection) if !connection.is_ended() => Ok(Arc::clone(connection)),
+            _ => {
+                let connection = Arc::new(Connection::open(&self.path).await?);
+                *current = Some(Arc::clone(&connection));
+                Ok(connection)
+            }
+        }
+    }
+}
+
+async fn exchange<T: FromReply>(
+    connection: &Connection,
+    request: &mut Request<'_>,
+    descriptors: Vec<OwnedFd>,
+) -> Result<T, Error> {
+    let asked = connection.ask(request, descriptors).await?;
+    connection.flush();
+    asked.answer().await
+}

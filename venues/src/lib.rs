@@ -6,6 +6,8 @@
 //! clock, no I/O, no randomness and no log; what is signed is written anew from values that were
 //! parsed once, and policy reads those same values.
 
+#![forbid(unsafe_code)]
+
 mod builtin;
 mod canonical;
 mod clock;

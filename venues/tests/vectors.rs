@@ -2,7 +2,7 @@
 
 #![expect(
     clippy::expect_used,
-    clippy::indexing_slicing,
+    clippy::arithmetic_side_effects,
     clippy::panic,
     clippy::unwrap_used,
     reason = "a test may stop at the first surprise"
@@ -159,7 +159,7 @@ fn answers_every_row_that_it_cannot_sign() {
     let bare = r#"{"id":"x/2","exchange":"binance","expected":{"url":"u"}}"#;
     let twice = r#"{"id":"x/3","id":"x/4"}"#;
     std::fs::write(&file, format!("{row}\n\n{bare}\nrubbish \u{1F4A5}\n{twice}\n[]\n\"\"\n")).unwrap();
-    let outputs = run(None, &[file.clone()]);
+    let outputs = run(None, std::slice::from_ref(&file));
     std::fs::remove_file(&file).unwrap();
     assert_eq!(
         outputs,

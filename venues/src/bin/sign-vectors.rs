@@ -7,6 +7,8 @@
 //! Each row is signed with its own credentials and its own frozen clock, by the engine and the key
 //! types that the agent and the keeper use. A row that cannot be signed gives a line with `error`.
 
+#![forbid(unsafe_code)]
+
 use std::collections::HashMap;
 use std::io::{BufRead, BufReader, BufWriter, Write};
 use std::path::{Path, PathBuf};

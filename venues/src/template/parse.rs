@@ -125,7 +125,7 @@ impl Names {
         let mut rest = text;
         while let Some((before, after)) = rest.split_once('{') {
             literal.push_str(before);
-            let Some((inside, behind)) = expression(after) else {
+            let Some((inside, behind)) = expression(after)? else {
                 // A brace that opens no expression is text: JSON envelopes are full of them.
                 literal.push('{');
                 rest = after;
@@ -290,26 +290,30 @@ fn allowed(var: Var, stage: Stage) -> Result<(), String> {
 
 /// Splits what follows an opening brace into an expression and the text behind it; nothing if this
 /// brace opens none.
-fn expression(after: &str) -> Option<(&str, &str)> {
-    let name = after.len().saturating_sub(after.trim_start_matches(is_name_char).len());
-    let (name, tail) = after.split_at_checked(name)?;
-    if !is_name(name) || !tail.starts_with(['}', '|', ':']) {
-        return None;
+fn expression(after: &str) -> Result<Option<(&str, &str)>, String> {
+    let name = after.trim_start_matches(is_name_char);
+    let length = after.len().saturating_sub(name.len());
+    let opens = after.get(..length).is_some_and(is_name) && name.starts_with(['}', '|', ':']);
+    if !opens {
+        return Ok(None);
     }
     let mut depth = 0_usize;
-    for (at, c) in after.char_indices() {
+    let end = after.find(|c| {
         match c {
             '(' => depth = depth.saturating_add(1),
             ')' => depth = depth.saturating_sub(1),
-            '}' if depth == 0 => {
-                let (inside, behind) = after.split_at_checked(at)?;
-                return Some((inside, behind.strip_prefix('}')?));
-            }
-            '{' if depth == 0 => return None,
             _ => {}
         }
+        c == '}' && depth == 0
+    });
+    let parts = end.and_then(|end| after.split_at_checked(end));
+    match parts.and_then(|(inside, behind)| Some((inside, behind.strip_prefix('}')?))) {
+        Some(parts) => Ok(Some(parts)),
+        None => {
+            let start: String = after.chars().take(24).collect();
+            Err(format!("`{{{start}` is not closed: a `}}` or a `)` is missing"))
+        }
     }
-    None
 }
 
 /// Splits at `|`, but not inside parentheses, so that `cut:^/(a|b)` stays whole.

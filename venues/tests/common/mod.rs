@@ -33,11 +33,10 @@ pub(crate) fn sign(
     let spec = profile.key_spec();
     let spec = strongroom_link::key::KeySpec { min_bytes: 1, ..spec };
     let key = SigningKey::parse(&spec, secret.as_bytes(), passphrase.map(str::as_bytes))
-        .unwrap_or_else(|refusal| panic!("{refusal}"));
+        .expect("the keeper takes the key");
     let mut signature = Vec::new();
     if canonical.needs_signature() {
-        key.sign(canonical.message(), canonical.secret_at(), &mut signature)
-            .unwrap_or_else(|refusal| panic!("{refusal}"));
+        key.sign(canonical.message(), canonical.secret_at(), &mut signature).expect("the keeper signs");
     }
     canonical.finish(&signature, key.released_passphrase())
 }

@@ -4,6 +4,8 @@
 //! [`server`] (sockets, frames), [`identity`] (who asks), [`policy`] (may they), [`signer`] (from order to
 //! signature), [`crew`] (the keeper and the token worker), [`store`] (the disk), [`cli`] (the person).
 
+#![forbid(unsafe_code)]
+
 mod cli;
 mod config;
 mod crew;

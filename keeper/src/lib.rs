@@ -6,6 +6,8 @@
 //!
 //! Read it in this order: `serve`, `keyring`, `key`, `envelope`, `seed_port`, `secret_pipe`.
 
+#![forbid(unsafe_code)]
+
 pub mod envelope;
 pub mod key;
 pub mod keyring;

@@ -1,5 +1,7 @@
 //! `strongroom-keeper`: started by `strongroom agent`, with the socket of the front as standard input.
 
+#![forbid(unsafe_code)]
+
 use std::error::Error;
 use std::io::{self, Write as _};
 use std::process::ExitCode;

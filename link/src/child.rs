@@ -29,13 +29,16 @@ pub enum NotAChild {
 
 /// Takes the first steps of a child process and gives it its socket.
 ///
-/// The process dies with its parent, cannot be dumped or traced by its own user, leaves no core file,
+/// Whatever descriptors the process has inherited beyond the first three are closed: the front marks its
+/// own close-on-exec, but not those that whoever started the front has left open. The process dies with
+/// its parent, cannot be dumped or traced by its own user, leaves no core file,
 /// and can gain no privileges. Call it first in `main`, before any other thread exists.
 ///
 /// # Errors
 /// [`NotAChild::NoSocket`] where a person started the program; [`NotAChild::Step`] where the kernel
 /// refuses a step, and then the process must not go on.
 pub fn begin() -> Result<UnixStream, NotAChild> {
+    close_inherited()?;
     let step = |step| move |source: rustix::io::Errno| NotAChild::Step { step, source: source.into() };
     rustix::process::set_parent_process_death_signal(Some(Signal::KILL)).map_err(step("PR_SET_PDEATHSIG"))?;
     rustix::process::set_dumpable_behavior(DumpableBehavior::NotDumpable).map_err(step("PR_SET_DUMPABLE"))?;
@@ -54,4 +57,15 @@ pub fn begin() -> Result<UnixStream, NotAChild> {
         .try_clone_to_owned()
         .map_err(|source| NotAChild::Step { step: "duplicating the socket", source })?;
     Ok(UnixStream::from(socket))
+}
+
+/// Closes every descriptor but the first three.
+fn close_inherited() -> Result<(), NotAChild> {
+    #[expect(unsafe_code, reason = "rustix has no close_range(2)")]
+    // SAFETY: this is the first step of the process, so nothing in it owns any of these descriptors yet.
+    let closed = unsafe { libc::close_range(3, libc::c_uint::MAX, 0) };
+    match closed {
+        0 => Ok(()),
+        _ => Err(NotAChild::Step { step: "close_range", source: io::Error::last_os_error() }),
+    }
 }

@@ -4,6 +4,8 @@
 //! finds frames in a stream of bytes. Pure: no sockets, no clock. `bincode` is named in [`wire`] alone
 //! and could be replaced there without changing a byte.
 
+#![forbid(unsafe_code)]
+
 pub mod frame;
 #[cfg_attr(test, expect(clippy::mem_forget, reason = "what the test oracle derives uses it"))]
 pub mod message;

@@ -1,4 +1,9 @@
 //! What tests from outside share: real tokens, made fresh for each test, and real agents on them.
 
+#![forbid(unsafe_code)]
+
+pub mod process;
+pub mod raw;
 pub mod room;
 pub mod softhsm;
+pub mod terminal;

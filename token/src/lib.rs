@@ -7,6 +7,8 @@
 //! [`TokenRefusal`](strongroom_link::token::TokenRefusal). One thread does everything, and blocks:
 //! a module that hangs is ended with its process.
 
+#![forbid(unsafe_code)]
+
 mod ckr;
 mod kek;
 mod module;

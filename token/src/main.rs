@@ -1,5 +1,7 @@
 //! `strongroom-token`: started by the agent, serves it on standard input until that closes.
 
+#![forbid(unsafe_code)]
+
 use std::fmt::Display;
 use std::io::Write;
 use std::process::ExitCode;

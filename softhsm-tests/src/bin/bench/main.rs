@@ -5,6 +5,8 @@
 //! twice: with all processes on one CPU, where a hop costs what it costs, and free to move, where the
 //! wake-up of an idle CPU drowns everything on a virtual machine.
 
+#![forbid(unsafe_code)]
+
 mod latency;
 mod memory;
 mod python;

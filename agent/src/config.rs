@@ -103,6 +103,8 @@ pub(crate) struct AgentConfig {
     /// Sign requests that bring their own timestamp or nonce however far it is from the clock. For
     /// replaying published examples; with it, a bot can obtain signatures for any time to come.
     pub(crate) danger_accept_any_caller_time: bool,
+    /// Keep secrets in memory that root can read where the kernel has no other.
+    pub(crate) danger_allow_weak_memory: bool,
 }
 
 impl AgentConfig {
@@ -111,6 +113,9 @@ impl AgentConfig {
         let mut on = Vec::new();
         if self.danger_accept_any_caller_time {
             on.push("danger_accept_any_caller_time");
+        }
+        if self.danger_allow_weak_memory {
+            on.push("danger_allow_weak_memory");
         }
         on
     }

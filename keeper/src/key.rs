@@ -13,7 +13,7 @@ use hmac::{Hmac, KeyInit, Mac};
 use sha2::{Digest, Sha256, Sha384, Sha512};
 use strongroom_link::keeper::Refusal;
 use strongroom_link::key::{Algorithm, KeySpec, MAX_SECRET_BYTES, PassphraseUse, SecretForm};
-use zeroize::{Zeroizing, zeroize_stack};
+use zeroize::Zeroizing;
 
 use self::pem::Label;
 use self::shape::Decoded;
@@ -37,9 +37,6 @@ enum Secret {
     HmacSha512(Box<Hmac<Sha512>>),
 }
 
-/// More stack than any algorithm here uses below the caller; wiping it takes about two microseconds.
-const STACK_BYTES: usize = 64 * 1024;
-
 impl SigningKey {
     /// Checks a secret, as its venue writes it, and a passphrase against `spec`, and keys with them.
     ///
@@ -47,20 +44,6 @@ impl SigningKey {
     /// The [`Refusal`] that says what is wrong with the shape of the secret or the passphrase, or
     /// [`Refusal::SpecUnfit`] where the parts of `spec` do not go together.
     pub fn parse(spec: &KeySpec, secret: &[u8], passphrase: Option<&[u8]>) -> Result<Self, Refusal> {
-        let parsed = Self::parse_on_dirty_stack(spec, secret, passphrase);
-        // Not one of the crates wipes what it spills: hmac leaves its padded key block, p256 and
-        // dalek leave scalars. All of it lies below this frame now.
-        zeroize_stack::<STACK_BYTES>();
-        parsed
-    }
-
-    /// Never inlined, so that its frame and all below it are dead when [`parse`](Self::parse) wipes.
-    #[inline(never)]
-    fn parse_on_dirty_stack(
-        spec: &KeySpec,
-        secret: &[u8],
-        passphrase: Option<&[u8]>,
-    ) -> Result<Self, Refusal> {
         if secret.is_empty() {
             return Err(Refusal::SecretEmpty);
         }

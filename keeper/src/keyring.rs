@@ -17,6 +17,18 @@ pub struct Keyring {
 }
 
 impl Keyring {
+    /// Has memory for every slot.
+    #[must_use]
+    pub fn roomy() -> Self {
+        Self { slots: Vec::with_capacity(usize::try_from(LIMIT).unwrap_or_default()) }
+    }
+
+    /// How many keys it holds.
+    #[must_use]
+    pub fn held(&self) -> u32 {
+        u32::try_from(self.slots.iter().flatten().count()).unwrap_or(u32::MAX)
+    }
+
     /// Keeps `key` in an empty slot.
     ///
     /// # Errors
@@ -59,7 +71,7 @@ impl Keyring {
 
     /// Wipes every key.
     pub fn forget_all(&mut self) {
-        self.slots = Vec::new();
+        self.slots.clear();
     }
 }
 

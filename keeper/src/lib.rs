@@ -1,16 +1,21 @@
 //! The locked process of a Strongroom agent: the only one in which a plaintext secret may exist.
 //!
 //! It answers the front over one socket ([`serve`]): it loads a credential from its record
-//! ([`envelope`]), keeps it in a slot ([`keyring`]), signs with it ([`key`]), and forgets it. It opens
-//! no files, has no network, starts no threads and decides nothing.
+//! ([`envelope`]), keeps it in a slot ([`keyring`]), signs with it ([`key`]), and forgets it. All that
+//! touches a secret happens in memory that root cannot read ([`memory`]). It opens no files, has no
+//! network, starts no threads, decides nothing, and cannot do otherwise ([`confine`]).
 //!
-//! Read it in this order: `serve`, `keyring`, `key`, `envelope`, `seed_port`, `secret_pipe`.
+//! Read it in this order: `serve`, `memory`, `vault`, `keyring`, `key`, `envelope`, `seed_port`,
+//! `secret_pipe`, `confine`.
 
-#![forbid(unsafe_code)]
+#![deny(unsafe_code)]
 
+pub mod confine;
 pub mod envelope;
 pub mod key;
 pub mod keyring;
+pub mod memory;
 mod secret_pipe;
 mod seed_port;
 pub mod serve;
+mod vault;

@@ -4,16 +4,24 @@
 
 use std::error::Error;
 use std::io::{self, Write as _};
+use std::os::unix::net::UnixStream;
 use std::process::ExitCode;
 
-use strongroom_keeper::serve::serve;
+use strongroom_keeper::confine;
+use strongroom_keeper::memory::{self, Memory, MemoryError, Routed, WeakMemory};
+use strongroom_keeper::serve::{self, Keeper};
 use strongroom_link::child::{self, NotAChild};
+use strongroom_link::keeper::{ALLOW_WEAK_MEMORY, Protection, Refusal};
+
+#[global_allocator]
+static ALLOCATOR: Routed = Routed;
 
 /// Started by hand.
 const USAGE: u8 = 2;
 
 fn main() -> ExitCode {
-    if std::env::args_os().nth(1).is_some_and(|argument| argument == "--version") {
+    let argument = std::env::args_os().nth(1).unwrap_or_default();
+    if argument == "--version" {
         let written = writeln!(io::stdout(), "strongroom-keeper {}", env!("CARGO_PKG_VERSION"));
         return if written.is_ok() { ExitCode::SUCCESS } else { ExitCode::FAILURE };
     }
@@ -31,12 +39,32 @@ fn main() -> ExitCode {
             return if matches!(error, NotAChild::NoSocket) { USAGE.into() } else { ExitCode::FAILURE };
         }
     };
-    match serve(&socket) {
-        Ok(()) => ExitCode::SUCCESS,
-        Err(error) => {
-            say(&with_causes(&error));
-            ExitCode::FAILURE
+    memory::block_signals();
+    let weak = if argument == ALLOW_WEAK_MEMORY { WeakMemory::Allowed } else { WeakMemory::Refused };
+    let served = run(&socket, weak);
+    if let Err(error) = &served {
+        say(&with_causes(&**error));
+    }
+    memory::leave(served.is_ok())
+}
+
+/// Gets the memory, gives up everything else, and serves. Where that fails the front is told first.
+fn run(socket: &UnixStream, weak: WeakMemory) -> Result<(), Box<dyn Error>> {
+    let memory = Memory::map(weak).inspect_err(|error| serve::refuse(socket, no_memory(error)))?;
+    let secret_memory = memory.is_secret();
+    let keeper = Keeper::new(socket, memory)?;
+    let landlock = confine::landlock();
+    confine::filter_system_calls().inspect_err(|_| serve::refuse(socket, Refusal::Confinement))?;
+    Ok(keeper.serve(Protection { secret_memory, landlock, guarded: false })?)
+}
+
+fn no_memory(error: &MemoryError) -> Refusal {
+    match error {
+        MemoryError::Absent(_) => Refusal::SecretMemoryAbsent,
+        MemoryError::LockLimit { limit } => {
+            Refusal::LockLimit { kib: u32::try_from(limit / 1024).unwrap_or(u32::MAX) }
         }
+        _ => Refusal::SecretMemoryFailed,
     }
 }
 

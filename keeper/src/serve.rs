@@ -1,19 +1,16 @@
 //! The loop of the keeper: questions of the front in, answers out, in order.
 
 use std::io;
-use std::os::fd::{BorrowedFd, OwnedFd};
+use std::os::fd::BorrowedFd;
 use std::os::unix::net::UnixStream;
 
 use strongroom_link::Malformed;
 use strongroom_link::frame::{self, Inbox};
-use strongroom_link::keeper::{FromKeeper, Refusal, ToKeeper};
-use strongroom_link::key::KeySpec;
-use zeroize::zeroize_stack;
+use strongroom_link::keeper::{FromKeeper, GREETING_JOB, Protection, Refusal, ToKeeper};
 
-use crate::envelope::{self, Nonce};
-use crate::keyring::Keyring;
-use crate::secret_pipe::{PassphraseText, SecretText};
-use crate::seed_port::SeedPort;
+use crate::envelope::Nonce;
+use crate::memory::{Depth, Memory};
+use crate::vault::Vault;
 
 /// Why the keeper ends before its front does. It never holds on: with the process the secrets are
 /// gone, and the front says that everything is locked.
@@ -34,182 +31,111 @@ pub enum KeeperError {
     Socket(#[source] io::Error),
 }
 
-/// Answers the front until it closes its socket.
-///
-/// All questions that one read brings are answered by one send: the batch that builds up while the
-/// keeper works is what carries the load of many clients.
-///
-/// # Errors
-/// [`KeeperError`]; the process must end then.
-pub fn serve(socket: &UnixStream) -> Result<(), KeeperError> {
-    let mut inbox = Inbox::default();
-    let mut keeper = Keeper::new(socket);
-    loop {
-        match inbox.receive(socket) {
-            Ok(0) => return Ok(()),
-            Ok(_) => keeper.answer_all(&mut inbox)?,
-            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
-            Err(error) if error.kind() == io::ErrorKind::ConnectionReset => return Ok(()),
-            Err(error) => return Err(KeeperError::Socket(error)),
-        }
-        // Signing leaves nonces and half-keyed hash states on the stack. The answers are out already,
-        // so nobody waits for this.
-        zeroize_stack::<SIGNING_STACK_BYTES>();
-    }
-}
-
-/// More stack than one signature needs.
-const SIGNING_STACK_BYTES: usize = 16 * 1024;
-
-/// More stack than loading or sealing needs, with their buffers for secrets.
-const SECRET_STACK_BYTES: usize = 128 * 1024;
-
-/// Longest answer: a sealed envelope and the few bytes around it.
-const LONGEST_ANSWER_BYTES: usize = envelope::LONGEST_BYTES.next_multiple_of(1024);
-
-/// Answers are sent at the latest when there is no room for one more: the buffer never grows, so no
-/// passphrase stays behind in memory that was given back.
-const ANSWERS_BYTES: usize = 64 * 1024;
-
-struct Keeper<'s> {
+/// What serving needs, made before the process gives up asking the kernel for memory.
+pub struct Keeper<'s> {
     socket: &'s UnixStream,
-    keyring: Keyring,
-    seeds: SeedPort,
-    /// Answers that were not sent yet.
-    answers: Vec<u8>,
-    /// Room for one signature.
-    signature: Vec<u8>,
+    inbox: Inbox,
+    memory: Memory,
+    /// In secret memory itself: a seed may wait in it, and moved values take padding with them, in
+    /// which pieces of a key were found.
+    vault: Box<Vault>,
 }
 
 impl<'s> Keeper<'s> {
-    fn new(socket: &'s UnixStream) -> Self {
-        Self {
-            socket,
-            keyring: Keyring::default(),
-            seeds: SeedPort::default(),
-            answers: Vec::with_capacity(ANSWERS_BYTES),
-            signature: Vec::with_capacity(64),
+    /// Allocates all that [`serve`](Self::serve) needs.
+    ///
+    /// # Errors
+    /// [`KeeperError::Random`]: the first random bytes are asked for here, because the C library may
+    /// map memory for them.
+    pub fn new(socket: &'s UnixStream, mut memory: Memory) -> Result<Self, KeeperError> {
+        Nonce::random()?;
+        let vault = memory.run(Depth::Whole, || Box::new(Vault::new()));
+        Ok(Self { socket, inbox: Inbox::roomy(), memory, vault })
+    }
+
+    /// Greets the front and answers it until it closes its socket.
+    ///
+    /// All questions that one read brings are answered by one send: the batch that builds up while the
+    /// keeper works is what carries the load of many clients.
+    ///
+    /// # Errors
+    /// [`KeeperError`]; the process must end then.
+    pub fn serve(mut self, protection: Protection) -> Result<(), KeeperError> {
+        self.memory.serve_all();
+        FromKeeper::Ready { job: GREETING_JOB, protection }.encode(&mut self.vault.answers);
+        self.send(&[])?;
+        loop {
+            match self.inbox.receive(self.socket) {
+                Ok(0) => return Ok(()),
+                Ok(_) => self.answer_all()?,
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+                Err(error) if error.kind() == io::ErrorKind::ConnectionReset => return Ok(()),
+                Err(error) => return Err(KeeperError::Socket(error)),
+            }
         }
     }
 
-    /// Never inlined, so that all that signing leaves on the stack lies below [`serve`]'s frame.
-    #[inline(never)]
-    fn answer_all(&mut self, inbox: &mut Inbox) -> Result<(), KeeperError> {
-        while let Some(frame) = inbox.take()? {
-            if self.answers.len().saturating_add(LONGEST_ANSWER_BYTES) > ANSWERS_BYTES {
-                self.send(&[])?;
+    fn answer_all(&mut self) -> Result<(), KeeperError> {
+        while let Some(frame) = self.inbox.take()? {
+            if !self.vault.has_room_for_an_answer() {
+                send(self.socket, &mut self.vault, &[])?;
             }
-            self.answer(ToKeeper::decode(frame)?)?;
+            let Self { socket, memory, vault, .. } = self;
+            match ToKeeper::decode(frame)? {
+                ToKeeper::Sign { job, slot, secret_at, message } => {
+                    memory.run(Depth::Signing, || vault.sign(job, slot, secret_at, message));
+                }
+                ToKeeper::Load { job, .. } | ToKeeper::Seal { job, .. } if !memory.has_room() => {
+                    vault.refuse_for_lack_of_room(job);
+                }
+                ToKeeper::Load { job, slot, spec, context, envelope } => {
+                    memory.run(Depth::Whole, || vault.load(job, slot, &spec, context, envelope));
+                }
+                ToKeeper::Seal { job, spec, context, secret, passphrase } => {
+                    let nonce = Nonce::random()?;
+                    memory.run(Depth::Whole, || vault.seal(nonce, job, &spec, context, secret, passphrase));
+                }
+                ToKeeper::Forget { job, slot } => {
+                    memory.run(Depth::Whole, || vault.forget(job, slot));
+                }
+                ToKeeper::ForgetAll { job } => {
+                    memory.run(Depth::Whole, || vault.forget_all(job));
+                    memory.wipe_stack(Depth::Whole);
+                }
+                ToKeeper::OpenSeedPort { job } => open_seed_port(socket, vault, job)?,
+            }
         }
         self.send(&[])
     }
 
-    fn answer(&mut self, question: ToKeeper<'_>) -> Result<(), KeeperError> {
-        match question {
-            ToKeeper::Sign { job, slot, secret_at, message } => self.sign(job, slot, secret_at, message),
-            ToKeeper::Load { job, slot, spec, context, envelope } => {
-                let loaded = self.load(job, slot, &spec, context, envelope);
-                zeroize_stack::<SECRET_STACK_BYTES>();
-                self.done_or_refused(job, loaded);
-            }
-            ToKeeper::Seal { job, spec, context, secret, passphrase } => {
-                let nonce = Nonce::random()?;
-                let sealed = self.seal(nonce, job, &spec, context, secret, passphrase);
-                zeroize_stack::<SECRET_STACK_BYTES>();
-                match sealed {
-                    Ok(envelope) => {
-                        FromKeeper::Sealed { job, envelope: &envelope }.encode(&mut self.answers);
-                    }
-                    Err(refusal) => self.done_or_refused(job, Err(refusal)),
-                }
-            }
-            ToKeeper::Forget { job, slot } => {
-                self.keyring.forget(slot);
-                self.done_or_refused(job, Ok(()));
-            }
-            ToKeeper::ForgetAll { job } => {
-                self.keyring.forget_all();
-                self.seeds = SeedPort::default();
-                self.done_or_refused(job, Ok(()));
-            }
-            ToKeeper::OpenSeedPort { job } => return self.open_seed_port(job),
-        }
-        Ok(())
-    }
-
-    fn done_or_refused(&mut self, job: u64, outcome: Result<(), Refusal>) {
-        match outcome {
-            Ok(()) => FromKeeper::Done { job },
-            Err(refusal) => FromKeeper::Refused { job, refusal },
-        }
-        .encode(&mut self.answers);
-    }
-
-    /// Allocates nothing for an HMAC: both buffers are kept.
-    fn sign(&mut self, job: u64, slot: u32, secret_at: Option<u32>, message: &[u8]) {
-        self.signature.clear();
-        let signed = self.keyring.key(slot).and_then(|key| {
-            key.sign(message, secret_at, &mut self.signature)?;
-            Ok(key.released_passphrase())
-        });
-        match signed {
-            Ok(passphrase) => FromKeeper::Signature { job, signature: &self.signature, passphrase },
-            Err(refusal) => FromKeeper::Refused { job, refusal },
-        }
-        .encode(&mut self.answers);
-    }
-
-    /// Never inlined, so that the copies of the seed that moving it leaves lie below the caller's
-    /// frame, which the caller wipes.
-    #[inline(never)]
-    fn load(
-        &mut self,
-        job: u64,
-        slot: u32,
-        spec: &KeySpec,
-        context: &[u8],
-        envelope: &[u8],
-    ) -> Result<(), Refusal> {
-        // Before all else, so that a seed is used up whatever comes of it.
-        let seed = self.seeds.take(job)?;
-        self.keyring.keep(slot, envelope::open(&seed, spec, context, envelope)?)
-    }
-
-    /// Never inlined, as [`load`](Self::load).
-    #[inline(never)]
-    fn seal(
-        &mut self,
-        nonce: Nonce,
-        job: u64,
-        spec: &KeySpec,
-        context: &[u8],
-        secret: OwnedFd,
-        passphrase: Option<OwnedFd>,
-    ) -> Result<Vec<u8>, Refusal> {
-        let seed = self.seeds.take(job);
-        let secret = SecretText::read(secret)?;
-        let passphrase = passphrase.map(PassphraseText::read).transpose()?;
-        let passphrase = passphrase.as_ref().map(PassphraseText::as_bytes);
-        envelope::seal(nonce, &seed?, spec, context, secret.as_bytes(), passphrase)
-    }
-
-    fn open_seed_port(&mut self, job: u64) -> Result<(), KeeperError> {
-        // A send carries its descriptors with its first byte, so what waits goes first.
-        self.send(&[])?;
-        let pipe = self.seeds.open().map_err(KeeperError::SeedPort)?;
-        let answer = FromKeeper::SeedPort { job, pipe };
-        answer.encode(&mut self.answers);
-        // The front must hold the only write end: dropping the answer closes this one.
-        self.send(&answer.descriptors())
-    }
-
-    /// Sends what waits. A front that has gone is found by the next receive.
     fn send(&mut self, descriptors: &[BorrowedFd<'_>]) -> Result<(), KeeperError> {
-        let sent = frame::send_all(self.socket, &self.answers, descriptors);
-        self.answers.clear();
-        match sent {
-            Err(error) if error.kind() != io::ErrorKind::BrokenPipe => Err(KeeperError::Socket(error)),
-            _ => Ok(()),
-        }
+        send(self.socket, &mut self.vault, descriptors)
     }
+}
+
+fn open_seed_port(socket: &UnixStream, vault: &mut Vault, job: u64) -> Result<(), KeeperError> {
+    // A send carries its descriptors with its first byte, so what waits goes first.
+    send(socket, vault, &[])?;
+    let pipe = vault.open_seed_port().map_err(KeeperError::SeedPort)?;
+    let answer = FromKeeper::SeedPort { job, pipe };
+    answer.encode(&mut vault.answers);
+    // The front must hold the only write end: dropping the answer closes this one.
+    send(socket, vault, &answer.descriptors())
+}
+
+/// Sends what waits. A front that has gone is found by the next receive.
+fn send(socket: &UnixStream, vault: &mut Vault, descriptors: &[BorrowedFd<'_>]) -> Result<(), KeeperError> {
+    let sent = frame::send_all(socket, &vault.answers, descriptors);
+    vault.answers.clear();
+    match sent {
+        Err(error) if error.kind() != io::ErrorKind::BrokenPipe => Err(KeeperError::Socket(error)),
+        _ => Ok(()),
+    }
+}
+
+/// Tells a front why there will be no keeper. One that has gone need not know.
+pub fn refuse(socket: &UnixStream, refusal: Refusal) {
+    let mut answer = Vec::new();
+    FromKeeper::Refused { job: GREETING_JOB, refusal }.encode(&mut answer);
+    let _unheard = frame::send_all(socket, &answer, &[]);
 }

@@ -58,6 +58,14 @@ impl Frame<'_> {
 }
 
 impl Inbox {
+    /// Takes all the memory that it can ever need at once.
+    #[must_use]
+    pub fn roomy() -> Self {
+        let most = MAX_FRAME_BYTES.saturating_add(LENGTH_BYTES).saturating_add(RECEIVE_BYTES);
+        let descriptors = VecDeque::with_capacity(64);
+        Self { buffer: vec![0; most], descriptors, ..Self::default() }
+    }
+
     /// Receives once. Returns the number of bytes; 0 means that the other side has closed.
     ///
     /// # Errors

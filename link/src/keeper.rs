@@ -1,14 +1,25 @@
 //! What the front asks of the keeper, and what the keeper answers.
 //!
 //! Every question carries a job number of the front's choice, and its answer carries it back. The
-//! keeper answers in the order of the questions.
+//! keeper answers in the order of the questions. The first answer comes unasked, for the job
+//! [`GREETING_JOB`]: [`FromKeeper::Ready`], or [`FromKeeper::Refused`] before the keeper ends.
 
 use std::fmt;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 
-use crate::codec::{Malformed, Reader};
+use crate::codec::{Malformed, Reader, Writer};
 use crate::frame::{self, Frame};
 use crate::key::KeySpec;
+
+/// The job number of the keeper's first answer, which no question has.
+pub const GREETING_JOB: u64 = 0;
+
+/// Makes the keeper go on where the kernel has no secret memory.
+pub const ALLOW_WEAK_MEMORY: &str = "--allow-weak-memory";
+
+/// Memory that the keeper locks when it starts: below the 8 MiB that an ordinary user may lock on most
+/// systems, and room for [10,000 credentials](Refusal::KeyringFull) all the same.
+pub const LOCKED_BYTES: usize = 7 * 1024 * 1024;
 
 /// A question to the keeper.
 #[derive(Debug)]
@@ -79,6 +90,13 @@ pub enum FromKeeper<'a> {
         /// Number of the question.
         job: u64,
     },
+    /// The keeper has started and is confined.
+    Ready {
+        /// [`GREETING_JOB`].
+        job: u64,
+        /// What protects it.
+        protection: Protection,
+    },
     /// It is not done, and nothing has changed.
     Refused {
         /// Number of the question.
@@ -111,14 +129,73 @@ pub enum FromKeeper<'a> {
     },
 }
 
+/// What protects a keeper that has started, as far as that depends on the kernel.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Protection {
+    /// Secrets lie in memory that root cannot read either (`memfd_secret`).
+    pub secret_memory: bool,
+    /// How much of Landlock is in force.
+    pub landlock: Landlock,
+    /// A guard traces the keeper, so that nobody else can.
+    pub guarded: bool,
+}
+
+/// How much of Landlock is in force.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Landlock {
+    /// The kernel has none.
+    Absent,
+    /// All that was asked for.
+    Full,
+    /// What an older kernel knows of it.
+    Partial,
+}
+
+impl Landlock {
+    const fn number(self) -> u8 {
+        match self {
+            Self::Absent => 1,
+            Self::Full => 2,
+            Self::Partial => 3,
+        }
+    }
+}
+
+impl Protection {
+    fn write(self, to: &mut Writer<'_>) {
+        to.u8(u8::from(self.secret_memory));
+        to.u8(self.landlock.number());
+        to.u8(u8::from(self.guarded));
+    }
+    fn read(from: &mut Reader<'_>) -> Result<Self, Malformed> {
+        Ok(Self {
+            secret_memory: from.flag()?,
+            landlock: match from.u8()? {
+                1 => Landlock::Absent,
+                2 => Landlock::Full,
+                3 => Landlock::Partial,
+                _ => return Err(Malformed("landlock")),
+            },
+            guarded: from.flag()?,
+        })
+    }
+}
+
 /// Why the keeper refuses. Never holds anything of the secret.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Refusal {
+    /// The keeper cannot give up what it must not have.
+    Confinement,
     /// The keeper has no room for one more credential.
     KeyringFull {
         /// How many it holds at most.
         limit: u32,
+    },
+    /// The keeper may not lock the memory that it needs.
+    LockLimit {
+        /// How many KiB it may lock.
+        kib: u32,
     },
     /// The venue needs a passphrase, and none came.
     PassphraseMissing,
@@ -145,6 +222,10 @@ pub enum Refusal {
     SecretNotText,
     /// The PEM block holds another kind of key.
     SecretPemKind,
+    /// The kernel has no secret memory.
+    SecretMemoryAbsent,
+    /// The secret memory cannot be had, for a reason that the keeper's log line names.
+    SecretMemoryFailed,
     /// The secret is encrypted PEM; Strongroom needs the plain key once, at enrolment.
     SecretPemEncrypted,
     /// The secret is longer than the venue's secrets are.
@@ -194,6 +275,10 @@ impl Refusal {
             Self::SlotTaken => (18, 0),
             Self::WrongMessage => (19, 0),
             Self::SpecUnfit => (20, 0),
+            Self::SecretMemoryAbsent => (21, 0),
+            Self::LockLimit { kib } => (22, kib),
+            Self::SecretMemoryFailed => (23, 0),
+            Self::Confinement => (24, 0),
         }
     }
 
@@ -219,6 +304,10 @@ impl Refusal {
             18 => Self::SlotTaken,
             19 => Self::WrongMessage,
             20 => Self::SpecUnfit,
+            21 => Self::SecretMemoryAbsent,
+            22 => Self::LockLimit { kib: number },
+            23 => Self::SecretMemoryFailed,
+            24 => Self::Confinement,
             _ => return Err(Malformed("refusal")),
         };
         // A number where none belongs would be a second way to write the same refusal.
@@ -229,6 +318,18 @@ impl Refusal {
 impl fmt::Display for Refusal {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
+            Self::Confinement => {
+                f.write_str("the keeper cannot confine itself: its system call filter fails")
+            }
+            Self::LockLimit { kib } => write!(
+                f,
+                "the keeper must lock {} KiB of memory, and RLIMIT_MEMLOCK lets it lock {kib} KiB",
+                LOCKED_BYTES.div_ceil(1024)
+            ),
+            Self::SecretMemoryAbsent => f.write_str(
+                "the kernel gives no secret memory (memfd_secret), so root could read every secret",
+            ),
+            Self::SecretMemoryFailed => f.write_str("the keeper cannot map its secret memory"),
             Self::KeyringFull { limit } => {
                 write!(f, "the keeper holds {limit} credentials, which is its limit")
             }
@@ -380,11 +481,7 @@ impl<'a> ToKeeper<'a> {
             5 => {
                 let spec = KeySpec::read(&mut from)?;
                 let context = from.bytes()?;
-                let with_passphrase = match from.u8()? {
-                    0 => false,
-                    1 => true,
-                    _ => return Err(Malformed("flag")),
-                };
+                let with_passphrase = from.flag()?;
                 let secret = frame.descriptor()?;
                 let passphrase = if with_passphrase { Some(frame.descriptor()?) } else { None };
                 Self::Seal { job, spec, context, secret, passphrase }
@@ -408,6 +505,7 @@ impl<'a> FromKeeper<'a> {
     pub const fn job(&self) -> u64 {
         match self {
             Self::Done { job }
+            | Self::Ready { job, .. }
             | Self::Refused { job, .. }
             | Self::Sealed { job, .. }
             | Self::SeedPort { job, .. }
@@ -444,6 +542,11 @@ impl<'a> FromKeeper<'a> {
                 to.bytes(signature);
                 to.bytes(passphrase);
             }
+            Self::Ready { job, protection } => {
+                to.u8(6);
+                to.u64(*job);
+                protection.write(to);
+            }
         });
     }
 
@@ -473,6 +576,7 @@ impl<'a> FromKeeper<'a> {
             3 => Self::Sealed { job, envelope: from.bytes()? },
             4 => Self::SeedPort { job, pipe: frame.descriptor()? },
             5 => Self::Signature { job, signature: from.bytes()?, passphrase: from.bytes()? },
+            6 => Self::Ready { job, protection: Protection::read(&mut from)? },
             _ => return Err(Malformed("answer of the keeper")),
         };
         from.end()?;

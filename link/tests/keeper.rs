@@ -5,7 +5,7 @@ mod wire;
 
 use proptest::prelude::*;
 use strongroom_link::Malformed;
-use strongroom_link::keeper::{FromKeeper, Refusal, ToKeeper};
+use strongroom_link::keeper::{FromKeeper, Landlock, Protection, Refusal, ToKeeper};
 use strongroom_link::key::{Algorithm, KeySpec, PassphraseUse, SecretForm};
 
 use wire::{body, descriptor, framed};
@@ -84,7 +84,7 @@ fn bytes() -> impl Strategy<Value = Vec<u8>> {
 }
 
 /// Every refusal that there is.
-fn refusals(number: u32, version: u8) -> [Refusal; 20] {
+fn refusals(number: u32, version: u8) -> [Refusal; 24] {
     [
         Refusal::KeyringFull { limit: number },
         Refusal::PassphraseMissing,
@@ -106,6 +106,10 @@ fn refusals(number: u32, version: u8) -> [Refusal; 20] {
         Refusal::SlotTaken,
         Refusal::SpecUnfit,
         Refusal::WrongMessage,
+        Refusal::SecretMemoryAbsent,
+        Refusal::LockLimit { kib: number },
+        Refusal::SecretMemoryFailed,
+        Refusal::Confinement,
     ]
 }
 
@@ -136,6 +140,16 @@ proptest! {
         round_trip_answer(&FromKeeper::Sealed { job, envelope: &signature });
         round_trip_answer(&FromKeeper::SeedPort { job, pipe: descriptor() });
         round_trip_answer(&FromKeeper::Signature { job, signature: &signature, passphrase: &passphrase });
+        for landlock in [Landlock::Absent, Landlock::Full, Landlock::Partial] {
+            let (secret_memory, guarded) = (number & 1 == 0, number & 2 == 0);
+            let protection = Protection { secret_memory, landlock, guarded };
+            let bytes = written_answer(&FromKeeper::Ready { job, protection });
+            let (read, _) = framed(body(&bytes), 0, |frame| match FromKeeper::decode(frame) {
+                Ok(FromKeeper::Ready { protection, .. }) => protection,
+                other => panic!("{other:?}"),
+            });
+            prop_assert_eq!(read, protection);
+        }
         for refusal in refusals(number, version) {
             let bytes = written_answer(&FromKeeper::Refused { job, refusal });
             let (read, _) = framed(body(&bytes), 0, |frame| match FromKeeper::decode(frame) {

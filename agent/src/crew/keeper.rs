@@ -11,7 +11,7 @@ use std::rc::Rc;
 use std::time::Duration;
 
 use strongroom_link::frame::{self, Inbox};
-use strongroom_link::keeper::{FromKeeper, ToKeeper};
+use strongroom_link::keeper::{ALLOW_WEAK_MEMORY, FromKeeper, GREETING_JOB, Landlock, Protection, ToKeeper};
 use strongroom_link::key::KeySpec;
 use tokio::io::Interest;
 use tokio::net::UnixStream;
@@ -96,26 +96,40 @@ enum Waiter {
 
 enum Answer {
     Done,
+    Ready(Protection),
     Sealed(Vec<u8>),
     SeedPort(OwnedFd),
 }
 
 impl Keeper {
-    /// Starts a keeper. `on_end` is called once, when it ends without having been asked to.
-    pub(crate) fn start(on_end: impl FnOnce(CrewError) + 'static) -> Result<Self, CrewError> {
-        let helper = spawn::start(WHO, PROGRAM, &BTreeMap::new())?;
+    /// Starts a keeper and waits until it is ready. `on_end` is called once, when it ends later
+    /// without having been asked to.
+    pub(crate) async fn start(
+        allow_weak_memory: bool,
+        on_end: impl FnOnce(CrewError) + 'static,
+    ) -> Result<Self, CrewError> {
+        let arguments: &[_] = if allow_weak_memory { &[ALLOW_WEAK_MEMORY] } else { &[] };
+        let helper = spawn::start(WHO, PROGRAM, arguments, &BTreeMap::new())?;
+        let (sender, greeting) = oneshot::channel();
         let link = Rc::new(Link {
             pid: helper.process.id().unwrap_or_default(),
             socket: helper.socket,
             next_job: Cell::new(0),
             outbox: RefCell::default(),
-            waiting: RefCell::default(),
+            waiting: RefCell::new(VecDeque::from([(GREETING_JOB, Waiter::Call(sender))])),
             stir: Notify::new(),
             drained: Notify::new(),
             state: Cell::new(State::Running),
         });
         tokio::task::spawn_local(run(Rc::clone(&link), helper.process, on_end));
-        Ok(Self { link })
+        let keeper = Self { link };
+        match keeper.link.answered(greeting).await? {
+            Answer::Ready(protection) => {
+                report(protection);
+                Ok(keeper)
+            }
+            _ => Err(CrewError::OutOfStep { who: WHO }),
+        }
     }
 
     /// Its process id.
@@ -220,15 +234,7 @@ impl Keeper {
         self.link.queue(question);
         self.link.waiting.borrow_mut().push_back((job, Waiter::Call(sender)));
         self.link.flush();
-        match timeout(PATIENCE, answer).await {
-            Ok(Ok(answer)) => answer,
-            Ok(Err(_)) => Err(ended(None)),
-            Err(_) => {
-                self.link.state.set(State::Ended);
-                self.link.stir.notify_one();
-                Err(CrewError::Late { who: WHO, after: PATIENCE })
-            }
-        }
+        self.link.answered(answer).await
     }
 }
 
@@ -243,6 +249,22 @@ impl Drop for Keeper {
 }
 
 impl Link {
+    /// Waits for an answer, and ends a keeper that does not give it in time.
+    async fn answered(
+        &self,
+        answer: oneshot::Receiver<Result<Answer, CrewError>>,
+    ) -> Result<Answer, CrewError> {
+        match timeout(PATIENCE, answer).await {
+            Ok(Ok(answer)) => answer,
+            Ok(Err(_)) => Err(ended(None)),
+            Err(_) => {
+                self.state.set(State::Ended);
+                self.stir.notify_one();
+                Err(CrewError::Late { who: WHO, after: PATIENCE })
+            }
+        }
+    }
+
     fn queue(&self, question: ToKeeper<'_>) {
         let mut outbox = self.outbox.borrow_mut();
         if question.descriptors().is_empty() {
@@ -283,8 +305,13 @@ impl Link {
             };
             match waiter {
                 Waiter::Call(sender) => {
+                    if matches!(answer, FromKeeper::Refused { job: GREETING_JOB, .. }) {
+                        // It has never been ready, so whoever started it is told, and nobody else.
+                        self.state.set(State::Ended);
+                    }
                     let _ = sender.send(match answer {
                         FromKeeper::Done { .. } => Ok(Answer::Done),
+                        FromKeeper::Ready { protection, .. } => Ok(Answer::Ready(protection)),
                         FromKeeper::Sealed { envelope, .. } => Ok(Answer::Sealed(envelope.to_vec())),
                         FromKeeper::SeedPort { pipe, .. } => Ok(Answer::SeedPort(pipe)),
                         FromKeeper::Refused { refusal, .. } => Err(CrewError::Keeper(refusal)),
@@ -368,6 +395,23 @@ async fn run(link: Rc<Link>, mut process: Child, on_end: impl FnOnce(CrewError))
     }
     if !asked_to_end {
         on_end(outcome.err().unwrap_or_else(|| ended(status)));
+    }
+}
+
+/// Logs what protects a keeper, and warns of what does not.
+fn report(protection: Protection) {
+    let Protection { secret_memory, landlock, guarded } = protection;
+    tracing::info!(secret_memory, ?landlock, guarded, "the keeper is ready");
+    if !secret_memory {
+        tracing::warn!(
+            "root can read every secret: this kernel has no memfd_secret, and the configuration allows it"
+        );
+    }
+    if landlock != Landlock::Full {
+        tracing::warn!(
+            ?landlock,
+            "this kernel has not all of Landlock; the keeper's system call filter holds"
+        );
     }
 }
 

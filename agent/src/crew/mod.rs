@@ -53,6 +53,17 @@ impl From<CrewError> for Fault {
         let (code, hint) = match &error {
             CrewError::Keeper(refusal) => match refusal {
                 Refusal::KeyringFull { .. } => (Unavailable, "remove credentials that nobody uses"),
+                Refusal::SecretMemoryAbsent => (
+                    Unavailable,
+                    "use Linux 6.5 or newer, or boot an older one with secretmem.enable=1; danger_allow_weak_memory goes on without",
+                ),
+                Refusal::LockLimit { .. } => (
+                    Unavailable,
+                    "raise the limit: LimitMEMLOCK=8M in the unit, `ulimit -l 8192`, or memlock in /etc/security/limits.conf",
+                ),
+                Refusal::SecretMemoryFailed | Refusal::Confinement => {
+                    (Unavailable, "the agent's log says what the kernel refused")
+                }
                 Refusal::PassphraseMissing => {
                     (Invalid, "give it with --passphrase-fd, or type it when asked")
                 }

@@ -20,11 +20,12 @@ pub(super) struct Helper {
 
 /// Starts the program `file` that lies beside this one.
 ///
-/// The child has no argument, this environment and no other, and three descriptors: the socket, a
+/// The child has these arguments and this environment and no other, and three descriptors: the socket, a
 /// `/dev/null` and the front's standard error. All others are close-on-exec.
 pub(super) fn start(
     who: &'static str,
     file: &str,
+    arguments: &[&str],
     environment: &BTreeMap<String, String>,
 ) -> Result<Helper, CrewError> {
     let path = beside(file).map_err(|source| CrewError::Spawn { who, path: PathBuf::from(file), source })?;
@@ -33,6 +34,7 @@ pub(super) fn start(
         let ours = std::os::unix::net::UnixStream::from(ours);
         ours.set_nonblocking(true)?;
         let process = Command::new(&path)
+            .args(arguments)
             .env_clear()
             .envs(environment)
             .current_dir("/")

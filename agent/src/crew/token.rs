@@ -35,7 +35,7 @@ impl TokenWorker {
         // Its own questions are numbered from the top, so that they never meet the numbers of seeds,
         // which are the keeper's jobs.
         Ok(Self {
-            helper: spawn::start(WHO, PROGRAM, environment)?,
+            helper: spawn::start(WHO, PROGRAM, &[], environment)?,
             inbox: Inbox::default(),
             next_job: 1 << 63,
         })

@@ -97,7 +97,7 @@ impl Signer {
         let is_live = live.is_some();
         let (keeper, slot) = match live {
             Some(live) => live,
-            None => (Keeper::start(|_| {})?, 0),
+            None => (Keeper::start(self.config.agent.danger_allow_weak_memory, |_| {}).await?, 0),
         };
         let written = async {
             let record = self.wrap(&keeper, slot, meta, secrets).await?;

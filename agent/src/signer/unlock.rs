@@ -46,7 +46,7 @@ impl Signer {
             return Ok(());
         }
         let locks_before = self.locks.get();
-        let keeper = self.start_keeper()?;
+        let keeper = self.start_keeper().await?;
         let port = keeper.open_seed_port().await?;
         let mut worker = token::open_configured(&self.config.token, pin, Some(port)).await?;
         let mut keyring = Keyring::unlocked(keeper);
@@ -82,14 +82,14 @@ impl Signer {
     }
 
     /// Starts a keeper whose end locks this signer.
-    pub(super) fn start_keeper(self: &Rc<Self>) -> Result<Keeper, Fault> {
+    pub(super) async fn start_keeper(self: &Rc<Self>) -> Result<Keeper, Fault> {
         let signer = Rc::downgrade(self);
         let on_end = move |error| {
             if let Some(signer) = signer.upgrade() {
                 signer.keeper_ended(&error);
             }
         };
-        Ok(Keeper::start(on_end)?)
+        Ok(Keeper::start(self.config.agent.danger_allow_weak_memory, on_end).await?)
     }
 
     async fn load(

@@ -1,12 +1,23 @@
 //! The real binary, driven as the front drives it.
-#![expect(clippy::arithmetic_side_effects, clippy::expect_used, clippy::panic, reason = "a test may fail")]
+#![expect(
+    clippy::arithmetic_side_effects,
+    clippy::expect_used,
+    clippy::indexing_slicing,
+    clippy::panic,
+    reason = "a test may fail"
+)]
+#![expect(unsafe_code, reason = "tracing and filtering another process are raw system calls")]
 
+mod confine;
+mod dump;
 mod front;
+mod leak;
+mod registers;
+mod secrets;
 
 use std::io::ErrorKind;
 use std::os::fd::OwnedFd;
 use std::process::{Command, Stdio};
-use std::time::Duration;
 
 use strongroom_keeper::key::SigningKey;
 use strongroom_keeper::keyring::LIMIT;
@@ -58,8 +69,8 @@ fn signs_with_every_algorithm_and_releases_the_passphrase_as_enrolled() {
     let mut keeper = Keeper::start();
     let port = keeper.open_seed_port();
     let pem = |algorithm| KeySpec { algorithm, form: SecretForm::Pem, max_bytes: 1024, ..SPEC };
-    let p256 = include_str!("pem/p256-sec1.pem");
-    let ed25519 = include_str!("pem/ed25519-pkcs8.pem");
+    let p256 = include_str!("../pem/p256-sec1.pem");
+    let ed25519 = include_str!("../pem/ed25519-pkcs8.pem");
     let cases = [
         (SPEC, SECRET),
         (KeySpec { algorithm: Algorithm::HmacSha384, ..SPEC }, SECRET),
@@ -328,39 +339,6 @@ fn has_one_thread_and_gave_up_what_it_does_not_need() {
     } else {
         let denied = proc("environ").expect_err("not dumpable");
         assert_eq!(denied.kind(), ErrorKind::PermissionDenied);
-    }
-}
-
-/// Hygiene only: what the algorithms need for signing is in memory all the same.
-#[test]
-fn leaves_no_text_of_a_secret_and_no_seed_behind_when_idle() {
-    let (mut keeper, port, _) = loaded();
-    let refused = keeper.seal(&port, SPEC, piped(b"refused, but a secret all the same\n\n"), None);
-    assert_eq!(refused, Err(Refusal::SecretNotText));
-    let message = b"a message that is no secret";
-    keeper.sign(0, message).expect("signs");
-    let padded = |with: u8| SECRET.bytes().take(24).map(|byte| byte ^ with).collect::<Vec<u8>>();
-    let seed = record_seed();
-    let needles = [
-        message.as_slice(),
-        &SECRET.as_bytes()[..24],
-        &SECRET.as_bytes()[40..],
-        &padded(0x36),
-        &padded(0x5c),
-        seed.as_slice(),
-        b"refused, but a secret",
-    ];
-    // The answer is out before the stack is wiped.
-    std::thread::sleep(Duration::from_millis(100));
-    match front::memory::occurrences(keeper.id(), needles) {
-        Ok([message, secrets @ ..]) => {
-            assert!(message > 0, "the search finds nothing at all");
-            assert_eq!(secrets, [0; 6]);
-        }
-        Err(denied) => {
-            assert!(!rustix::process::geteuid().is_root(), "{denied}");
-            assert_eq!(denied.kind(), ErrorKind::PermissionDenied);
-        }
     }
 }
 

@@ -1,14 +1,12 @@
 //! What the front does, as far as a test of the keeper needs it.
 
-pub(crate) mod memory;
-
 use std::os::fd::{AsFd as _, OwnedFd};
 use std::os::unix::net::UnixStream;
 use std::process::{Child, Command, Output, Stdio};
 use std::time::Duration;
 
 use strongroom_link::frame::{self, Inbox};
-use strongroom_link::keeper::{FromKeeper, Refusal, ToKeeper};
+use strongroom_link::keeper::{FromKeeper, GREETING_JOB, Protection, Refusal, ToKeeper};
 use strongroom_link::key::{Algorithm, KeySpec, PassphraseUse, SecretForm};
 use strongroom_link::seed::{self, Seed};
 
@@ -31,6 +29,7 @@ const PATIENCE: Duration = Duration::from_secs(20);
 #[derive(Debug)]
 pub(crate) enum Answer {
     Done(u64),
+    Ready(u64, Protection),
     Refused(u64, Refusal),
     Sealed(u64, Vec<u8>),
     SeedPort(u64, OwnedFd),
@@ -46,17 +45,38 @@ pub(crate) struct Keeper {
 }
 
 impl Keeper {
-    /// Starts the real binary as the front does.
+    /// Starts the real binary as the front does, and hears its greeting.
     pub(crate) fn start() -> Self {
+        let (keeper, protection) = Self::try_start(&[], |_| {}).expect("the keeper is ready");
+        assert!(protection.secret_memory, "this kernel has no memfd_secret");
+        keeper
+    }
+
+    /// The same with other arguments, and with `change` made to the command.
+    pub(crate) fn try_start(
+        arguments: &[&str],
+        change: impl FnOnce(&mut Command),
+    ) -> Result<(Self, Protection), (Refusal, Output)> {
+        let mut keeper = Self::spawn(arguments, change);
+        match keeper.answer() {
+            Answer::Ready(GREETING_JOB, protection) => Ok((keeper, protection)),
+            Answer::Refused(GREETING_JOB, refusal) => Err((refusal, keeper.ended())),
+            other => panic!("{other:?}"),
+        }
+    }
+
+    fn spawn(arguments: &[&str], change: impl FnOnce(&mut Command)) -> Self {
         let (socket, theirs) = UnixStream::pair().expect("a socket pair");
         socket.set_read_timeout(Some(PATIENCE)).expect("a timeout");
-        let process = Command::new(BINARY)
+        let mut command = Command::new(BINARY);
+        command
+            .args(arguments)
             .env_clear()
             .stdin(OwnedFd::from(theirs))
             .stdout(Stdio::null())
-            .stderr(Stdio::piped())
-            .spawn()
-            .expect("the keeper starts");
+            .stderr(Stdio::piped());
+        change(&mut command);
+        let process = command.spawn().expect("the keeper starts");
         Self { process, socket, inbox: Inbox::default(), last_job: 0 }
     }
 
@@ -90,6 +110,7 @@ impl Keeper {
         let frame = self.inbox.take().expect("whole frames")?;
         Some(match FromKeeper::decode(frame).expect("an answer") {
             FromKeeper::Done { job } => Answer::Done(job),
+            FromKeeper::Ready { job, protection } => Answer::Ready(job, protection),
             FromKeeper::Refused { job, refusal } => Answer::Refused(job, refusal),
             FromKeeper::Sealed { job, envelope } => Answer::Sealed(job, envelope.to_vec()),
             FromKeeper::SeedPort { job, pipe } => Answer::SeedPort(job, pipe),
@@ -162,8 +183,26 @@ impl Keeper {
 
     /// The signature and what of the passphrase goes with it.
     pub(crate) fn sign(&mut self, slot: u32, message: &[u8]) -> Result<(Vec<u8>, Vec<u8>), Refusal> {
+        self.sign_at(slot, None, message)
+    }
+
+    /// The same for an algorithm that hashes the secret with the message, here before it.
+    pub(crate) fn sign_with_secret(
+        &mut self,
+        slot: u32,
+        message: &[u8],
+    ) -> Result<(Vec<u8>, Vec<u8>), Refusal> {
+        self.sign_at(slot, Some(0), message)
+    }
+
+    fn sign_at(
+        &mut self,
+        slot: u32,
+        secret_at: Option<u32>,
+        message: &[u8],
+    ) -> Result<(Vec<u8>, Vec<u8>), Refusal> {
         let job = self.next_job();
-        match self.ask(ToKeeper::Sign { job, slot, secret_at: None, message }) {
+        match self.ask(ToKeeper::Sign { job, slot, secret_at, message }) {
             Answer::Signature(answered, signature, passphrase) if answered == job => {
                 Ok((signature, passphrase))
             }
@@ -188,7 +227,10 @@ impl Keeper {
 
 /// The seed of the one record that the tests seal and load.
 pub(crate) fn record_seed() -> Seed {
-    Seed::new([0x5e; 32])
+    Seed::new(
+        *b"\x9e\x37\x79\xb9\x7f\x4a\x7c\x15\xf3\x9c\xc0\x60\x5c\xed\xc8\x34\
+        \x10\x82\x27\x6b\xf3\xa2\x72\x51\xf8\x6c\x6a\x11\xd0\xc1\x8e\x95",
+    )
 }
 
 /// A pipe that holds `bytes` and has no writer any more.

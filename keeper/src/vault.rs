@@ -1,0 +1,119 @@
+//! The part of the keeper that touches secrets. All of it runs on the secret stack.
+//!
+//! So the seeds and secrets that it reads from pipes go straight into secret memory, and so does
+//! whatever the algorithms leave behind.
+
+use std::io;
+use std::os::fd::OwnedFd;
+
+use strongroom_link::keeper::{FromKeeper, Refusal};
+use strongroom_link::key::KeySpec;
+
+use crate::envelope::{self, Nonce};
+use crate::keyring::Keyring;
+use crate::secret_pipe::{PassphraseText, SecretText};
+use crate::seed_port::SeedPort;
+
+/// Longest answer: a sealed envelope and the few bytes around it.
+const LONGEST_ANSWER_BYTES: usize = envelope::LONGEST_BYTES.next_multiple_of(1024);
+
+/// Answers are sent at the latest when there is no room for one more, so the buffer never grows.
+const ANSWERS_BYTES: usize = 64 * 1024;
+
+/// Keys, and what came or waits to go.
+pub(crate) struct Vault {
+    keyring: Keyring,
+    seeds: SeedPort,
+    /// Answers that were not sent yet; there are passphrases in them.
+    pub(crate) answers: Vec<u8>,
+    /// Room for one signature.
+    signature: Vec<u8>,
+}
+
+impl Vault {
+    pub(crate) fn new() -> Self {
+        Self {
+            keyring: Keyring::roomy(),
+            seeds: SeedPort::default(),
+            answers: Vec::with_capacity(ANSWERS_BYTES),
+            signature: Vec::with_capacity(64),
+        }
+    }
+
+    pub(crate) fn has_room_for_an_answer(&self) -> bool {
+        self.answers.len().saturating_add(LONGEST_ANSWER_BYTES) <= ANSWERS_BYTES
+    }
+
+    /// Allocates nothing for an HMAC: both buffers are kept.
+    pub(crate) fn sign(&mut self, job: u64, slot: u32, secret_at: Option<u32>, message: &[u8]) {
+        self.signature.clear();
+        let signed = self.keyring.key(slot).and_then(|key| {
+            key.sign(message, secret_at, &mut self.signature)?;
+            Ok(key.released_passphrase())
+        });
+        match signed {
+            Ok(passphrase) => FromKeeper::Signature { job, signature: &self.signature, passphrase },
+            Err(refusal) => FromKeeper::Refused { job, refusal },
+        }
+        .encode(&mut self.answers);
+    }
+
+    pub(crate) fn load(&mut self, job: u64, slot: u32, spec: &KeySpec, context: &[u8], envelope: &[u8]) {
+        // Before all else, so that a seed is used up whatever comes of it.
+        let loaded = self.seeds.take(job).and_then(|seed| {
+            let key = envelope::open(&seed, spec, context, envelope)?;
+            self.keyring.keep(slot, key)
+        });
+        self.done_or_refused(job, loaded);
+    }
+
+    pub(crate) fn seal(
+        &mut self,
+        nonce: Nonce,
+        job: u64,
+        spec: &KeySpec,
+        context: &[u8],
+        secret: OwnedFd,
+        passphrase: Option<OwnedFd>,
+    ) {
+        let seed = self.seeds.take(job);
+        let sealed = || {
+            let secret = SecretText::read(secret)?;
+            let passphrase = passphrase.map(PassphraseText::read).transpose()?;
+            let passphrase = passphrase.as_ref().map(PassphraseText::as_bytes);
+            envelope::seal(nonce, &seed?, spec, context, secret.as_bytes(), passphrase)
+        };
+        match sealed() {
+            Ok(envelope) => FromKeeper::Sealed { job, envelope: &envelope }.encode(&mut self.answers),
+            Err(refusal) => self.done_or_refused(job, Err(refusal)),
+        }
+    }
+
+    pub(crate) fn forget(&mut self, job: u64, slot: u32) {
+        self.keyring.forget(slot);
+        self.done_or_refused(job, Ok(()));
+    }
+
+    pub(crate) fn forget_all(&mut self, job: u64) {
+        self.keyring.forget_all();
+        self.seeds = SeedPort::default();
+        self.done_or_refused(job, Ok(()));
+    }
+
+    pub(crate) fn refuse_for_lack_of_room(&mut self, job: u64) {
+        let limit = self.keyring.held();
+        self.done_or_refused(job, Err(Refusal::KeyringFull { limit }));
+    }
+
+    pub(crate) fn open_seed_port(&mut self) -> io::Result<OwnedFd> {
+        self.seeds.open()
+    }
+
+    fn done_or_refused(&mut self, job: u64, outcome: Result<(), Refusal>) {
+        match outcome {
+            Ok(()) => FromKeeper::Done { job },
+            Err(refusal) => FromKeeper::Refused { job, refusal },
+        }
+        .encode(&mut self.answers);
+    }
+}

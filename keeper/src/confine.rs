@@ -50,11 +50,32 @@ pub fn landlock() -> Landlock {
     }
 }
 
-/// The system calls of [`crate::serve`], in the order of their need.
+/// What a process does for the rest of its life.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Role {
+    /// [`crate::guard`].
+    Guard,
+    /// [`crate::serve`].
+    Keeper,
+}
+
+type Calls = BTreeMap<i64, Vec<SeccompRule>>;
+
+/// The system calls of [`crate::guard`].
+fn for_the_guard() -> Calls {
+    BTreeMap::from([
+        (libc::SYS_wait4, vec![]),
+        (libc::SYS_ptrace, vec![]),
+        (libc::SYS_exit_group, vec![]),
+        (libc::SYS_restart_syscall, vec![]),
+    ])
+}
+
+/// The system calls of [`crate::serve`].
 ///
 /// Memory is all there, see [`crate::memory::Memory::serve_all`]. A panic ends in `abort`, whose calls
 /// are not here: the process is killed one step earlier, after its line is out.
-fn allowed() -> Result<BTreeMap<i64, Vec<SeccompRule>>, seccompiler::BackendError> {
+fn for_the_keeper() -> Result<Calls, seccompiler::BackendError> {
     let equals = |index, value: i32| {
         let value = u64::try_from(value).unwrap_or_default();
         SeccompCondition::new(index, SeccompCmpArgLen::Dword, SeccompCmpOp::Eq, value)
@@ -80,13 +101,17 @@ fn allowed() -> Result<BTreeMap<i64, Vec<SeccompRule>>, seccompiler::BackendErro
     ]))
 }
 
-/// Kills the process at any system call that [`crate::serve`] does not need.
+/// Kills the process at any system call that its role does not need.
 ///
 /// # Errors
 /// [`ConfineError`]; the process must not go on then.
-pub fn filter_system_calls() -> Result<(), ConfineError> {
+pub fn filter_system_calls(role: Role) -> Result<(), ConfineError> {
+    let calls = match role {
+        Role::Guard => for_the_guard(),
+        Role::Keeper => for_the_keeper()?,
+    };
     let filter =
-        SeccompFilter::new(allowed()?, SeccompAction::KillProcess, SeccompAction::Allow, ARCH.try_into()?)?;
+        SeccompFilter::new(calls, SeccompAction::KillProcess, SeccompAction::Allow, ARCH.try_into()?)?;
     let program: BpfProgram = filter.try_into()?;
     Ok(seccompiler::apply_filter(&program)?)
 }

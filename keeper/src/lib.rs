@@ -6,12 +6,13 @@
 //! network, starts no threads, decides nothing, and cannot do otherwise ([`confine`]).
 //!
 //! Read it in this order: `serve`, `memory`, `vault`, `keyring`, `key`, `envelope`, `seed_port`,
-//! `secret_pipe`, `confine`.
+//! `secret_pipe`, `confine`, `guard`.
 
 #![deny(unsafe_code)]
 
 pub mod confine;
 pub mod envelope;
+pub mod guard;
 pub mod key;
 pub mod keyring;
 pub mod memory;

@@ -7,7 +7,8 @@ use std::io::{self, Write as _};
 use std::os::unix::net::UnixStream;
 use std::process::ExitCode;
 
-use strongroom_keeper::confine;
+use strongroom_keeper::confine::{self, Role};
+use strongroom_keeper::guard;
 use strongroom_keeper::memory::{self, Memory, MemoryError, Routed, WeakMemory};
 use strongroom_keeper::serve::{self, Keeper};
 use strongroom_link::child::{self, NotAChild};
@@ -32,6 +33,8 @@ fn main() -> ExitCode {
             None => say("bug; please report it"),
         }
     }));
+    let is_guard = argument == guard::GUARD;
+    let guarded = !is_guard && guard::start();
     let socket = match child::begin() {
         Ok(socket) => socket,
         Err(error) => {
@@ -41,7 +44,8 @@ fn main() -> ExitCode {
     };
     memory::block_signals();
     let weak = if argument == ALLOW_WEAK_MEMORY { WeakMemory::Allowed } else { WeakMemory::Refused };
-    let served = run(&socket, weak);
+    let served =
+        if is_guard { guard::guard(socket).map_err(Into::into) } else { run(&socket, weak, guarded) };
     if let Err(error) = &served {
         say(&with_causes(&**error));
     }
@@ -49,13 +53,18 @@ fn main() -> ExitCode {
 }
 
 /// Gets the memory, gives up everything else, and serves. Where that fails the front is told first.
-fn run(socket: &UnixStream, weak: WeakMemory) -> Result<(), Box<dyn Error>> {
+fn run(socket: &UnixStream, weak: WeakMemory, guarded: bool) -> Result<(), Box<dyn Error>> {
+    if !guarded && guard::is_traced() {
+        serve::refuse(socket, Refusal::Traced);
+        return Err("another process traces the keeper".into());
+    }
     let memory = Memory::map(weak).inspect_err(|error| serve::refuse(socket, no_memory(error)))?;
     let secret_memory = memory.is_secret();
     let keeper = Keeper::new(socket, memory)?;
     let landlock = confine::landlock();
-    confine::filter_system_calls().inspect_err(|_| serve::refuse(socket, Refusal::Confinement))?;
-    Ok(keeper.serve(Protection { secret_memory, landlock, guarded: false })?)
+    confine::filter_system_calls(Role::Keeper)
+        .inspect_err(|_| serve::refuse(socket, Refusal::Confinement))?;
+    Ok(keeper.serve(Protection { secret_memory, landlock, guarded })?)
 }
 
 fn no_memory(error: &MemoryError) -> Refusal {

@@ -244,6 +244,8 @@ pub enum Refusal {
     SlotEmpty,
     /// There is a credential in that slot already.
     SlotTaken,
+    /// A process that is not the keeper's guard traces the keeper.
+    Traced,
     /// The algorithm, the form and the passphrase use of the [`KeySpec`] do not go together.
     SpecUnfit,
     /// The message does not fit the algorithm (a place for the secret where none belongs, or none
@@ -279,6 +281,7 @@ impl Refusal {
             Self::LockLimit { kib } => (22, kib),
             Self::SecretMemoryFailed => (23, 0),
             Self::Confinement => (24, 0),
+            Self::Traced => (25, 0),
         }
     }
 
@@ -308,6 +311,7 @@ impl Refusal {
             22 => Self::LockLimit { kib: number },
             23 => Self::SecretMemoryFailed,
             24 => Self::Confinement,
+            25 => Self::Traced,
             _ => return Err(Malformed("refusal")),
         };
         // A number where none belongs would be a second way to write the same refusal.
@@ -372,6 +376,7 @@ impl fmt::Display for Refusal {
             Self::SeedMissing => f.write_str("no seed has arrived from the token worker"),
             Self::SlotEmpty => f.write_str("the keeper holds no such credential"),
             Self::SlotTaken => f.write_str("the keeper holds a credential in that slot already"),
+            Self::Traced => f.write_str("another process traces the keeper, so it could read every secret"),
             Self::SpecUnfit => f.write_str("the profile's algorithm cannot use a secret of that form"),
             Self::WrongMessage => {
                 f.write_str("the canonical request does not fit the credential's algorithm")

@@ -84,7 +84,7 @@ fn bytes() -> impl Strategy<Value = Vec<u8>> {
 }
 
 /// Every refusal that there is.
-fn refusals(number: u32, version: u8) -> [Refusal; 24] {
+fn refusals(number: u32, version: u8) -> [Refusal; 25] {
     [
         Refusal::KeyringFull { limit: number },
         Refusal::PassphraseMissing,
@@ -110,6 +110,7 @@ fn refusals(number: u32, version: u8) -> [Refusal; 24] {
         Refusal::LockLimit { kib: number },
         Refusal::SecretMemoryFailed,
         Refusal::Confinement,
+        Refusal::Traced,
     ]
 }
 

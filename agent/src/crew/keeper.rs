@@ -407,6 +407,11 @@ fn report(protection: Protection) {
             "root can read every secret: this kernel has no memfd_secret, and the configuration allows it"
         );
     }
+    if !guarded {
+        tracing::warn!(
+            "the keeper has no guard, because tracing is forbidden here: root can read its registers"
+        );
+    }
     if landlock != Landlock::Full {
         tracing::warn!(
             ?landlock,

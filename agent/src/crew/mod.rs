@@ -61,6 +61,7 @@ impl From<CrewError> for Fault {
                     Unavailable,
                     "raise the limit: LimitMEMLOCK=8M in the unit, `ulimit -l 8192`, or memlock in /etc/security/limits.conf",
                 ),
+                Refusal::Traced => (Unavailable, "end the debugger or tracer; the keeper starts under none"),
                 Refusal::SecretMemoryFailed | Refusal::Confinement => {
                     (Unavailable, "the agent's log says what the kernel refused")
                 }

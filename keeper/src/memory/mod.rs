@@ -10,7 +10,7 @@
 //! | guard page | stack, grows down | guard page | heap | guard page |
 //! ```
 //!
-//! This is the only module of the keeper with unsafe code, but for the tracing of [`crate::guard`].
+//! This is the only module of the keeper with unsafe code, but for the one call that [`crate::guard`] is about.
 #![expect(unsafe_code, reason = "mapping memory, changing stacks and allocating are unsafe by nature")]
 
 mod heap;

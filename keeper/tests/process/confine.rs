@@ -46,7 +46,7 @@ fn locking_at_most(command: &mut Command, bytes: u64) {
     unsafe { command.pre_exec(change) };
 }
 
-fn status_field(process: u32, name: &str) -> String {
+pub(crate) fn status_field(process: u32, name: &str) -> String {
     let status = std::fs::read_to_string(format!("/proc/{process}/status")).expect("readable by all");
     let line = status.lines().find_map(|line| line.strip_prefix(name));
     line.unwrap_or_else(|| panic!("{name}")).trim().to_owned()

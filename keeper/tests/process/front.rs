@@ -49,6 +49,7 @@ impl Keeper {
     pub(crate) fn start() -> Self {
         let (keeper, protection) = Self::try_start(&[], |_| {}).expect("the keeper is ready");
         assert!(protection.secret_memory, "this kernel has no memfd_secret");
+        assert!(protection.guarded, "tracing is forbidden here");
         keeper
     }
 
@@ -65,7 +66,8 @@ impl Keeper {
         }
     }
 
-    fn spawn(arguments: &[&str], change: impl FnOnce(&mut Command)) -> Self {
+    /// Starts it and hears nothing yet.
+    pub(crate) fn spawn(arguments: &[&str], change: impl FnOnce(&mut Command)) -> Self {
         let (socket, theirs) = UnixStream::pair().expect("a socket pair");
         socket.set_read_timeout(Some(PATIENCE)).expect("a timeout");
         let mut command = Command::new(BINARY);

@@ -11,6 +11,7 @@
 mod confine;
 mod dump;
 mod front;
+mod guard;
 mod leak;
 mod registers;
 mod secrets;

@@ -20,6 +20,21 @@ impl Traced {
         Ok(traced)
     }
 
+    /// Has the parent trace this process: for the time between fork and exec.
+    pub(crate) fn by_parent() -> io::Result<()> {
+        request(libc::PTRACE_TRACEME, 0, 0, 0)
+    }
+
+    /// A child that has called [`by_parent`](Self::by_parent).
+    pub(crate) fn from_start(process: u32) -> Self {
+        Self(libc::pid_t::try_from(process).expect("a process id"))
+    }
+
+    /// Ends a stop, with a signal or none.
+    pub(crate) fn go_on(&self, signal: i32) -> io::Result<()> {
+        request(libc::PTRACE_CONT, self.0, 0, usize::try_from(signal).expect("a signal"))
+    }
+
     /// Waits for the next stop or the end.
     pub(crate) fn wait(&self) -> io::Result<i32> {
         let mut status = 0;

@@ -214,11 +214,15 @@ impl Injected {
     }
 }
 
-fn style<'s>(plan: &'s Plan<'_>, rule: &Rule, place: Place, wire: bool) -> Style<'s> {
+fn style<'s>(plan: &'s Plan<'_>, rule: &'s Rule, place: Place, wire: bool) -> Style<'s> {
     Style {
         escape: match place {
             Place::Query => rule.encode.query,
             Place::Body => rule.encode.body_escape,
+        },
+        keep: match place {
+            Place::Query => &rule.encode.query_keep,
+            Place::Body => "",
         },
         arrays: rule.encode.arrays,
         ascii: rule.encode.json_ascii,
@@ -238,14 +242,14 @@ fn put_query(
     values: &mut Values,
 ) -> Result<(), RequestError> {
     let wire = style(plan, rule, Place::Query, true);
-    let same = rule.encode.signed_query == rule.encode.query && !rule.encode.query_keep;
+    let same = rule.encode.signed_query == rule.encode.query && !rule.encode.query_as_given;
     let signed = Style { escape: rule.encode.signed_query, wire: same, ..wire };
     values.put(Var::Query.slot(), |out| pairs::write(pairs, signed, out))?;
     if same {
         values.alias(sent, Var::Query.slot());
         return Ok(());
     }
-    if !rule.encode.query_keep {
+    if !rule.encode.query_as_given {
         return values.put(sent, |out| pairs::write(pairs, wire, out));
     }
     let kept: Vec<Pair<'_>> =

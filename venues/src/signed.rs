@@ -155,9 +155,9 @@ impl CanonicalRequest {
         let mut form = self.form.clone();
         for (name, template) in pairs {
             let mut text = Vec::new();
-            codec::escape(rule.encode.body_escape, name.as_bytes(), &mut text);
+            codec::escape(rule.encode.body_escape, "", name.as_bytes(), &mut text);
             text.push(b'=');
-            codec::escape(rule.encode.body_escape, template.text(&self.values)?.as_bytes(), &mut text);
+            codec::escape(rule.encode.body_escape, "", template.text(&self.values)?.as_bytes(), &mut text);
             form.push((name.clone(), text));
         }
         form.sort_by(|a, b| a.0.cmp(&b.0));

@@ -75,9 +75,14 @@ fn writes_the_query_as_it_is_signed_and_as_it_is_sent() {
         ),
         ("query = \"js\"", "t=1700000000123&b=%C3%A4%20b&a=(1)", "t=1700000000123&b=%C3%A4%20b&a=(1)"),
         ("query = \"form\"", "t=1700000000123&b=%C3%A4+b&a=%281%29", "t=1700000000123&b=%C3%A4+b&a=%281%29"),
+        (
+            "query_keep = \"(\"",
+            "t=1700000000123&b=%C3%A4%20b&a=(1%29",
+            "t=1700000000123&b=%C3%A4%20b&a=(1%29",
+        ),
         ("signed_query = \"raw\"", "t=1700000000123&b=ä b&a=(1)", "t=1700000000123&b=%C3%A4%20b&a=%281%29"),
         (
-            "sort = \"query\", query_keep = true",
+            "sort = \"query\", query_as_given = true",
             "a=%281%29&b=%C3%A4%20b&t=1700000000123",
             "b=%C3%A4%20b&a=%281%29",
         ),
@@ -267,7 +272,7 @@ fn lays_headers_and_cases_over_each_other() {
         [[case]]
         when = { method = ["PUT", "PATCH"] }
         sign = { message = "method" }
-        attach = { drop_headers = ["a"], headers = { B = 2 } }
+        attach = { drop_headers = ["a"], headers = { B = 2, "content-TYPE" = "x" } }
         [[case]]
         when = { has_param = ["p", "q"], query_only = true }
         sign = { message = "has_param, query_only" }
@@ -287,7 +292,7 @@ fn lays_headers_and_cases_over_each_other() {
     for (method, path, query, form, expected, headers) in [
         ("POST", "/a", vec![], vec![], "base", "S,A,Content-Type"),
         ("POST", "/a", vec![], vec![("z", text("1"))], "base", "S,A,content-type"),
-        ("PUT", "/x", vec![("p", text("1"))], vec![], "method", "S,Content-Type,B"),
+        ("PUT", "/x", vec![("p", text("1"))], vec![], "method", "S,B,content-TYPE"),
         ("GET", "/a", vec![("q", text("1"))], vec![], "has_param, query_only", "S,Content-Type"),
         ("GET", "/a", vec![("price", text("+1%"))], vec![], "param_suffix", "S,A,Content-Type"),
         ("GET", "/a", vec![("price", text("1"))], vec![], "base", "S,A,Content-Type"),

@@ -91,7 +91,11 @@ fn profiles(folder: Option<&Path>) -> Result<HashMap<String, Compiled>, String> 
         match compiled {
             Ok(profile) => profiles.insert(profile.id().to_owned(), Ok(profile)),
             // Rows of the venue get the reason; the rest of the folder still works.
-            Err(error) => profiles.insert(stem, Err(format!("{}: {error}", path.display()))),
+            Err(error) => {
+                let error = format!("{}: {error}", path.display());
+                let _ = writeln!(std::io::stderr(), "warning: {error}");
+                profiles.insert(stem, Err(error))
+            }
         };
     }
     Ok(profiles)

@@ -20,6 +20,7 @@ use tokio::sync::{Notify, oneshot};
 use tokio::time::timeout;
 
 use super::outbox::Outbox;
+use super::spawn::Dropped;
 use super::{CrewError, spawn};
 
 const WHO: &str = "keeper";
@@ -109,7 +110,7 @@ enum Answer {
 impl Keeper {
     /// Starts a keeper. `on_end` is called once, when it ends without having been asked to.
     pub(crate) fn start(on_end: impl FnOnce(CrewError) + 'static) -> Result<Self, CrewError> {
-        let helper = spawn::start(WHO, PROGRAM, &BTreeMap::new())?;
+        let helper = spawn::start(WHO, PROGRAM, &BTreeMap::new(), Dropped::Kill)?;
         let link = Rc::new(Link {
             pid: helper.process.id().unwrap_or_default(),
             socket: helper.socket,

@@ -3,6 +3,7 @@
 use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
+use strongroom_softhsm_tests::process::wait_until;
 use strongroom_softhsm_tests::room::{Room, program};
 
 use crate::keys::{BINANCE, account, value};
@@ -94,7 +95,10 @@ fn leaves_the_old_record_or_the_new_one_when_the_agent_is_killed_while_it_enrols
         let before = std::fs::read(room.record("binance-main")).unwrap();
         std::thread::scope(|scope| {
             let enrolling = scope.spawn(|| room.enroll(&BINANCE, &["--replace"]));
-            std::thread::sleep(Duration::from_millis(2 + 14 * round));
+            // Before, the command would find no agent and do it alone.
+            let begun = || !agent.children("strongroom-token").is_empty();
+            wait_until("the agent works on it", Duration::from_secs(10), begun);
+            std::thread::sleep(Duration::from_millis(9 * round));
             agent.kill();
             let run = enrolling.join().unwrap();
             let after = std::fs::read(room.record("binance-main")).unwrap();

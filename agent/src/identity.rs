@@ -1,14 +1,16 @@
 //! Who is at the other end of a socket, as the kernel knows it.
 
 use std::io;
-use std::os::fd::AsFd;
+
+use tokio::net::UnixStream;
 
 /// The process that connected.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Principal {
     /// Its effective user id when it connected.
     pub(crate) uid: u32,
-    /// Its process id when it connected; for the log only, since it may have ended since.
+    /// Its process id when it connected, for the log only, since it may have ended since; 0 where it
+    /// lives in a process namespace that this one cannot see.
     pub(crate) pid: i32,
 }
 
@@ -17,9 +19,9 @@ impl Principal {
     ///
     /// # Errors
     /// What the kernel says.
-    pub(crate) fn of(socket: impl AsFd) -> io::Result<Self> {
-        let peer = rustix::net::sockopt::socket_peercred(socket)?;
-        Ok(Self { uid: peer.uid.as_raw(), pid: peer.pid.as_raw_nonzero().get() })
+    pub(crate) fn of(socket: &UnixStream) -> io::Result<Self> {
+        let peer = socket.peer_cred()?;
+        Ok(Self { uid: peer.uid(), pid: peer.pid().unwrap_or_default() })
     }
 
     /// This process itself, which asks nobody.

@@ -29,6 +29,9 @@ const STUCK_PAUSE: Duration = Duration::from_millis(10);
 /// What the write buffer may keep between calls.
 const KEPT_BYTES: usize = 2 * MAX_FRAME_BYTES;
 
+/// Most reads from a connection that takes no more; more than the kernel holds for it.
+const MAX_LAST_READS: usize = 64;
+
 const SEND_FLAGS: SendFlags = SendFlags::DONTWAIT.union(SendFlags::NOSIGNAL);
 
 /// A socket, who writes to it and who reads from it.
@@ -165,8 +168,8 @@ impl Connection {
             missing = missing.saturating_sub(1);
             take(id, frame).map(|()| missing == 0)
         };
-        // The kernel watches the deadline of a first read that may take as long as the kernel lets it.
-        let mut unwatched = deadline.after < self.patience;
+        // Not for a first read that may take as long as the kernel lets it.
+        let mut watch = deadline.after < self.patience;
         loop {
             let turn = self.inbox().turn(&place.ids)?;
             let enough = match turn {
@@ -179,11 +182,11 @@ impl Connection {
                 }
                 Turn::Sleep => {
                     std::thread::park_timeout(deadline.left()?);
-                    unwatched = true;
+                    watch = true;
                     false
                 }
                 Turn::Read(mut frames) => {
-                    let read = self.read_until(&mut frames, place, deadline, unwatched, &mut take);
+                    let read = self.read_until(&mut frames, place, deadline, watch, &mut take);
                     self.inbox().hand_back(frames);
                     read?;
                     true
@@ -195,18 +198,19 @@ impl Connection {
         }
     }
 
-    /// Reads for all until `take` says that it is enough.
+    /// Reads for all until `take` says that it is enough. `watch` says whether the deadline needs to be
+    /// looked at before the first read.
     fn read_until(
         &self,
         frames: &mut FrameBuffer,
         place: &Place<'_>,
         deadline: Deadline,
-        mut watched: bool,
+        mut watch: bool,
         take: &mut Take<'_, bool>,
     ) -> Result<(), Error> {
         loop {
-            let flags = if watched { self.await_bytes(deadline)? } else { RecvFlags::empty() };
-            watched = true;
+            let flags = if watch { self.await_bytes(deadline)? } else { RecvFlags::empty() };
+            watch = true;
             if self.receive(frames, flags)? && self.sort(frames, &place.ids, take)? {
                 return Ok(());
             }
@@ -275,9 +279,12 @@ impl Connection {
     fn hear_last_words(&self) {
         let frames = self.inbox().take_reader();
         if let Some(mut frames) = frames {
-            while self.read_for_others(&mut frames).is_ok()
-                && !self.poll(PollFlags::IN, Duration::ZERO).is_empty()
-            {}
+            for _ in 0..MAX_LAST_READS {
+                let read = self.read_for_others(&mut frames);
+                if read.is_err() || self.poll(PollFlags::IN, Duration::ZERO).is_empty() {
+                    break;
+                }
+            }
             self.inbox().hand_back(frames);
         }
         self.fail(End::Closed);

@@ -61,6 +61,14 @@ fn gives_up_at_the_deadline_and_ignores_the_late_answer() {
 }
 
 #[test]
+fn takes_any_deadline() {
+    let agent = Agent::answering();
+    Client::at(agent.path()).with_deadline(Duration::MAX).status().unwrap();
+    let error = Client::at(agent.path()).with_deadline(Duration::ZERO).status().unwrap_err();
+    assert!(matches!(error, Error::Deadline { after: Duration::ZERO }), "{error:?}");
+}
+
+#[test]
 fn keeps_the_deadline_although_answers_for_others_keep_coming() {
     // One of two threads is never answered; the other is, all the time.
     let agent = Agent::start(|peer| {

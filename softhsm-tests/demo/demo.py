@@ -199,7 +199,8 @@ class Demo:
             check(found, [f"{credential.name}.toml"], f"files with the API key of {credential.name}")
         for secret in self.secrets:
             check(traces.in_folder(folder, secret), [], "files with a secret")
-        screen.good(f"all {len(traces.files(folder))} files looked through: API keys in the records, no secret anywhere")
+        count = len(traces.files(folder))
+        screen.good(f"all {count} files looked through: API keys in the records, no secret anywhere")
 
     def start(self) -> Agent:
         screen = self.screen

@@ -12,7 +12,7 @@ use crate::profile::Compiled;
 use crate::request::Parsed;
 use crate::rule::{BodyForm, Rule, Sign};
 use crate::signed;
-use crate::template::{Slot, Values, Var};
+use crate::template::{Slot, Template, Values, Var};
 
 /// Whose request it is. The agent takes all of this from the credential's record, nothing from the
 /// caller.
@@ -214,11 +214,15 @@ impl Injected {
     }
 }
 
-fn style<'s>(plan: &'s Plan<'_>, rule: &Rule, place: Place, wire: bool) -> Style<'s> {
+fn style<'s>(plan: &'s Plan<'_>, rule: &'s Rule, place: Place, wire: bool) -> Style<'s> {
     Style {
         escape: match place {
             Place::Query => rule.encode.query,
             Place::Body => rule.encode.body_escape,
+        },
+        keep: match place {
+            Place::Query => &rule.encode.query_keep,
+            Place::Body => "",
         },
         arrays: rule.encode.arrays,
         ascii: rule.encode.json_ascii,
@@ -238,14 +242,18 @@ fn put_query(
     values: &mut Values,
 ) -> Result<(), RequestError> {
     let wire = style(plan, rule, Place::Query, true);
-    let same = rule.encode.signed_query == rule.encode.query && !rule.encode.query_keep;
-    let signed = Style { escape: rule.encode.signed_query, wire: same, ..wire };
+    let same = rule.encode.signed_query == rule.encode.query && !rule.encode.query_as_given;
+    // A profile may send the signed form too.
+    let sends_signed =
+        |template: &Option<Template>| template.as_ref().is_some_and(|t| t.reads().contains(Var::Query));
+    let on_wire = same || sends_signed(&rule.attach.query_replace);
+    let signed = Style { escape: rule.encode.signed_query, wire: on_wire, ..wire };
     values.put(Var::Query.slot(), |out| pairs::write(pairs, signed, out))?;
     if same {
         values.alias(sent, Var::Query.slot());
         return Ok(());
     }
-    if !rule.encode.query_keep {
+    if !rule.encode.query_as_given {
         return values.put(sent, |out| pairs::write(pairs, wire, out));
     }
     let kept: Vec<Pair<'_>> =

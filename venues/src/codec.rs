@@ -67,12 +67,16 @@ pub(crate) enum Escape {
     Raw,
 }
 
-/// Appends `text` in the given escape.
-pub(crate) fn escape(kind: Escape, text: &[u8], out: &mut Vec<u8>) {
+/// Appends `text` in the given escape; the ASCII characters of `keep` stay besides.
+pub(crate) fn escape(kind: Escape, keep: &str, text: &[u8], out: &mut Vec<u8>) {
     let stays = |byte: &u8| match kind {
         Escape::Raw => true,
-        Escape::Form | Escape::Pct => is_unreserved(*byte),
-        Escape::Js => is_unreserved(*byte) || matches!(byte, b'!' | b'*' | b'\'' | b'(' | b')'),
+        Escape::Form | Escape::Pct => is_unreserved(*byte) || keep.as_bytes().contains(byte),
+        Escape::Js => {
+            is_unreserved(*byte)
+                || matches!(byte, b'!' | b'*' | b'\'' | b'(' | b')')
+                || keep.as_bytes().contains(byte)
+        }
     };
     let mut rest = text;
     loop {
@@ -132,7 +136,11 @@ mod tests {
             (Escape::Form, "a+b%2Bc%2Fd%3De%26~%21%2A%27%28%29-_.%E6%BC%A2"),
             (Escape::Raw, sample),
         ] {
-            assert_eq!(text(|bytes, out| escape(kind, bytes, out), sample.as_bytes()), expected, "{kind:?}");
+            assert_eq!(
+                text(|bytes, out| escape(kind, "", bytes, out), sample.as_bytes()),
+                expected,
+                "{kind:?}"
+            );
         }
     }
 }

@@ -106,13 +106,21 @@ pub enum RequestError {
         /// Where it was seen the second time.
         place: Place,
     },
+    /// A header would carry what no header can.
+    #[error("the header `{name}` would contain {fact}")]
+    Header {
+        /// Name of the header.
+        name: String,
+        /// A control character, or raw bytes.
+        fact: &'static str,
+    },
     /// The body or a parameter is not JSON.
-    #[error("the {place} is not valid JSON: {source}")]
+    #[error("the {place} is not valid JSON: {fact}")]
     Json {
         /// Body, or a query parameter.
         place: Place,
         /// What the parser saw.
-        source: crate::json::JsonError,
+        fact: crate::json::JsonError,
     },
     /// A method that the engine does not know.
     #[error("method `{0}` is none of DELETE, GET, PATCH, POST, PUT")]
@@ -172,6 +180,11 @@ pub enum RequestError {
     /// The venue needs an account id that the credential lacks.
     #[error("{0} needs the account's user id; enrol the credential with a uid")]
     UidMissing(String),
+    /// A template of the profile put something into the URL that no URL can hold.
+    #[error(
+        "the URL would contain a space, a `#` or a character beyond ASCII that the profile does not escape"
+    )]
+    Url,
     /// The signature would not bind this part, although the profile promises to bind parameters.
     #[error("{venue} does not sign the {place} of a {method} to this path; {hint}")]
     Unsigned {

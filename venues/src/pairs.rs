@@ -29,6 +29,8 @@ pub(crate) enum Given<'m> {
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Style<'s> {
     pub(crate) escape: Escape,
+    /// Characters that are not escaped besides.
+    pub(crate) keep: &'s str,
     pub(crate) arrays: Arrays,
     pub(crate) ascii: bool,
     pub(crate) separator: &'s str,
@@ -155,14 +157,15 @@ impl Writer<'_, '_> {
             self.out.extend_from_slice(self.style.separator.as_bytes());
         }
         self.first = false;
-        escape(self.style.escape, name.as_bytes(), self.out);
+        let Style { escape: kind, keep, .. } = self.style;
+        escape(kind, keep, name.as_bytes(), self.out);
         for part in suffix.split_inclusive(['[', ']']) {
             let (inside, bracket) = part.split_at_checked(part.len().saturating_sub(1)).unwrap_or((part, ""));
-            escape(self.style.escape, inside.as_bytes(), self.out);
+            escape(kind, keep, inside.as_bytes(), self.out);
             self.out.extend_from_slice(bracket.as_bytes());
         }
         self.out.push(b'=');
-        escape(self.style.escape, text.as_bytes(), self.out);
+        escape(kind, keep, text.as_bytes(), self.out);
         Ok(())
     }
 

@@ -170,7 +170,7 @@ pub(crate) fn members<'a>(
         let value = match value {
             Param::Text(text) => Value::Text(Cow::Borrowed(text)),
             Param::Json(text) => {
-                json::parse(text.as_bytes()).map_err(|source| RequestError::Json { place, source })?
+                json::parse(text.as_bytes()).map_err(|fact| RequestError::Json { place, fact })?
             }
         };
         members.push((Cow::Borrowed(name), value));
@@ -188,8 +188,7 @@ pub(crate) fn body<'a>(body: &Body<'a>) -> Result<Parsed<'a>, RequestError> {
             if text.len() > MAX_BODY_BYTES {
                 return Err(RequestError::TooLong { what: "body", limit: "128 KiB" });
             }
-            let value =
-                json::parse(text).map_err(|source| RequestError::Json { place: Place::Body, source })?;
+            let value = json::parse(text).map_err(|fact| RequestError::Json { place: Place::Body, fact })?;
             match value {
                 Value::Array(values) => Ok(Parsed::Array(values)),
                 Value::Object(members) => Ok(Parsed::Members(members)),

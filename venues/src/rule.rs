@@ -130,7 +130,10 @@ pub(crate) struct Encode {
     pub(crate) sort_query: bool,
     pub(crate) sort_body: bool,
     pub(crate) empty_body: String,
-    pub(crate) query_keep: bool,
+    /// Characters that stay unescaped in a query.
+    pub(crate) query_keep: String,
+    /// The query is sent as the caller gave it.
+    pub(crate) query_as_given: bool,
     pub(crate) json_ascii: bool,
 }
 

@@ -25,7 +25,8 @@ impl CanonicalRequest {
     /// the passphrase itself, or its raw MAC where the profile's key spec says so.
     ///
     /// # Errors
-    /// Where the passphrase cannot be sent in a header.
+    /// Where a header or the URL would hold what it cannot: a passphrase with control characters, or
+    /// a value that the profile does not escape.
     pub fn finish(mut self, signature: &[u8], passphrase: &[u8]) -> Result<SignedRequest, RequestError> {
         let compiled = std::sync::Arc::clone(&self.compiled);
         let rule = compiled.rule(self.case);
@@ -39,12 +40,15 @@ impl CanonicalRequest {
         let body = self.body(rule)?;
         let headers = if body.is_empty() { &rule.attach.headers } else { &rule.attach.headers_with_body };
         let headers = headers.iter().map(|(name, template)| {
-            let value = template.text(&self.values).map_err(|error| text_or(error, template))?;
-            if value.bytes().all(is_header_byte) {
-                Ok((name.clone(), value))
-            } else {
-                Err(RequestError::Account { field: "passphrase", fact: "cannot be written into a header" })
+            let refuse = |fact| Err(RequestError::Header { name: name.clone(), fact });
+            let mut value = Vec::with_capacity(64);
+            template.render(&self.values, &mut value)?;
+            if !value.iter().all(is_header_byte) {
+                return refuse("a control character");
             }
+            // A passphrase is bytes to the keeper.
+            String::from_utf8(value)
+                .map_or_else(|_| refuse("bytes that are not text"), |value| Ok((name.clone(), value)))
         });
         Ok(SignedRequest {
             headers: headers.collect::<Result<_, _>>()?,
@@ -103,7 +107,11 @@ impl CanonicalRequest {
                 append(template, values, separator, &mut url)?;
             }
         }
-        String::from_utf8(url).map_err(|_| RequestError::Bug("a URL that is not UTF-8"))
+        // The escapes and the check of raw values see to this; a template of the profile might not.
+        if !url.iter().all(|byte| byte.is_ascii_graphic() && *byte != b'#') {
+            return Err(RequestError::Url);
+        }
+        String::from_utf8(url).map_err(|_| RequestError::Url)
     }
 
     fn added_to_query<'r>(&self, attach: &'r Attach) -> Option<&'r Template> {
@@ -155,9 +163,9 @@ impl CanonicalRequest {
         let mut form = self.form.clone();
         for (name, template) in pairs {
             let mut text = Vec::new();
-            codec::escape(rule.encode.body_escape, name.as_bytes(), &mut text);
+            codec::escape(rule.encode.body_escape, "", name.as_bytes(), &mut text);
             text.push(b'=');
-            codec::escape(rule.encode.body_escape, template.text(&self.values)?.as_bytes(), &mut text);
+            codec::escape(rule.encode.body_escape, "", template.text(&self.values)?.as_bytes(), &mut text);
             form.push((name.clone(), text));
         }
         form.sort_by(|a, b| a.0.cmp(&b.0));
@@ -185,23 +193,13 @@ fn append(
     Ok(())
 }
 
-/// A template of text that yields none can only have read a passphrase that is not UTF-8.
-fn text_or(error: RequestError, template: &Template) -> RequestError {
-    match error {
-        RequestError::Bug(_) if template.reads().contains(Var::Passphrase) => {
-            RequestError::Account { field: "passphrase", fact: "is not text" }
-        }
-        error => error,
-    }
-}
-
 fn text(bytes: &[u8]) -> Result<&str, RequestError> {
     std::str::from_utf8(bytes).map_err(|_| RequestError::Bug("a value that is not UTF-8"))
 }
 
 /// `field-content` of RFC 9110: a header never carries a line break.
-const fn is_header_byte(byte: u8) -> bool {
-    byte == b'\t' || (byte >= b' ' && byte != 0x7f)
+const fn is_header_byte(byte: &u8) -> bool {
+    *byte == b'\t' || (*byte >= b' ' && *byte != 0x7f)
 }
 
 /// Refuses what cannot stand in JSON without quotes.

@@ -201,6 +201,32 @@ fn refuses_what_a_profile_has_no_way_to_sign() {
     }
 }
 
+/// What a profile sends without escaping it is checked once more at the end.
+#[test]
+fn refuses_a_url_that_is_none() {
+    for (encode, attach, value, expected) in [
+        (
+            "query = \"pct\"",
+            "query = \"a#{sig}\"",
+            "1",
+            "the URL would contain a space, a `#` or a character beyond ASCII that the profile does not escape",
+        ),
+        (
+            "signed_query = \"raw\"",
+            "query_replace = \"{query}&s={sig}\"",
+            "1&b=2",
+            "`a` contains '&', but x takes this part of the query unescaped",
+        ),
+    ] {
+        let text = format!(
+            "profile = \"x\"\nencode = {{ {encode} }}\nsign = {{ alg = \"hmac-sha256\", message = \"{{query}}\" }}\n\
+             attach = {{ {attach} }}\n"
+        );
+        let profile = Profile::compile(&text).expect("compiles");
+        assert_eq!(refusal(&profile, "GET", "/a", &[("a", Param::Text(value))], Body::Empty), expected);
+    }
+}
+
 #[test]
 fn refuses_accounts_that_do_not_fit() {
     let profile = Profile::compile(
@@ -247,8 +273,8 @@ fn refuses_accounts_that_do_not_fit() {
         plan.canonicalise(&good, &Moment::default()).expect("canonical").finish(&[0; 32], passphrase)
     };
     for (passphrase, expected) in [
-        (&b"a\r\nb"[..], "the credential's passphrase cannot be written into a header"),
-        (b"\xff", "the credential's passphrase is not text"),
+        (&b"a\r\nb"[..], "the header `P` would contain a control character"),
+        (b"\xff", "the header `P` would contain bytes that are not text"),
     ] {
         assert_eq!(finish(passphrase).expect_err("refused").to_string(), expected);
     }

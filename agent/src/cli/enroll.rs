@@ -2,7 +2,7 @@
 
 use clap::Args;
 use serde_json::json;
-use strongroom_client::Enrollment as ClientEnrollment;
+use strongroom_client::{Client, Enrollment as ClientEnrollment};
 use strongroom_link::key::PassphraseUse;
 use strongroom_protocol::{Enroll as Wire, ErrorCode};
 
@@ -13,9 +13,9 @@ use crate::fault::Fault;
 use crate::identity::Principal;
 use crate::policy::Policy;
 use crate::signer::Signer;
-use crate::signer::enroll::{Enrollment, Secrets};
+use crate::signer::enroll::{self, Enrollment, Secrets};
 use crate::signer::profiles::Profiles;
-use crate::store::Store;
+use crate::store::{self, Store};
 
 /// Wrap an exchange secret and keep it under a name.
 ///
@@ -67,7 +67,12 @@ impl Enroll {
             let message = format!("keys of {} have no passphrase", self.venue);
             return Err(Fault::new(ErrorCode::Invalid, message, "leave --passphrase-fd out").into());
         }
+        let wanted = self.wire(has_passphrase);
+        Enrollment::check(&wanted, &profile)?;
         let agent = running(places)?;
+        if !self.replace && self.exists(agent.as_ref(), places) {
+            return Err(enroll::exists_already(&self.name).into());
+        }
 
         let token = format!("`{}` (serial {})", config.token.label, config.token.serial);
         let secret = secret::secret(self.secret_stdin, self.secret_fd, spec.form, &self.name)?;
@@ -103,17 +108,30 @@ impl Enroll {
         wanted
     }
 
-    /// Enrols without an agent, by the same code and under the same lock.
-    fn alone(&self, places: &Places, config: Config, secrets: Secrets) -> Result<(), Fault> {
-        let wanted = Wire {
+    fn wire(&self, passphrase: bool) -> Wire<'_> {
+        Wire {
             credential: &self.name,
             venue: &self.venue,
             key_id: &self.key_id,
             uid: self.uid.as_deref(),
             base_url: self.base_url.as_deref(),
             replace: self.replace,
-            passphrase: secrets.passphrase.is_some(),
-        };
+            passphrase,
+        }
+    }
+
+    /// Whether there is a credential of that name. Only a courtesy to the person who is about to type a
+    /// secret: who writes the record finds out for good.
+    fn exists(&self, agent: Option<&Client>, places: &Places) -> bool {
+        match agent {
+            Some(agent) => agent.show(&self.name).is_ok(),
+            None => self.name.parse().is_ok_and(|name| store::read_record(&places.data, &name).is_ok()),
+        }
+    }
+
+    /// Enrols without an agent, by the same code and under the same lock.
+    fn alone(&self, places: &Places, config: Config, secrets: Secrets) -> Result<(), Fault> {
+        let wanted = self.wire(secrets.passphrase.is_some());
         let enrollment = Enrollment::new(&wanted, secrets)?;
         let order = Policy::own().decide(&Principal::own(), enrollment).map_err(Fault::from)?;
         let store = Store::open(&places.data)?;

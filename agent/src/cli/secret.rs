@@ -3,10 +3,12 @@
 //! Never from the command line or the environment: both can be read by others. What was typed is put
 //! into a pipe whose write end is closed at once, and wiped here.
 
+use std::fs::File;
 use std::io;
 use std::os::fd::OwnedFd;
 
 use clap::Args;
+use rustix::termios::{LocalModes, OptionalActions, Termios, tcgetattr, tcsetattr};
 use strongroom_link::key::{MAX_PASSPHRASE_BYTES, MAX_SECRET_BYTES, SecretForm};
 use strongroom_protocol::ErrorCode;
 use zeroize::Zeroizing;
@@ -86,7 +88,7 @@ fn take(
 
 /// A copy of one of this process's own descriptors, by number.
 pub(super) fn descriptor(number: u32) -> io::Result<OwnedFd> {
-    Ok(OwnedFd::from(std::fs::File::open(format!("/proc/self/fd/{number}"))?))
+    Ok(OwnedFd::from(File::open(format!("/proc/self/fd/{number}"))?))
 }
 
 /// Reads to the end, into one buffer that never moves and is wiped.
@@ -120,15 +122,20 @@ fn into_pipe(bytes: &[u8]) -> io::Result<OwnedFd> {
     if written == bytes.len() { Ok(reader) } else { Err(io::ErrorKind::WriteZero.into()) }
 }
 
+/// One typed line. The terminal is hushed before the prompt stands there, and not only when the line is
+/// read: what is pasted the moment the prompt is seen must not be shown.
 fn line(prompt: &str) -> io::Result<Zeroizing<String>> {
+    let _hushed = Hushed::terminal()?;
     rpassword::prompt_password(prompt).map(Zeroizing::new)
 }
 
+/// The lines of one PEM block. The terminal stays hushed between them, for they come all at once.
 fn pem(prompt: &str) -> io::Result<Zeroizing<String>> {
+    let _hushed = Hushed::terminal()?;
     let mut block = Zeroizing::new(String::with_capacity(usize::from(MAX_SECRET_BYTES)));
     let mut prompt = prompt;
     while block.len() < usize::from(MAX_SECRET_BYTES) {
-        let line = line(prompt)?;
+        let line = rpassword::prompt_password(prompt).map(Zeroizing::new)?;
         prompt = "";
         block.push_str(line.trim());
         block.push('\n');
@@ -138,4 +145,27 @@ fn pem(prompt: &str) -> io::Result<Zeroizing<String>> {
         }
     }
     Ok(block)
+}
+
+/// The controlling terminal, which shows nothing of what is typed while this lives.
+struct Hushed {
+    terminal: File,
+    before: Termios,
+}
+
+impl Hushed {
+    fn terminal() -> io::Result<Self> {
+        let terminal = File::options().read(true).write(true).open("/dev/tty")?;
+        let before = tcgetattr(&terminal)?;
+        let mut hushed = before.clone();
+        hushed.local_modes.remove(LocalModes::ECHO);
+        tcsetattr(&terminal, OptionalActions::Now, &hushed)?;
+        Ok(Self { terminal, before })
+    }
+}
+
+impl Drop for Hushed {
+    fn drop(&mut self) {
+        let _ = tcsetattr(&self.terminal, OptionalActions::Now, &self.before);
+    }
 }

@@ -20,6 +20,7 @@ use tokio::sync::{Notify, oneshot};
 use tokio::time::timeout;
 
 use super::outbox::Outbox;
+use super::spawn::Dropped;
 use super::{CrewError, spawn};
 
 const WHO: &str = "keeper";
@@ -79,14 +80,20 @@ struct Link {
     stir: Notify,
     /// The outbox has become small.
     drained: Notify,
+    /// The process has ended and was waited for.
+    gone: Notify,
     state: Cell<State>,
 }
 
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum State {
     Running,
+    /// Asked to forget everything; it answers that still.
     Ending,
+    /// It answers nothing more, and is being ended.
     Ended,
+    /// Its process was waited for.
+    Gone,
 }
 
 enum Waiter {
@@ -109,7 +116,7 @@ impl Keeper {
         on_end: impl FnOnce(CrewError) + 'static,
     ) -> Result<Self, CrewError> {
         let arguments: &[_] = if allow_weak_memory { &[ALLOW_WEAK_MEMORY] } else { &[] };
-        let helper = spawn::start(WHO, PROGRAM, arguments, &BTreeMap::new())?;
+        let helper = spawn::start(WHO, PROGRAM, arguments, &BTreeMap::new(), Dropped::Kill)?;
         let (sender, greeting) = oneshot::channel();
         let link = Rc::new(Link {
             pid: helper.process.id().unwrap_or_default(),
@@ -119,6 +126,7 @@ impl Keeper {
             waiting: RefCell::new(VecDeque::from([(GREETING_JOB, Waiter::Call(sender))])),
             stir: Notify::new(),
             drained: Notify::new(),
+            gone: Notify::new(),
             state: Cell::new(State::Running),
         });
         tokio::task::spawn_local(run(Rc::clone(&link), helper.process, on_end));
@@ -192,10 +200,17 @@ impl Keeper {
 
     /// Forgets everything and ends the process.
     pub(crate) async fn end(&self) -> Result<(), CrewError> {
-        self.link.state.set(State::Ending);
+        if self.link.state.get() == State::Running {
+            self.link.state.set(State::Ending);
+        }
         let forgotten = self.call(ToKeeper::ForgetAll { job: self.job() }).await.and_then(done);
-        self.link.state.set(State::Ended);
-        self.link.stir.notify_one();
+        self.link.finish();
+        while self.link.state.get() != State::Gone {
+            // It is killed, so this is short; only what the kernel cannot end would keep us here.
+            if timeout(PATIENCE, self.link.gone.notified()).await.is_err() {
+                break;
+            }
+        }
         forgotten
     }
 
@@ -215,7 +230,7 @@ impl Keeper {
 
     /// Whether a reader may queue more.
     pub(crate) fn is_roomy(&self) -> bool {
-        self.link.outbox.borrow().bytes() <= OUTBOX_BYTES || self.link.state.get() == State::Ended
+        self.link.outbox.borrow().bytes() <= OUTBOX_BYTES || self.link.is_over()
     }
 
     /// Waits until a reader may queue more.
@@ -226,7 +241,7 @@ impl Keeper {
     }
 
     async fn call(&self, question: ToKeeper<'_>) -> Result<Answer, CrewError> {
-        if self.link.state.get() == State::Ended {
+        if self.link.is_over() {
             return Err(ended(None));
         }
         let (sender, answer) = oneshot::channel();
@@ -242,8 +257,7 @@ impl Drop for Keeper {
     fn drop(&mut self) {
         // One clone is this one, the other is that of the task, which lives as long as the process.
         if Rc::strong_count(&self.link) <= 2 {
-            self.link.state.set(State::Ended);
-            self.link.stir.notify_one();
+            self.link.finish();
         }
     }
 }
@@ -258,10 +272,21 @@ impl Link {
             Ok(Ok(answer)) => answer,
             Ok(Err(_)) => Err(ended(None)),
             Err(_) => {
-                self.state.set(State::Ended);
-                self.stir.notify_one();
+                self.finish();
                 Err(CrewError::Late { who: WHO, after: PATIENCE })
             }
+        }
+    }
+
+    fn is_over(&self) -> bool {
+        matches!(self.state.get(), State::Ended | State::Gone)
+    }
+
+    /// Has the process ended.
+    fn finish(&self) {
+        if !self.is_over() {
+            self.state.set(State::Ended);
+            self.stir.notify_one();
         }
     }
 
@@ -307,7 +332,7 @@ impl Link {
                 Waiter::Call(sender) => {
                     if matches!(answer, FromKeeper::Refused { job: GREETING_JOB, .. }) {
                         // It has never been ready, so whoever started it is told, and nobody else.
-                        self.state.set(State::Ended);
+                        self.finish();
                     }
                     let _ = sender.send(match answer {
                         FromKeeper::Done { .. } => Ok(Answer::Done),
@@ -356,7 +381,7 @@ impl Link {
 async fn run(link: Rc<Link>, mut process: Child, on_end: impl FnOnce(CrewError)) {
     let mut inbox = Inbox::default();
     let outcome = loop {
-        if link.state.get() == State::Ended {
+        if link.is_over() {
             break Ok(true);
         }
         let interest = if link.outbox.borrow().bytes() == 0 {
@@ -387,6 +412,8 @@ async fn run(link: Rc<Link>, mut process: Child, on_end: impl FnOnce(CrewError))
     link.drained.notify_waiters();
     let _ = process.start_kill();
     let status = process.wait().await.ok().map(|status| status.to_string());
+    link.state.set(State::Gone);
+    link.gone.notify_waiters();
     for (_, waiter) in link.waiting.take() {
         match waiter {
             Waiter::Call(sender) => drop(sender.send(Err(ended(status.clone())))),

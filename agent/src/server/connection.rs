@@ -97,7 +97,7 @@ impl Connection {
 
 /// Serves one client to its end.
 pub(super) async fn serve(server: &Rc<Server>, socket: Stream, full: bool) {
-    let principal = match Principal::of(&socket) {
+    let principal = match Principal::of(socket.inner()) {
         Ok(principal) => principal,
         Err(error) => return tracing::warn!(%error, "a client without credentials was turned away"),
     };

@@ -46,6 +46,18 @@ pub(crate) struct Secrets {
 const MAX_ID_BYTES: usize = 256;
 
 impl Enrollment {
+    /// Checks all that can be checked without the token and without having read a secret.
+    ///
+    /// # Errors
+    /// As [`new`](Self::new), and where the profile does not go with it.
+    pub(crate) fn check(wanted: &Enroll<'_>, profile: &Profile) -> Result<(), Fault> {
+        credential_name(wanted.credential)?;
+        identifier("key id", wanted.key_id)?;
+        wanted.uid.map(|uid| identifier("uid", uid)).transpose()?;
+        check_uid(profile, wanted.venue, wanted.uid)?;
+        base_url(profile, wanted.venue, wanted.base_url).map(drop)
+    }
+
     /// Checks what came from outside.
     ///
     /// # Errors
@@ -74,6 +86,36 @@ fn identifier(what: &str, text: &str) -> Result<String, Fault> {
     Err(Fault::new(ErrorCode::Invalid, message, "copy it again from the venue"))
 }
 
+/// An account id exactly where the venue's requests carry one.
+fn check_uid(profile: &Profile, venue: &str, uid: Option<&str>) -> Result<(), Fault> {
+    let (message, hint) = match (profile.needs_uid(), uid) {
+        (true, None) => (format!("requests to {venue} carry an account id"), "give it with --uid"),
+        (false, Some(_)) => (format!("requests to {venue} carry no account id"), "leave --uid out"),
+        (true, Some(_)) | (false, None) => return Ok(()),
+    };
+    Err(Fault::new(ErrorCode::Invalid, message, hint))
+}
+
+/// The wanted one of the profile's hosts, or its first.
+fn base_url(profile: &Profile, venue: &str, wanted: Option<&str>) -> Result<String, Fault> {
+    let hosts = profile.hosts();
+    match wanted {
+        Some(wanted) if hosts.iter().any(|host| host == wanted) => Ok(wanted.to_owned()),
+        Some(wanted) => Err(Fault::new(
+            ErrorCode::Invalid,
+            format!("{wanted} is no host of {venue}"),
+            format!("its hosts are: {}", hosts.join(", ")),
+        )),
+        None => hosts.first().cloned().ok_or_else(|| Fault::defect("a profile without hosts")),
+    }
+}
+
+/// Why a record of that name is not made.
+pub(crate) fn exists_already(name: &str) -> Fault {
+    let message = format!("there is a credential `{name}` already");
+    Fault::new(ErrorCode::Exists, message, "choose another name, or use --replace")
+}
+
 impl Signer {
     /// Enrols a credential. It can sign at once where the agent is unlocked.
     ///
@@ -86,8 +128,7 @@ impl Signer {
             return Err(Fault::new(ErrorCode::Unavailable, message, "wait for it, then try again"));
         };
         if existing == Existing::Keep && self.store.record(&name).is_ok() {
-            let message = format!("there is a credential `{name}` already");
-            return Err(Fault::new(ErrorCode::Exists, message, "choose another name, or use --replace"));
+            return Err(exists_already(name.as_str()));
         }
         let profile = self.profiles.get(&venue)?;
         let meta = self.meta(name, &profile, venue, key_id, uid, base_url)?;
@@ -145,26 +186,8 @@ impl Signer {
         uid: Option<String>,
         base_url: Option<String>,
     ) -> Result<Meta, Fault> {
-        let invalid = |message: String, hint: String| Err(Fault::new(ErrorCode::Invalid, message, hint));
-        if profile.needs_uid() != uid.is_some() {
-            let (message, hint) = if profile.needs_uid() {
-                (format!("requests to {venue} carry an account id"), "give it with --uid")
-            } else {
-                (format!("requests to {venue} carry no account id"), "leave --uid out")
-            };
-            return invalid(message, hint.to_owned());
-        }
-        let hosts = profile.hosts();
-        let base_url = match base_url {
-            Some(wanted) if hosts.contains(&wanted) => wanted,
-            Some(wanted) => {
-                return invalid(
-                    format!("{wanted} is no host of {venue}"),
-                    format!("its hosts are: {}", hosts.join(", ")),
-                );
-            }
-            None => hosts.first().cloned().ok_or_else(|| Fault::defect("a profile without hosts"))?,
-        };
+        check_uid(profile, &venue, uid.as_deref())?;
+        let base_url = self::base_url(profile, &venue, base_url.as_deref())?;
         let (spec, token) = (profile.key_spec(), &self.config.token);
         Ok(Meta {
             name,

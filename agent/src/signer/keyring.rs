@@ -107,9 +107,16 @@ impl Keyring<Unlocked> {
     }
 
     /// Adds a credential that the keeper has loaded; gives the slot of the one that it replaces.
-    pub(super) fn put(&mut self, live: Live) -> Option<u32> {
+    pub(super) fn put(&mut self, mut live: Live) -> Option<u32> {
         self.state.faults.remove(&live.meta.name);
-        self.state.live.insert(live.meta.name.clone(), live).map(|old| old.slot)
+        let replaced = self.state.live.remove(&live.meta.name).map(|old| {
+            // The new one's sequence was opened before the token was asked. The old one has gone on
+            // since, so it is the one that knows what has been handed out.
+            live.nonces = old.nonces;
+            old.slot
+        });
+        self.state.live.insert(live.meta.name.clone(), live);
+        replaced
     }
 
     /// Notes that a record did not open.

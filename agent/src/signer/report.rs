@@ -105,7 +105,7 @@ impl Signer {
     /// One credential.
     ///
     /// # Errors
-    /// Where there is none, or its record cannot be read.
+    /// Where there is none.
     pub(crate) fn show(
         &self,
         order: Authorized<Inspect>,
@@ -113,8 +113,11 @@ impl Signer {
     ) -> Result<CredentialReport, Fault> {
         let Inspect = order.spend();
         let name = credential_name(credential)?;
-        let record = self.store.record(&name)?;
-        Ok(self.report(name, Ok(record)))
+        match self.store.record(&name) {
+            Err(error @ StoreError::Absent { .. }) => Err(error.into()),
+            // One that cannot be read is told of with its fault, as a list does.
+            record => Ok(self.report(name, record)),
+        }
     }
 
     fn report(&self, name: CredentialName, record: Result<Record, StoreError>) -> CredentialReport {

@@ -25,7 +25,7 @@ use crate::fault::{Fault, chain};
 /// Why the store refuses.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum StoreError {
-    #[error("{} does not exist", path.display())]
+    #[error("there is no credential `{}`", path.file_stem().unwrap_or_default().display())]
     Absent { path: PathBuf },
     #[error("{} exists already", path.display())]
     Exists { path: PathBuf },

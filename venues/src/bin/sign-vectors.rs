@@ -15,7 +15,7 @@ use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use strongroom_keeper::key::SigningKey;
-use strongroom_link::key::PassphraseUse;
+use strongroom_link::key::{KeySpec, MAX_SECRET_BYTES, PassphraseUse};
 use strongroom_venues::json::{self, Value};
 use strongroom_venues::{Account, Body, Moment, Param, Profile, Request, SignedRequest};
 use strongroom_venues::{NonceKind, TimeNeeds, builtin_profiles};
@@ -91,7 +91,11 @@ fn profiles(folder: Option<&Path>) -> Result<HashMap<String, Compiled>, String> 
         match compiled {
             Ok(profile) => profiles.insert(profile.id().to_owned(), Ok(profile)),
             // Rows of the venue get the reason; the rest of the folder still works.
-            Err(error) => profiles.insert(stem, Err(format!("{}: {error}", path.display()))),
+            Err(error) => {
+                let error = format!("{}: {error}", path.display());
+                let _ = writeln!(std::io::stderr(), "warning: {error}");
+                profiles.insert(stem, Err(error))
+            }
         };
     }
     Ok(profiles)
@@ -150,7 +154,8 @@ fn sign(profiles: &HashMap<String, Compiled>, row: &Value<'_>) -> Result<SignedR
     let plan = profile.plan(&request).map_err(|error| error.to_string())?;
     let moment = moment(row, plan.time())?;
     let canonical = plan.canonicalise(&account, &moment).map_err(|error| error.to_string())?;
-    let spec = profile.key_spec();
+    // Rows carry made-up secrets, of any length; everything else about them is checked.
+    let spec = KeySpec { min_bytes: 1, max_bytes: MAX_SECRET_BYTES, ..profile.key_spec() };
     let passphrase = match spec.passphrase {
         PassphraseUse::Absent => None,
         PassphraseUse::Mac | PassphraseUse::Plain => Some(text_of(credentials, "password")?.as_bytes()),

@@ -108,11 +108,8 @@ impl Room<'_, '_, '_> {
             if !is_header_name(&entry.name) {
                 return Err(self.fields.error(entry.at, format!("`{}` is no header name", entry.name)));
             }
-            if headers.iter().any(|(known, _)| known.eq_ignore_ascii_case(&entry.name)) {
-                return Err(self
-                    .fields
-                    .error(entry.at, format!("the header `{}` is there twice", entry.name)));
-            }
+            // A case may spell a header of the base differently; the later one holds.
+            headers.retain(|(known, _)| !known.eq_ignore_ascii_case(&entry.name));
             if let Some(template) = self.entry(entry)? {
                 headers.push((entry.name.to_string(), template));
             }

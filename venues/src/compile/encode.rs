@@ -56,6 +56,7 @@ pub(super) fn encode(fields: &Fields<'_, '_>) -> Result<Encode, ProfileError> {
         "sort",
         "empty_body",
         "query_keep",
+        "query_as_given",
         "json_ascii",
     ];
     let encode = fields.table("encode", "`encode`", &known)?;
@@ -83,9 +84,22 @@ pub(super) fn encode(fields: &Fields<'_, '_>) -> Result<Encode, ProfileError> {
         sort_query,
         sort_body,
         empty_body: encode.text("empty_body")?.unwrap_or_default().to_owned(),
-        query_keep: encode.flag("query_keep")?.unwrap_or(false),
+        query_keep: query_keep(&encode)?,
+        query_as_given: encode.flag("query_as_given")?.unwrap_or(false),
         json_ascii: encode.flag("json_ascii")?.unwrap_or(false),
     })
+}
+
+/// Characters that a venue wants to see unescaped; none that would change the structure of a URL.
+fn query_keep(encode: &Fields<'_, '_>) -> Result<String, ProfileError> {
+    let keep = encode.text("query_keep")?.unwrap_or_default();
+    if keep.bytes().all(|b| b.is_ascii_graphic() && !b"&#%+=\"<>\\".contains(&b)) {
+        Ok(keep.to_owned())
+    } else {
+        let message =
+            "`query_keep` has only characters that change nothing in a URL, such as `$`, `,` and `:`";
+        Err(encode.error(encode.place("query_keep"), message))
+    }
 }
 
 pub(super) fn map(fields: &Fields<'_, '_>) -> Result<Option<HashMap<String, String>>, ProfileError> {

@@ -147,7 +147,7 @@ fn rewrite(filter: &Filter, value: &[u8], out: &mut Vec<u8>) {
         Filter::B64 => codec::base64(value, out),
         Filter::B64url => codec::base64url(value, out),
         Filter::Cut(pattern) => out.extend_from_slice(&pattern.replace_all(value, &b""[..])),
-        Filter::Escape(kind) => codec::escape(*kind, value, out),
+        Filter::Escape(kind) => codec::escape(*kind, "", value, out),
         Filter::Hex => codec::hex(value, out),
         Filter::HexUpper => codec::hex_upper(value, out),
         Filter::Lower => out.extend(value.iter().map(u8::to_ascii_lowercase)),

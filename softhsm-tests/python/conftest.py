@@ -1,0 +1,76 @@
+"""Real installations: a SoftHSM token, the built programs, a running agent."""
+
+from __future__ import annotations
+
+import os
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+
+from credentials import CREDENTIALS, ENROLLED
+from installation import Agent, Installation
+from strongroom import Client
+
+
+class Room:
+    """One installation and its agent."""
+
+    def __init__(self, installation: Installation) -> None:
+        self.installation = installation
+        self.agent: Agent = installation.start()
+
+    @property
+    def socket(self) -> Path:
+        return self.installation.socket
+
+    def client(self, timeout: float = 20.0) -> Client:
+        return Client(self.socket, timeout=timeout)
+
+    def restart(self) -> None:
+        """Ends the agent if it runs, and starts it again, locked."""
+        self.agent.stop()
+        self.agent = self.installation.start()
+
+
+@contextmanager
+def installed(*names: str) -> Iterator[Room]:
+    """An unlocked agent with these credentials, in a folder of its own."""
+    # Short: the path of a socket has at most 107 bytes.
+    with tempfile.TemporaryDirectory(prefix="room-", dir="/tmp") as folder:
+        installation = Installation(programs(), Path(folder), "pytest")
+        installation.init()
+        # Published examples, and requests whose bytes are to be known beforehand.
+        installation.accept_any_caller_time()
+        for name in names:
+            installation.enroll(CREDENTIALS[name])
+        room = Room(installation)
+        try:
+            installation.unlock()
+            yield room
+        finally:
+            room.agent.stop()
+
+
+def programs() -> Path:
+    """The folder of the built programs."""
+    folder = os.environ.get("STRONGROOM_BIN_DIR")
+    if not folder:
+        pytest.exit("STRONGROOM_BIN_DIR must name the folder of the built programs; `./x test` sets it", 3)
+    return Path(folder)
+
+
+@pytest.fixture(scope="session")
+def room() -> Iterator[Room]:
+    """An agent with a credential for every venue. It belongs to all tests: do not lock or stop it."""
+    with installed(*ENROLLED) as room:
+        yield room
+
+
+@pytest.fixture
+def own() -> Iterator[Room]:
+    """An agent that the test may lock, stop and kill."""
+    with installed("binance-main", "kraken-main") as room:
+        yield room

@@ -1,0 +1,31 @@
+"""The credentials of these tests. Two are published by their venues, the others open nothing."""
+
+from demo import BINANCE, KRAKEN
+from installation import Credential
+
+# base64 of 64 bytes.
+_BASE64 = "U3Ryb25ncm9vbSB0ZXN0cyBvbmx5OiB0aGlzIHNlY3JldCBvcGVucyBub3RoaW5nIGFueXdoZXJlLCBwcm9taXNlZCE="
+
+
+_TEXT = "TEST0secret1ZZZZyyyyXXXXwwwwVVVVuuuu"
+
+
+def _made(venue: str, passphrase: str | None = None, secret: str = _TEXT) -> Credential:
+    return Credential(venue, venue, "TEST0key1AAAAbbbbCCCCddddEEEEffff", secret, passphrase)
+
+
+_ALL = (
+    BINANCE,
+    KRAKEN,
+    _made("binance"),
+    _made("bitfinex"),
+    _made("bybit"),
+    _made("coinbaseexchange", "a phrase+%", _BASE64),
+    _made("gate"),
+    _made("kraken", secret=_BASE64),
+    _made("kucoin", "a phrase+%"),
+    _made("okx", "a phrase+%"),
+    _made("poloniex"),
+)
+CREDENTIALS = {credential.name: credential for credential in _ALL}
+ENROLLED = tuple(CREDENTIALS)

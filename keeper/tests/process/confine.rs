@@ -32,7 +32,7 @@ pub(crate) fn denying(command: &mut Command, call: i64) {
 }
 
 /// Takes away the right to lock more than `bytes`, from root too.
-fn locking_at_most(command: &mut Command, bytes: u64) {
+pub(crate) fn locking_at_most(command: &mut Command, bytes: u64) {
     let limit = Rlimit { current: Some(bytes), maximum: Some(bytes) };
     let change = move || {
         rustix::process::setrlimit(Resource::Memlock, limit)?;

@@ -8,6 +8,7 @@
 )]
 #![expect(unsafe_code, reason = "tracing and filtering another process are raw system calls")]
 
+mod capacity;
 mod confine;
 mod dump;
 mod front;

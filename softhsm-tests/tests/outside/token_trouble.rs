@@ -201,6 +201,37 @@ fn reports_a_token_worker_that_was_killed_and_unlocks_the_next_time() {
     let _ = room.client().sign(&account()).unwrap();
 }
 
+/// SoftHSM writes its token anew at every login: who cuts that off loses the token.
+#[test]
+fn ends_when_the_token_is_at_rest_but_does_not_wait_for_one_that_hangs() {
+    let room = Room::new();
+    let _ = room.enroll(&BINANCE, &[]).ok();
+    let slow = SlowToken::new(&room);
+    for hangs in [false, true] {
+        slow.hold_on();
+        let agent = room.start();
+        std::thread::scope(|scope| {
+            let unlocking = scope.spawn(|| room.unlock());
+            slow.wait_for_login();
+            let (front, worker) = (agent.pid(), children(agent.pid(), "strongroom-token")[0]);
+            let began = Instant::now();
+            signal(front, Signal::TERM);
+            std::thread::sleep(Duration::from_millis(500));
+            assert!(runs(front) && runs(worker), "it waits for the token");
+            if !hangs {
+                slow.go_on();
+            }
+            assert!(agent.terminate().success());
+            assert!(began.elapsed() < Duration::from_secs(8), "{:?}", began.elapsed());
+            wait_until("the worker ends", SOON, || !runs(worker));
+            assert_ne!(unlocking.join().unwrap().code(), 0);
+        });
+    }
+    slow.go_on();
+    let _agent = room.start_unlocked();
+    let _ = room.client().sign(&account()).unwrap();
+}
+
 /// The one test that waits for the whole patience of the agent with a token.
 #[test]
 fn gives_a_token_that_hangs_up_after_half_a_minute() {

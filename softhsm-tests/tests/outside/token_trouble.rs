@@ -119,7 +119,7 @@ fn answers_others_while_the_token_is_slow() {
         assert!(room.client().status().unwrap().locked);
         assert_eq!(room.client().list().unwrap().len(), 1);
         assert_eq!(room.client().sign(&account()).unwrap_err().code(), Some(ErrorCode::Locked));
-        assert!(began.elapsed() < Duration::from_secs(3), "{:?}", began.elapsed());
+        assert!(began.elapsed() < Duration::from_secs(10), "{:?}", began.elapsed());
 
         let second = room.unlock();
         assert_eq!(second.code(), 7, "one PIN at a time");

@@ -3,6 +3,7 @@
 use std::io;
 use std::os::fd::BorrowedFd;
 use std::os::unix::net::UnixStream;
+use std::time::Duration;
 
 use strongroom_link::Malformed;
 use strongroom_link::frame::{self, Inbox};
@@ -30,6 +31,10 @@ pub enum KeeperError {
     #[error("the socket of the front failed")]
     Socket(#[source] io::Error),
 }
+
+/// How long the keeper looks for the next question before it sleeps. A bot that asks for one signature
+/// after the other finds it awake.
+const LINGER: Duration = Duration::from_micros(50);
 
 /// What serving needs, made before the process gives up asking the kernel for memory.
 pub struct Keeper<'s> {
@@ -65,7 +70,11 @@ impl<'s> Keeper<'s> {
         FromKeeper::Ready { job: GREETING_JOB, protection }.encode(&mut self.vault.answers);
         self.send(&[])?;
         loop {
-            match self.inbox.receive(self.socket) {
+            let received = match self.inbox.receive_soon(self.socket, LINGER) {
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => self.inbox.receive(self.socket),
+                received => received,
+            };
+            match received {
                 Ok(0) => return Ok(()),
                 Ok(_) => self.answer_all()?,
                 Err(error) if error.kind() == io::ErrorKind::Interrupted => {}

@@ -28,6 +28,10 @@ const PROGRAM: &str = "strongroom-keeper";
 
 /// Bytes of questions above which no more are to be queued.
 const OUTBOX_BYTES: usize = 4 * 1024 * 1024;
+/// How long the front looks for the answer to a few questions before it turns to other clients.
+const LINGER: Duration = Duration::from_micros(15);
+/// So many signatures are few.
+const FEW: usize = 4;
 /// How long a question other than a signature may take.
 const PATIENCE: Duration = Duration::from_secs(10);
 
@@ -75,6 +79,7 @@ struct Link {
     pid: u32,
     next_job: Cell<u64>,
     outbox: RefCell<Outbox>,
+    inbox: RefCell<Inbox>,
     waiting: RefCell<VecDeque<(u64, Waiter)>>,
     /// The socket did not take everything, or the keeper is to end.
     stir: Notify,
@@ -123,6 +128,7 @@ impl Keeper {
             socket: helper.socket,
             next_job: Cell::new(0),
             outbox: RefCell::default(),
+            inbox: RefCell::default(),
             waiting: RefCell::new(VecDeque::from([(GREETING_JOB, Waiter::Call(sender))])),
             stir: Notify::new(),
             drained: Notify::new(),
@@ -226,6 +232,10 @@ impl Keeper {
     /// Sends what is queued, as far as the socket takes it; the rest follows by itself.
     pub(crate) fn flush(&self) {
         self.link.flush();
+        let waiting = self.link.waiting.borrow().len();
+        if (1..=FEW).contains(&waiting) {
+            self.link.linger();
+        }
     }
 
     /// Whether a reader may queue more.
@@ -355,6 +365,14 @@ impl Link {
         Ok(())
     }
 
+    /// Takes answers that come at once. What goes wrong here is found again by [`run`].
+    fn linger(&self) {
+        let mut inbox = self.inbox.borrow_mut();
+        if let Ok(1..) = inbox.receive_soon(&self.socket, LINGER) {
+            let _ = self.hand_out(&mut inbox);
+        }
+    }
+
     /// Receives what is there. `Ok(false)` means that the keeper has closed its end.
     fn receive(&self, inbox: &mut Inbox) -> Result<bool, CrewError> {
         loop {
@@ -379,7 +397,6 @@ impl Link {
 
 /// Serves one keeper until it ends, and then fails whoever waits.
 async fn run(link: Rc<Link>, mut process: Child, on_end: impl FnOnce(CrewError)) {
-    let mut inbox = Inbox::default();
     let outcome = loop {
         if link.is_over() {
             break Ok(true);
@@ -396,7 +413,7 @@ async fn run(link: Rc<Link>, mut process: Child, on_end: impl FnOnce(CrewError))
                         link.flush();
                     }
                     if ready.is_readable() || ready.is_read_closed() {
-                        match link.receive(&mut inbox) {
+                        match link.receive(&mut link.inbox.borrow_mut()) {
                             Ok(true) => {}
                             other => break other,
                         }

@@ -53,7 +53,7 @@ fn closes_half_frames_slow_senders_and_clients_that_take_nothing_after_ten_secon
             slowest = slowest.max(asked.elapsed());
             std::thread::sleep(Duration::from_millis(20));
         }
-        assert!(slowest < Duration::from_secs(2), "another client waited {slowest:?}");
+        assert!(slowest < PATIENCE / 2, "another client waited {slowest:?}");
         for thread in waiting {
             let (case, took) = thread.join().unwrap();
             let bounds = PATIENCE - Duration::from_secs(1)..PATIENCE + Duration::from_secs(6);

@@ -3,10 +3,10 @@
 use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
-use strongroom_softhsm_tests::process::wait_until;
 use strongroom_softhsm_tests::room::{Room, program};
 
 use crate::keys::{BINANCE, account, value};
+use crate::token_trouble::SlowToken;
 
 /// Two secrets, so that a signature tells which of them the record holds.
 const SECRETS: [&str; 2] =
@@ -89,15 +89,18 @@ fn sweeps_a_half_written_file_at_the_next_start() {
 fn leaves_the_old_record_or_the_new_one_when_the_agent_is_killed_while_it_enrols() {
     let room = Room::new();
     let _ = room.enroll(&BINANCE, &[]).ok();
+    let slow = SlowToken::new(&room);
+    slow.go_on();
     let mut written = 0;
     for round in 0..10_u64 {
         let agent = room.start_unlocked();
+        slow.hold_on();
         let before = std::fs::read(room.record("binance-main")).unwrap();
         std::thread::scope(|scope| {
             let enrolling = scope.spawn(|| room.enroll(&BINANCE, &["--replace"]));
             // Before, the command would find no agent and do it alone.
-            let begun = || !agent.children("strongroom-token").is_empty();
-            wait_until("the agent works on it", Duration::from_secs(10), begun);
+            slow.wait_for_login();
+            slow.go_on();
             std::thread::sleep(Duration::from_millis(9 * round));
             agent.kill();
             let run = enrolling.join().unwrap();

@@ -84,3 +84,11 @@ pub(crate) fn header<'a>(headers: &'a [(String, String)], name: &str) -> &'a str
     let found = headers.iter().find(|(header, _)| header.eq_ignore_ascii_case(name));
     &found.unwrap_or_else(|| panic!("no {name} in {headers:?}")).1
 }
+
+/// Puts a copy of `strongroom` into a folder. Another process copies: a program cannot be started while any
+/// process has it open for writing, and processes that other tests start hold for a moment what this one has.
+pub(crate) fn copy_program(folder: &std::path::Path) -> std::path::PathBuf {
+    let from = strongroom_softhsm_tests::room::program("strongroom");
+    assert!(std::process::Command::new("cp").arg(from).arg(folder).status().unwrap().success());
+    folder.join("strongroom")
+}

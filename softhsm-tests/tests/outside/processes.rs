@@ -9,7 +9,7 @@ use strongroom_softhsm_tests::process::{
 };
 use strongroom_softhsm_tests::room::{Room, children, program, signal};
 
-use crate::keys::{BINANCE, account};
+use crate::keys::{BINANCE, account, copy_program};
 use crate::token_trouble::SlowToken;
 
 const SOON: Duration = Duration::from_secs(10);
@@ -157,7 +157,7 @@ fn names_a_missing_helper_program() {
     let _ = room.enroll(&BINANCE, &[]).ok();
     let alone = room.folder().join("alone");
     std::fs::create_dir(&alone).unwrap();
-    std::fs::copy(program("strongroom"), alone.join("strongroom")).unwrap();
+    copy_program(&alone);
     let mut command = Command::new(alone.join("strongroom"));
     command.arg("agent");
     let _agent = room.start_command(command);

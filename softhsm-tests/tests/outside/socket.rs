@@ -8,7 +8,7 @@ use strongroom_client::ErrorCode;
 use strongroom_softhsm_tests::process::is_root_or_skip;
 use strongroom_softhsm_tests::room::{Room, program};
 
-use crate::keys::{BINANCE, account};
+use crate::keys::{BINANCE, account, copy_program};
 
 #[test]
 fn makes_its_socket_for_this_user_only_whatever_the_umask() {
@@ -34,8 +34,7 @@ fn is_out_of_reach_for_another_user_and_refuses_one_that_gets_through() {
     // The programs may lie in a folder that others cannot enter; a copy lies where they can.
     let public = tempfile::Builder::new().prefix("strongroom-public-").tempdir().unwrap();
     open(public.path(), 0o755);
-    let copy = public.path().join("strongroom");
-    std::fs::copy(program("strongroom"), &copy).unwrap();
+    let copy = copy_program(public.path());
     let as_nobody = |words: &[&str]| {
         let mut command = Command::new("setpriv");
         command.args(["--reuid", "65534", "--regid", "65534", "--clear-groups"]).arg(&copy).args(words);

@@ -10,6 +10,7 @@
     reason = "a test may fail by a panic"
 )]
 
+mod keeper;
 mod keys;
 
 mod abuse;

@@ -10,13 +10,13 @@ use std::thread;
 use std::time::Duration;
 
 use rustix::process::{Pid, PidfdFlags, PidfdGetfdFlags, Signal};
-use strongroom_link::keeper::ALLOW_WEAK_MEMORY;
+use strongroom_link::keeper::{ALLOW_WEAK_MEMORY, ToKeeper};
 
 use crate::confine::{denying, is_root};
 use crate::dump::{Dump, Needles};
 use crate::front::Keeper;
 use crate::registers::Traced;
-use crate::secrets::{load_all, needles, sign_all};
+use crate::secrets::{cases, load_all, needles, sign_all};
 
 type Hits = BTreeMap<&'static str, usize>;
 
@@ -118,6 +118,24 @@ fn would_be_found_out_in_ordinary_memory() {
     let found: Vec<_> = hits.keys().copied().collect();
     // Blocks and nonces are wiped with the buffers and the stack; what is kept must be there.
     assert_eq!(found, ["ed25519", "midstate-256", "midstate-512", "p256", "plain", "seed"], "{hits:?}");
+}
+
+/// The arena from inside: in ordinary memory it is laid out and wiped by the same code, and can be read.
+#[test]
+fn leaves_nothing_in_its_own_memory_when_it_forgets() {
+    if !is_root() {
+        return;
+    }
+    let (mut keeper, needles) =
+        busy_before(&[ALLOW_WEAK_MEMORY], |command| denying(command, libc::SYS_memfd_secret));
+    let hits = |keeper: &Keeper| needles.hits(&Dump::of_memory(keeper.id()).expect("root may"));
+    for (slot, _, _) in cases() {
+        assert_ne!(hits(&keeper).get("plain"), None, "slot {slot}");
+        assert_eq!(keeper.told(ToKeeper::Forget { job: 1 << 41, slot }), Ok(()));
+    }
+    assert_eq!(hits(&keeper).into_keys().collect::<Vec<_>>(), ["seed"], "one still waits for its job");
+    assert_eq!(keeper.told(ToKeeper::ForgetAll { job: 1 << 41 }), Ok(()));
+    assert_eq!(hits(&keeper), Hits::new());
 }
 
 /// What is in the registers of a process that waits for its front, which shows in every core dump.

@@ -172,7 +172,10 @@ async fn on_disk(job: impl FnOnce() -> Result<(), StoreError> + Send + 'static) 
 const TOKEN_REST: Duration = Duration::from_secs(3);
 
 /// A credential's name, as it came from outside.
-fn credential_name(text: &str) -> Result<CredentialName, Fault> {
+///
+/// # Errors
+/// Where it can be none.
+pub(crate) fn credential_name(text: &str) -> Result<CredentialName, Fault> {
     text.parse().map_err(|error: crate::store::record::NotAName| {
         Fault::new(ErrorCode::Invalid, error.to_string(), "for example binance-main")
     })

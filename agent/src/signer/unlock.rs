@@ -30,6 +30,10 @@ impl Signer {
     /// # Errors
     /// As [`unlock`](Self::unlock).
     pub(crate) async fn unlock_with(self: &Rc<Self>, pin: OwnedFd) -> Result<(), Fault> {
+        let Ok(_alone) = self.custody.try_lock() else {
+            let message = "the agent is working with the token already";
+            return Err(Fault::new(ErrorCode::Unavailable, message, "wait for it, then try again"));
+        };
         let outcome = self.try_unlock(pin).await;
         if let (Err(fault), State::Locked(keyring)) = (&outcome, &mut *self.keyring.borrow_mut()) {
             keyring.state.reason = format!("the last unlock failed: {fault}");
@@ -37,11 +41,8 @@ impl Signer {
         outcome
     }
 
+    /// Must be called by the one who works with the token.
     async fn try_unlock(self: &Rc<Self>, pin: OwnedFd) -> Result<(), Fault> {
-        let Ok(_alone) = self.custody.try_lock() else {
-            let message = "the agent is working with the token already";
-            return Err(Fault::new(ErrorCode::Unavailable, message, "wait for it, then try again"));
-        };
         if matches!(&*self.keyring.borrow(), State::Unlocked(_)) {
             return Ok(());
         }

@@ -93,9 +93,24 @@ fn ends_a_keeper_that_hangs_when_it_is_locked() {
     });
     let refused = run.expect_err("the keeper has not said that it forgot");
     assert_eq!(refused.code(), Some(ErrorCode::Unavailable));
-    assert_eq!(refused.to_string(), "the keeper did not answer within 10 s and was ended");
+    assert_eq!(refused.to_string(), "the keeper did not answer within 5 s and was ended");
     wait_until("the keeper is ended", SOON, || !runs(keeper));
     let _ = room.unlock().ok();
+}
+
+#[test]
+fn ends_a_keeper_that_hangs_by_itself_and_locks() {
+    let room = Room::new();
+    let _ = room.enroll(&BINANCE, &[]).ok();
+    let agent = room.start_unlocked();
+    let keeper = agent.children("strongroom-keeper")[0];
+    signal(keeper, Signal::STOP);
+    let refused = room.client().with_deadline(Duration::from_secs(30)).sign(&account()).unwrap_err();
+    assert_eq!(refused.code(), Some(ErrorCode::Unavailable), "{refused}");
+    wait_until("the agent is locked", SOON, || room.client().status().unwrap().locked);
+    wait_until("the keeper is ended", SOON, || !runs(keeper));
+    let _ = room.unlock().ok();
+    let _ = room.client().sign(&account()).unwrap();
 }
 
 #[test]

@@ -12,7 +12,7 @@ use std::time::Duration;
 use rustix::process::{Pid, PidfdFlags, PidfdGetfdFlags, Signal};
 use strongroom_link::keeper::{ALLOW_WEAK_MEMORY, ToKeeper};
 
-use crate::confine::{denying, is_root};
+use crate::confine::{denying, is_root_or_skip};
 use crate::dump::{Dump, Needles};
 use crate::front::Keeper;
 use crate::registers::Traced;
@@ -57,7 +57,7 @@ fn stopped<R>(process: u32, look: impl FnOnce() -> R) -> R {
 
 #[test]
 fn shows_root_nothing_in_memory_when_idle() {
-    if !is_root() {
+    if !is_root_or_skip() {
         return;
     }
     let (keeper, needles) = busy_before(&[], |_| {});
@@ -75,7 +75,7 @@ fn shows_root_nothing_in_memory_when_idle() {
 
 #[test]
 fn shows_root_nothing_in_memory_while_it_signs() {
-    if !is_root() {
+    if !is_root_or_skip() {
         return;
     }
     let (mut keeper, needles) = busy_before(&[], |_| {});
@@ -107,7 +107,7 @@ fn shows_root_nothing_in_memory_while_it_signs() {
 /// The control: the same program, the same secrets, the same search, and memory that root can read.
 #[test]
 fn would_be_found_out_in_ordinary_memory() {
-    if !is_root() {
+    if !is_root_or_skip() {
         return;
     }
     let (keeper, needles) =
@@ -123,7 +123,7 @@ fn would_be_found_out_in_ordinary_memory() {
 /// The arena from inside: in ordinary memory it is laid out and wiped by the same code, and can be read.
 #[test]
 fn leaves_nothing_in_its_own_memory_when_it_forgets() {
-    if !is_root() {
+    if !is_root_or_skip() {
         return;
     }
     let (mut keeper, needles) =
@@ -141,7 +141,7 @@ fn leaves_nothing_in_its_own_memory_when_it_forgets() {
 /// What is in the registers of a process that waits for its front, which shows in every core dump.
 #[test]
 fn leaves_nothing_in_the_registers_when_idle() {
-    if !is_root() {
+    if !is_root_or_skip() {
         return;
     }
     let (mut keeper, needles) = busy_before(&[], |command| denying(command, libc::SYS_ptrace));
@@ -162,7 +162,7 @@ fn leaves_nothing_in_the_registers_when_idle() {
 #[test]
 #[cfg(target_arch = "x86_64")]
 fn would_be_found_out_in_a_register() {
-    if !is_root() {
+    if !is_root_or_skip() {
         return;
     }
     let secret = b"one vector register holds this much of a secret, no more, no less";
@@ -186,7 +186,7 @@ fn would_be_found_out_in_a_register() {
 
 #[test]
 fn has_no_descriptor_from_which_the_memory_could_be_mapped() {
-    if !is_root() {
+    if !is_root_or_skip() {
         return;
     }
     let stolen = |process: u32| {

@@ -188,7 +188,8 @@ fn turns_clients_away_beyond_a_thousand_and_serves_again_afterwards() {
     let mut peers = Vec::new();
     let refusal = loop {
         let mut peer = Raw::connect(&room.socket());
-        peer.ask(1, Operation::Status).unwrap();
+        // One that is turned away may find the door shut before it has asked.
+        let _ = peer.ask(1, Operation::Status);
         match peer.hear(SOON) {
             Heard::Good(1) => peers.push(peer),
             other => break other,

@@ -17,7 +17,7 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 
 use report::Report;
-use strongroom_softhsm_tests::room::{Key, Room};
+use strongroom_softhsm_tests::room::{Key, Room, children, signal};
 
 /// The credential that is measured; throw-away.
 const KEY: Key<'static> = Key {
@@ -50,6 +50,7 @@ fn main() -> ExitCode {
     }
     let wanted = |part: &str| only.as_deref().is_none_or(|only| only == part);
 
+    end_agents_on_panic();
     let mut report = Report::new();
     let room = Room::new();
     let _ = room.enroll(&KEY, &[]).ok();
@@ -75,4 +76,15 @@ fn main() -> ExitCode {
         }
         _ => ExitCode::SUCCESS,
     }
+}
+
+/// A release build aborts where it panics and drops nothing, so the agent would outlive the bench.
+fn end_agents_on_panic() {
+    let print = std::panic::take_hook();
+    std::panic::set_hook(Box::new(move |panic| {
+        for agent in children(std::process::id(), "strongroom") {
+            signal(agent, rustix::process::Signal::KILL);
+        }
+        print(panic);
+    }));
 }

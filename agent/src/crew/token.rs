@@ -12,14 +12,10 @@ use tokio::time::timeout;
 
 use super::CrewError;
 use super::spawn::{self, Helper};
-use crate::config::TokenConfig;
+use crate::config::{Patience, TokenConfig};
 
 const WHO: &str = "token worker";
 const PROGRAM: &str = "strongroom-token";
-
-/// How long one question may take. A card that makes a key or checks a PIN needs seconds; a module
-/// that hangs is ended after this.
-const PATIENCE: Duration = Duration::from_secs(30);
 
 /// A running token worker. Dropping it kills the process, and with it the token's session.
 #[derive(Debug)]
@@ -27,17 +23,24 @@ pub(crate) struct TokenWorker {
     helper: Helper,
     inbox: Inbox,
     next_job: u64,
+    /// How long one question may take. A card that makes a key or checks a PIN needs seconds; a module
+    /// that hangs is ended after this.
+    patience: Duration,
 }
 
 impl TokenWorker {
     /// Starts a worker whose environment is `environment` and nothing else.
-    pub(crate) fn start(environment: &BTreeMap<String, String>) -> Result<Self, CrewError> {
+    pub(crate) fn start(
+        environment: &BTreeMap<String, String>,
+        patience: Patience,
+    ) -> Result<Self, CrewError> {
         // Its own questions are numbered from the top, so that they never meet the numbers of seeds,
         // which are the keeper's jobs.
         Ok(Self {
             helper: spawn::start(WHO, PROGRAM, environment)?,
             inbox: Inbox::default(),
             next_job: 1 << 63,
+            patience: patience.into(),
         })
     }
 
@@ -129,11 +132,12 @@ impl TokenWorker {
     ) -> Result<T, CrewError> {
         let mut bytes = Vec::new();
         question.encode(&mut bytes);
-        match timeout(PATIENCE, self.exchange(&bytes, question, pick)).await {
+        let patience = self.patience;
+        match timeout(patience, self.exchange(&bytes, question, pick)).await {
             Ok(answer) => answer,
             Err(_) => {
                 let _ = self.helper.process.start_kill();
-                Err(CrewError::Late { who: WHO, after: PATIENCE })
+                Err(CrewError::Late { who: WHO, after: patience })
             }
         }
     }
@@ -190,7 +194,7 @@ pub(crate) async fn open_configured(
     pin: OwnedFd,
     seed_port: Option<OwnedFd>,
 ) -> Result<TokenWorker, CrewError> {
-    let mut worker = TokenWorker::start(&config.environment)?;
+    let mut worker = TokenWorker::start(&config.environment, config.patience_s)?;
     let module = config.module.to_string_lossy();
     worker.open(&module, &config.serial, &config.label, pin, seed_port).await?;
     worker.find_kek(&config.kek_label, Some(config.kek_id)).await?;

@@ -1,6 +1,6 @@
 //! A PKCS#11 module for tests: a small, honest token that fails where and how a script says.
 //!
-//! `STRONGROOM_MOCK` names the script, a TOML file, which is read again at every call. Its folder holds
+//! `STRONGROOM_MOCK` names the script, a TOML file, which is looked at again at every call. Its folder holds
 //! the token: keys and the count of wrong PINs outlive the process and are shared by all that load the
 //! module. Every call is written to `calls.log` there, one line each, never with an argument.
 //!
@@ -20,6 +20,7 @@
 mod abi;
 mod cipher;
 mod code;
+mod file;
 mod key;
 mod module;
 mod pointers;

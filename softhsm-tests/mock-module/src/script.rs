@@ -4,8 +4,12 @@ use std::path::{Path, PathBuf};
 
 use serde::Deserialize;
 
+use crate::file::TomlFile;
+
 /// Names the script.
 const VARIABLE: &str = "STRONGROOM_MOCK";
+
+static SCRIPT: TomlFile<Script> = TomlFile::new();
 
 /// The whole file.
 #[derive(Debug, Clone, Deserialize)]
@@ -97,9 +101,7 @@ impl Script {
     pub(crate) fn read() -> Result<(Self, PathBuf), String> {
         let path = std::env::var_os(VARIABLE).ok_or_else(|| format!("{VARIABLE} is not set"))?;
         let path = Path::new(&path);
-        let text = std::fs::read_to_string(path).map_err(|error| format!("{}: {error}", path.display()))?;
-        let script = toml::from_str(&text).map_err(|error| format!("{}: {error}", path.display()))?;
-        Ok((script, path.parent().unwrap_or(Path::new("/")).to_owned()))
+        Ok((SCRIPT.read(path)?, path.parent().unwrap_or(Path::new("/")).to_owned()))
     }
 
     /// What goes wrong at the `nth` call of `call`.

@@ -9,14 +9,17 @@ use cryptoki_sys::{CK_OBJECT_HANDLE, CKR_DEVICE_ERROR};
 use serde::{Deserialize, Serialize};
 
 use crate::code::Outcome;
+use crate::file::TomlFile;
 use crate::key::Key;
+
+static CONTENTS: TomlFile<Contents> = TomlFile::new();
 
 /// The folder of one token. A failing disk is a failing device.
 pub(crate) struct Store {
     folder: PathBuf,
 }
 
-#[derive(Default, Serialize, Deserialize)]
+#[derive(Clone, Default, Serialize, Deserialize)]
 struct Contents {
     wrong_pins: u32,
     /// By handle; TOML has texts as keys only.
@@ -68,8 +71,7 @@ impl Store {
         if !path.exists() {
             return Ok(Contents::default());
         }
-        let text = std::fs::read_to_string(path).map_err(broken)?;
-        toml::from_str(&text).map_err(broken)
+        CONTENTS.read(&path).map_err(broken)
     }
 
     /// One process at a time; a reader sees the old contents or the new.

@@ -36,6 +36,23 @@ fn keeps_what_was_loaded_before_the_token_failed_and_loads_the_rest_at_the_next_
 }
 
 #[test]
+fn blames_no_record_where_the_token_only_stumbles() {
+    let site = Site::new(WORKING_S);
+    for (call, code) in [
+        ("C_Decrypt", "CKR_DEVICE_ERROR"),
+        ("C_Decrypt", "CKR_ENCRYPTED_DATA_INVALID"),
+        ("C_DecryptInit", "CKR_GENERAL_ERROR"),
+    ] {
+        site.client().lock().unwrap();
+        site.mock.forget_calls();
+        site.mock.set(&[Fault::code(call, 1, code)]);
+        site.unlock().unwrap();
+        assert_eq!(site.ready(), [FIRST.name, SECOND.name], "{call} {code}");
+        assert_eq!(site.mock.logins(), 1);
+    }
+}
+
+#[test]
 fn keeps_what_was_loaded_where_the_next_unlock_fails_too() {
     let site = half_unlocked();
     let wrong = site.client().unlock(text("000000")).unwrap_err();

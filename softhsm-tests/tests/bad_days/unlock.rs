@@ -37,6 +37,8 @@ fn check(site: &Site, fault: &Fault) -> Result<bool, String> {
     }
     match (&outcome, ready.len()) {
         (Ok(()), 0) => return Err("unlocked with nothing that can sign".to_owned()),
+        // A wrong answer may look like a damaged record; a failed call must not.
+        (Ok(()), 1) if fault.act == "return" => return Err("a record was blamed".to_owned()),
         (Err(error), 2) => return Err(format!("refused although all can sign: {error}")),
         _ => {}
     }

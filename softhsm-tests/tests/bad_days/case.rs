@@ -15,13 +15,13 @@ pub(crate) const WORKING_S: u32 = 30;
 const MORE: Duration = Duration::from_secs(8);
 
 /// Tries `check` for every fault, on `sites` installations at a time that `site` makes. `check` tells
-/// whether the fault was felt; `least` is how many must be, so that nothing passes by doing nothing.
+/// whether the command was refused; most must be, so that nothing passes by doing nothing.
 ///
 /// # Panics
 /// With every case that failed.
 pub(crate) fn try_all<S>(
     faults: Vec<Fault>,
-    (sites, least): (usize, usize),
+    sites: usize,
     site: impl Fn() -> S + Sync,
     check: impl Fn(&S, &Fault) -> Result<bool, String> + Sync,
 ) {
@@ -49,9 +49,8 @@ pub(crate) fn try_all<S>(
     });
     let wrong = wrong.into_inner().unwrap();
     let felt = felt.into_inner();
-    println!("{felt} of {cases} cases were felt");
-    assert!(felt >= least, "only {felt} of {cases} faults were felt");
     assert!(wrong.is_empty(), "{} cases:\n{}", wrong.len(), wrong.join("\n"));
+    assert!(felt > cases / 2, "only {felt} of {cases} faults were felt");
 }
 
 /// Checks that a call ended in bounded time.

@@ -61,6 +61,7 @@ fn check(site: &Site, fault: &Fault) -> Result<bool, String> {
         site.signs(&key)?;
     }
     site.client().remove(THIRD.name).map_err(|error| format!("remove: {error}"))?;
+    site.is_tidy()?;
     let same = site.client().status().is_ok_and(|status| status.pid == pid);
     if !same || site.disk() != disk {
         return Err("the agent or the disk is another".to_owned());
@@ -70,10 +71,44 @@ fn check(site: &Site, fault: &Fault) -> Result<bool, String> {
 
 #[test]
 fn survives_every_fault_at_every_call_of_enroll() {
-    try_all(matrix::faults(&calls()), (4, 1), || unlocked(WORKING_S), check);
+    try_all(matrix::faults(&calls()), 4, || unlocked(WORKING_S), check);
+}
+
+/// On a locked agent an enrolment has a keeper of its own.
+fn check_locked(site: &Site, fault: &Fault) -> Result<bool, String> {
+    site.mock.set(std::slice::from_ref(fault));
+    let disk = site.disk();
+    let outcome = site.watched(&[], || site.enroll(&THIRD))?;
+    if let Err(error) = &outcome {
+        clear(error)?;
+        if site.disk() != disk {
+            return Err(format!("the disk has changed after {error}"));
+        }
+        site.mock.clear();
+        site.enroll(&THIRD).map_err(|again| format!("not healed after {error}: {again}"))?;
+    }
+    site.mock.clear();
+    site.unlock().map_err(|error| format!("unlock: {error}"))?;
+    site.signs(&THIRD)?;
+    site.client().remove(THIRD.name).map_err(|error| format!("remove: {error}"))?;
+    site.is_tidy()?;
+    site.client().lock().map_err(|error| format!("lock: {error}"))?;
+    Ok(outcome.is_err())
+}
+
+#[test]
+fn survives_faults_of_an_enrolment_while_locked() {
+    let mut faults = matrix::faults(&calls());
+    faults.retain(|fault| fault.nth == 1 && !fault.after);
+    let locked = || {
+        let site = unlocked(WORKING_S);
+        site.client().lock().unwrap();
+        site
+    };
+    try_all(faults, 4, locked, check_locked);
 }
 
 #[test]
 fn gives_up_an_enrolment_whose_module_hangs_at_any_function() {
-    try_all(matrix::hangs(&calls()), (8, 1), || unlocked(HANGING_S), check);
+    try_all(matrix::hangs(&calls()), 8, || unlocked(HANGING_S), check);
 }

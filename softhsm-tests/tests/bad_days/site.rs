@@ -9,6 +9,7 @@ use std::time::{Duration, Instant};
 
 use strongroom_client::{Client, Enrollment, Error, SignRequest};
 use strongroom_softhsm_tests::mock::Mock;
+use strongroom_softhsm_tests::process::{descriptors, wait_until};
 use strongroom_softhsm_tests::room::{Agent, Key, Room};
 
 /// Two credentials whose venue has no nonces, so that signing writes nothing.
@@ -24,6 +25,8 @@ pub(crate) const THIRD: Key<'static> = Key { name: "third", ..FIRST };
 
 /// The longest that a request which needs no token may take, on a busy machine.
 const PROMPT: Duration = Duration::from_secs(3);
+/// More than an agent at rest has, and less than one that forgets some at each failure.
+const MOST_DESCRIPTORS: usize = 40;
 
 pub(crate) struct Site {
     pub(crate) room: Room,
@@ -78,6 +81,20 @@ impl Site {
     /// Everything on the disk that must survive: records, nonces, configuration.
     pub(crate) fn disk(&self) -> BTreeMap<PathBuf, Vec<u8>> {
         disk(&self.room)
+    }
+
+    /// Checks that a failure has left nothing behind: no worker, one keeper, no descriptors.
+    pub(crate) fn is_tidy(&self) -> Result<(), String> {
+        let pid = self.agent.pid();
+        wait_until("the workers end", PROMPT, || self.agent.children("strongroom-token").is_empty());
+        wait_until("unused keepers end", PROMPT, || self.agent.children("strongroom-keeper").len() == 1);
+        // Some are another connection's that is just being closed.
+        let open = descriptors(pid);
+        if open.len() > MOST_DESCRIPTORS {
+            Err(format!("{} descriptors: {open:?}", open.len()))
+        } else {
+            Ok(())
+        }
     }
 
     /// Does something while another thread asks for the status again and again, and for signatures of

@@ -6,7 +6,7 @@ use std::rc::Rc;
 use strongroom_protocol::ErrorCode;
 
 use super::keyring::{Keyring, Live, Unlocked};
-use super::{Signer, State, Unlock};
+use super::{Signer, State, Unlock, busy};
 use crate::crew::CrewError;
 use crate::crew::keeper::Keeper;
 use crate::crew::token::{self, TokenWorker};
@@ -41,10 +41,7 @@ impl Signer {
     }
 
     async fn try_unlock(self: &Rc<Self>, pin: OwnedFd) -> Result<(), Fault> {
-        let Ok(_alone) = self.custody.try_lock() else {
-            let message = "the agent is working with the token already";
-            return Err(Fault::new(ErrorCode::Unavailable, message, "wait for it, then try again"));
-        };
+        let Ok(_alone) = self.custody.try_lock() else { return Err(busy()) };
         let mut records = self.store.records()?;
         let beside = match &*self.keyring.borrow() {
             State::Unlocked(keyring) => {

@@ -45,7 +45,8 @@ fn check(bare: &Bare, fault: &Fault) -> Result<bool, String> {
         return Err(format!("{} logins for one PIN", bare.mock.logins()));
     }
     let worked = run.status.success();
-    if !worked && !(run.code() > 0 && run.stderr.contains("error: ") && run.stderr.contains("\nhint: ")) {
+    let told = run.code() > 0 && run.stderr.contains("error: ") && run.stderr.contains("\nhint: ");
+    if !(worked || told) {
         return Err(format!("exit {}: {}", run.code(), run.stderr));
     }
     if run.stderr.contains("a defect of strongroom") || run.stderr.contains("private protocol") {

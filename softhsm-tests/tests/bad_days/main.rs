@@ -3,9 +3,7 @@
 
 #![expect(
     clippy::arithmetic_side_effects,
-    clippy::expect_used,
     clippy::indexing_slicing,
-    clippy::panic,
     clippy::unwrap_used,
     reason = "a test may fail by a panic"
 )]
@@ -15,6 +13,7 @@ mod matrix;
 mod site;
 
 mod enroll;
+mod hang;
 mod init;
 mod partial;
 mod pin;

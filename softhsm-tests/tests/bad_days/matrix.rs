@@ -82,8 +82,8 @@ pub(crate) fn faults(calls: &[String]) -> Vec<Fault> {
 /// What never ends by itself: the first and the last call of each function, and endless games.
 pub(crate) fn hangs(calls: &[String]) -> Vec<Fault> {
     let counts = counted(calls);
-    let of = |(call, count): (&str, u32)| ends(count).map(move |nth| Fault::new(call, nth, "hang")).collect();
-    let hangs = counts.into_iter().flat_map(of as fn((&str, u32)) -> Vec<Fault>);
+    let hang = |(call, count)| ends(count).map(move |nth| Fault::new(call, nth, "hang"));
+    let hangs = counts.into_iter().flat_map(hang);
     hangs.chain(ENDLESS.iter().map(|(call, act)| Fault::new(call, 0, act))).collect()
 }
 

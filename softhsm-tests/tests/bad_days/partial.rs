@@ -36,6 +36,15 @@ fn keeps_what_was_loaded_before_the_token_failed_and_loads_the_rest_at_the_next_
 }
 
 #[test]
+fn the_command_asks_for_a_pin_only_where_something_is_missing() {
+    let site = half_unlocked();
+    assert_eq!(site.room.unlock().ok(), "unlocked: 2 of 2 credentials can sign\n");
+    assert_eq!(site.mock.logins(), 1);
+    assert_eq!(site.room.unlock().ok(), "unlocked: 2 of 2 credentials can sign\n");
+    assert_eq!(site.mock.logins(), 1);
+}
+
+#[test]
 fn blames_no_record_where_the_token_only_stumbles() {
     let site = Site::new(WORKING_S);
     for (call, code) in [

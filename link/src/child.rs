@@ -6,7 +6,10 @@
 use std::io;
 use std::os::fd::{AsFd, OwnedFd};
 use std::os::unix::net::UnixStream;
+use std::time::Duration;
 
+use rustix::event::{PollFd, PollFlags, poll};
+use rustix::io::Errno;
 use rustix::process::{DumpableBehavior, Resource, Rlimit, Signal};
 
 /// Started by hand, or by something that is not the front.
@@ -38,9 +41,42 @@ pub enum NotAChild {
 /// [`NotAChild::NoSocket`] where a person started the program; [`NotAChild::Step`] where the kernel
 /// refuses a step, and then the process must not go on.
 pub fn begin() -> Result<UnixStream, NotAChild> {
-    close_inherited()?;
-    let step = |step| move |source: rustix::io::Errno| NotAChild::Step { step, source: source.into() };
     rustix::process::set_parent_process_death_signal(Some(Signal::KILL)).map_err(step("PR_SET_PDEATHSIG"))?;
+    begin_to_outlive()
+}
+
+/// The same for a child that may be writing when its parent dies: it finishes what it is at, for `GRACE`
+/// at most, and ends then.
+///
+/// A module that is killed while it writes can leave its token unreadable for ever. SoftHSM empties the
+/// file of the token and writes it anew at every login.
+///
+/// # Errors
+/// As [`begin`].
+pub fn begin_with_grace() -> Result<UnixStream, NotAChild> {
+    let socket = begin_to_outlive()?;
+    let watched = |source| NotAChild::Step { step: "watching the front", source };
+    let front = socket.try_clone().map_err(watched)?;
+    let watch = move || {
+        // A hang-up is reported whatever is asked for.
+        while poll(&mut [PollFd::new(&front, PollFlags::empty())], None) == Err(Errno::INTR) {}
+        std::thread::sleep(GRACE);
+        // Not an orderly exit: the module that hangs may hang in its own end, too.
+        let _ = rustix::process::kill_process(rustix::process::getpid(), Signal::KILL);
+    };
+    std::thread::Builder::new().name("front".to_owned()).spawn(watch).map_err(watched)?;
+    Ok(socket)
+}
+
+/// How long a child may go on without its parent. A card writes within a second.
+const GRACE: Duration = Duration::from_secs(2);
+
+fn step(step: &'static str) -> impl Fn(Errno) -> NotAChild {
+    move |source| NotAChild::Step { step, source: source.into() }
+}
+
+fn begin_to_outlive() -> Result<UnixStream, NotAChild> {
+    close_inherited()?;
     rustix::process::set_dumpable_behavior(DumpableBehavior::NotDumpable).map_err(step("PR_SET_DUMPABLE"))?;
     rustix::process::setrlimit(Resource::Core, Rlimit { current: Some(0), maximum: Some(0) })
         .map_err(step("RLIMIT_CORE"))?;

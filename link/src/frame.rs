@@ -9,6 +9,7 @@ use std::collections::VecDeque;
 use std::io::{self, IoSlice, IoSliceMut};
 use std::mem::MaybeUninit;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::time::{Duration, Instant};
 
 use rustix::net::{
     RecvAncillaryBuffer, RecvAncillaryMessage, RecvFlags, ReturnFlags, SendAncillaryBuffer,
@@ -63,6 +64,27 @@ impl Inbox {
     /// # Errors
     /// What `recvmsg` says; [`io::ErrorKind::InvalidData`] where descriptors were cut off.
     pub fn receive(&mut self, socket: impl AsFd) -> io::Result<usize> {
+        self.receive_with(socket, RecvFlags::CMSG_CLOEXEC)
+    }
+
+    /// Receives what arrives within `linger`, without sleeping: it asks again and again, and lets others
+    /// run in between. To sleep and be woken costs several times what a short answer takes.
+    ///
+    /// # Errors
+    /// As [`receive`](Self::receive); [`io::ErrorKind::WouldBlock`] where nothing came in time.
+    pub fn receive_soon(&mut self, socket: impl AsFd, linger: Duration) -> io::Result<usize> {
+        let began = Instant::now();
+        loop {
+            match self.receive_with(&socket, RecvFlags::CMSG_CLOEXEC | RecvFlags::DONTWAIT) {
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock && began.elapsed() < linger => {
+                    std::thread::yield_now();
+                }
+                outcome => return outcome,
+            }
+        }
+    }
+
+    fn receive_with(&mut self, socket: impl AsFd, flags: RecvFlags) -> io::Result<usize> {
         self.buffer.copy_within(self.taken..self.filled, 0);
         self.filled = self.filled.saturating_sub(self.taken);
         self.taken = 0;
@@ -74,7 +96,7 @@ impl Inbox {
 
         let mut space = [MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(MAX_DESCRIPTORS))];
         let mut control = RecvAncillaryBuffer::new(&mut space);
-        let message = recvmsg(socket, &mut [IoSliceMut::new(room)], &mut control, RecvFlags::CMSG_CLOEXEC)?;
+        let message = recvmsg(socket, &mut [IoSliceMut::new(room)], &mut control, flags)?;
         let room_bytes = self.buffer.len().saturating_sub(self.filled);
         self.filled = self.filled.saturating_add(message.bytes);
         self.drained = message.bytes < room_bytes;

@@ -43,7 +43,7 @@ def main() -> None:
     theirs: list[float] = []
     for _ in range(ROUNDS):
         ours += timed(lambda: room.sign("binance-bench", "POST", "/api/v3/order", form=ORDER))
-        theirs += timed(lambda: exchange.sign("order", "private", "POST", dict(ORDER)))
+        theirs += timed(lambda: exchange.sign("order", ["private"], "POST", dict(ORDER)))
     figures = {
         name: {"median": statistics.median(times), "best": min(times)}
         for name, times in (("strongroom", ours), ("ccxt", theirs))

@@ -3,7 +3,6 @@
 
 #![expect(clippy::panic, reason = "this is test support: what does not work fails the test")]
 
-use std::ffi::OsStr;
 use std::io::Write as _;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus, Stdio};
@@ -360,17 +359,17 @@ pub fn signal(pid: u32, signal: rustix::process::Signal) {
 pub fn children(parent: u32, program: &str) -> Vec<u32> {
     let Ok(entries) = std::fs::read_dir("/proc") else { return Vec::new() };
     let pids = entries.flatten().filter_map(|entry| entry.file_name().to_str()?.parse::<u32>().ok());
-    let of_parent = |pid: &u32| {
+    // A helper cannot be traced, so not even its `exe` may be read by its own user; its `stat` may.
+    // The kernel keeps 15 bytes of the name.
+    let name = program.get(..15).unwrap_or(program);
+    let is_child = |pid: &u32| {
         let stat = std::fs::read_to_string(format!("/proc/{pid}/stat")).unwrap_or_default();
         // The name stands in brackets and may hold anything but its own last bracket.
-        let fields = stat.rsplit(')').next().unwrap_or_default();
-        fields.split_whitespace().nth(1).and_then(|field| field.parse::<u32>().ok()) == Some(parent)
+        let Some((begin, fields)) = stat.rsplit_once(')') else { return false };
+        let named = begin.split_once('(').is_some_and(|(_, found)| found == name);
+        named && fields.split_whitespace().nth(1).and_then(|field| field.parse().ok()) == Some(parent)
     };
-    let named = |pid: &u32| {
-        let exe = std::fs::read_link(format!("/proc/{pid}/exe")).unwrap_or_default();
-        exe.file_name() == Some(OsStr::new(program))
-    };
-    pids.filter(of_parent).filter(named).collect()
+    pids.filter(is_child).collect()
 }
 
 /// A built program of this workspace: beside the test's own, or in `$STRONGROOM_BIN_DIR`.

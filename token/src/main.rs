@@ -36,7 +36,7 @@ fn main() -> ExitCode {
         }
     }
 
-    let socket = match child::begin() {
+    let socket = match child::begin_with_grace() {
         Ok(socket) => socket,
         Err(error) => {
             say(chain(&error));

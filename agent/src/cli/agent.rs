@@ -96,7 +96,9 @@ async fn serve(
         _ = interrupt.recv() => tracing::info!("interrupted"),
     }
     notify(&[NotifyState::Stopping]);
-    signer.lock_for("the agent ends").await
+    let locked = signer.lock_for("the agent ends").await;
+    signer.token_at_rest().await;
+    locked
 }
 
 /// Tells the service manager that this thread still turns, where it asks.

@@ -11,7 +11,7 @@ use super::shown::Shown;
 use super::{Json, Stop, client, output, running};
 use crate::config::Places;
 use crate::fault::Fault;
-use crate::signer::report;
+use crate::signer::{credential_name, report};
 use crate::store::Store;
 
 /// Log in to the token with its PIN and load all secrets into the keeper.
@@ -137,10 +137,7 @@ impl Show {
     pub(super) fn run(self, places: &Places) -> Result<(), Stop> {
         let credential = match running(places)? {
             Some(agent) => Shown::from(agent.show(&self.name)?),
-            None => offline(places)?.into_iter().find(|shown| shown.name == self.name).ok_or_else(|| {
-                let message = format!("there is no credential `{}`", self.name);
-                Fault::new(ErrorCode::NotFound, message, "`strongroom list` shows what there is")
-            })?,
+            None => named(places, &self.name)?,
         };
         if self.json.json {
             output::json(&credential.json());
@@ -171,9 +168,7 @@ impl Remove {
         match running(places)? {
             Some(agent) => agent.remove(&self.name)?,
             None => {
-                let name = self.name.parse().map_err(|error: crate::store::record::NotAName| {
-                    Fault::new(ErrorCode::Invalid, error.to_string(), "for example binance-main")
-                })?;
+                let name = credential_name(&self.name)?;
                 let store = Store::open(&places.data)?;
                 store.removing(&name)()?;
             }
@@ -199,6 +194,15 @@ fn confirm(name: &str) -> Result<(), Fault> {
     let mut typed = String::new();
     io::stdin().lock().read_line(&mut typed).map_err(Fault::defect)?;
     if typed.trim() == name { Ok(()) } else { Err(refused("nothing was deleted: that was not the name")) }
+}
+
+/// What the disk says of one credential where no agent runs.
+fn named(places: &Places, name: &str) -> Result<Shown, Fault> {
+    let name = credential_name(name)?;
+    offline(places)?.into_iter().find(|shown| shown.name == name.as_str()).ok_or_else(|| {
+        let message = format!("there is no credential `{name}`");
+        Fault::new(ErrorCode::NotFound, message, "`strongroom list` shows what there is")
+    })
 }
 
 /// What the disk says where no agent runs.

@@ -33,7 +33,8 @@ impl From<Credential> for Shown {
             custody: told.custody,
             rung: told.rung,
             token_serial: told.token_serial,
-            enrolled: output::when(told.enrolled_unix),
+            // 0 where the record cannot be read.
+            enrolled: if told.enrolled_unix == 0 { String::new() } else { output::when(told.enrolled_unix) },
             ready: told.ready,
             fault: told.fault,
         }

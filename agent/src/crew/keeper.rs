@@ -1,46 +1,24 @@
-//! The front's end of the keeper: many questions in flight, answered in order.
-//!
-//! Questions are collected and written together (`flush`), and all answers of one read are handed out
-//! together, so that under load one system call carries hundreds of signatures.
+//! The front's end of the keeper: what it can be asked.
 
-use std::cell::{Cell, RefCell};
-use std::collections::{BTreeMap, VecDeque};
-use std::io;
+use std::collections::BTreeMap;
 use std::os::fd::OwnedFd;
 use std::rc::Rc;
-use std::time::Duration;
 
-use strongroom_link::frame::{self, Inbox};
-use strongroom_link::keeper::{FromKeeper, ToKeeper};
+use strongroom_link::keeper::ToKeeper;
 use strongroom_link::key::KeySpec;
-use tokio::io::Interest;
-use tokio::net::UnixStream;
-use tokio::process::Child;
-use tokio::sync::{Notify, oneshot};
+use tokio::sync::oneshot;
 use tokio::time::timeout;
 
-use super::outbox::Outbox;
+use super::keeper_link::{Answer, Link, OUTBOX_BYTES, PATIENCE, State, WHO, Waiter, ended};
+use super::spawn::Dropped;
 use super::{CrewError, spawn};
 
-const WHO: &str = "keeper";
+pub(crate) use super::keeper_link::Signature;
+
 const PROGRAM: &str = "strongroom-keeper";
 
-/// Bytes of questions above which no more are to be queued.
-const OUTBOX_BYTES: usize = 4 * 1024 * 1024;
-/// How long a question other than a signature may take.
-const PATIENCE: Duration = Duration::from_secs(10);
-
-/// What the keeper gives for a signature.
-#[derive(Debug, Clone, Copy)]
-pub(crate) struct Signature<'a> {
-    /// Raw bytes.
-    pub(crate) bytes: &'a [u8],
-    /// What of the passphrase may leave.
-    pub(crate) passphrase: &'a [u8],
-}
-
-/// Called once with the outcome of one signature, on the front's only thread.
-type Deliver = Box<dyn FnOnce(Result<Signature<'_>, CrewError>)>;
+/// So many signatures are few: their answers are looked for, not waited for.
+const FEW: usize = 4;
 
 /// A signature that was asked for; somebody has to take it.
 #[must_use = "the keeper's answers are told apart by their order, so each must be waited for"]
@@ -69,60 +47,11 @@ pub(crate) struct Keeper {
     link: Rc<Link>,
 }
 
-struct Link {
-    socket: UnixStream,
-    pid: u32,
-    next_job: Cell<u64>,
-    outbox: RefCell<Outbox>,
-    waiting: RefCell<VecDeque<(u64, Waiter)>>,
-    /// The socket did not take everything, or the keeper is to end.
-    stir: Notify,
-    /// The outbox has become small.
-    drained: Notify,
-    /// The process has ended and was waited for.
-    gone: Notify,
-    state: Cell<State>,
-}
-
-#[derive(Clone, Copy, PartialEq, Eq)]
-enum State {
-    Running,
-    /// Asked to forget everything; it answers that still.
-    Ending,
-    /// It answers nothing more, and is being ended.
-    Ended,
-    /// Its process was waited for.
-    Gone,
-}
-
-enum Waiter {
-    Call(oneshot::Sender<Result<Answer, CrewError>>),
-    Signature(Deliver),
-}
-
-enum Answer {
-    Done,
-    Sealed(Vec<u8>),
-    SeedPort(OwnedFd),
-}
-
 impl Keeper {
     /// Starts a keeper. `on_end` is called once, when it ends without having been asked to.
     pub(crate) fn start(on_end: impl FnOnce(CrewError) + 'static) -> Result<Self, CrewError> {
-        let helper = spawn::start(WHO, PROGRAM, &BTreeMap::new())?;
-        let link = Rc::new(Link {
-            pid: helper.process.id().unwrap_or_default(),
-            socket: helper.socket,
-            next_job: Cell::new(0),
-            outbox: RefCell::default(),
-            waiting: RefCell::default(),
-            stir: Notify::new(),
-            drained: Notify::new(),
-            gone: Notify::new(),
-            state: Cell::new(State::Running),
-        });
-        tokio::task::spawn_local(run(Rc::clone(&link), helper.process, on_end));
-        Ok(Self { link })
+        let helper = spawn::start(WHO, PROGRAM, &BTreeMap::new(), Dropped::Kill)?;
+        Ok(Self { link: Link::serve(helper, on_end) })
     }
 
     /// Its process id.
@@ -185,6 +114,7 @@ impl Keeper {
 
     /// Forgets everything and ends the process.
     pub(crate) async fn end(&self) -> Result<(), CrewError> {
+        self.link.dismissed.set(true);
         if self.link.state.get() == State::Running {
             self.link.state.set(State::Ending);
         }
@@ -211,6 +141,10 @@ impl Keeper {
     /// Sends what is queued, as far as the socket takes it; the rest follows by itself.
     pub(crate) fn flush(&self) {
         self.link.flush();
+        let waiting = self.link.waiting.borrow().len();
+        if (1..=FEW).contains(&waiting) {
+            self.link.linger();
+        }
     }
 
     /// Whether a reader may queue more.
@@ -249,156 +183,10 @@ impl Drop for Keeper {
     fn drop(&mut self) {
         // One clone is this one, the other is that of the task, which lives as long as the process.
         if Rc::strong_count(&self.link) <= 2 {
+            self.link.dismissed.set(true);
             self.link.finish();
         }
     }
-}
-
-impl Link {
-    fn is_over(&self) -> bool {
-        matches!(self.state.get(), State::Ended | State::Gone)
-    }
-
-    /// Has the process ended.
-    fn finish(&self) {
-        if !self.is_over() {
-            self.state.set(State::Ended);
-            self.stir.notify_one();
-        }
-    }
-
-    fn queue(&self, question: ToKeeper<'_>) {
-        let mut outbox = self.outbox.borrow_mut();
-        if question.descriptors().is_empty() {
-            outbox.push(Vec::new(), |out| question.encode(out));
-        } else {
-            let mut bytes = Vec::new();
-            question.encode(&mut bytes);
-            outbox.push(question.into_descriptors(), |out| out.extend_from_slice(&bytes));
-        }
-    }
-
-    fn flush(&self) {
-        let mut outbox = self.outbox.borrow_mut();
-        while let Some((rest, descriptors)) = outbox.next() {
-            match self.socket.try_io(Interest::WRITABLE, || frame::send(&self.socket, rest, &descriptors)) {
-                Ok(count) => outbox.sent(count),
-                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
-                Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
-                    self.stir.notify_one();
-                    break;
-                }
-                // The reading side sees the end and reports it.
-                Err(_) => break,
-            }
-        }
-        if outbox.bytes() <= OUTBOX_BYTES {
-            self.drained.notify_waiters();
-        }
-    }
-
-    fn hand_out(&self, inbox: &mut Inbox) -> Result<(), CrewError> {
-        let malformed = |source| CrewError::Malformed { who: WHO, source };
-        while let Some(frame) = inbox.take().map_err(malformed)? {
-            let answer = FromKeeper::decode(frame).map_err(malformed)?;
-            let waiter = self.waiting.borrow_mut().pop_front();
-            let Some((_, waiter)) = waiter.filter(|(job, _)| *job == answer.job()) else {
-                return Err(CrewError::OutOfStep { who: WHO });
-            };
-            match waiter {
-                Waiter::Call(sender) => {
-                    let _ = sender.send(match answer {
-                        FromKeeper::Done { .. } => Ok(Answer::Done),
-                        FromKeeper::Sealed { envelope, .. } => Ok(Answer::Sealed(envelope.to_vec())),
-                        FromKeeper::SeedPort { pipe, .. } => Ok(Answer::SeedPort(pipe)),
-                        FromKeeper::Refused { refusal, .. } => Err(CrewError::Keeper(refusal)),
-                        FromKeeper::Signature { .. } => Err(CrewError::OutOfStep { who: WHO }),
-                    });
-                }
-                Waiter::Signature(deliver) => deliver(match answer {
-                    FromKeeper::Signature { signature, passphrase, .. } => {
-                        Ok(Signature { bytes: signature, passphrase })
-                    }
-                    FromKeeper::Refused { refusal, .. } => Err(CrewError::Keeper(refusal)),
-                    _ => Err(CrewError::OutOfStep { who: WHO }),
-                }),
-            }
-        }
-        Ok(())
-    }
-
-    /// Receives what is there. `Ok(false)` means that the keeper has closed its end.
-    fn receive(&self, inbox: &mut Inbox) -> Result<bool, CrewError> {
-        loop {
-            match self.socket.try_io(Interest::READABLE, || inbox.receive(&self.socket)) {
-                Ok(0) => return Ok(false),
-                Ok(_) => self.hand_out(inbox)?,
-                Err(error) if error.kind() == io::ErrorKind::WouldBlock => return Ok(true),
-                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
-                Err(error) => return Err(ended(Some(error.to_string()))),
-            }
-            if inbox.drained() {
-                // Nothing was left behind, so the reactor may sleep until the next edge; asking the
-                // socket once more would be a system call for each batch.
-                let _ = self
-                    .socket
-                    .try_io(Interest::READABLE, || Err::<(), _>(io::Error::from(io::ErrorKind::WouldBlock)));
-                return Ok(true);
-            }
-        }
-    }
-}
-
-/// Serves one keeper until it ends, and then fails whoever waits.
-async fn run(link: Rc<Link>, mut process: Child, on_end: impl FnOnce(CrewError)) {
-    let mut inbox = Inbox::default();
-    let outcome = loop {
-        if link.is_over() {
-            break Ok(true);
-        }
-        let interest = if link.outbox.borrow().bytes() == 0 {
-            Interest::READABLE
-        } else {
-            Interest::READABLE | Interest::WRITABLE
-        };
-        tokio::select! {
-            ready = link.socket.ready(interest) => match ready {
-                Ok(ready) => {
-                    if ready.is_writable() {
-                        link.flush();
-                    }
-                    if ready.is_readable() || ready.is_read_closed() {
-                        match link.receive(&mut inbox) {
-                            Ok(true) => {}
-                            other => break other,
-                        }
-                    }
-                }
-                Err(error) => break Err(ended(Some(error.to_string()))),
-            },
-            () = link.stir.notified() => {}
-        }
-    };
-    let asked_to_end = link.state.get() != State::Running;
-    link.state.set(State::Ended);
-    link.drained.notify_waiters();
-    let _ = process.start_kill();
-    let status = process.wait().await.ok().map(|status| status.to_string());
-    link.state.set(State::Gone);
-    link.gone.notify_waiters();
-    for (_, waiter) in link.waiting.take() {
-        match waiter {
-            Waiter::Call(sender) => drop(sender.send(Err(ended(status.clone())))),
-            Waiter::Signature(deliver) => deliver(Err(ended(status.clone()))),
-        }
-    }
-    if !asked_to_end {
-        on_end(outcome.err().unwrap_or_else(|| ended(status)));
-    }
-}
-
-fn ended(detail: Option<String>) -> CrewError {
-    CrewError::Ended { who: WHO, detail }
 }
 
 fn done(answer: Answer) -> Result<(), CrewError> {

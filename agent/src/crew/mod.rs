@@ -4,6 +4,7 @@
 //! reads one.
 
 pub(crate) mod keeper;
+mod keeper_link;
 mod outbox;
 mod spawn;
 pub(crate) mod token;

@@ -11,21 +11,31 @@ use tokio::process::{Child, Command};
 
 use super::CrewError;
 
-/// A running helper and the front's end of its socket. Killed when dropped.
+/// A running helper and the front's end of its socket.
 #[derive(Debug)]
 pub(super) struct Helper {
     pub(super) socket: UnixStream,
     pub(super) process: Child,
 }
 
+/// What happens to a helper whose [`Helper`] is dropped.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Dropped {
+    /// It is killed.
+    Kill,
+    /// Its socket closes, and it ends by itself when it has finished what it is at.
+    LetEnd,
+}
+
 /// Starts the program `file` that lies beside this one.
 ///
-/// The child has no argument, this environment and no other, and three descriptors: the socket, a
+/// The child is in a process group of its own, so that a terminal's interrupt reaches the front only. It has no argument, this environment and no other, and three descriptors: the socket, a
 /// `/dev/null` and the front's standard error. All others are close-on-exec.
 pub(super) fn start(
     who: &'static str,
     file: &str,
     environment: &BTreeMap<String, String>,
+    dropped: Dropped,
 ) -> Result<Helper, CrewError> {
     let path = beside(file).map_err(|source| CrewError::Spawn { who, path: PathBuf::from(file), source })?;
     let started = || -> io::Result<Helper> {
@@ -39,7 +49,8 @@ pub(super) fn start(
             .stdin(Stdio::from(theirs))
             .stdout(Stdio::null())
             .stderr(Stdio::inherit())
-            .kill_on_drop(true)
+            .process_group(0)
+            .kill_on_drop(dropped == Dropped::Kill)
             .spawn()?;
         Ok(Helper { socket: UnixStream::from_std(ours)?, process })
     };

@@ -11,13 +11,14 @@ use tokio::io::Interest;
 use tokio::time::timeout;
 
 use super::CrewError;
-use super::spawn::{self, Helper};
+use super::spawn::{self, Dropped, Helper};
 use crate::config::{Patience, TokenConfig};
 
 const WHO: &str = "token worker";
 const PROGRAM: &str = "strongroom-token";
 
-/// A running token worker. Dropping it kills the process, and with it the token's session.
+/// A running token worker. Dropping it ends the token's session, and the process: not by a kill, which may
+/// hit the module while it writes to its token.
 #[derive(Debug)]
 pub(crate) struct TokenWorker {
     helper: Helper,
@@ -37,7 +38,7 @@ impl TokenWorker {
         // Its own questions are numbered from the top, so that they never meet the numbers of seeds,
         // which are the keeper's jobs.
         Ok(Self {
-            helper: spawn::start(WHO, PROGRAM, environment)?,
+            helper: spawn::start(WHO, PROGRAM, environment, Dropped::LetEnd)?,
             inbox: Inbox::default(),
             next_job: 1 << 63,
             patience: patience.into(),
@@ -47,7 +48,7 @@ impl TokenWorker {
     /// The initialised tokens that `module` shows.
     pub(crate) async fn tokens(&mut self, module: &str) -> Result<Vec<TokenDescription>, CrewError> {
         let job = self.job();
-        self.ask(&ToToken::Tokens { job, module }, |answer| match answer {
+        self.ask(ToToken::Tokens { job, module }, |answer| match answer {
             FromToken::Tokens { tokens, .. } => Some(tokens),
             _ => None,
         })
@@ -64,25 +65,25 @@ impl TokenWorker {
         seed_port: Option<OwnedFd>,
     ) -> Result<(), CrewError> {
         let job = self.job();
-        self.ask(&ToToken::Open { job, module, serial, label, pin, seed_port }, done).await
+        self.ask(ToToken::Open { job, module, serial, label, pin, seed_port }, done).await
     }
 
     /// Makes a KEK.
     pub(crate) async fn make_kek(&mut self, label: &str) -> Result<KekId, CrewError> {
         let job = self.job();
-        self.ask(&ToToken::MakeKek { job, label }, kek).await
+        self.ask(ToToken::MakeKek { job, label }, kek).await
     }
 
     /// Finds the KEK and has its attributes read back.
     pub(crate) async fn find_kek(&mut self, label: &str, id: Option<KekId>) -> Result<KekId, CrewError> {
         let job = self.job();
-        self.ask(&ToToken::FindKek { job, label, id }, kek).await
+        self.ask(ToToken::FindKek { job, label, id }, kek).await
     }
 
     /// Finds out which rung works.
     pub(crate) async fn probe(&mut self, kek: KekId, only: Option<Rung>) -> Result<Rung, CrewError> {
         let job = self.job();
-        self.ask(&ToToken::Probe { job, kek, only }, |answer| match answer {
+        self.ask(ToToken::Probe { job, kek, only }, |answer| match answer {
             FromToken::Probed { rung, .. } => Some(rung),
             _ => None,
         })
@@ -91,7 +92,7 @@ impl TokenWorker {
 
     /// Makes a seed, sends it to the keeper under the number `job`, and gives it protected.
     pub(crate) async fn protect(&mut self, job: u64, kek: KekId, rung: Rung) -> Result<Vec<u8>, CrewError> {
-        self.ask(&ToToken::Protect { job, kek, rung }, |answer| match answer {
+        self.ask(ToToken::Protect { job, kek, rung }, |answer| match answer {
             FromToken::Protected { blob, .. } => Some(blob.to_vec()),
             _ => None,
         })
@@ -106,14 +107,15 @@ impl TokenWorker {
         rung: Rung,
         blob: &[u8],
     ) -> Result<(), CrewError> {
-        self.ask(&ToToken::Unprotect { job, kek, rung, blob }, done).await
+        self.ask(ToToken::Unprotect { job, kek, rung, blob }, done).await
     }
 
     /// Ends the worker: its socket is closed, so that it logs out, and it is killed if it does not end.
     pub(crate) async fn end(self) {
         let Helper { socket, mut process } = self.helper;
         drop(socket);
-        if timeout(Duration::from_secs(2), process.wait()).await.is_err() {
+        // It gives itself two seconds.
+        if timeout(Duration::from_secs(3), process.wait()).await.is_err() {
             tracing::warn!("the token worker did not end by itself and was killed");
             let _ = process.kill().await;
         }
@@ -127,13 +129,11 @@ impl TokenWorker {
     /// One question, one answer. After an error the worker is of no more use.
     async fn ask<T>(
         &mut self,
-        question: &ToToken<'_>,
+        question: ToToken<'_>,
         pick: impl FnOnce(FromToken<'_>) -> Option<T>,
     ) -> Result<T, CrewError> {
-        let mut bytes = Vec::new();
-        question.encode(&mut bytes);
         let patience = self.patience;
-        match timeout(patience, self.exchange(&bytes, question, pick)).await {
+        match timeout(patience, self.exchange(question, pick)).await {
             Ok(answer) => answer,
             Err(_) => {
                 let _ = self.helper.process.start_kill();
@@ -144,10 +144,13 @@ impl TokenWorker {
 
     async fn exchange<T>(
         &mut self,
-        mut bytes: &[u8],
-        question: &ToToken<'_>,
+        question: ToToken<'_>,
         pick: impl FnOnce(FromToken<'_>) -> Option<T>,
     ) -> Result<T, CrewError> {
+        let asked = question.job();
+        let mut frame = Vec::new();
+        question.encode(&mut frame);
+        let mut bytes = frame.as_slice();
         let mut descriptors = question.descriptors();
         let socket = &self.helper.socket;
         while !bytes.is_empty() {
@@ -160,11 +163,14 @@ impl TokenWorker {
                 Err(_) => return Err(self.ended().await),
             }
         }
+        // The PIN and the port for seeds are the worker's now.
+        drop(descriptors);
+        drop(question);
         loop {
             let malformed = |source| CrewError::Malformed { who: WHO, source };
             if let Some(frame) = self.inbox.take().map_err(malformed)? {
                 return match FromToken::decode(frame).map_err(malformed)? {
-                    answer if answer.job() != question.job() => Err(CrewError::OutOfStep { who: WHO }),
+                    answer if answer.job() != asked => Err(CrewError::OutOfStep { who: WHO }),
                     FromToken::Refused { refusal, .. } => Err(CrewError::Token(refusal)),
                     answer => pick(answer).ok_or(CrewError::OutOfStep { who: WHO }),
                 };

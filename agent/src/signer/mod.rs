@@ -129,6 +129,12 @@ impl Signer {
         }
     }
 
+    /// Waits until nobody works with the token, so that the end of the agent does not cut a module off while
+    /// it writes. Does not wait for one that hangs.
+    pub(crate) async fn token_at_rest(&self) {
+        let _ = timeout(TOKEN_REST, self.custody.lock()).await;
+    }
+
     /// Called when the keeper has ended by itself: everything is locked.
     fn keeper_ended(&self, error: &CrewError) {
         let reason = crate::fault::chain(error);
@@ -173,8 +179,14 @@ async fn on_disk(job: impl FnOnce() -> Result<(), StoreError> + Send + 'static) 
     tokio::task::spawn_blocking(job).await.map_err(Fault::defect)?.map_err(Fault::from)
 }
 
+/// How long the end of an agent waits for the token.
+const TOKEN_REST: Duration = Duration::from_secs(3);
+
 /// A credential's name, as it came from outside.
-fn credential_name(text: &str) -> Result<CredentialName, Fault> {
+///
+/// # Errors
+/// Where it can be none.
+pub(crate) fn credential_name(text: &str) -> Result<CredentialName, Fault> {
     text.parse().map_err(|error: crate::store::record::NotAName| {
         Fault::new(ErrorCode::Invalid, error.to_string(), "for example binance-main")
     })

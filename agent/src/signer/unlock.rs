@@ -33,6 +33,7 @@ impl Signer {
     /// # Errors
     /// As [`unlock`](Self::unlock).
     pub(crate) async fn unlock_with(self: &Rc<Self>, pin: OwnedFd) -> Result<(), Fault> {
+        let Ok(_alone) = self.custody.try_lock() else { return Err(busy()) };
         let outcome = self.try_unlock(pin).await;
         if let (Err(fault), State::Locked(keyring)) = (&outcome, &mut *self.keyring.borrow_mut()) {
             keyring.state.reason = format!("the last unlock failed: {fault}");
@@ -40,8 +41,8 @@ impl Signer {
         outcome
     }
 
+    /// Must be called by the one who works with the token.
     async fn try_unlock(self: &Rc<Self>, pin: OwnedFd) -> Result<(), Fault> {
-        let Ok(_alone) = self.custody.try_lock() else { return Err(busy()) };
         let mut records = self.store.records()?;
         let beside = match &*self.keyring.borrow() {
             State::Unlocked(keyring) => {

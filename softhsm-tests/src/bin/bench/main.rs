@@ -32,14 +32,18 @@ fn main() -> ExitCode {
     let mut arguments = std::env::args().skip(1);
     let mut python = None;
     let mut only = None;
+    let mut write = None;
     while let Some(argument) = arguments.next() {
         match argument.as_str() {
             // Another process is the other end of the echo: a thread would share the address space.
             "--echo" => return latency::echo_end(),
             "--python" => python = arguments.next().map(PathBuf::from),
             "--only" => only = arguments.next(),
+            "--write" => write = arguments.next().map(PathBuf::from),
             _ => {
-                report::talk("usage: bench [--python PYTHON] [--only latency|throughput|python|memory]");
+                report::talk(
+                    "usage: bench [--python PYTHON] [--only latency|throughput|python|memory] [--write FILE]",
+                );
                 return ExitCode::from(2);
             }
         }
@@ -64,5 +68,11 @@ fn main() -> ExitCode {
         memory::measure(&room, &agent, &mut report);
     }
     report.print();
-    ExitCode::SUCCESS
+    match write.map(|path| report.write(&path)) {
+        Some(Err(error)) => {
+            report::talk(&format!("the report cannot be written: {error}"));
+            ExitCode::FAILURE
+        }
+        _ => ExitCode::SUCCESS,
+    }
 }

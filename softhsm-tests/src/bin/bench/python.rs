@@ -6,8 +6,9 @@ use std::process::{Command, Stdio};
 use strongroom_softhsm_tests::room::{Agent, Room};
 
 use crate::latency::{Placement, place};
-use crate::report::{Goal, Report, talk};
+use crate::report::{Goal, Report};
 
+#[expect(clippy::expect_used, reason = "without figures there is nothing to compare")]
 pub(crate) fn measure(room: &Room, agent: &Agent, python: &Path, report: &mut Report) {
     let script = concat!(env!("CARGO_MANIFEST_DIR"), "/python/bench_sign.py");
     for (placement, name) in [(Placement::OneCpu, "one CPU"), (Placement::Free, "free")] {
@@ -20,10 +21,8 @@ pub(crate) fn measure(room: &Room, agent: &Agent, python: &Path, report: &mut Re
         let output = command.arg(script).arg(room.socket()).stderr(Stdio::inherit()).output();
         let text =
             output.map(|output| String::from_utf8_lossy(&output.stdout).into_owned()).unwrap_or_default();
-        let Ok(figures) = serde_json::from_str::<serde_json::Value>(&text) else {
-            talk(&format!("the Python benchmark gave no figures: {text}"));
-            continue;
-        };
+        let figures: serde_json::Value =
+            serde_json::from_str(&text).expect("figures of the Python benchmark");
         let figure =
             |who: &str, what: &str| figures.get(who).and_then(|f| f.get(what)?.as_f64()).unwrap_or(f64::NAN);
         let (ccxt, room) = (

@@ -1,0 +1,282 @@
+//! The wire to the keeper: many questions in flight, answered in order.
+//!
+//! Questions are collected and written together, and all answers of one read are handed out together,
+//! so that under load one system call carries hundreds of signatures. Where few are asked for, their
+//! answers are looked for before anybody sleeps (docs/adr/0007).
+
+use std::cell::{Cell, RefCell};
+use std::collections::VecDeque;
+use std::io;
+use std::os::fd::OwnedFd;
+use std::rc::{Rc, Weak};
+use std::time::Duration;
+
+use strongroom_link::frame::{self, Inbox};
+use strongroom_link::keeper::{FromKeeper, ToKeeper};
+use tokio::io::Interest;
+use tokio::net::UnixStream;
+use tokio::process::Child;
+use tokio::sync::{Notify, oneshot};
+
+use super::CrewError;
+use super::outbox::Outbox;
+use super::spawn::Helper;
+
+pub(super) const WHO: &str = "keeper";
+
+/// Bytes of questions above which no more are to be queued.
+pub(super) const OUTBOX_BYTES: usize = 4 * 1024 * 1024;
+/// How long the front looks for the answers to a few questions before it turns to other clients.
+const LINGER: Duration = Duration::from_micros(15);
+/// How often it is looked whether the keeper still answers.
+const LOOK: Duration = Duration::from_secs(1);
+/// How long one question may take. A signature takes microseconds.
+pub(super) const PATIENCE: Duration = Duration::from_secs(5);
+
+/// What the keeper gives for a signature.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Signature<'a> {
+    /// Raw bytes.
+    pub(crate) bytes: &'a [u8],
+    /// What of the passphrase may leave.
+    pub(crate) passphrase: &'a [u8],
+}
+
+/// Called once with the outcome of one signature, on the front's only thread.
+type Deliver = Box<dyn FnOnce(Result<Signature<'_>, CrewError>)>;
+
+/// One keeper's socket, what is on its way, and who waits.
+pub(super) struct Link {
+    pub(super) socket: UnixStream,
+    pub(super) pid: u32,
+    pub(super) next_job: Cell<u64>,
+    pub(super) outbox: RefCell<Outbox>,
+    pub(super) inbox: RefCell<Inbox>,
+    pub(super) waiting: RefCell<VecDeque<(u64, Waiter)>>,
+    /// The socket did not take everything, or the keeper is to end.
+    pub(super) stir: Notify,
+    /// The outbox has become small.
+    pub(super) drained: Notify,
+    /// The process has ended and was waited for.
+    pub(super) gone: Notify,
+    pub(super) state: Cell<State>,
+    /// Whether somebody here has asked it to end.
+    pub(super) dismissed: Cell<bool>,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(super) enum State {
+    Running,
+    /// Asked to forget everything; it answers that still.
+    Ending,
+    /// It answers nothing more, and is being ended.
+    Ended,
+    /// Its process was waited for.
+    Gone,
+}
+
+pub(super) enum Waiter {
+    Call(oneshot::Sender<Result<Answer, CrewError>>),
+    Signature(Deliver),
+}
+
+pub(super) enum Answer {
+    Done,
+    Sealed(Vec<u8>),
+    SeedPort(OwnedFd),
+}
+
+impl Link {
+    /// Serves a keeper that was started, by tasks of this thread. `on_end` is called once, when it ends
+    /// without having been asked to.
+    pub(super) fn serve(helper: Helper, on_end: impl FnOnce(CrewError) + 'static) -> Rc<Self> {
+        let link = Rc::new(Self {
+            pid: helper.process.id().unwrap_or_default(),
+            socket: helper.socket,
+            next_job: Cell::new(0),
+            outbox: RefCell::default(),
+            inbox: RefCell::default(),
+            waiting: RefCell::default(),
+            stir: Notify::new(),
+            drained: Notify::new(),
+            gone: Notify::new(),
+            state: Cell::new(State::Running),
+            dismissed: Cell::new(false),
+        });
+        tokio::task::spawn_local(run(Rc::clone(&link), helper.process, on_end));
+        tokio::task::spawn_local(watch(Rc::downgrade(&link)));
+        link
+    }
+
+    pub(super) fn is_over(&self) -> bool {
+        matches!(self.state.get(), State::Ended | State::Gone)
+    }
+
+    /// Has the process ended.
+    pub(super) fn finish(&self) {
+        if !self.is_over() {
+            self.state.set(State::Ended);
+            self.stir.notify_one();
+        }
+    }
+
+    pub(super) fn queue(&self, question: ToKeeper<'_>) {
+        let mut outbox = self.outbox.borrow_mut();
+        if question.descriptors().is_empty() {
+            outbox.push(Vec::new(), |out| question.encode(out));
+        } else {
+            let mut bytes = Vec::new();
+            question.encode(&mut bytes);
+            outbox.push(question.into_descriptors(), |out| out.extend_from_slice(&bytes));
+        }
+    }
+
+    pub(super) fn flush(&self) {
+        let mut outbox = self.outbox.borrow_mut();
+        while let Some((rest, descriptors)) = outbox.next() {
+            match self.socket.try_io(Interest::WRITABLE, || frame::send(&self.socket, rest, &descriptors)) {
+                Ok(count) => outbox.sent(count),
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
+                    self.stir.notify_one();
+                    break;
+                }
+                // The reading side sees the end and reports it.
+                Err(_) => break,
+            }
+        }
+        if outbox.bytes() <= OUTBOX_BYTES {
+            self.drained.notify_waiters();
+        }
+    }
+
+    pub(super) fn hand_out(&self, inbox: &mut Inbox) -> Result<(), CrewError> {
+        let malformed = |source| CrewError::Malformed { who: WHO, source };
+        while let Some(frame) = inbox.take().map_err(malformed)? {
+            let answer = FromKeeper::decode(frame).map_err(malformed)?;
+            let waiter = self.waiting.borrow_mut().pop_front();
+            let Some((_, waiter)) = waiter.filter(|(job, _)| *job == answer.job()) else {
+                return Err(CrewError::OutOfStep { who: WHO });
+            };
+            match waiter {
+                Waiter::Call(sender) => {
+                    let _ = sender.send(match answer {
+                        FromKeeper::Done { .. } => Ok(Answer::Done),
+                        FromKeeper::Sealed { envelope, .. } => Ok(Answer::Sealed(envelope.to_vec())),
+                        FromKeeper::SeedPort { pipe, .. } => Ok(Answer::SeedPort(pipe)),
+                        FromKeeper::Refused { refusal, .. } => Err(CrewError::Keeper(refusal)),
+                        FromKeeper::Signature { .. } => Err(CrewError::OutOfStep { who: WHO }),
+                    });
+                }
+                Waiter::Signature(deliver) => deliver(match answer {
+                    FromKeeper::Signature { signature, passphrase, .. } => {
+                        Ok(Signature { bytes: signature, passphrase })
+                    }
+                    FromKeeper::Refused { refusal, .. } => Err(CrewError::Keeper(refusal)),
+                    _ => Err(CrewError::OutOfStep { who: WHO }),
+                }),
+            }
+        }
+        Ok(())
+    }
+
+    /// Takes answers that come at once. What goes wrong here is found again by [`run`].
+    pub(super) fn linger(&self) {
+        let mut inbox = self.inbox.borrow_mut();
+        if let Ok(1..) = inbox.receive_soon(&self.socket, LINGER) {
+            let _ = self.hand_out(&mut inbox);
+        }
+    }
+
+    /// Receives what is there. `Ok(false)` means that the keeper has closed its end.
+    pub(super) fn receive(&self, inbox: &mut Inbox) -> Result<bool, CrewError> {
+        loop {
+            match self.socket.try_io(Interest::READABLE, || inbox.receive(&self.socket)) {
+                Ok(0) => return Ok(false),
+                Ok(_) => self.hand_out(inbox)?,
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => return Ok(true),
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+                Err(error) => return Err(ended(Some(error.to_string()))),
+            }
+            if inbox.drained() {
+                // Nothing was left behind, so the reactor may sleep until the next edge; asking the
+                // socket once more would be a system call for each batch.
+                let _ = self
+                    .socket
+                    .try_io(Interest::READABLE, || Err::<(), _>(io::Error::from(io::ErrorKind::WouldBlock)));
+                return Ok(true);
+            }
+        }
+    }
+}
+
+/// Serves one keeper until it ends, and then fails whoever waits.
+async fn run(link: Rc<Link>, mut process: Child, on_end: impl FnOnce(CrewError)) {
+    let outcome = loop {
+        if link.is_over() {
+            break Ok(true);
+        }
+        let interest = if link.outbox.borrow().bytes() == 0 {
+            Interest::READABLE
+        } else {
+            Interest::READABLE | Interest::WRITABLE
+        };
+        tokio::select! {
+            ready = link.socket.ready(interest) => match ready {
+                Ok(ready) => {
+                    if ready.is_writable() {
+                        link.flush();
+                    }
+                    if ready.is_readable() || ready.is_read_closed() {
+                        match link.receive(&mut link.inbox.borrow_mut()) {
+                            Ok(true) => {}
+                            other => break other,
+                        }
+                    }
+                }
+                Err(error) => break Err(ended(Some(error.to_string()))),
+            },
+            () = link.stir.notified() => {}
+        }
+    };
+    link.state.set(State::Ended);
+    link.drained.notify_waiters();
+    let _ = process.start_kill();
+    let status = process.wait().await.ok().map(|status| status.to_string());
+    link.state.set(State::Gone);
+    link.gone.notify_waiters();
+    for (_, waiter) in link.waiting.take() {
+        match waiter {
+            Waiter::Call(sender) => drop(sender.send(Err(ended(status.clone())))),
+            Waiter::Signature(deliver) => deliver(Err(ended(status.clone()))),
+        }
+    }
+    if !link.dismissed.get() {
+        on_end(outcome.err().unwrap_or_else(|| ended(status)));
+    }
+}
+
+/// Has a keeper ended that answers no more: stopped, or caught in an endless loop. Those who wait are
+/// told, and the agent is locked, rather than every client running into its own deadline.
+async fn watch(link: Weak<Link>) {
+    let mut oldest = None;
+    let mut seen = 0_u32;
+    loop {
+        tokio::time::sleep(LOOK).await;
+        let Some(link) = link.upgrade() else { return };
+        if link.is_over() {
+            return;
+        }
+        let now = link.waiting.borrow().front().map(|(job, _)| *job);
+        seen = if now.is_some() && now == oldest { seen.saturating_add(1) } else { 0 };
+        oldest = now;
+        if LOOK.saturating_mul(seen) >= PATIENCE {
+            tracing::error!(pid = link.pid, "the keeper answers no more and is ended");
+            link.finish();
+        }
+    }
+}
+
+pub(super) fn ended(detail: Option<String>) -> CrewError {
+    CrewError::Ended { who: WHO, detail }
+}

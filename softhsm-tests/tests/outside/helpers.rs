@@ -1,0 +1,127 @@
+//! What a keeper's end means to the rest.
+
+use std::time::Duration;
+
+use rustix::process::Signal;
+use strongroom_client::{ErrorCode, SignRequest};
+use strongroom_softhsm_tests::process::{runs, wait_until};
+use strongroom_softhsm_tests::room::{Room, signal};
+
+use crate::keys::{BINANCE, account};
+
+const SOON: Duration = Duration::from_secs(10);
+
+#[test]
+fn locks_with_a_reason_when_the_keeper_is_killed_and_unlocks_without_a_restart() {
+    let room = Room::new();
+    let _ = room.enroll(&BINANCE, &[]).ok();
+    let agent = room.start_unlocked();
+    let client = room.client();
+    let _ = client.sign(&account()).unwrap();
+    let front = agent.pid();
+    for _ in 0..3 {
+        let keeper = agent.children("strongroom-keeper")[0];
+        signal(keeper, Signal::KILL);
+        wait_until("the agent is locked", SOON, || client.status().unwrap().locked);
+        let reason = "the keeper ended while it was asked: signal: 9 (SIGKILL)";
+        assert_eq!(client.status().unwrap().reason, reason);
+        let refused = client.sign(&account()).unwrap_err();
+        assert_eq!(refused.code(), Some(ErrorCode::Locked));
+        assert_eq!(refused.to_string(), format!("the agent is locked: {reason}"));
+        assert_eq!(refused.hint(), "run `strongroom unlock`");
+
+        let _ = room.unlock().ok();
+        let _ = client.sign(&account()).unwrap();
+        assert_eq!(client.status().unwrap().pid, front, "the same front");
+    }
+}
+
+#[test]
+fn answers_everyone_who_waits_when_the_keeper_is_killed() {
+    let room = Room::new();
+    let _ = room.enroll(&BINANCE, &[]).ok();
+    let agent = room.start_unlocked();
+    let keeper = agent.children("strongroom-keeper")[0];
+    // Stopped, so that questions pile up; then killed.
+    signal(keeper, Signal::STOP);
+    let outcomes = std::thread::scope(|scope| {
+        let clients: Vec<_> = (0..4)
+            .map(|_| {
+                scope.spawn(|| {
+                    let orders: Vec<SignRequest<'_>> = (0..100).map(|_| account()).collect();
+                    room.client().with_deadline(Duration::from_secs(30)).sign_many(&orders)
+                })
+            })
+            .collect();
+        std::thread::sleep(Duration::from_millis(300));
+        assert!(!room.client().status().unwrap().locked, "the front answers meanwhile");
+        signal(keeper, Signal::KILL);
+        clients.into_iter().flat_map(|client| client.join().unwrap()).collect::<Vec<_>>()
+    });
+    assert_eq!(outcomes.len(), 400);
+    let mut waited = 0;
+    for outcome in outcomes {
+        let refused = outcome.expect_err("the keeper could not sign");
+        match refused.code() {
+            Some(ErrorCode::Unavailable) => {
+                waited += 1;
+                assert_eq!(
+                    refused.to_string(),
+                    "the keeper gave no signature: the keeper ended while it was asked: signal: 9 (SIGKILL)"
+                );
+            }
+            Some(ErrorCode::Locked) => {}
+            other => panic!("{other:?}: {refused}"),
+        }
+    }
+    assert!(waited > 0, "somebody waited");
+}
+
+#[test]
+fn ends_a_keeper_that_hangs_when_it_is_locked() {
+    let room = Room::new();
+    let _ = room.enroll(&BINANCE, &[]).ok();
+    let agent = room.start_unlocked();
+    let keeper = agent.children("strongroom-keeper")[0];
+    signal(keeper, Signal::STOP);
+    let run = std::thread::scope(|scope| {
+        let locking = scope.spawn(|| room.client().with_deadline(Duration::from_secs(30)).lock());
+        // From the first moment on nothing is signed any more.
+        wait_until("the agent is locked", SOON, || room.client().status().unwrap().locked);
+        assert_eq!(room.client().sign(&account()).unwrap_err().code(), Some(ErrorCode::Locked));
+        locking.join().unwrap()
+    });
+    let refused = run.expect_err("the keeper has not said that it forgot");
+    assert_eq!(refused.code(), Some(ErrorCode::Unavailable));
+    assert_eq!(refused.to_string(), "the keeper did not answer within 5 s and was ended");
+    wait_until("the keeper is ended", SOON, || !runs(keeper));
+    let _ = room.unlock().ok();
+}
+
+#[test]
+fn ends_a_keeper_that_hangs_by_itself_and_locks() {
+    let room = Room::new();
+    let _ = room.enroll(&BINANCE, &[]).ok();
+    let agent = room.start_unlocked();
+    let keeper = agent.children("strongroom-keeper")[0];
+    signal(keeper, Signal::STOP);
+    let refused = room.client().with_deadline(Duration::from_secs(30)).sign(&account()).unwrap_err();
+    assert_eq!(refused.code(), Some(ErrorCode::Unavailable), "{refused}");
+    wait_until("the agent is locked", SOON, || room.client().status().unwrap().locked);
+    wait_until("the keeper is ended", SOON, || !runs(keeper));
+    let _ = room.unlock().ok();
+    let _ = room.client().sign(&account()).unwrap();
+}
+
+#[test]
+fn keeps_signing_for_a_client_across_a_restart_of_the_agent() {
+    let room = Room::new();
+    let _ = room.enroll(&BINANCE, &[]).ok();
+    let client = room.client();
+    let agent = room.start_unlocked();
+    let _ = client.sign(&account()).unwrap();
+    agent.kill();
+    assert!(client.sign(&account()).is_err());
+    let _agent = room.start_unlocked();
+    let _ = client.sign(&account()).unwrap();
+}

@@ -1,0 +1,35 @@
+//! Tests from outside: the built programs, real tokens, real sockets. One program, so that the tests
+//! share the machine's processors; one idea a file.
+
+#![expect(
+    clippy::arithmetic_side_effects,
+    clippy::as_conversions,
+    clippy::indexing_slicing,
+    clippy::panic,
+    clippy::unwrap_used,
+    reason = "a test may fail by a panic"
+)]
+
+mod keys;
+
+mod abuse;
+mod cli;
+mod crash;
+mod curl;
+mod descriptors;
+mod enroll;
+mod errors;
+mod helpers;
+mod init;
+mod memory;
+mod nonces;
+mod processes;
+mod prompt;
+mod records;
+mod road;
+mod service;
+mod shapes;
+mod socket;
+mod token_trouble;
+mod vectors;
+mod wire;

@@ -1,0 +1,166 @@
+//! What is said of a secret or a passphrase that cannot be the venue's: exactly, and before anything is stored.
+
+use strongroom_softhsm_tests::room::{Key, Room};
+
+/// Venue, secret, passphrase, and the message.
+type Case = (&'static str, String, Option<String>, &'static str);
+
+fn long(length: usize) -> String {
+    "s".repeat(length)
+}
+
+fn pem(name: &str) -> String {
+    let path = format!("{}/../keeper/tests/pem/{name}.pem", env!("CARGO_MANIFEST_DIR"));
+    std::fs::read_to_string(&path).unwrap_or_else(|error| panic!("{path}: {error}"))
+}
+
+fn cases() -> Vec<Case> {
+    let text = "the secret has spaces, line breaks or other bytes that no secret of this venue has";
+    let base64 = "the secret is not base64 (A-Z a-z 0-9 + / and = at the end)";
+    let no_pem = "the secret is no PEM block (-----BEGIN … PRIVATE KEY-----)";
+    let passphrase = "the passphrase is empty, longer than 256 bytes, or has control characters";
+    let some = |text: &str| Some(text.to_owned());
+    vec![
+        ("binance", String::new(), None, "the secret is empty"),
+        (
+            "binance",
+            long(31),
+            None,
+            "the secret is shorter than 32 bytes, the shortest that this venue hands out",
+        ),
+        (
+            "binance",
+            long(129),
+            None,
+            "the secret is longer than 128 bytes, the longest that this venue hands out",
+        ),
+        ("binance", format!(" {}", long(40)), None, text),
+        ("binance", format!("{}\n\n", long(40)), None, text),
+        ("binance", format!("{}\t{}", long(20), long(20)), None, text),
+        ("binance", format!("{}é", long(40)), None, text),
+        (
+            "bitfinex",
+            long(15),
+            None,
+            "the secret is shorter than 16 bytes, the shortest that this venue hands out",
+        ),
+        (
+            "poloniex",
+            long(257),
+            None,
+            "the secret is longer than 256 bytes, the longest that this venue hands out",
+        ),
+        ("kraken", format!("{}!", "A".repeat(87)), None, base64),
+        ("kraken", "A".repeat(85), None, base64),
+        ("kraken", format!("{}-_{}", "A".repeat(43), "A".repeat(43)), None, base64),
+        (
+            "coinbaseexchange",
+            long(8),
+            some("p"),
+            "the secret is shorter than 24 bytes, the shortest that this venue hands out",
+        ),
+        ("coinbaseexchange", long(41), some("p"), base64),
+        ("coinbase", long(200), None, no_pem),
+        (
+            "coinbase",
+            pem("p256-public"),
+            None,
+            "the PEM block holds no private key of the kind that this venue uses",
+        ),
+        (
+            "coinbase",
+            pem("p384-sec1"),
+            None,
+            "the PEM block holds no private key of the kind that this venue uses",
+        ),
+        (
+            "coinbase",
+            pem("secp256k1-pkcs8"),
+            None,
+            "the PEM block holds no private key of the kind that this venue uses",
+        ),
+        (
+            "coinbase",
+            pem("ed25519-pkcs8"),
+            None,
+            "the PEM block holds no private key of the kind that this venue uses",
+        ),
+        (
+            "coinbase",
+            pem("p256-encrypted-pkcs8"),
+            None,
+            "the PEM block is encrypted; decrypt it first and enrol the plain key",
+        ),
+        (
+            "coinbase",
+            pem("p256-encrypted-sec1"),
+            None,
+            "the PEM block is encrypted; decrypt it first and enrol the plain key",
+        ),
+        ("okx", long(32), some(""), passphrase),
+        ("okx", long(32), Some(long(257)), passphrase),
+        ("kucoin", long(32), some("a\tb"), passphrase),
+        ("kucoin", long(32), some("a\nb"), passphrase),
+        ("binance", long(64), some("none here"), "keys of binance have no passphrase"),
+    ]
+}
+
+#[test]
+fn names_what_is_wrong_with_a_secret_and_stores_nothing() {
+    let room = Room::new();
+    // Half of the cases by an agent, half without one: it is the same code.
+    let agent = room.start();
+    refuse_all(&room, cases().into_iter().step_by(2));
+    drop(agent);
+    refuse_all(&room, cases().into_iter().skip(1).step_by(2));
+    assert!(!room.record("k").exists());
+}
+
+fn refuse_all(room: &Room, cases: impl Iterator<Item = Case>) {
+    for (venue, secret, passphrase, message) in cases {
+        let key = Key { name: "k", venue, key_id: "K", secret: &secret, passphrase: passphrase.as_deref() };
+        let run = room.enroll(&key, &[]);
+        assert_eq!(run.code(), 3, "{venue}: {message}: {}", run.stderr);
+        let said = run.stderr.lines().next().unwrap_or_default();
+        assert_eq!(said, format!("error: {message}"), "{venue}");
+        assert_eq!(run.stdout, "");
+    }
+}
+
+#[test]
+fn takes_pem_keys_as_the_venue_writes_them() {
+    let room = Room::new();
+    let _agent = room.start_unlocked();
+    let in_json = pem("p256-sec1").replace('\n', "\\n");
+    let windows = pem("p256-pkcs8").replace('\n', "\r\n");
+    for (name, secret) in
+        [("sec1", pem("p256-sec1")), ("pkcs8", pem("p256-pkcs8")), ("json", in_json), ("windows", windows)]
+    {
+        let key = Key {
+            name,
+            venue: "coinbase",
+            key_id: "organizations/o/apiKeys/k",
+            secret: &secret,
+            passphrase: None,
+        };
+        let _ = room.enroll(&key, &[]).ok();
+        let order = strongroom_client::SignRequest::new(name, "GET", "/api/v3/brokerage/accounts");
+        let signed = room.client().sign(&order).unwrap();
+        let token = crate::keys::header(&signed.headers, "Authorization").strip_prefix("Bearer ").unwrap();
+        assert!(verifies(token, &pem("p256-public")), "{name}: {token}");
+        assert!(!verifies(&token.replacen("eyJ", "eyK", 1), &pem("p256-public")), "the control");
+    }
+}
+
+/// Whether a token was signed by the private half of this key, by ES256 (RFC 7518 section 3.4).
+fn verifies(token: &str, public_pem: &str) -> bool {
+    use base64ct::{Base64UrlUnpadded, Encoding as _};
+    use p256::ecdsa::signature::Verifier as _;
+    use p256::ecdsa::{Signature, VerifyingKey};
+    use p256::pkcs8::DecodePublicKey as _;
+    let (signed, signature) = token.rsplit_once('.').unwrap();
+    let key = VerifyingKey::from_public_key_pem(public_pem).unwrap();
+    let signature = Base64UrlUnpadded::decode_vec(signature).unwrap();
+    let signature = Signature::from_slice(&signature).unwrap();
+    key.verify(signed.as_bytes(), &signature).is_ok()
+}

@@ -1,0 +1,286 @@
+//! A token that is slow, hangs, or goes away while the agent needs it.
+
+use std::path::PathBuf;
+use std::process::Command;
+use std::time::{Duration, Instant};
+
+use rustix::process::Signal;
+use strongroom_client::ErrorCode;
+use strongroom_softhsm_tests::process::{runs, wait_until};
+use strongroom_softhsm_tests::room::{Room, children, signal};
+
+use crate::keys::{BINANCE, KRAKEN, account, edit};
+
+const SOON: Duration = Duration::from_secs(15);
+
+/// A module that passes all calls on to SoftHSM, but waits in `C_Login` while a file is there.
+const SLOW_MODULE: &str = r#"
+#define _GNU_SOURCE
+#include <dlfcn.h>
+#include <fcntl.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+typedef unsigned long ulong;
+typedef ulong (*function)();
+enum { LOGIN = 18, FUNCTIONS = 68 };
+struct list { unsigned char version[2]; function call[FUNCTIONS]; };
+static struct list real, slow;
+static ulong login(ulong session, ulong user, unsigned char *pin, ulong length) {
+    int reached = open(getenv("REACHED"), O_CREAT | O_WRONLY | O_CLOEXEC, 0600);
+    close(reached);
+    while (access(getenv("HOLD"), F_OK) == 0) usleep(5000);
+    return real.call[LOGIN](session, user, pin, length);
+}
+ulong C_GetFunctionList(struct list **out) {
+    void *module = dlopen(getenv("REAL_MODULE"), RTLD_NOW | RTLD_LOCAL);
+    ulong (*get)(struct list **) = module ? (ulong (*)(struct list **))dlsym(module, "C_GetFunctionList") : 0;
+    struct list *list;
+    if (!get || get(&list)) return 5;
+    memcpy(&real, list, sizeof real);
+    memcpy(&slow, list, sizeof slow);
+    slow.call[LOGIN] = login;
+    *out = &slow;
+    return 0;
+}
+"#;
+
+/// A room's token behind a module that can be held in its login.
+pub(crate) struct SlowToken {
+    reached: PathBuf,
+    hold: PathBuf,
+    real: PathBuf,
+}
+
+impl SlowToken {
+    /// Puts the module between the room's configuration and SoftHSM, and holds it.
+    pub(crate) fn new(room: &Room) -> Self {
+        let folder = room.folder();
+        let (source, module) = (folder.join("slow.c"), folder.join("slow.so"));
+        std::fs::write(&source, SLOW_MODULE).unwrap();
+        // A machine that builds Rust has a C compiler: it is what links.
+        let built = Command::new("cc")
+            .args(["-shared", "-fPIC", "-w", "-o"])
+            .arg(&module)
+            .arg(&source)
+            .arg("-ldl")
+            .status()
+            .unwrap();
+        assert!(built.success(), "cc");
+        let slow = Self {
+            reached: folder.join("reached"),
+            hold: folder.join("hold"),
+            real: room.token.module.clone(),
+        };
+        slow.hold_on();
+        edit(&room.config(), |text| {
+            let real = format!("module = \"{}\"", slow.real.display());
+            let text = text.replace(&real, &format!("module = \"{}\"", module.display()));
+            let more = slow.environment().join("\"\n").replace('=', " = \"");
+            text.replace("[token.environment]\n", &format!("[token.environment]\n{more}\"\n"))
+        });
+        slow
+    }
+
+    /// The variables that the module needs.
+    pub(crate) fn environment(&self) -> Vec<String> {
+        [("REACHED", &self.reached), ("HOLD", &self.hold), ("REAL_MODULE", &self.real)]
+            .map(|(name, path)| format!("{name}={}", path.display()))
+            .to_vec()
+    }
+
+    /// Holds the next login.
+    pub(crate) fn hold_on(&self) {
+        let _ = std::fs::remove_file(&self.reached);
+        std::fs::write(&self.hold, "").unwrap();
+    }
+
+    /// Waits until a worker is held in its login.
+    pub(crate) fn wait_for_login(&self) {
+        wait_until("the login is reached", SOON, || self.reached.exists());
+    }
+
+    /// Lets the login go on.
+    pub(crate) fn go_on(&self) {
+        std::fs::remove_file(&self.hold).unwrap();
+    }
+}
+
+#[test]
+fn answers_others_while_the_token_is_slow() {
+    let room = Room::new();
+    let _ = room.enroll(&BINANCE, &[]).ok();
+    let slow = SlowToken::new(&room);
+    let _agent = room.start();
+    std::thread::scope(|scope| {
+        let unlocking = scope.spawn(|| room.unlock());
+        slow.wait_for_login();
+        let began = Instant::now();
+        assert!(room.client().status().unwrap().locked);
+        assert_eq!(room.client().list().unwrap().len(), 1);
+        assert_eq!(room.client().sign(&account()).unwrap_err().code(), Some(ErrorCode::Locked));
+        assert!(began.elapsed() < Duration::from_secs(10), "{:?}", began.elapsed());
+
+        let second = room.unlock();
+        assert_eq!(second.code(), 7, "one PIN at a time");
+        assert_eq!(
+            second.stderr,
+            "error: the agent is working with the token already\nhint: wait for it, then try again\n"
+        );
+        slow.go_on();
+        let _ = unlocking.join().unwrap().ok();
+    });
+    let _ = room.client().sign(&account()).unwrap();
+}
+
+#[test]
+fn stays_locked_where_a_lock_overtakes_an_unlock() {
+    let room = Room::new();
+    let _ = room.enroll(&BINANCE, &[]).ok();
+    let slow = SlowToken::new(&room);
+    let agent = room.start();
+    std::thread::scope(|scope| {
+        let unlocking = scope.spawn(|| room.unlock());
+        slow.wait_for_login();
+        room.client().lock().unwrap();
+        slow.go_on();
+        let run = unlocking.join().unwrap();
+        assert_eq!(run.code(), 5);
+        assert_eq!(
+            run.stderr,
+            "error: the agent was locked while it was being unlocked\nhint: unlock it again\n"
+        );
+    });
+    assert!(room.client().status().unwrap().locked);
+    wait_until("no keeper stays", SOON, || agent.children("strongroom-keeper").is_empty());
+    let _ = room.unlock().ok();
+    let _ = room.client().sign(&account()).unwrap();
+}
+
+#[test]
+fn goes_on_signing_while_another_credential_is_enrolled_slowly() {
+    let room = Room::new();
+    let _ = room.enroll(&BINANCE, &[]).ok();
+    let slow = SlowToken::new(&room);
+    slow.go_on();
+    let _agent = room.start_unlocked();
+    slow.hold_on();
+    std::thread::scope(|scope| {
+        let enrolling = scope.spawn(|| room.enroll(&KRAKEN, &[]));
+        slow.wait_for_login();
+        for _ in 0..20 {
+            let _ = room.client().sign(&account()).unwrap();
+        }
+        slow.go_on();
+        let _ = enrolling.join().unwrap().ok();
+    });
+    let _ = room.client().sign(&crate::keys::balance()).unwrap();
+}
+
+#[test]
+fn reports_a_token_worker_that_was_killed_and_unlocks_the_next_time() {
+    let room = Room::new();
+    let _ = room.enroll(&BINANCE, &[]).ok();
+    let slow = SlowToken::new(&room);
+    let agent = room.start();
+    std::thread::scope(|scope| {
+        let unlocking = scope.spawn(|| room.unlock());
+        slow.wait_for_login();
+        signal(children(agent.pid(), "strongroom-token")[0], Signal::KILL);
+        let run = unlocking.join().unwrap();
+        assert_eq!(run.code(), 7);
+        assert_eq!(
+            run.stderr,
+            "error: the token worker ended while it was asked: signal: 9 (SIGKILL)\n\
+             hint: the agent's log may say more; try again\n"
+        );
+    });
+    wait_until("the unused keeper ends", SOON, || agent.children("strongroom-keeper").is_empty());
+    slow.go_on();
+    let _ = room.unlock().ok();
+    let _ = room.client().sign(&account()).unwrap();
+}
+
+/// SoftHSM writes its token anew at every login: who cuts that off loses the token.
+#[test]
+fn ends_when_the_token_is_at_rest_but_does_not_wait_for_one_that_hangs() {
+    let room = Room::new();
+    let _ = room.enroll(&BINANCE, &[]).ok();
+    let slow = SlowToken::new(&room);
+    for hangs in [false, true] {
+        slow.hold_on();
+        let agent = room.start();
+        std::thread::scope(|scope| {
+            let unlocking = scope.spawn(|| room.unlock());
+            slow.wait_for_login();
+            let (front, worker) = (agent.pid(), children(agent.pid(), "strongroom-token")[0]);
+            let began = Instant::now();
+            signal(front, Signal::TERM);
+            std::thread::sleep(Duration::from_millis(500));
+            assert!(runs(front) && runs(worker), "it waits for the token");
+            if !hangs {
+                slow.go_on();
+            }
+            assert!(agent.terminate().success());
+            assert!(began.elapsed() < Duration::from_secs(8), "{:?}", began.elapsed());
+            wait_until("the worker ends", SOON, || !runs(worker));
+            assert_ne!(unlocking.join().unwrap().code(), 0);
+        });
+    }
+    slow.go_on();
+    let _agent = room.start_unlocked();
+    let _ = room.client().sign(&account()).unwrap();
+}
+
+/// The one test that waits for the whole patience of the agent with a token.
+#[test]
+fn gives_a_token_that_hangs_up_after_half_a_minute() {
+    let room = Room::new();
+    let _ = room.enroll(&BINANCE, &[]).ok();
+    let slow = SlowToken::new(&room);
+    let agent = room.start();
+    let began = Instant::now();
+    let run = std::thread::scope(|scope| {
+        let unlocking = scope.spawn(|| room.unlock());
+        slow.wait_for_login();
+        let worker = agent.children("strongroom-token")[0];
+        // A stopped process does not even die by SIGTERM.
+        signal(worker, Signal::STOP);
+        let run = unlocking.join().unwrap();
+        wait_until("the worker is ended", SOON, || !runs(worker));
+        run
+    });
+    assert_eq!(run.code(), 7);
+    assert_eq!(
+        run.stderr,
+        "error: the token worker did not answer within 30 s and was ended\n\
+         hint: the agent's log may say more; try again\n"
+    );
+    assert!(began.elapsed() < Duration::from_secs(45), "{:?}", began.elapsed());
+    slow.go_on();
+    let _ = room.unlock().ok();
+}
+
+#[test]
+fn says_that_the_token_is_gone_and_finds_it_again() {
+    let room = Room::new();
+    let _ = room.enroll(&BINANCE, &[]).ok();
+    let agent = room.start_unlocked();
+    let away = room.folder().join("unplugged");
+    let tokens = room.token.tokens();
+    let inside = std::fs::read_dir(&tokens).unwrap().next().unwrap().unwrap().path();
+    std::fs::rename(&inside, &away).unwrap();
+    // What is unlocked stays so: secrets are in the keeper.
+    let _ = room.client().sign(&account()).unwrap();
+    room.client().lock().unwrap();
+    let run = room.unlock();
+    assert_eq!(run.code(), 7);
+    let expected =
+        format!("error: no slot holds token `{}` (serial {})", room.token.label, room.token.serial);
+    assert!(run.stderr.contains(&room.token.serial), "{}\nnot {expected}", run.stderr);
+    assert!(run.stderr.ends_with("hint: plug the token in, then try again\n"), "{}", run.stderr);
+    std::fs::rename(&away, &inside).unwrap();
+    let _ = room.unlock().ok();
+    let _ = room.client().sign(&account()).unwrap();
+    drop(agent);
+}

@@ -61,7 +61,7 @@ fn check(site: &Site, fault: &Fault) -> Result<bool, String> {
         site.signs(&key)?;
     }
     site.client().remove(THIRD.name).map_err(|error| format!("remove: {error}"))?;
-    site.is_tidy()?;
+    site.is_tidy(fault)?;
     let same = site.client().status().is_ok_and(|status| status.pid == pid);
     if !same || site.disk() != disk {
         return Err("the agent or the disk is another".to_owned());
@@ -91,7 +91,7 @@ fn check_locked(site: &Site, fault: &Fault) -> Result<bool, String> {
     site.unlock().map_err(|error| format!("unlock: {error}"))?;
     site.signs(&THIRD)?;
     site.client().remove(THIRD.name).map_err(|error| format!("remove: {error}"))?;
-    site.is_tidy()?;
+    site.is_tidy(fault)?;
     site.client().lock().map_err(|error| format!("lock: {error}"))?;
     Ok(outcome.is_err())
 }

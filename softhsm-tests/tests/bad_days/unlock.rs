@@ -54,7 +54,7 @@ fn check(site: &Site, fault: &Fault) -> Result<bool, String> {
     }
     site.signs(&FIRST)?;
     site.signs(&SECOND)?;
-    site.is_tidy()?;
+    site.is_tidy(fault)?;
     if site.disk() == disk { Ok(outcome.is_err()) } else { Err("the disk has changed".to_owned()) }
 }
 

@@ -2,6 +2,7 @@
 
 #![forbid(unsafe_code)]
 
+pub mod mock;
 pub mod process;
 pub mod raw;
 pub mod room;

@@ -88,9 +88,18 @@ impl Room {
     /// Where SoftHSM is missing.
     #[must_use]
     pub fn bare() -> Self {
+        Self::with(FreshToken::new("strongroom test"))
+    }
+
+    /// Empty folders for a token of the test's; nothing is initialised.
+    ///
+    /// # Panics
+    /// Where there can be no temporary folder.
+    #[must_use]
+    pub fn with(token: FreshToken) -> Self {
         let dir = tempfile::Builder::new().prefix("strongroom-room-").tempdir();
         let dir = dir.unwrap_or_else(|error| panic!("a temporary folder: {error}"));
-        Self { token: FreshToken::new("strongroom test"), dir }
+        Self { token, dir }
     }
 
     /// A fresh token on which `strongroom init` has run.
@@ -107,7 +116,7 @@ impl Room {
     /// Runs `strongroom init` for this token, with more arguments.
     pub fn init(&self, more: &[&str]) -> Run {
         let module = self.token.module.display().to_string();
-        let conf = format!("SOFTHSM2_CONF={}", self.token.conf.display());
+        let conf = format!("{}={}", self.token.variable, self.token.conf.display());
         let fixed = [
             "init",
             "--module",

@@ -29,7 +29,9 @@ const MODULES: &[&str] = &[
 pub struct FreshToken {
     /// Holds all of it.
     pub dir: TempDir,
-    /// What `SOFTHSM2_CONF` must be for the module to see this token.
+    /// The variable by which the module finds this token.
+    pub variable: &'static str,
+    /// What that variable must be.
     pub conf: PathBuf,
     /// Serial number, as the module gives it.
     pub serial: String,
@@ -61,7 +63,8 @@ impl FreshToken {
         );
         std::fs::write(&conf, lines).unwrap_or_else(|error| panic!("{}: {error}", conf.display()));
         let serial = initialise(&conf, label, &["--free"]);
-        Self { dir, conf, serial, label: label.to_owned(), pin: PIN.to_owned(), module: module() }
+        let (label, pin) = (label.to_owned(), PIN.to_owned());
+        Self { dir, variable: "SOFTHSM2_CONF", conf, serial, label, pin, module: module() }
     }
 
     /// Initialises one more token in the same folder, with the same PIN, and gives its serial number.

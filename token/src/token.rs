@@ -136,19 +136,23 @@ impl Token {
     /// Recovers the seed of a blob.
     pub(crate) fn unprotect(&mut self, kek: &KekId, rung: Rung, blob: &[u8]) -> Result<Seed, TokenRefusal> {
         let blob = Blob::parse(rung, blob)?;
-        let plaintext = match self.with_kek(kek, |session, key| blob.decrypt(session, key))? {
-            Ok(plaintext) => plaintext,
-            Err(error) if may_be_the_blob(&error) => {
-                // The code for a changed blob differs from module to module, and some use the same
-                // one for a token that is gone. A token that still serves a blob of our own is there.
-                return Err(match self.round_trip(kek, rung)? {
-                    Ok(true) => TokenRefusal::SeedRejected { code: ckr::code(&error) },
-                    Ok(false) => TokenRefusal::NoRung { tried: format!("{rung} ({NOT_THE_SAME})") },
-                    Err(canary) => ckr::refusal(&canary),
-                });
+        let mut decrypted = self.with_kek(kek, |session, key| blob.decrypt(session, key))?;
+        if decrypted.as_ref().is_err_and(may_be_the_blob) {
+            // The code for a changed blob differs from module to module, and some use the same one for
+            // a token that is gone. A token that still serves a blob of our own is there; one that then
+            // refuses this blob again has not just stumbled.
+            match self.round_trip(kek, rung)? {
+                Ok(true) => decrypted = self.with_kek(kek, |session, key| blob.decrypt(session, key))?,
+                Ok(false) => {
+                    return Err(TokenRefusal::NoRung { tried: format!("{rung} ({NOT_THE_SAME})") });
+                }
+                Err(canary) => return Err(ckr::refusal(&canary)),
             }
-            Err(error) => return Err(ckr::refusal(&error)),
-        };
+        }
+        let plaintext = decrypted.map_err(|error| match error {
+            error if may_be_the_blob(&error) => TokenRefusal::SeedRejected { code: ckr::code(&error) },
+            error => ckr::refusal(&error),
+        })?;
         let mut seed = Seed::default();
         if plaintext.len() != seed.len() {
             let code = format!("{} bytes came, not {SEED_BYTES}", plaintext.len());

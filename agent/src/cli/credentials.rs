@@ -29,7 +29,8 @@ impl Unlock {
     pub(super) fn run(self, places: &Places) -> Result<(), Stop> {
         let agent = client(places)?;
         let status = agent.status()?;
-        if status.locked {
+        // Where all can sign already, the token is left alone.
+        if status.locked || status.ready < status.credentials {
             let token = format!("`{}` (serial {})", status.token_label, status.token_serial);
             agent.unlock(self.pin.take(&token)?)?;
         }

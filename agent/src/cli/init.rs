@@ -10,7 +10,7 @@ use strongroom_protocol::ErrorCode;
 
 use super::secret::PinSource;
 use super::{Json, Stop, block_on, output};
-use crate::config::{AgentConfig, Config, Places, TokenConfig, kek_id};
+use crate::config::{AgentConfig, Config, Patience, Places, TokenConfig, kek_id};
 use crate::crew::CrewError;
 use crate::crew::token::TokenWorker;
 use crate::fault::Fault;
@@ -37,6 +37,9 @@ pub(super) struct Init {
     /// Use this rung only, instead of the best that works: aes-gcm or aes-cbc
     #[arg(long)]
     rung: Option<Rung>,
+    /// How long the token may take for one thing before it is given up: 1 to 50, 30 if never given
+    #[arg(long, value_name = "SECONDS")]
+    patience: Option<Patience>,
     /// A variable that the module needs, with its value, or with that of this shell [may be repeated]
     #[arg(long, value_name = "NAME[=VALUE]")]
     module_env: Vec<String>,
@@ -65,7 +68,9 @@ impl Init {
             Some(config) if self.module_env.is_empty() => config.token.environment.clone(),
             _ => self.environment()?,
         };
-        let wanted = Wanted { init: &self, module: module.clone(), environment };
+        let known = before.as_ref().map(|config| config.token.patience_s);
+        let patience = self.patience.or(known).unwrap_or_default();
+        let wanted = Wanted { init: &self, module: module.clone(), environment, patience };
         let token = block_on(wanted.prepare(before.as_ref().map(|config| &config.token)))?;
         let agent = before.map_or_else(AgentConfig::default, |config| config.agent);
         Config { token: token.clone(), agent }.write(&places.config)?;
@@ -107,11 +112,12 @@ struct Wanted<'a> {
     init: &'a Init,
     module: PathBuf,
     environment: BTreeMap<String, String>,
+    patience: Patience,
 }
 
 impl Wanted<'_> {
     async fn prepare(self, before: Option<&TokenConfig>) -> Result<TokenConfig, Fault> {
-        let mut worker = TokenWorker::start(&self.environment)?;
+        let mut worker = TokenWorker::start(&self.environment, self.patience)?;
         let module = self.module.to_string_lossy().into_owned();
         let tokens = worker.tokens(&module).await?;
         let token = self.choose(&tokens)?;
@@ -142,6 +148,7 @@ impl Wanted<'_> {
             kek_label,
             kek_id,
             rung,
+            patience_s: self.patience,
             environment: self.environment,
         })
     }

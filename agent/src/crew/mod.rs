@@ -48,6 +48,13 @@ pub(crate) enum CrewError {
     Token(TokenRefusal),
 }
 
+impl CrewError {
+    /// Whether only the record in question is to blame, so that the next may well open.
+    pub(crate) const fn is_of_one_record(&self) -> bool {
+        matches!(self, Self::Keeper(_) | Self::Token(TokenRefusal::SeedRejected { .. }))
+    }
+}
+
 impl From<CrewError> for Fault {
     fn from(error: CrewError) -> Self {
         use ErrorCode::{Failed, Invalid, Unavailable};

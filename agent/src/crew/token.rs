@@ -12,14 +12,10 @@ use tokio::time::timeout;
 
 use super::CrewError;
 use super::spawn::{self, Dropped, Helper};
-use crate::config::TokenConfig;
+use crate::config::{Patience, TokenConfig};
 
 const WHO: &str = "token worker";
 const PROGRAM: &str = "strongroom-token";
-
-/// How long one question may take. A card that makes a key or checks a PIN needs seconds; a module
-/// that hangs is ended after this.
-const PATIENCE: Duration = Duration::from_secs(30);
 
 /// A running token worker. Dropping it ends the token's session, and the process: not by a kill, which may
 /// hit the module while it writes to its token.
@@ -28,17 +24,24 @@ pub(crate) struct TokenWorker {
     helper: Helper,
     inbox: Inbox,
     next_job: u64,
+    /// How long one question may take. A card that makes a key or checks a PIN needs seconds; a module
+    /// that hangs is ended after this.
+    patience: Duration,
 }
 
 impl TokenWorker {
     /// Starts a worker whose environment is `environment` and nothing else.
-    pub(crate) fn start(environment: &BTreeMap<String, String>) -> Result<Self, CrewError> {
+    pub(crate) fn start(
+        environment: &BTreeMap<String, String>,
+        patience: Patience,
+    ) -> Result<Self, CrewError> {
         // Its own questions are numbered from the top, so that they never meet the numbers of seeds,
         // which are the keeper's jobs.
         Ok(Self {
             helper: spawn::start(WHO, PROGRAM, &[], environment, Dropped::LetEnd)?,
             inbox: Inbox::default(),
             next_job: 1 << 63,
+            patience: patience.into(),
         })
     }
 
@@ -129,11 +132,12 @@ impl TokenWorker {
         question: ToToken<'_>,
         pick: impl FnOnce(FromToken<'_>) -> Option<T>,
     ) -> Result<T, CrewError> {
-        match timeout(PATIENCE, self.exchange(question, pick)).await {
+        let patience = self.patience;
+        match timeout(patience, self.exchange(question, pick)).await {
             Ok(answer) => answer,
             Err(_) => {
                 let _ = self.helper.process.start_kill();
-                Err(CrewError::Late { who: WHO, after: PATIENCE })
+                Err(CrewError::Late { who: WHO, after: patience })
             }
         }
     }
@@ -196,7 +200,7 @@ pub(crate) async fn open_configured(
     pin: OwnedFd,
     seed_port: Option<OwnedFd>,
 ) -> Result<TokenWorker, CrewError> {
-    let mut worker = TokenWorker::start(&config.environment)?;
+    let mut worker = TokenWorker::start(&config.environment, config.patience_s)?;
     let module = config.module.to_string_lossy();
     worker.open(&module, &config.serial, &config.label, pin, seed_port).await?;
     worker.find_kek(&config.kek_label, Some(config.kek_id)).await?;

@@ -11,7 +11,7 @@ use strongroom_venues::Profile;
 
 use super::keyring::Live;
 use super::unlock::open;
-use super::{Signer, State, credential_name, on_disk};
+use super::{Signer, State, busy, credential_name, on_disk};
 use crate::crew::keeper::Keeper;
 use crate::crew::token;
 use crate::fault::Fault;
@@ -123,10 +123,7 @@ impl Signer {
     /// Where the venue, the token, the keeper or the disk refuse; nothing has changed then.
     pub(crate) async fn enroll(self: Rc<Self>, order: Authorized<Enrollment>) -> Result<(), Fault> {
         let Enrollment { name, venue, key_id, uid, base_url, existing, secrets } = order.spend();
-        let Ok(_alone) = self.custody.try_lock() else {
-            let message = "the agent is working with the token already";
-            return Err(Fault::new(ErrorCode::Unavailable, message, "wait for it, then try again"));
-        };
+        let Ok(_alone) = self.custody.try_lock() else { return Err(busy()) };
         if existing == Existing::Keep && self.store.record(&name).is_ok() {
             return Err(exists_already(name.as_str()));
         }

@@ -71,6 +71,31 @@ impl Keyring<Unlocked> {
         Self { since: Timestamp::now(), state }
     }
 
+    /// An empty keyring of the same keeper that goes on with its slots, to load more beside what signs.
+    /// It must come back by [`absorb`](Self::absorb) before any other slot is reserved or released.
+    pub(super) fn beside(&self) -> Self {
+        let state = Unlocked {
+            keeper: self.state.keeper.clone(),
+            live: HashMap::new(),
+            faults: HashMap::new(),
+            free_slots: self.state.free_slots.clone(),
+            next_slot: self.state.next_slot,
+        };
+        Self { since: self.since, state }
+    }
+
+    /// Takes over what was loaded beside.
+    pub(super) fn absorb(&mut self, more: Self) {
+        let Unlocked { keeper: _, live, faults, free_slots, next_slot } = more.state;
+        for name in live.keys() {
+            self.state.faults.remove(name);
+        }
+        self.state.live.extend(live);
+        self.state.faults.extend(faults);
+        self.state.free_slots = free_slots;
+        self.state.next_slot = next_slot;
+    }
+
     pub(super) const fn keeper(&self) -> &Keeper {
         &self.state.keeper
     }

@@ -16,6 +16,7 @@ use std::rc::Rc;
 use std::time::Duration;
 
 use strongroom_protocol::ErrorCode;
+use tokio::time::timeout;
 
 use self::keyring::{Keyring, Locked, Unlocked};
 use self::profiles::Profiles;
@@ -131,7 +132,7 @@ impl Signer {
     /// Waits until nobody works with the token, so that the end of the agent does not cut a module off while
     /// it writes. Does not wait for one that hangs.
     pub(crate) async fn token_at_rest(&self) {
-        let _ = tokio::time::timeout(TOKEN_REST, self.custody.lock()).await;
+        let _ = timeout(TOKEN_REST, self.custody.lock()).await;
     }
 
     /// Called when the keeper has ended by itself: everything is locked.
@@ -144,11 +145,12 @@ impl Signer {
     /// Deletes a credential: its record, and its secret in the keeper.
     ///
     /// # Errors
-    /// Where there is none, or the disk refuses; then it is still there.
+    /// Where there is none, the disk refuses, or the token keeps the agent busy; then it is still there.
     pub(crate) async fn remove(&self, order: Authorized<Remove>) -> Result<(), Fault> {
         let Remove { credential } = order.spend();
         let name = credential_name(&credential)?;
-        let _alone = self.custody.lock().await;
+        // Another removal is short; a token may take longer than a client waits.
+        let Ok(_alone) = timeout(REMOVAL_WAITS, self.custody.lock()).await else { return Err(busy()) };
         on_disk(self.store.removing(&name)).await?;
         tracing::info!(credential, "removed");
         let forgotten = match &mut *self.keyring.borrow_mut() {
@@ -161,6 +163,15 @@ impl Signer {
         }
         Ok(())
     }
+}
+
+/// How long a removal waits for whoever works with the token.
+const REMOVAL_WAITS: Duration = Duration::from_secs(1);
+
+/// Somebody works with the token.
+fn busy() -> Fault {
+    let message = "the agent is working with the token already";
+    Fault::new(ErrorCode::Unavailable, message, "wait for it, then try again")
 }
 
 /// Runs a job of the store on a thread of its own, so that a slow disk stops nobody's signatures.

@@ -6,20 +6,23 @@ use std::rc::Rc;
 use strongroom_protocol::ErrorCode;
 
 use super::keyring::{Keyring, Live, Unlocked};
-use super::{Signer, State, Unlock};
+use super::{Signer, State, Unlock, busy};
+use crate::crew::CrewError;
 use crate::crew::keeper::Keeper;
 use crate::crew::token::{self, TokenWorker};
 use crate::fault::Fault;
 use crate::policy::Authorized;
+use crate::store::Found;
 use crate::store::nonce::NonceSequence;
 use crate::store::record::{CredentialName, Meta, Record};
 
 impl Signer {
-    /// Logs in to the token with one try of the PIN, and loads every record.
+    /// Logs in to the token with one try of the PIN, and loads every record that is not loaded yet.
     ///
     /// # Errors
-    /// Where the token refuses or is not there: the agent stays locked, and the PIN is not tried again.
-    /// Where no record opened although there are some: the first cause.
+    /// Where the token refuses or is not there: what was locked stays so, what was loaded signs on, and
+    /// the PIN is not tried again. Where the token fails on the way: what was loaded until then can sign,
+    /// and the next unlock loads the rest. Where no record opened although there are some: the first cause.
     pub(crate) async fn unlock(self: Rc<Self>, order: Authorized<Unlock>) -> Result<(), Fault> {
         let Unlock { pin } = order.spend();
         self.unlock_with(pin).await
@@ -30,10 +33,7 @@ impl Signer {
     /// # Errors
     /// As [`unlock`](Self::unlock).
     pub(crate) async fn unlock_with(self: &Rc<Self>, pin: OwnedFd) -> Result<(), Fault> {
-        let Ok(_alone) = self.custody.try_lock() else {
-            let message = "the agent is working with the token already";
-            return Err(Fault::new(ErrorCode::Unavailable, message, "wait for it, then try again"));
-        };
+        let Ok(_alone) = self.custody.try_lock() else { return Err(busy()) };
         let outcome = self.try_unlock(pin).await;
         if let (Err(fault), State::Locked(keyring)) = (&outcome, &mut *self.keyring.borrow_mut()) {
             keyring.state.reason = format!("the last unlock failed: {fault}");
@@ -43,29 +43,29 @@ impl Signer {
 
     /// Must be called by the one who works with the token.
     async fn try_unlock(self: &Rc<Self>, pin: OwnedFd) -> Result<(), Fault> {
-        if matches!(&*self.keyring.borrow(), State::Unlocked(_)) {
-            return Ok(());
-        }
-        let locks_before = self.locks.get();
-        let keeper = self.start_keeper().await?;
-        let port = keeper.open_seed_port().await?;
-        let mut worker = token::open_configured(&self.config.token, pin, Some(port)).await?;
-        let mut keyring = Keyring::unlocked(keeper);
-        let mut first_fault = None;
-        for (name, record) in self.store.records()? {
-            let loaded = match record {
-                Ok(record) => self.load(&mut keyring, &mut worker, &record).await,
-                Err(error) => Err(Fault::from(error)),
-            };
-            if let Err(fault) = loaded {
-                tracing::warn!(credential = %name, %fault, "a record does not open");
-                keyring.put_fault(name.clone(), fault.message.clone());
-                first_fault.get_or_insert(Fault { message: format!("{name}: {}", fault.message), ..fault });
+        let mut records = self.store.records()?;
+        let beside = match &*self.keyring.borrow() {
+            State::Unlocked(keyring) => {
+                records.retain(|(name, _)| !keyring.is_live(name));
+                if records.is_empty() {
+                    return Ok(());
+                }
+                Some(keyring.beside())
             }
-        }
+            State::Locked(_) => None,
+        };
+        let locks_before = self.locks.get();
+        let mut keyring = match beside {
+            Some(keyring) => keyring,
+            None => Keyring::unlocked(self.start_keeper().await?),
+        };
+        let port = keyring.keeper().open_seed_port().await?;
+        let mut worker = token::open_configured(&self.config.token, pin, Some(port)).await?;
+        let done = self.load_all(&mut keyring, &mut worker, records).await;
         worker.end().await;
         if self.locks.get() != locks_before {
-            keyring.keeper().end().await?;
+            // Where it was unlocked before, the lock has ended this keeper already.
+            let _ = keyring.keeper().end().await;
             return Err(Fault::new(
                 ErrorCode::Locked,
                 "the agent was locked while it was being unlocked",
@@ -73,13 +73,49 @@ impl Signer {
             ));
         }
         keyring.keeper().check_running()?;
-        let ready = keyring.len();
-        tracing::info!(ready, "unlocked");
-        self.keyring.replace(State::Unlocked(keyring));
-        match first_fault {
-            Some(fault) if ready == 0 => Err(fault),
-            _ => Ok(()),
+        let loaded = keyring.len();
+        if loaded == 0 && matches!(done, Done::TokenFailed(_)) {
+            return done.outcome(loaded);
         }
+        tracing::info!(loaded, "unlocked");
+        match &mut *self.keyring.borrow_mut() {
+            State::Unlocked(before) => before.absorb(keyring),
+            state @ State::Locked(_) => *state = State::Unlocked(keyring),
+        }
+        done.outcome(loaded)
+    }
+
+    /// Loads records until the token fails. A record that does not open stops no other.
+    async fn load_all(
+        &self,
+        keyring: &mut Keyring<Unlocked>,
+        worker: &mut TokenWorker,
+        records: Vec<Found>,
+    ) -> Done {
+        let mut first = None;
+        let mut records = records.into_iter();
+        while let Some((name, record)) = records.next() {
+            let loaded = match record {
+                Ok(record) => self.load(keyring, worker, &record).await,
+                Err(error) => Err(NotLoaded::Record(Fault::from(error))),
+            };
+            let (fault, token_failed) = match loaded {
+                Ok(()) => continue,
+                Err(NotLoaded::Record(fault)) => (fault, false),
+                Err(NotLoaded::Token(fault)) => (fault, true),
+            };
+            tracing::warn!(credential = %name, %fault, "a record does not open");
+            keyring.put_fault(name.clone(), fault.message.clone());
+            let told = Fault { message: format!("{name}: {}", fault.message), ..fault.clone() };
+            if token_failed {
+                for (name, _) in records {
+                    keyring.put_fault(name, format!("the token failed before it: {}", fault.message));
+                }
+                return Done::TokenFailed(told);
+            }
+            first.get_or_insert(told);
+        }
+        Done::All { first }
     }
 
     /// Starts a keeper whose end locks this signer.
@@ -98,17 +134,18 @@ impl Signer {
         keyring: &mut Keyring<Unlocked>,
         worker: &mut TokenWorker,
         record: &Record,
-    ) -> Result<(), Fault> {
+    ) -> Result<(), NotLoaded> {
         let meta = &record.meta;
-        self.check_token(meta)?;
-        let profile = self.profiles.get(&meta.venue)?;
-        let nonces = self.nonces(&meta.name)?;
+        self.check_token(meta).map_err(NotLoaded::Record)?;
+        let profile = self.profiles.get(&meta.venue).map_err(NotLoaded::Record)?;
+        let nonces = self.nonces(&meta.name).map_err(NotLoaded::Record)?;
         let slot = keyring.reserve_slot();
-        let opened = open(keyring.keeper(), worker, record, slot).await;
-        if opened.is_err() {
+        if let Err(error) = open(keyring.keeper(), worker, record, slot).await {
             keyring.release_slot(slot);
+            let of_record = error.is_of_one_record();
+            let fault = Fault::from(error);
+            return Err(if of_record { NotLoaded::Record(fault) } else { NotLoaded::Token(fault) });
         }
-        opened?;
         keyring.put(Live::new(meta.clone(), profile, nonces, slot));
         Ok(())
     }
@@ -136,16 +173,42 @@ impl Signer {
     }
 }
 
+/// Why a record was not loaded.
+enum NotLoaded {
+    /// It does not open; another may.
+    Record(Fault),
+    /// The token, or a process, failed; so it would for the next.
+    Token(Fault),
+}
+
+/// How loading has ended.
+enum Done {
+    /// Every record was tried.
+    All {
+        first: Option<Fault>,
+    },
+    TokenFailed(Fault),
+}
+
+impl Done {
+    fn outcome(self, loaded: usize) -> Result<(), Fault> {
+        match self {
+            Self::TokenFailed(fault) => Err(fault),
+            Self::All { first: Some(fault) } if loaded == 0 => Err(fault),
+            Self::All { .. } => Ok(()),
+        }
+    }
+}
+
 /// Has the token recover a record's seed and the keeper open its envelope into `slot`.
 pub(super) async fn open(
     keeper: &Keeper,
     worker: &mut TokenWorker,
     record: &Record,
     slot: u32,
-) -> Result<(), Fault> {
+) -> Result<(), CrewError> {
     let Record { meta, wrapped, .. } = record;
     let job = keeper.job();
     worker.unprotect(job, meta.kek_id, meta.rung, &wrapped.seed).await?;
-    keeper.load(job, slot, meta.key_spec(), &meta.context(), &wrapped.envelope).await?;
-    Ok(())
+    keeper.load(job, slot, meta.key_spec(), &meta.context(), &wrapped.envelope).await
 }

@@ -1,0 +1,76 @@
+//! Running many cases on a few installations at a time.
+
+use std::sync::Mutex;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::{Duration, Instant};
+
+use strongroom_client::Error;
+use strongroom_softhsm_tests::mock::Fault;
+
+/// Patience of the agents whose modules hang.
+pub(crate) const HANGING_S: u32 = 2;
+/// Patience of the others: more than any answer takes on a busy machine.
+pub(crate) const WORKING_S: u32 = 30;
+/// How much longer than the patience a call may take: the worker's end, a keeper's start, a busy machine.
+const MORE: Duration = Duration::from_secs(8);
+
+/// Tries `check` for every fault, on `sites` installations at a time that `site` makes. `check` tells
+/// whether the command was refused; most must be, so that nothing passes by doing nothing.
+///
+/// # Panics
+/// With every case that failed.
+pub(crate) fn try_all<S>(
+    faults: Vec<Fault>,
+    sites: usize,
+    site: impl Fn() -> S + Sync,
+    check: impl Fn(&S, &Fault) -> Result<bool, String> + Sync,
+) {
+    let cases = faults.len();
+    let waiting = Mutex::new(faults);
+    let wrong = Mutex::new(Vec::new());
+    let felt = AtomicUsize::new(0);
+    std::thread::scope(|scope| {
+        for _ in 0..sites {
+            scope.spawn(|| {
+                let mut here = site();
+                loop {
+                    let Some(fault) = waiting.lock().unwrap().pop() else { return };
+                    match check(&here, &fault) {
+                        Ok(refused) => drop(felt.fetch_add(refused.into(), Ordering::Relaxed)),
+                        Err(reason) => {
+                            wrong.lock().unwrap().push(format!("{fault}: {reason}"));
+                            // What is wrong with one case must not spoil the next.
+                            here = site();
+                        }
+                    }
+                }
+            });
+        }
+    });
+    let wrong = wrong.into_inner().unwrap();
+    let felt = felt.into_inner();
+    assert!(wrong.is_empty(), "{} cases:\n{}", wrong.len(), wrong.join("\n"));
+    assert!(felt > cases / 2, "only {felt} of {cases} faults were felt");
+}
+
+/// Checks that a call ended in bounded time.
+pub(crate) fn bounded(fault: &Fault, began: Instant) -> Result<(), String> {
+    let endless = fault.act == "hang" || (fault.call == "C_GetSlotList" && fault.nth == 0);
+    let patience = if endless { HANGING_S } else { 0 };
+    let most = Duration::from_secs(patience.into()) + MORE;
+    if began.elapsed() > most { Err(format!("took {:?}", began.elapsed())) } else { Ok(()) }
+}
+
+/// Checks that an error is an answer of the agent which says what is wrong and what to do.
+pub(crate) fn clear(error: &Error) -> Result<(), String> {
+    match error {
+        Error::Refused { message, hint, .. } if message.len() > 10 && hint.len() > 10 => {
+            let mine = ["a defect of strongroom", "private protocol", "another question", "pthread"];
+            match mine.iter().find(|word| message.contains(**word)) {
+                Some(word) => Err(format!("tells of {word}: {message}")),
+                None => Ok(()),
+            }
+        }
+        other => Err(format!("no clear error: {other:?}")),
+    }
+}

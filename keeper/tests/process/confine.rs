@@ -139,6 +139,10 @@ fn dies_of_a_system_call_that_it_does_not_need() {
     let end = |call, arguments| {
         let (keeper, _) =
             Keeper::try_start(&[], |command| denying(command, libc::SYS_ptrace)).expect("starts");
+        // It must sleep in a system call, whose instruction is then used for another.
+        while !status_field(keeper.id(), "State:").starts_with('S') {
+            std::thread::yield_now();
+        }
         let traced = Traced::seize(keeper.id()).expect("nobody else traces it");
         traced.inject(call, arguments).expect("it stops or ends")
     };

@@ -104,7 +104,12 @@ impl Keeper {
 
     /// Receives once and gives the number of bytes.
     pub(crate) fn receive(&mut self) -> usize {
-        self.inbox.receive(self.socket.as_fd()).expect("the keeper answers in time")
+        loop {
+            match self.inbox.receive(self.socket.as_fd()) {
+                Err(error) if error.kind() == std::io::ErrorKind::Interrupted => {}
+                received => return received.expect("the keeper answers in time"),
+            }
+        }
     }
 
     /// An answer that has arrived, if there is one.

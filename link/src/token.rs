@@ -4,11 +4,15 @@
 //! answered in order. PINs and seeds never stand in a message: a PIN comes by a descriptor that the
 //! worker reads to its end, and seeds leave by the keeper's seed port.
 
+mod refusal;
+
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 
-use crate::codec::{Malformed, Reader, Writer};
+use crate::codec::{Malformed, Reader};
 use crate::frame::{self, Frame};
 use crate::key::names;
+
+pub use refusal::TokenRefusal;
 
 /// How the token protects a seed, best first. The choice is made once, by probing, and recorded; it
 /// is never lowered silently.
@@ -156,145 +160,6 @@ pub enum FromToken<'a> {
         /// In the order of the slots.
         tokens: Vec<TokenDescription>,
     },
-}
-
-/// Why the token worker refuses.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[non_exhaustive]
-pub enum TokenRefusal {
-    /// No key with that label (and id) is a KEK.
-    #[error("the token has no KEK labelled `{label}`")]
-    KekAbsent {
-        /// The label.
-        label: String,
-    },
-    /// Several keys fit.
-    #[error("the token has {count} keys labelled `{label}`, so none of them can be told to be the KEK")]
-    KekAmbiguous {
-        /// The label.
-        label: String,
-        /// How many.
-        count: String,
-    },
-    /// There is such a key, but its attributes would let the secret out.
-    #[error("the key `{label}` cannot be the KEK: {fault}")]
-    KekUnfit {
-        /// The label.
-        label: String,
-        /// Which attribute, in words.
-        fault: String,
-    },
-    /// A call into the module failed.
-    #[error("{function} failed: {code}")]
-    ModuleCall {
-        /// The PKCS#11 function.
-        function: String,
-        /// The CKR code by name.
-        code: String,
-    },
-    /// The module cannot be loaded.
-    #[error("the PKCS#11 module `{path}` cannot be loaded: {reason}")]
-    ModuleLoad {
-        /// Its path.
-        path: String,
-        /// What the loader says.
-        reason: String,
-    },
-    /// None of the rungs works with this KEK.
-    #[error("this token can protect a seed with none of: {tried}")]
-    NoRung {
-        /// What was tried, and what the module said.
-        tried: String,
-    },
-    /// A question that needs an open token came before `Open`.
-    #[error("no token is open")]
-    NotOpen,
-    /// The PIN is wrong. One try of the token's counter is gone.
-    #[error("the PIN is wrong; one try of the token's counter is gone{left}")]
-    PinIncorrect {
-        /// What the token's flags say now, with its own punctuation; may be empty.
-        left: String,
-    },
-    /// The PIN's descriptor is empty or cannot be read.
-    #[error("no PIN came: {reason}")]
-    PinMissing {
-        /// What was seen.
-        reason: String,
-    },
-    /// The token has locked its PIN.
-    #[error("the token has locked its PIN")]
-    PinLocked,
-    /// The keeper's end of the seed port is gone, or none was given.
-    #[error("the seed port to the keeper is closed")]
-    SeedPort,
-    /// The token does not give a seed for this blob.
-    #[error(
-        "the token does not recover the record's seed ({code}): the record is damaged or belongs to another KEK"
-    )]
-    SeedRejected {
-        /// The CKR code by name, or what was wrong with the result.
-        code: String,
-    },
-    /// No slot holds that token.
-    #[error("token `{label}` (serial {serial}) is not in any slot; present: {present}")]
-    TokenAbsent {
-        /// Wanted label.
-        label: String,
-        /// Wanted serial.
-        serial: String,
-        /// What is there, or `none`.
-        present: String,
-    },
-    /// A new KEK cannot have that label.
-    #[error("the token already has an object labelled `{label}`; take another label, or use that key")]
-    LabelTaken {
-        /// The label.
-        label: String,
-    },
-    /// The next wrong PIN would lock the token, so none is tried.
-    #[error(
-        "refusing to try the PIN: one more wrong one locks the token; log in once with the token's own tool, which resets its counter"
-    )]
-    PinFinalTry,
-}
-
-macro_rules! refusals {
-    ($($number:literal $variant:ident { $($field:ident),* }),+ $(,)?) => {
-        impl TokenRefusal {
-            fn write(&self, to: &mut Writer<'_>) {
-                match self {
-                    $(Self::$variant { $($field),* } => {
-                        to.u8($number);
-                        $(to.bytes($field.as_bytes());)*
-                    })+
-                }
-            }
-            fn read(from: &mut Reader<'_>) -> Result<Self, Malformed> {
-                Ok(match from.u8()? {
-                    $($number => Self::$variant { $($field: from.str()?.to_owned()),* },)+
-                    _ => return Err(Malformed("refusal")),
-                })
-            }
-        }
-    };
-}
-
-refusals! {
-    1 KekAbsent { label },
-    2 KekAmbiguous { label, count },
-    3 KekUnfit { label, fault },
-    4 ModuleCall { function, code },
-    5 ModuleLoad { path, reason },
-    6 NoRung { tried },
-    7 NotOpen {},
-    8 PinIncorrect { left },
-    9 PinMissing { reason },
-    10 PinLocked {},
-    11 SeedPort {},
-    12 SeedRejected { code },
-    13 TokenAbsent { label, serial, present },
-    14 LabelTaken { label },
-    15 PinFinalTry {},
 }
 
 fn kek_id(from: &mut Reader<'_>) -> Result<KekId, Malformed> {

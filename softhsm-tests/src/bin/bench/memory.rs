@@ -26,16 +26,19 @@ pub(crate) fn measure(room: &Room, agent: &Agent, report: &mut Report) {
     assert!(usize::try_from(ready).is_ok_and(|ready| ready > CREDENTIALS), "{ready} credentials are ready");
 
     let keeper = agent.children("strongroom-keeper").first().copied().unwrap_or_default();
-    let (front, keeper) = (resident_mib(agent.pid()), resident_mib(keeper));
+    let (front, own) = (status_mib(agent.pid(), "VmRSS:"), status_mib(keeper, "VmRSS:"));
+    // The kernel does not count secret memory as resident; all of it is taken as if it were in use.
+    let secret = status_mib(keeper, "VmLck:");
     report.line("resident, front", front, front, "MiB", Goal::None);
-    report.line("resident, keeper", keeper, keeper, "MiB", Goal::None);
-    let both = front + keeper;
-    report.line("resident, front and keeper, 1,001 credentials", both, both, "MiB", Goal::AtMost(20.0));
+    report.line("resident, keeper", own, own, "MiB", Goal::None);
+    report.line("secret memory, keeper", secret, secret, "MiB", Goal::None);
+    let both = front + own + secret;
+    report.line("all of it, with 1,001 credentials", both, both, "MiB", Goal::AtMost(20.0));
 }
 
-fn resident_mib(pid: u32) -> f64 {
+fn status_mib(pid: u32, field: &str) -> f64 {
     let status = std::fs::read_to_string(format!("/proc/{pid}/status")).unwrap_or_default();
-    let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:"));
+    let line = status.lines().find_map(|line| line.strip_prefix(field));
     let kib = line.and_then(|line| line.trim().strip_suffix("kB")?.trim().parse::<f64>().ok());
     kib.unwrap_or(f64::NAN) / 1024.0
 }

@@ -1,0 +1,210 @@
+//! Why the keeper refuses, as numbers on the wire and as sentences for a person.
+
+use std::fmt;
+
+use super::LOCKED_BYTES;
+use crate::codec::Malformed;
+
+/// Why the keeper refuses. Never holds anything of the secret.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Refusal {
+    /// The keeper cannot give up what it must not have.
+    Confinement,
+    /// The keeper has no room for one more credential.
+    KeyringFull {
+        /// How many it holds at most.
+        limit: u32,
+    },
+    /// The keeper may not lock the memory that it needs.
+    LockLimit {
+        /// How many KiB it may lock.
+        kib: u32,
+    },
+    /// The venue needs a passphrase, and none came.
+    PassphraseMissing,
+    /// The passphrase is empty, too long, or has control characters.
+    PassphraseShape,
+    /// A passphrase came for a venue that has none.
+    PassphraseUnexpected,
+    /// The envelope does not belong to this metadata, or either was edited.
+    RecordChanged,
+    /// The envelope was written by a newer Strongroom.
+    RecordVersion {
+        /// The version that it names.
+        version: u8,
+    },
+    /// The writer of the secret's descriptor has not closed it, or it cannot be read.
+    SecretDescriptor,
+    /// The secret is empty.
+    SecretEmpty,
+    /// The secret is not standard base64 with padding.
+    SecretNotBase64,
+    /// The secret is no PEM block.
+    SecretNotPem,
+    /// The secret has bytes that are not printable ASCII, or space around it.
+    SecretNotText,
+    /// The PEM block holds another kind of key.
+    SecretPemKind,
+    /// The kernel has no secret memory.
+    SecretMemoryAbsent,
+    /// The secret memory cannot be had, for a reason that the keeper's log line names.
+    SecretMemoryFailed,
+    /// The secret is encrypted PEM; Strongroom needs the plain key once, at enrolment.
+    SecretPemEncrypted,
+    /// The secret is longer than the venue's secrets are.
+    SecretTooLong {
+        /// Longest, in bytes as written by the venue.
+        limit: u32,
+    },
+    /// The secret is shorter than the venue's secrets are.
+    SecretTooShort {
+        /// Shortest, in bytes as written by the venue.
+        limit: u32,
+    },
+    /// No seed has arrived for this job.
+    SeedMissing,
+    /// There is no credential in that slot.
+    SlotEmpty,
+    /// There is a credential in that slot already.
+    SlotTaken,
+    /// A process that is not the keeper's guard traces the keeper.
+    Traced,
+    /// The algorithm, the form and the passphrase use of the [`KeySpec`] do not go together.
+    SpecUnfit,
+    /// The message does not fit the algorithm (a place for the secret where none belongs, or none
+    /// where one does).
+    WrongMessage,
+}
+
+impl Refusal {
+    pub(super) const fn code(self) -> (u8, u32) {
+        match self {
+            Self::KeyringFull { limit } => (1, limit),
+            Self::PassphraseMissing => (2, 0),
+            Self::PassphraseShape => (3, 0),
+            Self::PassphraseUnexpected => (4, 0),
+            Self::RecordChanged => (5, 0),
+            #[expect(clippy::as_conversions, reason = "widening, in a const fn")]
+            Self::RecordVersion { version } => (6, version as u32),
+            Self::SecretDescriptor => (7, 0),
+            Self::SecretEmpty => (8, 0),
+            Self::SecretNotBase64 => (9, 0),
+            Self::SecretNotPem => (10, 0),
+            Self::SecretNotText => (11, 0),
+            Self::SecretPemKind => (12, 0),
+            Self::SecretPemEncrypted => (13, 0),
+            Self::SecretTooLong { limit } => (14, limit),
+            Self::SecretTooShort { limit } => (15, limit),
+            Self::SeedMissing => (16, 0),
+            Self::SlotEmpty => (17, 0),
+            Self::SlotTaken => (18, 0),
+            Self::WrongMessage => (19, 0),
+            Self::SpecUnfit => (20, 0),
+            Self::SecretMemoryAbsent => (21, 0),
+            Self::LockLimit { kib } => (22, kib),
+            Self::SecretMemoryFailed => (23, 0),
+            Self::Confinement => (24, 0),
+            Self::Traced => (25, 0),
+        }
+    }
+
+    pub(super) fn from_code(code: u8, number: u32) -> Result<Self, Malformed> {
+        let refusal = match code {
+            1 => Self::KeyringFull { limit: number },
+            2 => Self::PassphraseMissing,
+            3 => Self::PassphraseShape,
+            4 => Self::PassphraseUnexpected,
+            5 => Self::RecordChanged,
+            6 => Self::RecordVersion { version: u8::try_from(number).map_err(|_| Malformed("version"))? },
+            7 => Self::SecretDescriptor,
+            8 => Self::SecretEmpty,
+            9 => Self::SecretNotBase64,
+            10 => Self::SecretNotPem,
+            11 => Self::SecretNotText,
+            12 => Self::SecretPemKind,
+            13 => Self::SecretPemEncrypted,
+            14 => Self::SecretTooLong { limit: number },
+            15 => Self::SecretTooShort { limit: number },
+            16 => Self::SeedMissing,
+            17 => Self::SlotEmpty,
+            18 => Self::SlotTaken,
+            19 => Self::WrongMessage,
+            20 => Self::SpecUnfit,
+            21 => Self::SecretMemoryAbsent,
+            22 => Self::LockLimit { kib: number },
+            23 => Self::SecretMemoryFailed,
+            24 => Self::Confinement,
+            25 => Self::Traced,
+            _ => return Err(Malformed("refusal")),
+        };
+        // A number where none belongs would be a second way to write the same refusal.
+        if refusal.code() == (code, number) { Ok(refusal) } else { Err(Malformed("refusal")) }
+    }
+}
+
+impl fmt::Display for Refusal {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Confinement => {
+                f.write_str("the keeper cannot confine itself: its system call filter fails")
+            }
+            Self::LockLimit { kib } => write!(
+                f,
+                "the keeper must lock {} KiB of memory, and RLIMIT_MEMLOCK lets it lock {kib} KiB",
+                LOCKED_BYTES.div_ceil(1024)
+            ),
+            Self::SecretMemoryAbsent => f.write_str(
+                "the kernel gives no secret memory (memfd_secret), so root could read every secret",
+            ),
+            Self::SecretMemoryFailed => f.write_str("the keeper cannot map its secret memory"),
+            Self::KeyringFull { limit } => {
+                write!(f, "the keeper holds {limit} credentials, which is its limit")
+            }
+            Self::PassphraseMissing => f.write_str("this venue's keys have a passphrase, and none was given"),
+            Self::PassphraseShape => {
+                f.write_str("the passphrase is empty, longer than 256 bytes, or has control characters")
+            }
+            Self::PassphraseUnexpected => {
+                f.write_str("this venue's keys have no passphrase, but one was given")
+            }
+            Self::RecordChanged => {
+                f.write_str("the record does not open: it was edited, damaged, or swapped with another")
+            }
+            Self::RecordVersion { version } => {
+                write!(f, "the record has envelope version {version}, which this Strongroom does not know")
+            }
+            Self::SecretDescriptor => {
+                f.write_str("the secret's descriptor was not closed by its writer, or cannot be read")
+            }
+            Self::SecretEmpty => f.write_str("the secret is empty"),
+            Self::SecretNotBase64 => {
+                f.write_str("the secret is not base64 (A-Z a-z 0-9 + / and = at the end)")
+            }
+            Self::SecretNotPem => f.write_str("the secret is no PEM block (-----BEGIN … PRIVATE KEY-----)"),
+            Self::SecretNotText => f.write_str(
+                "the secret has spaces, line breaks or other bytes that no secret of this venue has",
+            ),
+            Self::SecretPemKind => {
+                f.write_str("the PEM block holds no private key of the kind that this venue uses")
+            }
+            Self::SecretPemEncrypted => {
+                f.write_str("the PEM block is encrypted; decrypt it first and enrol the plain key")
+            }
+            Self::SecretTooLong { limit } => {
+                write!(f, "the secret is longer than {limit} bytes, the longest that this venue hands out")
+            }
+            Self::SecretTooShort { limit } => {
+                write!(f, "the secret is shorter than {limit} bytes, the shortest that this venue hands out")
+            }
+            Self::SeedMissing => f.write_str("no seed has arrived from the token worker"),
+            Self::SlotEmpty => f.write_str("the keeper holds no such credential"),
+            Self::SlotTaken => f.write_str("the keeper holds a credential in that slot already"),
+            Self::Traced => f.write_str("another process traces the keeper, so it could read every secret"),
+            Self::SpecUnfit => f.write_str("the profile's algorithm cannot use a secret of that form"),
+            Self::WrongMessage => {
+                f.write_str("the canonical request does not fit the credential's algorithm")
+            }
+        }
+    }
+}

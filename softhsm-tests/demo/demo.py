@@ -29,7 +29,7 @@ from urllib.parse import parse_qs, urlsplit
 from urllib.request import ProxyHandler, Request, build_opener
 
 import traces
-from installation import Agent, Credential, Installation, InstallationError, alive
+from installation import Agent, Credential, Installation, InstallationError, alive, has_secret_memory
 from screen import Screen
 from venue import Venue
 
@@ -182,6 +182,12 @@ class Demo:
             "danger_accept_any_caller_time is set, for the published examples bring times "
             "of long ago. A real installation leaves it off."
         )
+        if not has_secret_memory():
+            self.room.allow_weak_memory()
+            screen.beware(
+                "danger_allow_weak_memory is set, for this kernel has no secret memory: root "
+                "can read the keeper. Linux 6.5 has it, older ones with secretmem.enable=1."
+            )
 
     def enroll(self) -> None:
         screen = self.screen

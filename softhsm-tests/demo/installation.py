@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ctypes
 import json
 import os
 import secrets
@@ -24,6 +25,18 @@ MODULES = (
 )
 START_SECONDS = 20.0
 STOP_SECONDS = 10.0
+
+
+# The number of the system call on x86-64 and on ARM 64.
+MEMFD_SECRET = 447
+
+
+def has_secret_memory() -> bool:
+    """Whether this kernel has `memfd_secret`: Linux 6.5, or older ones booted with secretmem.enable=1."""
+    descriptor: int = ctypes.CDLL(None).syscall(MEMFD_SECRET, 0)
+    if descriptor >= 0:
+        os.close(descriptor)
+    return descriptor >= 0
 
 
 class InstallationError(Exception):
@@ -151,11 +164,18 @@ class Installation:
 
     def accept_any_caller_time(self) -> None:
         """Sets `danger_accept_any_caller_time`: published examples bring times of long ago."""
+        self._set("danger_accept_any_caller_time")
+
+    def allow_weak_memory(self) -> None:
+        """Sets `danger_allow_weak_memory`, for kernels without secret memory."""
+        self._set("danger_allow_weak_memory")
+
+    def _set(self, danger: str) -> None:
         text = self.config.read_text()
-        off = "danger_accept_any_caller_time = false"
+        off = f"{danger} = false"
         if text.count(off) != 1:
             raise InstallationError(f"{self.config} has not got the line `{off}`")
-        self.config.write_text(text.replace(off, off.replace("false", "true")))
+        self.config.write_text(text.replace(off, f"{danger} = true"))
 
     def enroll(self, credential: Credential, *more: str) -> str:
         """Enrols a credential."""

@@ -40,7 +40,7 @@ pub(crate) enum SignError {
     #[error(transparent)]
     Request(#[from] RequestError),
     #[error(
-        "the request's own {what} is {ahead_ms} ms ahead of the agent's clock; at most {bound_ms} ms, ahead or behind, are accepted"
+        "the request's own {what} is {} the agent's clock; at most {bound_ms} ms, ahead or behind, are accepted", distance(*ahead_ms)
     )]
     Time { what: &'static str, ahead_ms: i64, bound_ms: u64 },
     #[error("the system gives no randomness")]
@@ -225,6 +225,12 @@ const fn ticks(kind: NonceKind) -> Option<(u64, u64)> {
             None
         }
     }
+}
+
+/// A distance in time for a person.
+fn distance(ahead_ms: i64) -> String {
+    let ms = ahead_ms.unsigned_abs();
+    if ahead_ms < 0 { format!("{ms} ms behind") } else { format!("{ms} ms ahead of") }
 }
 
 /// How far `given` is ahead of `now`; negative where it is behind.

@@ -70,7 +70,7 @@ pub enum Refusal {
     SlotTaken,
     /// A process that is not the keeper's guard traces the keeper.
     Traced,
-    /// The algorithm, the form and the passphrase use of the [`KeySpec`] do not go together.
+    /// The algorithm, the form and the passphrase use of the [`KeySpec`](crate::key::KeySpec) do not go together.
     SpecUnfit,
     /// The message does not fit the algorithm (a place for the secret where none belongs, or none
     /// where one does).

@@ -83,7 +83,7 @@ async fn serve(
     if let Some(pin) = pin {
         let signer = Rc::clone(&signer);
         tokio::task::spawn_local(async move {
-            if let Err(fault) = signer.unlock_with(pin).await {
+            if let Err(fault) = signer.unlock_by_itself(pin).await {
                 tracing::error!(%fault, hint = fault.hint, "the agent stays locked");
             }
         });

@@ -6,9 +6,11 @@
 //! lock                 held while an agent runs or a command writes
 //! records/NAME.toml    one credential, its secret wrapped
 //! nonces/NAME.toml     how far that credential's nonces are reserved
+//! wrong-pin.toml       only while a wrong PIN that came by itself is remembered
 //! ```
 
 pub(crate) mod atomic;
+pub(crate) mod latch;
 pub(crate) mod nonce;
 pub(crate) mod record;
 
@@ -19,6 +21,7 @@ use std::path::{Path, PathBuf};
 use strongroom_protocol::ErrorCode;
 
 use self::atomic::Existing;
+use self::latch::PinLatch;
 use self::record::{CredentialName, Record};
 use crate::fault::{Fault, chain};
 
@@ -138,6 +141,11 @@ impl Store {
     ) -> impl FnOnce() -> Result<(), StoreError> + Send + use<> {
         let path = record_path(&self.folder, name);
         move || atomic::remove(&path)
+    }
+
+    /// What is remembered of a wrong PIN.
+    pub(crate) fn pin_latch(&self) -> PinLatch {
+        PinLatch::new(self.folder.join("wrong-pin.toml"))
     }
 
     /// Where the nonces of `name` are reserved.

@@ -117,6 +117,37 @@ fn tries_a_wrong_credential_once_and_stays_up_locked() {
 }
 
 #[test]
+fn tries_no_credential_again_after_a_wrong_one_until_a_person_has_unlocked() {
+    let room = Room::new();
+    let _ = room.enroll(&BINANCE, &[]).ok();
+    let folder = room.folder().join("credentials");
+    std::fs::create_dir(&folder).unwrap();
+    let credentials = [("CREDENTIALS_DIRECTORY", folder.to_str().unwrap())];
+    let start = |pin: &str| {
+        std::fs::write(folder.join("strongroom-pin"), pin).unwrap();
+        start_with(&room, &credentials)
+    };
+    let wrong = start("000000");
+    wait_until("the PIN was tried", SOON, || wrong.log().contains("the agent stays locked"));
+    wrong.kill();
+    // Over restarts and kills not even the right one is tried.
+    for pin in ["000000", room.token.pin.as_str()] {
+        let agent = start(pin);
+        let reason = || room.client().status().unwrap().reason;
+        wait_until("it was refused", SOON, || {
+            reason().contains("refusing to try the PIN that came by itself")
+        });
+        assert_eq!(agent.log().matches("the PIN is wrong").count(), 1, "{}", agent.log());
+        agent.kill();
+    }
+    let agent = start(&room.token.pin);
+    let _ = room.unlock().ok();
+    agent.kill();
+    let _agent = start(&room.token.pin);
+    wait_until("the agent is unlocked", SOON, || !room.client().status().unwrap().locked);
+}
+
+#[test]
 fn starts_locked_where_the_service_manager_has_no_pin() {
     let room = Room::new();
     let folder = room.folder().join("credentials");

@@ -5,14 +5,14 @@ use std::collections::HashMap;
 use std::rc::Rc;
 
 use strongroom_protocol::ErrorCode;
-use strongroom_venues::{Profile, builtin_profiles};
+use strongroom_venues::{Profile, builtin, builtin_profiles};
 
 use crate::fault::Fault;
 
 /// Compiled profiles by their id.
 #[derive(Default)]
 pub(crate) struct Profiles {
-    compiled: RefCell<HashMap<&'static str, Rc<Profile>>>,
+    compiled: RefCell<HashMap<String, Rc<Profile>>>,
 }
 
 impl Profiles {
@@ -24,13 +24,13 @@ impl Profiles {
         if let Some(profile) = self.compiled.borrow().get(venue) {
             return Ok(Rc::clone(profile));
         }
-        let Some((id, text)) = builtin_profiles().iter().find(|(id, _)| *id == venue) else {
+        let Some(compiled) = builtin(venue) else {
             let known: Vec<_> = builtin_profiles().iter().map(|(id, _)| *id).collect();
             let hint = format!("the venues are: {}", known.join(", "));
             return Err(Fault::new(ErrorCode::NotFound, format!("there is no venue `{venue}`"), hint));
         };
-        let profile = Rc::new(Profile::compile(text).map_err(Fault::defect)?);
-        self.compiled.borrow_mut().insert(id, Rc::clone(&profile));
+        let profile = Rc::new(compiled.map_err(Fault::defect)?);
+        self.compiled.borrow_mut().insert(venue.to_owned(), Rc::clone(&profile));
         Ok(profile)
     }
 }

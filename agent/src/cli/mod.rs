@@ -1,6 +1,7 @@
 //! The command line.
 
 mod agent;
+mod bar;
 mod credentials;
 mod enroll;
 mod init;

@@ -2,9 +2,11 @@
 
 #![forbid(unsafe_code)]
 
+pub mod logind;
 pub mod mock;
 pub mod process;
 pub mod raw;
 pub mod room;
+pub mod settings;
 pub mod softhsm;
 pub mod terminal;

@@ -93,7 +93,7 @@ impl Status {
             ("rung", &status.rung),
         ]));
         for weakness in &status.weaknesses {
-            output::talk(&format!("warning: {weakness} is on"));
+            output::talk(&format!("warning: {}", output::weakness(weakness)));
         }
         Ok(())
     }

@@ -73,7 +73,12 @@ impl Signer {
             ready: u32::try_from(ready).unwrap_or(u32::MAX),
             keeper_pid,
             token: self.config.token.clone(),
-            weaknesses: self.config.agent.weaknesses(),
+            weaknesses: self
+                .config
+                .weaknesses()
+                .into_iter()
+                .chain(self.token_sight.get().weakness())
+                .collect(),
         }
     }
 

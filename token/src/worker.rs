@@ -90,6 +90,10 @@ impl Worker {
             ToToken::FindKek { job: _, label, id } => {
                 Outcome::Kek(self.open()?.find_kek(label, id.as_ref())?)
             }
+            ToToken::Look { job: _, module, serial, label } => {
+                self.load(module)?.slot_of(serial, label)?;
+                Outcome::Done
+            }
             ToToken::MakeKek { job: _, label } => Outcome::Kek(self.open()?.make_kek(label)?),
             ToToken::Open { job: _, module, serial, label, pin, seed_port } => {
                 self.close();

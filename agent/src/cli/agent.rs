@@ -17,6 +17,7 @@ use crate::policy::Policy;
 use crate::server::{self, Server};
 use crate::signer::Signer;
 use crate::store::Store;
+use crate::watch;
 
 /// Serve bots until a signal ends it.
 ///
@@ -73,7 +74,7 @@ async fn serve(
         signal(SignalKind::terminate()).map_err(Fault::defect)?,
         signal(SignalKind::interrupt()).map_err(Fault::defect)?,
     );
-    for weakness in config.agent.weaknesses() {
+    for weakness in config.weaknesses() {
         tracing::warn!(weakness, "a setting weakens this agent");
     }
     let signer = Signer::new(config, store)?;
@@ -88,6 +89,7 @@ async fn serve(
             }
         });
     }
+    watch::start(&signer);
     tokio::task::spawn_local(watchdog());
     notify(&[NotifyState::Ready]);
     tokio::select! {

@@ -10,7 +10,7 @@ use strongroom_protocol::ErrorCode;
 
 use super::secret::PinSource;
 use super::{Json, Stop, block_on, output};
-use crate::config::{AgentConfig, Config, Patience, Places, TokenConfig, kek_id};
+use crate::config::{AgentConfig, Config, OnTokenRemoved, Patience, Places, TokenConfig, WatchEvery, kek_id};
 use crate::crew::CrewError;
 use crate::crew::token::TokenWorker;
 use crate::fault::Fault;
@@ -72,7 +72,12 @@ impl Init {
         let patience = self.patience.or(known).unwrap_or_default();
         let wanted = Wanted { init: &self, module: module.clone(), environment, patience };
         let token = block_on(wanted.prepare(before.as_ref().map(|config| &config.token)))?;
-        let agent = before.map_or_else(AgentConfig::default, |config| config.agent);
+        let (token, agent) = match before {
+            Some(Config { token: TokenConfig { on_token_removed, watch_every_s, .. }, agent }) => {
+                (TokenConfig { on_token_removed, watch_every_s, ..token }, agent)
+            }
+            None => (token, AgentConfig::default()),
+        };
         Config { token: token.clone(), agent }.write(&places.config)?;
         if self.json.json {
             output::json(&json!({
@@ -149,6 +154,8 @@ impl Wanted<'_> {
             kek_id,
             rung,
             patience_s: self.patience,
+            on_token_removed: OnTokenRemoved::default(),
+            watch_every_s: WatchEvery::default(),
             environment: self.environment,
         })
     }

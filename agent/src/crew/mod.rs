@@ -11,6 +11,7 @@ pub(crate) mod token;
 
 use std::io;
 use std::path::PathBuf;
+use std::process::ExitStatus;
 use std::time::Duration;
 
 use strongroom_link::Malformed;
@@ -27,6 +28,10 @@ pub(crate) enum CrewError {
     Ended { who: &'static str, detail: Option<String> },
     #[error("{0}")]
     Keeper(Refusal),
+    #[error(
+        "the {who} was killed ({status}): by somebody, by the kernel for want of memory, or because its guard ended; all secrets are forgotten, and `strongroom unlock` starts another"
+    )]
+    Killed { who: &'static str, status: ExitStatus },
     #[error("the {who} did not answer within {} s and was ended", after.as_secs())]
     Late { who: &'static str, after: Duration },
     #[error("the {who} broke the private protocol")]
@@ -123,7 +128,7 @@ impl From<CrewError> for Fault {
                 _ => (Unavailable, "check the token with its own tool, then try again"),
             },
             CrewError::Spawn { .. } => (Unavailable, "install all three programs into one folder"),
-            CrewError::Ended { .. } | CrewError::Late { .. } => {
+            CrewError::Ended { .. } | CrewError::Killed { .. } | CrewError::Late { .. } => {
                 (Unavailable, "the agent's log may say more; try again")
             }
             CrewError::NotWiped { .. } => (Failed, "please report it, with the agent's log"),

@@ -96,6 +96,9 @@ pub(crate) struct TokenConfig {
     /// How long the token may take for one thing before its worker is ended.
     #[serde(default)]
     pub(crate) patience_s: Patience,
+    /// The keeper keeps the PIN of the last unlock until the next lock, so that enrolling needs none.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub(crate) relogin: bool,
     /// All that the token worker's environment holds.
     #[serde(default)]
     pub(crate) environment: BTreeMap<String, String>,
@@ -111,6 +114,11 @@ pub(crate) struct Patience(u64);
 impl Patience {
     const LEAST: u64 = 1;
     const MOST: u64 = 50;
+
+    /// The longest that a client waits for.
+    pub(crate) const fn most() -> Duration {
+        Duration::from_secs(Self::MOST)
+    }
 }
 
 impl Default for Patience {
@@ -155,6 +163,12 @@ pub(crate) struct AgentConfig {
     pub(crate) danger_accept_any_caller_time: bool,
     /// Keep secrets in memory that root can read where the kernel has no other.
     pub(crate) danger_allow_weak_memory: bool,
+    /// Unlock at the start by the PIN that a person enters on the token's pad.
+    pub(crate) pad_at_start: bool,
+    /// The program that asks a person for the PIN; `none` for the terminal. Where nothing is said, the
+    /// `pinentry` of a graphical session.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) pinentry: Option<String>,
 }
 
 impl AgentConfig {

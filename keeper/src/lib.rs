@@ -6,13 +6,14 @@
 //! network, starts no threads, decides nothing, and cannot do otherwise ([`confine`]).
 //!
 //! Read it in this order: `serve`, `memory`, `vault`, `keyring`, `key`, `envelope`, `seed_port`,
-//! `secret_pipe`, `confine`, `guard`.
+//! `secret_pipe`, `kept_pin`, `confine`, `guard`.
 
 #![deny(unsafe_code)]
 
 pub mod confine;
 pub mod envelope;
 pub mod guard;
+mod kept_pin;
 pub mod key;
 pub mod keyring;
 pub mod memory;

@@ -10,6 +10,7 @@ use strongroom_link::keeper::{FromKeeper, Refusal};
 use strongroom_link::key::KeySpec;
 
 use crate::envelope::{self, Nonce};
+use crate::kept_pin::KeptPin;
 use crate::keyring::Keyring;
 use crate::secret_pipe::{PassphraseText, SecretText};
 use crate::seed_port::SeedPort;
@@ -24,6 +25,7 @@ const ANSWERS_BYTES: usize = 64 * 1024;
 pub(crate) struct Vault {
     keyring: Keyring,
     seeds: SeedPort,
+    pin: KeptPin,
     /// Answers that were not sent yet; there are passphrases in them.
     pub(crate) answers: Vec<u8>,
     /// Room for one signature.
@@ -35,6 +37,7 @@ impl Vault {
         Self {
             keyring: Keyring::roomy(),
             seeds: SeedPort::default(),
+            pin: KeptPin::default(),
             answers: Vec::with_capacity(ANSWERS_BYTES),
             signature: Vec::with_capacity(64),
         }
@@ -97,6 +100,22 @@ impl Vault {
     pub(crate) fn forget_all(&mut self, job: u64) {
         self.keyring.forget_all();
         self.seeds = SeedPort::default();
+        self.pin.forget();
+        self.done_or_refused(job, Ok(()));
+    }
+
+    pub(crate) fn keep_pin(&mut self, job: u64, pin: OwnedFd) {
+        let kept = self.pin.keep(pin);
+        self.done_or_refused(job, kept);
+    }
+
+    pub(crate) fn give_pin(&mut self, job: u64, to: OwnedFd) {
+        let given = self.pin.give(to);
+        self.done_or_refused(job, given);
+    }
+
+    pub(crate) fn forget_pin(&mut self, job: u64) {
+        self.pin.forget();
         self.done_or_refused(job, Ok(()));
     }
 

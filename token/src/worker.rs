@@ -90,10 +90,10 @@ impl Worker {
                 Outcome::Kek(self.open()?.find_kek(label, id.as_ref())?)
             }
             ToToken::MakeKek { job: _, label } => Outcome::Kek(self.open()?.make_kek(label)?),
-            ToToken::Open { job: _, module, serial, label, pin, seed_port } => {
+            ToToken::Open { job: _, module, serial, label, pin, final_try, seed_port } => {
                 self.close();
                 let module = self.load(module)?;
-                self.token = Some(Token::open(module, serial, label, &pin)?);
+                self.token = Some(Token::open(module, serial, label, pin.as_ref(), final_try)?);
                 self.seed_port = seed_port;
                 Outcome::Done
             }

@@ -6,10 +6,10 @@ use clap::Args;
 use serde_json::{Value, json};
 use strongroom_protocol::ErrorCode;
 
-use super::secret::PinSource;
+use super::pin::{Facts, PinSource};
 use super::shown::Shown;
 use super::{Json, Stop, client, output, running};
-use crate::config::Places;
+use crate::config::{Config, Places};
 use crate::fault::Fault;
 use crate::signer::{credential_name, report};
 use crate::store::Store;
@@ -31,8 +31,11 @@ impl Unlock {
         let status = agent.status()?;
         // Where all can sign already, the token is left alone.
         if status.locked || status.ready < status.credentials {
-            let token = format!("`{}` (serial {})", status.token_label, status.token_serial);
-            agent.unlock(self.pin.take(&token)?)?;
+            // The agent has read its own; this one only says how a person is asked.
+            let config = places.config.exists().then(|| Config::read(&places.config)).transpose()?;
+            let pinentry = config.as_ref().and_then(|config| config.agent.pinentry.as_deref());
+            let road = self.pin.road(pinentry, || Ok(Facts::try_from(agent.token()?)?))?;
+            agent.unlock(road.login()?)?;
         }
         let credentials = agent.list()?;
         let ready = credentials.iter().filter(|credential| credential.ready).count();

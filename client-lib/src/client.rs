@@ -10,7 +10,7 @@ use strongroom_protocol::{Operation, Request, encode};
 
 use crate::connection::{Connection, Deadline};
 use crate::error::Error;
-use crate::reply::{self, Credential, FromReply, Listing, Page, SignedRequest, Status, Token};
+use crate::reply::{self, Credential, FromReply, Listing, Page, Progress, SignedRequest, Status, Token};
 use crate::request::{Enrollment, Login, SignRequest};
 use crate::socket::default_socket;
 use crate::{DEFAULT_DEADLINE, TOKEN_DEADLINE};
@@ -144,8 +144,38 @@ impl Client {
     /// # Errors
     /// [`Error`]; code `Unavailable` where the PIN is wrong.
     pub fn unlock(&self, login: impl Into<Login>) -> Result<(), Error> {
+        self.unlock_with(login, |_| {})
+    }
+
+    /// The same, and calls `progress` whenever the agent tells how far it is: some times a second, and not
+    /// at all where it is done at once. The deadline counts from the last time that it told.
+    ///
+    /// # Errors
+    /// As [`unlock`](Self::unlock).
+    pub fn unlock_with(
+        &self,
+        login: impl Into<Login>,
+        mut progress: impl FnMut(Progress),
+    ) -> Result<(), Error> {
         let login = login.into();
-        self.call_once(Operation::Unlock(login.to_wire()), &[login.pin.as_ref()])
+        let mut deadline = Deadline::start(self.deadline.max(TOKEN_DEADLINE));
+        let connection = Connection::open(&self.path, deadline.after, deadline)?;
+        let place = connection.enter(1)?;
+        let request = Request { id: place.ids.start, operation: Operation::Unlock(login.to_wire()) };
+        let descriptors: Vec<_> = login.pin.iter().map(AsFd::as_fd).collect();
+        connection.write(&descriptors, deadline, |bytes| Ok(encode(&request, bytes)?))?;
+        let mut result = None;
+        while result.is_none() {
+            connection.wait(&place, 1, deadline, &mut |_, frame| {
+                match reply::progress(frame) {
+                    Some(how_far) => progress(how_far),
+                    None => result = Some(reply::read(frame)?),
+                }
+                Ok(())
+            })?;
+            deadline = Deadline::start(deadline.after);
+        }
+        result.unwrap_or(Err(Error::Disconnected))
     }
 
     /// Wraps a new secret and keeps it. `secret` and `passphrase` are read ends of pipes that hold them and
@@ -248,7 +278,10 @@ fn exchange<T: FromReply>(
     connection.write(descriptors, deadline, |bytes| Ok(encode(&*request, bytes)?))?;
     let mut result = None;
     connection.wait(&place, 1, deadline, &mut |_, frame| {
-        result = Some(reply::read(frame)?);
+        // One request has one answer; what comes behind it is none.
+        if result.is_none() {
+            result = Some(reply::read(frame)?);
+        }
         Ok(())
     })?;
     result.unwrap_or(Err(Error::Disconnected))

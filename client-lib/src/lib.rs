@@ -48,7 +48,7 @@ pub use client::Client;
 pub use error::{Error, ProtocolError};
 #[cfg(feature = "tokio")]
 pub use nonblocking::AsyncClient;
-pub use reply::{Credential, SignedRequest, Status, Token};
+pub use reply::{Credential, Progress, Protection, SignedRequest, Status, Token};
 pub use request::{Enrollment, Login, SignRequest, Value};
 pub use socket::default_socket;
 

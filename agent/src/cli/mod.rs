@@ -1,7 +1,7 @@
 //! The command line.
 
 mod agent;
-mod buffer;
+mod bar;
 mod credentials;
 mod enroll;
 mod init;
@@ -69,7 +69,7 @@ enum Command {
     Show(credentials::Show),
     /// Delete a credential
     Remove(credentials::Remove),
-    /// Write systemd units for this user
+    /// Write systemd units
     Install(install::Install),
 }
 
@@ -160,7 +160,7 @@ fn run(cli: Cli) -> Result<(), Stop> {
         Command::Agent(command) => command.run(&places),
         Command::Enroll(command) => command.run(&places),
         Command::Init(command) => command.run(&places),
-        Command::Install(command) => command.run(),
+        Command::Install(command) => command.run(&places),
         Command::List(command) => command.run(&places),
         Command::Lock(command) => command.run(&places),
         Command::Remove(command) => command.run(&places),

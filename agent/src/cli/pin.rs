@@ -9,7 +9,7 @@ use strongroom_link::token::{TokenDescription, TokenRefusal, Tries};
 use strongroom_protocol::ErrorCode;
 
 use super::pinentry::{self, PinentryError, Question};
-use super::secret::{Wanted, into_pipe};
+use super::secret::Wanted;
 use super::{Stop, output};
 use crate::crew::CrewError;
 use crate::crew::token::Login;
@@ -179,7 +179,7 @@ fn by_pinentry(wanted: &Wanted, program: &str, token: &str, warning: &str) -> Re
     let question = Question { title: "Strongroom", description: description.trim_end(), prompt: "PIN:" };
     let mut pin = wanted.buffer()?;
     match pinentry::ask(program, &question, &mut pin) {
-        Ok(()) => into_pipe(&pin),
+        Ok(()) => wanted.piped(&pin),
         Err(error) => {
             let hint = match &error {
                 PinentryError::Cancelled | PinentryError::Nobody => {

@@ -11,8 +11,10 @@ use std::time::{Duration, Instant};
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::io::Errno;
 use strongroom_link::child;
+use strongroom_link::keeper::MAX_PIN_BYTES;
+use strongroom_locked::{SecretBuffer, memory::MemoryError};
 
-use super::buffer::SecretBuffer;
+use super::secret::buffer;
 
 /// Longest line of the protocol, in bytes.
 const MAX_LINE_BYTES: usize = 1000;
@@ -36,6 +38,8 @@ pub(super) enum PinentryError {
     Garbage(&'static str),
     #[error("the pinentry program did not answer within {} s", .0.as_secs())]
     Late(Duration),
+    #[error("there is no memory for the PIN")]
+    Memory(#[source] MemoryError),
     #[error("nobody has entered the PIN in time")]
     Nobody,
     #[error("talking to the pinentry program failed")]
@@ -129,8 +133,7 @@ struct Dialogue {
 
 impl Dialogue {
     fn start(program: &str) -> Result<Self, PinentryError> {
-        let spawned = || -> io::Result<Self> {
-            let line = SecretBuffer::new(MAX_LINE_BYTES)?;
+        let spawned = || -> io::Result<_> {
             child::keep_descriptors();
             let mut child = Command::new(program)
                 .stdin(Stdio::piped())
@@ -140,9 +143,12 @@ impl Dialogue {
             let missing = || io::Error::other("a pipe is missing");
             let to = Some(child.stdin.take().ok_or_else(missing)?);
             let from = child.stdout.take().ok_or_else(missing)?;
-            Ok(Self { child, to, from, line })
+            Ok((child, to, from))
         };
-        spawned().map_err(|source| PinentryError::Spawn { program: program.into(), source })
+        let line = buffer(MAX_LINE_BYTES).map_err(PinentryError::Memory)?;
+        let (child, to, from) =
+            spawned().map_err(|source| PinentryError::Spawn { program: program.into(), source })?;
+        Ok(Self { child, to, from, line })
     }
 
     /// Gives a command that needs no person, and has it acknowledged.
@@ -194,7 +200,8 @@ impl Dialogue {
                 Err(Errno::INTR) => continue,
                 Err(error) => return Err(PinentryError::Pipe(error.into())),
             }
-            let Some(place) = self.line.room().get_mut(..1) else {
+            let is_full = self.line.as_slice().len() >= MAX_LINE_BYTES;
+            let Some(place) = self.line.room().get_mut(..1).filter(|_| !is_full) else {
                 return Err(PinentryError::Garbage("a line of more than 1000 bytes"));
             };
             match rustix::io::read(&self.from, &mut *place) {
@@ -239,7 +246,8 @@ fn decode(data: &[u8], pin: &mut SecretBuffer) -> Result<(), PinentryError> {
             b'%' => (digit(bytes.next())? << 4) | digit(bytes.next())?,
             byte => byte,
         };
-        let Some(place) = pin.room().first_mut() else {
+        let is_full = pin.as_slice().len() >= usize::from(MAX_PIN_BYTES);
+        let Some(place) = pin.room().first_mut().filter(|_| !is_full) else {
             return Err(PinentryError::Garbage("a PIN of more than 255 bytes"));
         };
         *place = byte;
@@ -275,7 +283,7 @@ mod tests {
     }
 
     fn decoded(data: &[u8]) -> Option<String> {
-        let mut pin = SecretBuffer::new(10).unwrap();
+        let mut pin = buffer(1000).unwrap();
         decode(data, &mut pin).ok()?;
         Some(String::from_utf8(pin.as_slice().to_vec()).unwrap())
     }

@@ -8,11 +8,13 @@ use std::io;
 use std::os::fd::{AsFd, OwnedFd};
 
 use strongroom_link::key::{MAX_PASSPHRASE_BYTES, MAX_SECRET_BYTES, SecretForm};
+use strongroom_locked::SecretBuffer;
+use strongroom_locked::memory::{MemoryError, WeakMemory};
 use strongroom_protocol::ErrorCode;
 
-use super::buffer::SecretBuffer;
+use super::output;
 use super::terminal::Terminal;
-use crate::fault::Fault;
+use crate::fault::{Fault, chain};
 
 /// The secret, as a pipe that gives it. A PEM block may be pasted: it is read to its last line.
 pub(super) fn secret(
@@ -61,7 +63,7 @@ impl Wanted {
             _ => (read_all(&io::stdin(), &mut buffer), String::new()),
         };
         read.map_err(|error| self.unreadable(&error, hint))?;
-        into_pipe(&buffer)
+        self.piped(&buffer)
     }
 
     /// From a person at the terminal, as one line.
@@ -77,12 +79,32 @@ impl Wanted {
         let asked = Terminal::hush().and_then(|mut terminal| ask(&mut terminal, &mut buffer));
         asked
             .map_err(|error| self.unreadable(&error, format!("without a terminal, use {}", self.options)))?;
-        into_pipe(&buffer)
+        self.piped(&buffer)
     }
 
     /// Room for it, for a line break, and for one byte too many.
     pub(super) fn buffer(&self) -> Result<SecretBuffer, Fault> {
-        SecretBuffer::new(usize::from(self.limit).saturating_add(3)).map_err(Fault::defect)
+        buffer(usize::from(self.limit).saturating_add(3)).map_err(|error| {
+            let message = format!("there is no memory for the {}: {}", self.what, chain(&error));
+            Fault::new(ErrorCode::Unavailable, message, "raise the limit of locked memory: `ulimit -l 8192`")
+        })
+    }
+
+    /// A pipe that holds what `buffer` holds, and whose write end is closed. The longest secret fits it.
+    pub(super) fn piped(&self, buffer: &SecretBuffer) -> Result<OwnedFd, Fault> {
+        let bytes = buffer.as_slice();
+        // A line break at the end, of one or two bytes, is no part of it.
+        if bytes.len() > usize::from(self.limit).saturating_add(2) {
+            let too_long = io::Error::other(format!("it has more than {} bytes", self.limit));
+            return Err(self.unreadable(&too_long, String::new()));
+        }
+        let piped = || -> io::Result<OwnedFd> {
+            let (reader, writer) = rustix::pipe::pipe_with(rustix::pipe::PipeFlags::CLOEXEC)?;
+            rustix::fs::fcntl_setfl(&writer, rustix::fs::OFlags::NONBLOCK)?;
+            let written = rustix::io::write(&writer, bytes)?;
+            if written == bytes.len() { Ok(reader) } else { Err(io::ErrorKind::WriteZero.into()) }
+        };
+        piped().map_err(Fault::defect)
     }
 
     fn unreadable(&self, error: &io::Error, hint: String) -> Fault {
@@ -109,14 +131,12 @@ fn read_all(from: &impl AsFd, into: &mut SecretBuffer) -> io::Result<()> {
     }
 }
 
-/// A pipe that holds what `buffer` holds, and whose write end is closed. The longest secret fits it.
-pub(super) fn into_pipe(buffer: &SecretBuffer) -> Result<OwnedFd, Fault> {
-    let piped = || -> io::Result<OwnedFd> {
-        let bytes = buffer.as_slice();
-        let (reader, writer) = rustix::pipe::pipe_with(rustix::pipe::PipeFlags::CLOEXEC)?;
-        rustix::fs::fcntl_setfl(&writer, rustix::fs::OFlags::NONBLOCK)?;
-        let written = rustix::io::write(&writer, bytes)?;
-        if written == bytes.len() { Ok(reader) } else { Err(io::ErrorKind::WriteZero.into()) }
-    };
-    piped().map_err(Fault::defect)
+/// Memory that no dump shows. Where the kernel has none the person is told, and goes on: the keeper decides
+/// whether that is enough.
+pub(super) fn buffer(bytes: usize) -> Result<SecretBuffer, MemoryError> {
+    let buffer = SecretBuffer::new(bytes, WeakMemory::Allowed)?;
+    if !buffer.is_secret() {
+        output::talk("warning: this kernel has no memfd_secret: root can read what is entered here");
+    }
+    Ok(buffer)
 }

@@ -8,7 +8,9 @@ use std::io::{self, Write as _};
 use rustix::process::{Signal, getpid, kill_process};
 use rustix::termios::{LocalModes, OptionalActions, SpecialCodeIndex, Termios, tcgetattr, tcsetattr};
 
-use super::buffer::SecretBuffer;
+use strongroom_locked::SecretBuffer;
+
+use super::secret::buffer;
 
 /// The controlling terminal, which shows nothing of what is typed while this lives.
 ///
@@ -54,7 +56,7 @@ impl Terminal {
     /// Asks for a PEM block, which is pasted: reads to its last line, or to an empty one.
     pub(super) fn pem(&mut self, prompt: &str, into: &mut SecretBuffer) -> io::Result<()> {
         self.file.write_all(prompt.as_bytes())?;
-        let mut line = SecretBuffer::new(MAX_LINE_BYTES)?;
+        let mut line = buffer(MAX_LINE_BYTES).map_err(io::Error::other)?;
         loop {
             line.truncate(0);
             self.read(&mut line)?;

@@ -82,7 +82,7 @@ mod tests {
 
     #[test]
     fn waits_until_the_writer_of_a_pipe_has_closed_it() {
-        let (reader, mut writer) = std::io::pipe().unwrap();
+        let (reader, mut writer) = io::pipe().unwrap();
         let late = std::thread::spawn(move || {
             writer.write_all(b"123").unwrap();
             std::thread::sleep(Duration::from_millis(100));
@@ -94,7 +94,7 @@ mod tests {
 
     #[test]
     fn gives_a_writer_up_that_never_closes() {
-        let (reader, _writer) = std::io::pipe().unwrap();
+        let (reader, _writer) = io::pipe().unwrap();
         let refused = moved(reader.into(), 1).unwrap_err();
         assert!(
             matches!(&refused, CrewError::PinDescriptor(error) if error.kind() == io::ErrorKind::TimedOut)

@@ -14,7 +14,7 @@ use tokio::sync::Mutex;
 use tokio::time::timeout;
 
 use crate::error::Error;
-use crate::reply::{Credential, FromReply, Listing, Page, SignedRequest, Status, Token};
+use crate::reply::{Credential, FromReply, Listing, Page, Progress, SignedRequest, Status, Token};
 use crate::request::{Enrollment, Login, SignRequest};
 use crate::socket::default_socket;
 use crate::{DEFAULT_DEADLINE, TOKEN_DEADLINE};
@@ -145,8 +145,42 @@ impl AsyncClient {
     /// # Errors
     /// [`Error`]; code `Unavailable` where the PIN is wrong.
     pub async fn unlock(&self, login: impl Into<Login>) -> Result<(), Error> {
+        self.unlock_with(login, |_| {}).await
+    }
+
+    /// The same, and calls `progress` whenever the agent tells how far it is: some times a second, and not
+    /// at all where it is done at once. The deadline counts from the last time that it told.
+    ///
+    /// # Errors
+    /// As [`unlock`](Self::unlock).
+    pub async fn unlock_with(
+        &self,
+        login: impl Into<Login>,
+        mut progress: impl FnMut(Progress),
+    ) -> Result<(), Error> {
+        let after = self.deadline.max(TOKEN_DEADLINE);
+        let connection = self.within(after, Connection::open(&self.path)).await?;
         let login = login.into();
-        self.call_once(Operation::Unlock(login.to_wire()), login.pin.into_iter().collect()).await
+        let mut request = Request { id: 0, operation: Operation::Unlock(login.to_wire()) };
+        let descriptors = login.pin.into_iter().collect();
+        let asked = self.within(after, connection.ask(&mut request, descriptors)).await?;
+        let mut how_far = asked.follow();
+        connection.flush();
+        let answer = asked.answer();
+        tokio::pin!(answer);
+        loop {
+            let told = async {
+                tokio::select! {
+                    biased;
+                    Ok(()) = how_far.changed() => Ok(None),
+                    answer = &mut answer => answer.map(Some),
+                }
+            };
+            match self.within(after, told).await? {
+                Some(()) => return Ok(()),
+                None => progress(*how_far.borrow_and_update()),
+            }
+        }
     }
 
     /// Wraps a new secret and keeps it. `secret` and `passphrase` are read ends of pipes that hold them and

@@ -2,9 +2,11 @@
 
 #![forbid(unsafe_code)]
 
+pub mod load;
 pub mod mock;
 pub mod process;
 pub mod raw;
 pub mod room;
+pub mod seed;
 pub mod softhsm;
 pub mod terminal;

@@ -7,10 +7,10 @@ use std::time::Duration;
 
 use strongroom_link::Malformed;
 use strongroom_link::frame::{self, Inbox};
-use strongroom_link::keeper::{FromKeeper, GREETING_JOB, Protection, Refusal, ToKeeper};
+use strongroom_link::keeper::{FromKeeper, GREETING_JOB, LOCKED_BYTES, Protection, Refusal, ToKeeper};
+use strongroom_locked::memory::{Depth, Memory, Sizes};
 
 use crate::envelope::Nonce;
-use crate::memory::{Depth, Memory};
 use crate::vault::Vault;
 
 /// Why the keeper ends before its front does. It never holds on: with the process the secrets are
@@ -35,6 +35,12 @@ pub enum KeeperError {
 /// How long the keeper looks for the next question before it sleeps. A bot that asks for one signature
 /// after the other finds it awake.
 const LINGER: Duration = Duration::from_micros(50);
+
+/// The arena of a keeper. Opening a record takes a fraction of the stack, a signature of the shallow part.
+pub const SIZES: Sizes = Sizes { stack: STACK_BYTES, shallow: 32 * 1024, heap: LOCKED_BYTES - STACK_BYTES };
+const STACK_BYTES: usize = 256 * 1024;
+/// As much of the heap as opening or sealing the largest record uses.
+const WORK_BYTES: usize = 512 * 1024;
 
 /// What serving needs, made before the process gives up asking the kernel for memory.
 pub struct Keeper<'s> {
@@ -92,9 +98,9 @@ impl<'s> Keeper<'s> {
             let Self { socket, memory, vault, .. } = self;
             match ToKeeper::decode(frame)? {
                 ToKeeper::Sign { job, slot, secret_at, message } => {
-                    memory.run(Depth::Signing, || vault.sign(job, slot, secret_at, message));
+                    memory.run(Depth::Shallow, || vault.sign(job, slot, secret_at, message));
                 }
-                ToKeeper::Load { job, .. } | ToKeeper::Seal { job, .. } if !memory.has_room() => {
+                ToKeeper::Load { job, .. } | ToKeeper::Seal { job, .. } if !memory.has_room(WORK_BYTES) => {
                     vault.refuse_for_lack_of_room(job);
                 }
                 ToKeeper::Load { job, slot, spec, context, envelope } => {

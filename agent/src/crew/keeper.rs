@@ -45,6 +45,8 @@ impl SignatureAsked<'_> {
 #[derive(Clone)]
 pub(crate) struct Keeper {
     link: Rc<Link>,
+    /// What protects it, as it has measured itself.
+    protection: Protection,
 }
 
 impl Keeper {
@@ -57,14 +59,22 @@ impl Keeper {
         let arguments: &[_] = if allow_weak_memory { &[ALLOW_WEAK_MEMORY] } else { &[] };
         let helper = spawn::start(WHO, PROGRAM, arguments, &BTreeMap::new(), Dropped::Kill)?;
         let (sender, greeting) = oneshot::channel();
-        let keeper = Self { link: Link::serve(helper, sender, on_end) };
+        // Nothing is known yet, so nothing is claimed.
+        let protection = Protection { secret_memory: false, landlock: Landlock::Absent, guarded: false };
+        let mut keeper = Self { link: Link::serve(helper, sender, on_end), protection };
         match keeper.answered(greeting).await? {
             Answer::Ready(protection) => {
                 report(protection);
+                keeper.protection = protection;
                 Ok(keeper)
             }
             _ => Err(CrewError::OutOfStep { who: WHO }),
         }
+    }
+
+    /// What protects it, as it has measured itself when it started.
+    pub(crate) const fn protection(&self) -> Protection {
+        self.protection
     }
 
     /// Its process id.

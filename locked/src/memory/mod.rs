@@ -9,12 +9,9 @@
 //! ```text
 //! | guard page | stack, grows down | guard page | heap | guard page |
 //! ```
-//!
-//! This is the only module of the keeper with unsafe code, but for the one call that [`crate::guard`] is about.
-#![expect(unsafe_code, reason = "mapping memory, changing stacks and allocating are unsafe by nature")]
 
 mod heap;
-mod map;
+pub(crate) mod map;
 mod process;
 mod route;
 mod switch;
@@ -22,23 +19,33 @@ mod switch;
 use std::ffi::c_void;
 use std::marker::PhantomData;
 use std::process::abort;
+use std::ptr::NonNull;
+use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 
 pub use map::{MemoryError, WeakMemory};
 pub use process::{block_signals, leave};
 pub use route::Routed;
 
-use map::Arena;
+pub(crate) use heap::wipe;
+use map::Pieces;
 
-/// Stack for one piece of work: several times what opening a record takes.
-const STACK_BYTES: usize = 256 * 1024;
-/// As much of the stack as one signature uses.
-const SIGNING_STACK_BYTES: usize = 32 * 1024;
-/// As much of the heap as opening or sealing the largest record uses.
-const WORK_BYTES: usize = 512 * 1024;
+/// How large the arena of a process is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Sizes {
+    /// Stack for one piece of work, in bytes: several times what the largest takes.
+    pub stack: usize,
+    /// As much of the stack as [`Depth::Shallow`] work uses.
+    pub shallow: usize,
+    /// Everything that is allocated, in bytes.
+    pub heap: usize,
+}
 
 /// The arena of this process.
 pub struct Memory {
-    arena: Arena,
+    /// Never given back.
+    stack: NonNull<u8>,
+    sizes: Sizes,
+    is_secret: bool,
     wipe: switch::Wipe,
     /// The stack belongs to one thread.
     one_thread: PhantomData<*mut ()>,
@@ -47,8 +54,8 @@ pub struct Memory {
 /// How much of the stack a piece of work uses, where it must be wiped afterwards.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Depth {
-    /// A signature.
-    Signing,
+    /// [`Sizes::shallow`].
+    Shallow,
     /// Anything.
     Whole,
 }
@@ -58,20 +65,26 @@ impl Memory {
     ///
     /// # Errors
     /// [`MemoryError`]; the second call in one process is one.
-    pub fn map(weak: WeakMemory) -> Result<Self, MemoryError> {
-        let arena = Arena::map(weak)?;
-        let heap_at = (arena.heap.as_ptr().addr(), arena.heap_bytes);
-        let stack_at = (arena.stack.as_ptr().addr(), STACK_BYTES);
+    pub fn map(sizes: Sizes, weak: WeakMemory) -> Result<Self, MemoryError> {
+        static TAKEN: AtomicBool = AtomicBool::new(false);
+        if TAKEN.swap(true, Relaxed) {
+            return Err(MemoryError::Second);
+        }
+        let Pieces { pieces, is_secret, .. } = Pieces::map([sizes.stack, sizes.heap], weak)?;
+        let [(stack, stack_bytes), (heap, heap_bytes)] = pieces;
+        let heap_at = (heap.as_ptr().addr(), heap_bytes);
+        let stack_at = (stack.as_ptr().addr(), stack_bytes);
         // SAFETY: the arena was mapped just now, for this alone, and is never unmapped.
-        let heap = unsafe { heap::Heap::new(arena.heap, arena.heap_bytes) };
+        let heap = unsafe { heap::Heap::new(heap, heap_bytes) };
         route::serve_from(heap, heap_at, stack_at);
-        Ok(Self { arena, wipe: switch::register_wipe(), one_thread: PhantomData })
+        let sizes = Sizes { stack: stack_bytes, heap: heap_bytes, ..sizes };
+        Ok(Self { stack, sizes, is_secret, wipe: switch::register_wipe(), one_thread: PhantomData })
     }
 
     /// Whether it is secret from root too.
     #[must_use]
     pub const fn is_secret(&self) -> bool {
-        self.arena.is_secret
+        self.is_secret
     }
 
     /// Does `work` on the secret stack and wipes the registers afterwards.
@@ -84,10 +97,10 @@ impl Memory {
         // use now, since whoever runs on it has no second `&mut Memory`. `enter` takes a task of this
         // type. The wipe changes only registers that every call may change.
         unsafe {
-            switch::on_stack((&raw mut task).cast(), enter, self.arena.stack.as_ptr().add(STACK_BYTES));
+            switch::on_stack((&raw mut task).cast(), enter, self.stack.as_ptr().add(self.sizes.stack));
             (self.wipe)();
         }
-        if !self.arena.is_secret {
+        if !self.is_secret {
             self.wipe_stack(depth);
         }
         // Work that panics does not come back: `enter` aborts.
@@ -96,18 +109,19 @@ impl Memory {
 
     /// Zeroes the stack. The heap is zero where it is free.
     pub fn wipe_stack(&mut self, depth: Depth) {
+        let stack = self.sizes.stack;
         let bytes = match depth {
-            Depth::Signing => SIGNING_STACK_BYTES,
-            Depth::Whole => STACK_BYTES,
+            Depth::Shallow => self.sizes.shallow.min(stack),
+            Depth::Whole => stack,
         };
         // SAFETY: inside of the stack, which nobody uses now.
-        unsafe { heap::wipe(self.arena.stack.as_ptr().add(STACK_BYTES.saturating_sub(bytes)), bytes) };
+        unsafe { wipe(self.stack.as_ptr().add(stack.saturating_sub(bytes)), bytes) };
     }
 
-    /// Whether there is room to open or seal one more record.
+    /// Whether one block of `bytes` bytes could be allocated.
     #[must_use]
-    pub fn has_room(&self) -> bool {
-        route::has_room(WORK_BYTES)
+    pub fn has_room(&self, bytes: usize) -> bool {
+        route::has_room(bytes)
     }
 
     /// From now on every allocation of the process comes from the arena, so that none needs the kernel.

@@ -1,4 +1,4 @@
-//! The keeper's global allocator: who allocates on the secret stack gets secret memory.
+//! A global allocator: who allocates on the secret stack gets secret memory.
 //!
 //! So what the cryptographic crates allocate while they work is as safe as what we do, and none of them
 //! has to know. Once the process is confined, when no more memory can be had from the kernel, all
@@ -60,7 +60,7 @@ fn lock() -> MutexGuard<'static, Heap> {
 
 /// Serves what runs on the secret stack from secret memory, and all else from the system.
 ///
-/// `#[global_allocator]` of the keeper's binary. Before [`Memory::map`](super::Memory::map) there is
+/// For `#[global_allocator]` of a binary. Before [`Memory::map`](super::Memory::map) there is
 /// no secret stack, and it is the system's allocator.
 #[derive(Debug)]
 pub struct Routed;

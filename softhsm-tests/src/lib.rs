@@ -8,5 +8,6 @@ pub mod process;
 pub mod raw;
 pub mod room;
 pub mod seed;
+pub mod slow;
 pub mod softhsm;
 pub mod terminal;

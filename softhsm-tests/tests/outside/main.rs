@@ -24,6 +24,7 @@ mod helpers;
 mod init;
 mod memory;
 mod nonces;
+mod peers;
 mod processes;
 mod prompt;
 mod records;

@@ -26,6 +26,7 @@ mod idle;
 mod init;
 mod memory;
 mod nonces;
+mod peers;
 mod processes;
 mod prompt;
 mod records;

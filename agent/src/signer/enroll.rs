@@ -163,7 +163,7 @@ impl Signer {
     /// Has the secret sealed and opened again into `slot`.
     async fn wrap(&self, keeper: &Keeper, slot: u32, meta: Meta, secrets: Secrets) -> Result<Record, Fault> {
         let port = keeper.open_seed_port().await?;
-        let mut worker = token::open_configured(&self.config.token, secrets.pin, Some(port)).await?;
+        let mut worker = token::open_configured(&self.config, secrets.pin, Some(port)).await?;
         let job = keeper.job();
         let seed = worker.protect(job, meta.kek_id, meta.rung).await?;
         let envelope =

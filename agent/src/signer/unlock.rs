@@ -88,7 +88,7 @@ impl Signer {
             None => Keyring::unlocked(self.start_keeper().await?),
         };
         let port = keyring.keeper().open_seed_port().await?;
-        let opened = token::open_configured(&self.config.token, pin, Some(port)).await;
+        let opened = token::open_configured(&self.config, pin, Some(port)).await;
         self.remember(&opened, source);
         let mut worker = opened?;
         let done = self.load_all(&mut keyring, &mut worker, records, &progress).await;

@@ -48,7 +48,7 @@ fn given(block: *mut u8) -> *mut c_void {
     if block.is_null() {
         const LINE: &[u8] =
             b"strongroom-token: the module wants more memory than may be locked (RLIMIT_MEMLOCK)\n";
-        if !TOLD.swap(true, Relaxed) {
+        if whole::was_full() && !TOLD.swap(true, Relaxed) {
             // SAFETY: reads the line.
             let _unheard = unsafe { libc::write(libc::STDERR_FILENO, LINE.as_ptr().cast(), LINE.len()) };
         }

@@ -54,18 +54,18 @@ impl Front {
     }
 
     pub(crate) fn start_with(environment: &[(&str, &OsStr)]) -> Self {
-        let (front, protection) = Self::try_start(environment, &[], |_| {}).unwrap();
+        let (front, protection) = Self::try_start(environment, &[WORKER], |_| {}).unwrap();
         assert_eq!(protection, Protection { secret_memory: true, guarded: true });
         front
     }
 
-    /// The same with arguments, with `change` made to the command, and hearing its greeting.
+    /// The same with this command line, with `change` made to the command.
     pub(crate) fn try_start(
         environment: &[(&str, &OsStr)],
-        arguments: &[&str],
+        line: &[&str],
         change: impl FnOnce(&mut Command),
     ) -> Result<(Self, Protection), (TokenRefusal, ExitStatus, String)> {
-        let mut front = Self::spawn(environment, arguments, change);
+        let mut front = Self::spawn(environment, line, change);
         match front.answer(GREETING_JOB) {
             Answer::Ready(protection) => Ok((front, protection)),
             Answer::Refused(refusal) => {
@@ -76,12 +76,17 @@ impl Front {
         }
     }
 
-    fn spawn(environment: &[(&str, &OsStr)], arguments: &[&str], change: impl FnOnce(&mut Command)) -> Self {
+    /// Starts a worker and hears nothing yet.
+    pub(crate) fn spawn(
+        environment: &[(&str, &OsStr)],
+        line: &[&str],
+        change: impl FnOnce(&mut Command),
+    ) -> Self {
         let (socket, theirs) = UnixStream::pair().unwrap();
         socket.set_read_timeout(Some(PATIENCE)).unwrap();
-        let mut command = Command::new(WORKER);
+        let mut command = Command::new(line[0]);
         command
-            .args(arguments)
+            .args(&line[1..])
             .env_clear()
             .envs(environment.iter().copied())
             .stdin(OwnedFd::from(theirs))
@@ -105,7 +110,7 @@ impl Front {
         self.answer(self.job)
     }
 
-    fn answer(&mut self, job: u64) -> Answer {
+    pub(crate) fn answer(&mut self, job: u64) -> Answer {
         loop {
             if let Some(frame) = self.inbox.take().unwrap() {
                 let answer = FromToken::decode(frame).unwrap();

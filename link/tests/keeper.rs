@@ -84,7 +84,7 @@ fn bytes() -> impl Strategy<Value = Vec<u8>> {
 }
 
 /// Every refusal that there is.
-fn refusals(number: u32, version: u8) -> [Refusal; 25] {
+fn refusals(number: u32, version: u8) -> [Refusal; 28] {
     [
         Refusal::KeyringFull { limit: number },
         Refusal::PassphraseMissing,
@@ -111,6 +111,9 @@ fn refusals(number: u32, version: u8) -> [Refusal; 25] {
         Refusal::SecretMemoryFailed,
         Refusal::Confinement,
         Refusal::Traced,
+        Refusal::PinAbsent,
+        Refusal::PinNotSent,
+        Refusal::PinUnfit,
     ]
 }
 
@@ -249,7 +252,7 @@ fn refuses_a_question_whose_descriptor_never_came() {
 
 #[test]
 fn refuses_messages_that_no_version_has() {
-    for kind in [0, 7, 255] {
+    for kind in [0, 100, 255] {
         let bytes = [&[kind], [0; 8].as_slice()].concat();
         let (refused, _) = framed(&bytes, 0, |frame| ToKeeper::decode(frame).err());
         assert_eq!(refused, Some(Malformed("question to the keeper")), "{kind}");

@@ -84,9 +84,10 @@ impl Front {
     ) -> Self {
         let (socket, theirs) = UnixStream::pair().unwrap();
         socket.set_read_timeout(Some(PATIENCE)).unwrap();
-        let mut command = Command::new(line[0]);
+        let (program, arguments) = line.split_first().unwrap();
+        let mut command = Command::new(program);
         command
-            .args(&line[1..])
+            .args(arguments)
             .env_clear()
             .envs(environment.iter().copied())
             .stdin(OwnedFd::from(theirs))
@@ -138,7 +139,8 @@ impl Front {
         let seed_port = self.seed_port.try_clone().unwrap();
         let module = module.to_str().unwrap();
         let pin = readable(pin);
-        self.ask(|job| ToToken::Open { job, module, serial, label, pin, seed_port: Some(seed_port) })
+        let (pin, seed_port) = (Some(pin), Some(seed_port));
+        self.ask(|job| ToToken::Open { job, module, serial, label, pin, final_try: false, seed_port })
     }
 
     pub(crate) fn tokens(&mut self, module: &Path) -> Answer {

@@ -15,7 +15,7 @@ use tokio::time::timeout;
 
 use super::CrewError;
 use super::spawn::{self, Dropped, Helper};
-use crate::config::{Config, Patience};
+use crate::config::{Config, Patience, TokenConfig};
 
 const WHO: &str = "token worker";
 const PROGRAM: &str = "strongroom-token";

@@ -5,7 +5,9 @@
 
 mod faults;
 mod front;
+mod guard;
 mod kek;
+mod memory;
 mod open;
 mod process;
 mod seed;

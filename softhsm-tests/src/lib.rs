@@ -2,6 +2,7 @@
 
 #![forbid(unsafe_code)]
 
+pub mod card;
 pub mod logind;
 pub mod mock;
 pub mod process;

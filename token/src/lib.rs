@@ -15,6 +15,7 @@ mod module;
 mod pin;
 mod rung;
 mod token;
+mod watch;
 mod worker;
 
 pub use worker::{Broken, serve};

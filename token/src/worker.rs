@@ -13,6 +13,7 @@ use strongroom_link::token::{FromToken, KekId, Rung, ToToken, TokenDescription, 
 
 use crate::module::Module;
 use crate::token::Token;
+use crate::watch::Seen;
 
 /// Why the worker stops before its front does.
 #[derive(Debug, thiserror::Error)]
@@ -44,6 +45,7 @@ struct Worker {
     module: Option<Rc<Module>>,
     token: Option<Token>,
     seed_port: Option<OwnedFd>,
+    seen: Option<Seen>,
 }
 
 impl Worker {
@@ -90,7 +92,7 @@ impl Worker {
                 Outcome::Kek(self.open()?.find_kek(label, id.as_ref())?)
             }
             ToToken::Look { job: _, module, serial, label } => {
-                self.load(module)?.slot_of(serial, label)?;
+                self.look(module, serial, label)?;
                 Outcome::Done
             }
             ToToken::MakeKek { job: _, label } => Outcome::Kek(self.open()?.make_kek(label)?),
@@ -118,6 +120,16 @@ impl Worker {
         })
     }
 
+    fn look(&mut self, path: &str, serial: &str, label: &str) -> Result<(), TokenRefusal> {
+        if let Some(mut seen) = self.seen.take().filter(|seen| seen.is(path, serial, label)) {
+            seen.look_again()?;
+            self.seen = Some(seen);
+        } else {
+            self.seen = Some(Seen::find(self.load(path)?, serial, label)?);
+        }
+        Ok(())
+    }
+
     fn open(&mut self) -> Result<&mut Token, TokenRefusal> {
         self.token.as_mut().ok_or(TokenRefusal::NotOpen)
     }
@@ -141,6 +153,7 @@ impl Worker {
 
     fn close(&mut self) {
         self.seed_port = None;
+        self.seen = None;
         if let Some(token) = self.token.take() {
             token.close();
         }

@@ -3,8 +3,8 @@
 #
 # BINDIR holds the three programs. A user manager of its own (systemd --user, as user nobody, in a mount
 # namespace, with a software token) gets the units from `strongroom install --user`. Then: the socket
-# starts the agent, the module works inside the sandbox, a killed agent comes back locked, a stopped
-# one leaves no socket. Nothing of the running system is touched; systemd need not be PID 1.
+# starts the agent, the module works inside the sandbox and can write nowhere else, a killed agent comes
+# back locked, a stopped one leaves no socket. Nothing of the running system is touched; systemd need not be PID 1.
 #
 # Needs root, and the Debian packages systemd, dbus, procps, softhsm2, util-linux.
 set -eu
@@ -14,6 +14,12 @@ case "${1-}" in
     --as-user) ;;
     --in-namespace)
         work=$2
+        # Where people have them: /tmp is not the agent's /tmp, and its home is read-only.
+        mount -t tmpfs none /home
+        mount -t tmpfs none /opt
+        mkdir /home/check /opt/strongroom
+        chown $user /home/check
+        cp "$work/bin/"* /opt/strongroom/
         mount -t tmpfs none /run
         mkdir -p /run/systemd/system /run/systemd/unit-root # without them systemd ends, or mounts fail
         install -d -o $user -m 0700 "/run/user/$user"
@@ -24,9 +30,9 @@ case "${1-}" in
         chown -R $user "$group"
         sh -c 'echo $$ > "$1/cgroup.procs"; shift; exec "$@"' sh "$group" \
             setpriv --reuid $user --regid $user --clear-groups \
-            env -i HOME="$work/home" PATH="$work/bin:/usr/bin:/bin:/usr/sbin" LANG=C.UTF-8 \
+            env -i HOME=/home/check PATH=/opt/strongroom:/usr/bin:/bin:/usr/sbin LANG=C.UTF-8 \
             XDG_RUNTIME_DIR="/run/user/$user" DBUS_SESSION_BUS_ADDRESS="unix:path=/run/user/$user/bus" \
-            "$0" --as-user "$work" || status=$?
+            "$0" --as-user || status=$?
         if [ -e "$group/cgroup.kill" ]; then echo 1 > "$group/cgroup.kill"; fi
         sleep 0.2
         find "$group" -depth -type d -exec rmdir {} +
@@ -40,41 +46,21 @@ case "${1-}" in
         work=$(mktemp -d)
         trap 'rm -rf "$work"' EXIT
         chmod 0755 "$work"
-        mkdir "$work/bin" "$work/home"
-        cp "$1/strongroom" "$1/strongroom-keeper" "$1/strongroom-token" "$0" "$work/bin/"
-        chown $user "$work/home"
+        mkdir "$work/bin"
+        here=$(dirname "$0")
+        cp "$1/strongroom" "$1/strongroom-keeper" "$1/strongroom-token" "$0" "$here/expect.sh" "$here/probe.py" "$work/bin/"
         unshare --mount "$work/bin/$(basename "$0")" --in-namespace "$work"
         exit
         ;;
 esac
 
 # From here on: user nobody, alone with a user manager.
-work=$2
 cd "$HOME"
-fail() {
-    echo "systemd: $*" >&2
-    cat "$HOME/said" "$HOME/manager.log" >&2
-    exit 1
-}
-# says WHAT COMMAND…: the command's output must contain WHAT.
-says() {
-    what=$1
-    shift
-    "$@" > "$HOME/said" 2>&1 || true
-    grep -q "$what" "$HOME/said" || fail "\`$*\` does not say \`$what\`:"
-}
-# soon COMMAND…: it must succeed within ten seconds.
-soon() {
-    for _ in $(seq 100); do
-        if "$@" > "$HOME/said" 2>&1; then return; fi
-        sleep 0.1
-    done
-    fail "\`$*\` does not succeed:"
-}
-
-: > "$HOME/said"
+said=$HOME/said manager_log=$HOME/manager.log
+. /opt/strongroom/expect.sh
+: > "$said"
 dbus-daemon --session --address="$DBUS_SESSION_BUS_ADDRESS" --nofork --nopidfile 2> /dev/null &
-/lib/systemd/systemd --user --log-target=console > "$HOME/manager.log" 2>&1 &
+/lib/systemd/systemd --user --log-target=console > "$manager_log" 2>&1 &
 soon systemctl --user is-active basic.target
 
 mkdir "$HOME/tokens"
@@ -82,9 +68,9 @@ echo "directories.tokendir = $HOME/tokens" > "$HOME/softhsm2.conf"
 export SOFTHSM2_CONF="$HOME/softhsm2.conf"
 softhsm2-util --init-token --free --label check --so-pin 12345678 --pin 123456 > /dev/null
 echo 123456 | strongroom init --module /usr/lib/softhsm/libsofthsm2.so --label check \
-    --module-env SOFTHSM2_CONF --pin-stdin > "$HOME/said" 2>&1 || fail "init does not work:"
+    --module-env SOFTHSM2_CONF --pin-stdin > "$said" 2>&1 || fail "init does not work:"
 
-strongroom install --user > "$HOME/said" 2>&1 || fail "the units are not written:"
+strongroom install --user --read-write "$HOME/tokens" > "$said" 2>&1 || fail "the units are not written:"
 systemctl --user daemon-reload
 systemctl --user enable --now strongroom.socket 2> /dev/null
 says 'srw-------' ls -l "$XDG_RUNTIME_DIR/strongroom/agent.sock"
@@ -92,11 +78,11 @@ says 'inactive' systemctl --user is-active strongroom.service
 
 says '"locked": *true' strongroom status --json
 says '^active' systemctl --user is-active strongroom.service
-echo 123456 | strongroom unlock --pin-stdin > "$HOME/said" 2>&1 || fail "the token does not work inside the unit:"
+echo 123456 | strongroom unlock --pin-stdin > "$said" 2>&1 || fail "the token does not work inside the unit:"
 says '"locked": *false' strongroom status --json
 
 first=$(systemctl --user show --value -p MainPID strongroom.service)
-for name in NoNewPrivs:.1 Seccomp:.2; do says "$name" cat "/proc/$first/status"; done
+for name in NoNewPrivs:.1 Seccomp:.2 CapBnd:.0000000000000000 CapEff:.0000000000000000; do says "$name" cat "/proc/$first/status"; done
 kill -KILL "$first"
 again() {
     now=$(systemctl --user show --value -p MainPID strongroom.service)
@@ -104,12 +90,31 @@ again() {
 }
 soon again
 says '"locked": *true' strongroom status --json
-if pgrep -u "$(id -u)" -f "$work/bin/strongroom-keeper" > /dev/null; then
+if pgrep -u "$(id -u)" -f /opt/strongroom/strongroom-keeper > /dev/null; then
     fail "a keeper has outlived its front"
 fi
+
+# The same sandbox around a program that tries things; and none, as the control.
+units="$HOME/.config/systemd/user"
+mark=$(mktemp -p /tmp strongroom-probe.XXXXXX)
+probe="/usr/bin/python3 /opt/strongroom/probe.py $(basename "$mark")"
+sed -e "s|^ExecStart=.*|ExecStart=$probe|" -e 's/^Type=.*/Type=oneshot/' -e 's/^Restart=.*//' \
+    -e '/^Requires=/d; /^After=/d; /^WatchdogSec=/d' -e "\$aStandardOutput=file:$HOME/sandboxed" \
+    -e 's/^\[Install\]/[Service]/; /^WantedBy=/d; /^Also=/d' "$units/strongroom.service" > "$units/probe.service"
+printf '[Service]\nType=oneshot\nExecStart=%s\nStandardOutput=file:%s\n' "$probe" "$HOME/free" > "$units/control.service"
+systemctl --user daemon-reload
+for unit in probe control; do
+    systemctl --user start "$unit.service" > "$said" 2>&1 || fail "$unit.service does not start:"
+done
+rm "$mark"
+for thing in write_home see_tmp use_the_internet use_netlink see_devices map_writable_code make_a_namespace change_the_nice; do
+    says "^can $thing" cat "$HOME/free"
+    says "^cannot $thing" cat "$HOME/sandboxed"
+done
+for thing in write_records use_unix make_secret_memory; do says "^can $thing" cat "$HOME/sandboxed"; done
 
 systemctl --user stop strongroom.service strongroom.socket 2> /dev/null
 says 'success' systemctl --user show --value -p Result strongroom.service
 if [ -e "$XDG_RUNTIME_DIR/strongroom/agent.sock" ]; then fail "the socket is left behind"; fi
 
-echo "systemd: socket activation, sandbox with a token, restart after a kill and stop all work"
+echo "systemd: socket activation, sandbox with a token, restart after a kill and stop all work; 8 of 8 things refused"

@@ -10,7 +10,7 @@ use strongroom_protocol::{Operation, Request, encode};
 
 use crate::connection::{Connection, Deadline};
 use crate::error::Error;
-use crate::reply::{self, Credential, FromReply, Listing, Page, SignedRequest, Status};
+use crate::reply::{self, Credential, FromReply, Listing, Page, Progress, SignedRequest, Status};
 use crate::request::{Enrollment, SignRequest};
 use crate::socket::default_socket;
 use crate::{DEFAULT_DEADLINE, TOKEN_DEADLINE};
@@ -135,7 +135,36 @@ impl Client {
     /// # Errors
     /// [`Error`]; code `Denied` where the PIN is wrong.
     pub fn unlock(&self, pin: impl Into<OwnedFd>) -> Result<(), Error> {
-        self.call_once(Operation::Unlock, &[pin.into().as_fd()])
+        self.unlock_with(pin, |_| {})
+    }
+
+    /// The same, and calls `progress` whenever the agent tells how far it is: some times a second, and not
+    /// at all where it is done at once. The deadline counts from the last time that it told.
+    ///
+    /// # Errors
+    /// As [`unlock`](Self::unlock).
+    pub fn unlock_with(
+        &self,
+        pin: impl Into<OwnedFd>,
+        mut progress: impl FnMut(Progress),
+    ) -> Result<(), Error> {
+        let mut deadline = Deadline::start(self.deadline.max(TOKEN_DEADLINE));
+        let connection = Connection::open(&self.path, deadline.after, deadline)?;
+        let place = connection.enter(1)?;
+        let request = Request { id: place.ids.start, operation: Operation::Unlock };
+        connection.write(&[pin.into().as_fd()], deadline, |bytes| Ok(encode(&request, bytes)?))?;
+        let mut result = None;
+        while result.is_none() {
+            connection.wait(&place, 1, deadline, &mut |_, frame| {
+                match reply::progress(frame) {
+                    Some(how_far) => progress(how_far),
+                    None => result = Some(reply::read(frame)?),
+                }
+                Ok(())
+            })?;
+            deadline = Deadline::start(deadline.after);
+        }
+        result.unwrap_or(Err(Error::Disconnected))
     }
 
     /// Wraps a new secret and keeps it. The descriptors are as for [`unlock`](Self::unlock); the passphrase

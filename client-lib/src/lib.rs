@@ -48,7 +48,7 @@ pub use client::Client;
 pub use error::{Error, ProtocolError};
 #[cfg(feature = "tokio")]
 pub use nonblocking::AsyncClient;
-pub use reply::{Credential, SignedRequest, Status};
+pub use reply::{Credential, Progress, Protection, SignedRequest, Status};
 pub use request::{Enrollment, SignRequest, Value};
 pub use socket::default_socket;
 

@@ -77,6 +77,34 @@ pub struct Status {
     pub rung: String,
     /// Every `danger_…` setting that is on.
     pub weaknesses: Vec<String>,
+    /// What protects each process that holds secrets, as it measured itself.
+    pub protection: Vec<Protection>,
+}
+
+/// What protects one process that holds secrets.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Protection {
+    /// Which process: `keeper`.
+    pub process: String,
+    /// Its process id; `None` if it has ended since.
+    pub pid: Option<u32>,
+    /// Whether its secrets lie in memory that root cannot read either.
+    pub secret_memory: bool,
+    /// Whether a guard traces it, so that nobody else can.
+    pub guarded: bool,
+    /// How much of Landlock is in force: `full`, `partial` or `absent`.
+    pub landlock: String,
+}
+
+/// How far an unlock has come.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Progress {
+    /// Records that were tried.
+    pub done: u32,
+    /// Records that there are to try.
+    pub total: u32,
 }
 
 impl fmt::Debug for SignedRequest {
@@ -195,15 +223,33 @@ impl FromReply for Status {
                 since_unix: status.since_unix,
                 credentials: status.credentials,
                 ready: status.ready,
-                keeper_pid: (status.keeper_pid != 0).then_some(status.keeper_pid),
+                keeper_pid: some_pid(status.keeper_pid),
                 token_serial: status.token_serial.to_owned(),
                 token_label: status.token_label.to_owned(),
                 rung: status.rung.to_owned(),
                 weaknesses: status.weaknesses.iter().map(|&weakness| weakness.to_owned()).collect(),
+                protection: status.protection.iter().map(Protection::from).collect(),
             }),
             other => Err(unwanted(&other)),
         }
     }
+}
+
+impl From<&wire::Protection<'_>> for Protection {
+    fn from(protection: &wire::Protection<'_>) -> Self {
+        Self {
+            process: protection.process.to_owned(),
+            pid: some_pid(protection.pid),
+            secret_memory: protection.secret_memory,
+            guarded: protection.guarded,
+            landlock: protection.landlock.to_owned(),
+        }
+    }
+}
+
+/// The wire has 0 for no process.
+fn some_pid(pid: u32) -> Option<u32> {
+    (pid != 0).then_some(pid)
 }
 
 impl From<&wire::Credential<'_>> for Credential {
@@ -228,6 +274,16 @@ fn unwanted(reply: &Reply<'_>) -> Error {
     match reply {
         Reply::Error(refusal) => Error::from_refusal(refusal),
         _ => Error::wrong_reply(),
+    }
+}
+
+/// How far an unlock has come, where the response in `frame` tells that and is no answer yet.
+pub(crate) fn progress(frame: &[u8]) -> Option<Progress> {
+    match decode::<Response<'_>>(frame) {
+        Ok(Response { reply: Reply::Progress(wire::Progress { done, total }), .. }) => {
+            Some(Progress { done, total })
+        }
+        _ => None,
     }
 }
 

@@ -8,7 +8,7 @@ use std::sync::{Arc, Mutex};
 use std::thread;
 
 use agent::{Agent, credential, drained, pipe_with};
-use strongroom_client::{Client, Enrollment, ErrorCode, SignRequest, SignedRequest};
+use strongroom_client::{Client, Enrollment, Error, ErrorCode, ProtocolError, SignRequest, SignedRequest};
 use strongroom_protocol::Reply;
 
 fn order(number: usize) -> SignRequest<'static> {
@@ -235,6 +235,22 @@ fn passes_descriptors_in_order_over_a_connection_of_their_own() {
 }
 
 #[test]
+fn tells_how_far_an_unlock_is_and_takes_its_answer_only() {
+    let agent = Agent::start(agent::unlocking);
+    let client = Client::at(agent.path());
+    let mut seen = Vec::new();
+    client.unlock_with(pipe_with(b"1234"), |progress| seen.push((progress.done, progress.total))).unwrap();
+    assert_eq!(seen, [(1, 3), (2, 3), (3, 3)]);
+    client.unlock(pipe_with(b"1234")).unwrap();
+    let mut told = 0;
+    let error = client.unlock_with(pipe_with(b"wrong"), |_| told += 1).unwrap_err();
+    assert_eq!((error.to_string().as_str(), told), ("the PIN is wrong", 3));
+    // Nobody else has asked how far anything is.
+    let error = client.remove("a").unwrap_err();
+    assert!(matches!(error, Error::Protocol(ProtocolError::WrongReply)), "{error:?}");
+}
+
+#[test]
 fn does_not_print_headers_or_query_of_a_signed_request() {
     let agent = Agent::answering();
     let signed = Client::at(agent.path()).sign(&order(1)).unwrap();
@@ -247,5 +263,5 @@ fn does_not_print_headers_or_query_of_a_signed_request() {
 fn can_be_sent_and_shared() {
     fn check<T: Send + Sync>() {}
     check::<Client>();
-    check::<strongroom_client::Error>();
+    check::<Error>();
 }

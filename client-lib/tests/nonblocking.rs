@@ -10,7 +10,7 @@ use std::sync::{Arc, Mutex, mpsc};
 use std::time::{Duration, Instant};
 
 use agent::{Agent, drained, pipe_with};
-use strongroom_client::{AsyncClient, Enrollment, Error, ErrorCode, SignRequest};
+use strongroom_client::{AsyncClient, Enrollment, Error, ErrorCode, ProtocolError, SignRequest};
 use tokio::runtime::{Builder, Runtime};
 
 const SHORT: Duration = Duration::from_millis(120);
@@ -265,6 +265,26 @@ fn passes_descriptors_in_order() {
         client.enroll(&enrollment, pipe_with(b"5678"), pipe_with(b"s3cret"), passphrase).await.unwrap();
     });
     assert_eq!(*log.lock().unwrap(), ["1234", "5678", "s3cret", "pass"]);
+}
+
+#[test]
+fn tells_how_far_an_unlock_is_and_takes_its_answer_only() {
+    let agent = Agent::start(agent::unlocking);
+    let client = AsyncClient::at(agent.path());
+    runtime().block_on(async {
+        let mut seen = Vec::new();
+        let unlocked =
+            client.unlock_with(pipe_with(b"1234"), |progress| seen.push((progress.done, progress.total)));
+        unlocked.await.unwrap();
+        // Only the last counts where several came at once.
+        assert_eq!(seen.last(), Some(&(3, 3)), "{seen:?}");
+        client.unlock(pipe_with(b"1234")).await.unwrap();
+        let error = client.unlock_with(pipe_with(b"wrong"), |_| {}).await.unwrap_err();
+        assert_eq!(error.to_string(), "the PIN is wrong");
+        // Nobody else has asked how far anything is.
+        let error = client.remove("a").await.unwrap_err();
+        assert!(matches!(error, Error::Protocol(ProtocolError::WrongReply)), "{error:?}");
+    });
 }
 
 #[test]

@@ -2,20 +2,18 @@
 //!
 //! It answers the front over one socket ([`serve`]): it loads a credential from its record
 //! ([`envelope`]), keeps it in a slot ([`keyring`]), signs with it ([`key`]), and forgets it. All that
-//! touches a secret happens in memory that root cannot read ([`memory`]). It opens no files, has no
+//! touches a secret happens in memory that root cannot read ([`strongroom_locked`]). It opens no files, has no
 //! network, starts no threads, decides nothing, and cannot do otherwise ([`confine`]).
 //!
-//! Read it in this order: `serve`, `memory`, `vault`, `keyring`, `key`, `envelope`, `seed_port`,
-//! `secret_pipe`, `confine`, `guard`.
+//! Read it in this order: `serve`, `vault`, `keyring`, `key`, `envelope`, `seed_port`,
+//! `secret_pipe`, `confine`.
 
-#![deny(unsafe_code)]
+#![forbid(unsafe_code)]
 
 pub mod confine;
 pub mod envelope;
-pub mod guard;
 pub mod key;
 pub mod keyring;
-pub mod memory;
 mod secret_pipe;
 mod seed_port;
 pub mod serve;

@@ -7,12 +7,12 @@ use std::io::{self, Write as _};
 use std::os::unix::net::UnixStream;
 use std::process::ExitCode;
 
-use strongroom_keeper::confine::{self, Role};
-use strongroom_keeper::guard;
-use strongroom_keeper::memory::{self, Memory, MemoryError, Routed, WeakMemory};
-use strongroom_keeper::serve::{self, Keeper};
+use strongroom_keeper::confine;
+use strongroom_keeper::serve::{self, Keeper, SIZES};
 use strongroom_link::child::{self, NotAChild};
 use strongroom_link::keeper::{ALLOW_WEAK_MEMORY, Protection, Refusal};
+use strongroom_locked::guard;
+use strongroom_locked::memory::{self, Memory, MemoryError, Routed, WeakMemory};
 
 #[global_allocator]
 static ALLOCATOR: Routed = Routed;
@@ -34,7 +34,7 @@ fn main() -> ExitCode {
         }
     }));
     let is_guard = argument == guard::GUARD;
-    let guarded = !is_guard && guard::start();
+    let guarded = !is_guard && guard::start("strongroom-keeper");
     let socket = match child::begin() {
         Ok(socket) => socket,
         Err(error) => {
@@ -44,8 +44,11 @@ fn main() -> ExitCode {
     };
     memory::block_signals();
     let weak = if argument == ALLOW_WEAK_MEMORY { WeakMemory::Allowed } else { WeakMemory::Refused };
-    let served =
-        if is_guard { guard::guard(socket).map_err(Into::into) } else { run(&socket, weak, guarded) };
+    let served = if is_guard {
+        guard::guard(socket, c"keeper-guard").map_err(Into::into)
+    } else {
+        run(&socket, weak, guarded)
+    };
     if let Err(error) = &served {
         say(&with_causes(&**error));
     }
@@ -58,19 +61,18 @@ fn run(socket: &UnixStream, weak: WeakMemory, guarded: bool) -> Result<(), Box<d
         serve::refuse(socket, Refusal::Traced);
         return Err("another process traces the keeper".into());
     }
-    let memory = Memory::map(weak).inspect_err(|error| serve::refuse(socket, no_memory(error)))?;
+    let memory = Memory::map(SIZES, weak).inspect_err(|error| serve::refuse(socket, no_memory(error)))?;
     let secret_memory = memory.is_secret();
-    let keeper = Keeper::new(socket, memory)?;
+    let mut keeper = Keeper::new(socket, memory)?;
     let landlock = confine::landlock();
-    confine::filter_system_calls(Role::Keeper)
-        .inspect_err(|_| serve::refuse(socket, Refusal::Confinement))?;
+    keeper.confine().inspect_err(|_| serve::refuse(socket, Refusal::Confinement))?;
     Ok(keeper.serve(Protection { secret_memory, landlock, guarded })?)
 }
 
 fn no_memory(error: &MemoryError) -> Refusal {
     match error {
         MemoryError::Absent(_) => Refusal::SecretMemoryAbsent,
-        MemoryError::LockLimit { limit } => {
+        MemoryError::LockLimit { limit, .. } => {
             Refusal::LockLimit { kib: u32::try_from(limit / 1024).unwrap_or(u32::MAX) }
         }
         _ => Refusal::SecretMemoryFailed,

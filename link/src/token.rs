@@ -4,6 +4,7 @@
 //! answered in order. PINs and seeds never stand in a message: a PIN comes by a descriptor that the
 //! worker reads to its end, and seeds leave by the keeper's seed port.
 
+mod description;
 mod refusal;
 
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
@@ -12,6 +13,7 @@ use crate::codec::{Malformed, Reader};
 use crate::frame::{self, Frame};
 use crate::key::names;
 
+pub use description::{PinState, TokenDescription, Tries};
 pub use refusal::TokenRefusal;
 
 /// How the token protects a seed, best first. The choice is made once, by probing, and recorded; it
@@ -32,17 +34,6 @@ names!(Rung {
 
 /// `CKA_ID` of a KEK: 16 random bytes, made when the KEK is made.
 pub type KekId = [u8; 16];
-
-/// One token that a module shows.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct TokenDescription {
-    /// Serial number, without the padding of PKCS#11.
-    pub serial: String,
-    /// Label, without the padding of PKCS#11.
-    pub label: String,
-    /// Manufacturer and model, for the person who chooses.
-    pub model: String,
-}
 
 /// A question to the token worker.
 #[derive(Debug)]
@@ -361,9 +352,7 @@ impl<'a> FromToken<'a> {
                 to.u64(*job);
                 to.u32(u32::try_from(tokens.len()).unwrap_or(u32::MAX));
                 for token in tokens {
-                    to.bytes(token.serial.as_bytes());
-                    to.bytes(token.label.as_bytes());
-                    to.bytes(token.model.as_bytes());
+                    token.write(to);
                 }
             }
         });
@@ -386,11 +375,7 @@ impl<'a> FromToken<'a> {
             6 => {
                 let mut tokens = Vec::new();
                 for _ in 0..from.u32()? {
-                    tokens.push(TokenDescription {
-                        serial: from.str()?.to_owned(),
-                        label: from.str()?.to_owned(),
-                        model: from.str()?.to_owned(),
-                    });
+                    tokens.push(TokenDescription::read(&mut from)?);
                 }
                 Self::Tokens { job, tokens }
             }

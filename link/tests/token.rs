@@ -4,7 +4,7 @@
 mod wire;
 
 use proptest::prelude::*;
-use strongroom_link::token::{FromToken, Rung, ToToken, TokenDescription, TokenRefusal};
+use strongroom_link::token::{FromToken, PinState, Rung, ToToken, TokenDescription, TokenRefusal, Tries};
 
 use wire::{body, descriptor, framed};
 
@@ -62,6 +62,11 @@ fn rung() -> impl Strategy<Value = Rung> {
     prop::sample::select(Rung::ALL)
 }
 
+fn pin() -> impl Strategy<Value = PinState> {
+    (any::<(bool, bool)>(), prop::sample::select(Tries::ALL))
+        .prop_map(|((initialised, pad), tries)| PinState { initialised, pad, tries })
+}
+
 fn bytes() -> impl Strategy<Value = Vec<u8>> {
     prop::collection::vec(any::<u8>(), 0..300)
 }
@@ -94,11 +99,11 @@ proptest! {
         id in any::<[u8; 16]>(),
         rung in rung(),
         blob in bytes(),
-        tokens in prop::collection::vec(any::<(String, String, String)>(), 0..5),
+        tokens in prop::collection::vec((any::<(String, String, String)>(), pin()), 0..5),
     ) {
         let tokens = tokens
             .into_iter()
-            .map(|(serial, label, model)| TokenDescription { serial, label, model })
+            .map(|((serial, label, model), pin)| TokenDescription { serial, label, model, pin })
             .collect();
         round_trip_answer(&FromToken::Done { job });
         round_trip_answer(&FromToken::Kek { job, id });
@@ -145,7 +150,7 @@ proptest! {
         job in any::<u64>(),
         text in "[a-z]{0,3}",
         (kek, id) in any::<([u8; 16], Option<[u8; 16]>)>(),
-        (rung, only) in (rung(), prop::option::of(rung())),
+        (rung, only, pin) in (rung(), prop::option::of(rung()), pin()),
         which in 0..11_usize,
         at in any::<prop::sample::Index>(),
         byte in prop_oneof![0..30_u8, any::<u8>()],
@@ -169,8 +174,8 @@ proptest! {
                 written_answer(&FromToken::Refused { job, refusal })
             }
             _ => {
-                let token =
-                    TokenDescription { serial: text.clone(), label: text.clone(), model: text.clone() };
+                let (serial, model) = (text.clone(), text.clone());
+                let token = TokenDescription { serial, label: text.clone(), model, pin };
                 written_answer(&FromToken::Tokens { job, tokens: vec![token.clone(), token] })
             }
         };

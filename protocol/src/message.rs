@@ -134,6 +134,18 @@ pub enum Reply<'a> {
     Credential(Credential<'a>),
     /// How the agent is.
     Status(Status<'a>),
+    /// How far an `Unlock` has come. Its answer follows.
+    Progress(Progress),
+}
+
+/// How far an `Unlock` has come.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Encode, BorrowDecode)]
+#[cfg_attr(test, derive(wincode::SchemaRead, wincode::SchemaWrite))]
+pub struct Progress {
+    /// Records that were tried.
+    pub done: u32,
+    /// Records that there are to try.
+    pub total: u32,
 }
 
 /// Why the agent did not do it.
@@ -218,6 +230,24 @@ pub struct Status<'a> {
     pub rung: &'a str,
     /// Every `danger_…` setting that is on.
     pub weaknesses: Vec<&'a str>,
+    /// What protects each process that holds secrets, as it measured itself.
+    pub protection: Vec<Protection<'a>>,
+}
+
+/// What protects one process that holds secrets.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Encode, BorrowDecode)]
+#[cfg_attr(test, derive(wincode::SchemaRead, wincode::SchemaWrite))]
+pub struct Protection<'a> {
+    /// Which process: `keeper`.
+    pub process: &'a str,
+    /// Its process id; 0 if it has ended since.
+    pub pid: u32,
+    /// Whether its secrets lie in memory that root cannot read either.
+    pub secret_memory: bool,
+    /// Whether a guard traces it, so that nobody else can.
+    pub guarded: bool,
+    /// How much of Landlock is in force: `full`, `partial` or `absent`.
+    pub landlock: &'a str,
 }
 
 /// What kind of refusal it is: small, stable, for programs.

@@ -9,8 +9,8 @@ use std::fmt::Write as _;
 use std::path::Path;
 
 use strongroom_protocol::{
-    Body, Credential, Enroll, ErrorCode, Operation, Param, Refusal, Reply, Request, Response, Sign, Signed,
-    Status, decode, encode,
+    Body, Credential, Enroll, ErrorCode, Operation, Param, Progress, Protection, Refusal, Reply, Request,
+    Response, Sign, Signed, Status, decode, encode,
 };
 
 fn requests() -> Vec<(&'static str, Request<'static>)> {
@@ -87,6 +87,13 @@ fn responses() -> Vec<(&'static str, Response<'static>)> {
         token_label: "strongroom",
         rung: "aes-cbc",
         weaknesses: vec!["danger_accept_any_caller_time"],
+        protection: vec![Protection {
+            process: "keeper",
+            pid: 4_712,
+            secret_memory: true,
+            guarded: false,
+            landlock: "partial",
+        }],
     };
     vec![
         ("response-done", Response { id: 1, reply: Reply::Done }),
@@ -98,6 +105,10 @@ fn responses() -> Vec<(&'static str, Response<'static>)> {
         ),
         ("response-credential", Response { id: 3, reply: Reply::Credential(credential) }),
         ("response-status", Response { id: 4, reply: Reply::Status(status) }),
+        (
+            "response-progress",
+            Response { id: 5, reply: Reply::Progress(Progress { done: 250, total: 10_000 }) },
+        ),
     ]
 }
 

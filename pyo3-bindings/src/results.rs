@@ -207,11 +207,64 @@ impl Status {
         self.0.weaknesses.iter().map(String::as_str).collect()
     }
 
+    /// What protects each process that holds secrets, as it measured itself.
+    #[getter]
+    fn protection(&self) -> Vec<Protection> {
+        self.0.protection.iter().cloned().map(Protection).collect()
+    }
+
     fn __repr__(&self, py: Python<'_>) -> PyResult<String> {
         let locked = if self.0.locked { "True" } else { "False" };
         let version = quoted(py, &self.0.version)?;
         let (ready, credentials) = (self.0.ready, self.0.credentials);
         Ok(format!("<Status version={version} locked={locked} ready={ready} credentials={credentials}>"))
+    }
+}
+
+/// What protects one process that holds secrets.
+#[pyclass(frozen, eq, module = "strongroom")]
+#[derive(PartialEq, Eq)]
+pub(crate) struct Protection(strongroom_client::Protection);
+
+#[pymethods]
+impl Protection {
+    /// Which process: `keeper`.
+    #[getter]
+    fn process(&self) -> &str {
+        &self.0.process
+    }
+
+    /// Its process id; `None` if it has ended since.
+    #[getter]
+    const fn pid(&self) -> Option<u32> {
+        self.0.pid
+    }
+
+    /// Whether its secrets lie in memory that root cannot read either.
+    #[getter]
+    const fn secret_memory(&self) -> bool {
+        self.0.secret_memory
+    }
+
+    /// Whether a guard traces it, so that nobody else can.
+    #[getter]
+    const fn guarded(&self) -> bool {
+        self.0.guarded
+    }
+
+    /// How much of Landlock is in force: `full`, `partial` or `absent`.
+    #[getter]
+    fn landlock(&self) -> &str {
+        &self.0.landlock
+    }
+
+    fn __repr__(&self, py: Python<'_>) -> PyResult<String> {
+        let text = |truth| if truth { "True" } else { "False" };
+        let (process, landlock) = (quoted(py, &self.0.process)?, quoted(py, &self.0.landlock)?);
+        let (secret_memory, guarded) = (text(self.0.secret_memory), text(self.0.guarded));
+        Ok(format!(
+            "<Protection process={process} secret_memory={secret_memory} guarded={guarded} landlock={landlock}>"
+        ))
     }
 }
 

@@ -13,7 +13,17 @@ from typing import Any
 import pytest
 
 import strongroom
-from strongroom import Client, Credential, Locked, NotFound, SignedRequest, SignRequest, Status, StrongroomError
+from strongroom import (
+    Client,
+    Credential,
+    Locked,
+    NotFound,
+    Protection,
+    SignedRequest,
+    SignRequest,
+    Status,
+    StrongroomError,
+)
 
 from . import wire
 from .conftest import Agent, Peer
@@ -36,6 +46,10 @@ def test_tells_how_the_agent_is(agent: Agent) -> None:
     assert (status.since_unix, status.credentials, status.ready, status.keeper_pid) == (1_700_000_001, 2, 1, None)
     assert (status.token_serial, status.token_label, status.rung) == ("8f2c01d4", "strongroom", "aes-cbc")
     assert status.weaknesses == ["danger_accept_any_caller_time"]
+    [keeper] = status.protection
+    assert (keeper.process, keeper.pid) == ("keeper", 4712)
+    assert (keeper.secret_memory, keeper.guarded, keeper.landlock) == (True, False, "partial")
+    assert repr(keeper) == "<Protection process='keeper' secret_memory=True guarded=False landlock='partial'>"
     assert repr(status) == "<Status version='0.1.0' locked=True ready=1 credentials=2>"
 
 
@@ -110,7 +124,7 @@ def test_has_frozen_classes(agent: Agent) -> None:
     signed: SignedRequest = things[1]
     signed.headers["X-Key"] = "changed"
     assert signed.headers["X-Key"] == "c"
-    for kind in (SignedRequest, Credential, Status):
+    for kind in (SignedRequest, Credential, Protection, Status):
         with pytest.raises(TypeError):
             kind()
 

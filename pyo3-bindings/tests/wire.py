@@ -136,4 +136,6 @@ def status(id: int) -> bytes:
     message = text("0.1.0") + number(4711) + b"\1" + text("asked to") + number(1_700_000_001)
     message += number(2) + number(1) + number(0)
     message += text("8f2c01d4") + text("strongroom") + text("aes-cbc")
-    return frame(number(id) + b"\5" + message + number(1) + text("danger_accept_any_caller_time"))
+    message += number(1) + text("danger_accept_any_caller_time")
+    protection = text("keeper") + number(4712) + b"\1\0" + text("partial")
+    return frame(number(id) + b"\5" + message + number(1) + protection)

@@ -6,10 +6,9 @@ use cryptoki::context::{CInitializeArgs, CInitializeFlags, Pkcs11};
 use cryptoki::error::{Error, RvError};
 use cryptoki::session::Session;
 use cryptoki::slot::{Slot, TokenInfo};
-use strongroom_link::token::{TokenDescription, TokenRefusal};
+use strongroom_link::token::{PinState, TokenDescription, TokenRefusal, Tries};
 
 use crate::ckr::{self, Call};
-use crate::pin::Tries;
 
 /// A module between `C_Initialize` and `C_Finalize`. The process must not fork meanwhile.
 pub(crate) struct Module {
@@ -93,16 +92,7 @@ impl Module {
 
     /// What the token says about its PIN counter now.
     pub(crate) fn tries(&self, slot: Slot) -> Call<Tries> {
-        let token = self.api.get_token_info(slot)?;
-        Ok(if token.user_pin_locked() {
-            Tries::Locked
-        } else if token.user_pin_final_try() {
-            Tries::Final
-        } else if token.user_pin_count_low() {
-            Tries::CountLow
-        } else {
-            Tries::Unremarkable
-        })
+        self.api.get_token_info(slot).map(|token| tries(&token))
     }
 
     /// A session that cannot change the token, or one that can where the token has no other kind.
@@ -150,6 +140,24 @@ fn describe(token: &TokenInfo) -> TokenDescription {
         serial: trim(token.serial_number()).to_owned(),
         label: trim(token.label()).to_owned(),
         model: format!("{} {}", trim(token.manufacturer_id()), trim(token.model())).trim().to_owned(),
+        pin: PinState {
+            initialised: token.user_pin_initialized(),
+            pad: token.protected_authentication_path(),
+            tries: tries(token),
+        },
+    }
+}
+
+/// The worst of the flags: a token that has locked its PIN may set the others too.
+fn tries(token: &TokenInfo) -> Tries {
+    if token.user_pin_locked() {
+        Tries::Locked
+    } else if token.user_pin_final_try() {
+        Tries::Final
+    } else if token.user_pin_count_low() {
+        Tries::CountLow
+    } else {
+        Tries::Unremarkable
     }
 }
 

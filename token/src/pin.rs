@@ -4,44 +4,29 @@ use std::os::fd::OwnedFd;
 
 use cryptoki::types::AuthPin;
 use rustix::io::Errno;
-use strongroom_link::token::TokenRefusal;
+use strongroom_link::token::{TokenRefusal, Tries};
 use zeroize::Zeroizing;
 
 /// Longest PIN, in bytes. Longer than any token takes; what is longer is no PIN.
 const MAX_PIN_BYTES: usize = 255;
 
-/// What a token says about its PIN counter.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Tries {
-    /// Nothing unusual; some tokens never say more.
-    Unremarkable,
-    /// A wrong PIN was entered since the last right one.
-    CountLow,
-    /// The next wrong PIN locks it.
-    Final,
-    /// It is locked.
-    Locked,
+/// Whether a PIN may be sent. The last try belongs to a person with the token's own tool, which
+/// also resets the counter when the PIN is right; a service must not be what locks a token.
+pub(crate) fn permit_one(tries: Tries) -> Result<(), TokenRefusal> {
+    match tries {
+        Tries::Unremarkable | Tries::CountLow => Ok(()),
+        Tries::Final => Err(TokenRefusal::PinFinalTry),
+        Tries::Locked => Err(TokenRefusal::PinLocked),
+    }
 }
 
-impl Tries {
-    /// Whether a PIN may be sent. The last try belongs to a person with the token's own tool, which
-    /// also resets the counter when the PIN is right; a service must not be what locks a token.
-    pub(crate) fn permit_one(self) -> Result<(), TokenRefusal> {
-        match self {
-            Self::Unremarkable | Self::CountLow => Ok(()),
-            Self::Final => Err(TokenRefusal::PinFinalTry),
-            Self::Locked => Err(TokenRefusal::PinLocked),
-        }
-    }
-
-    /// The end of the sentence that tells of a wrong PIN.
-    pub(crate) const fn after_a_wrong_pin(self) -> &'static str {
-        match self {
-            Self::Unremarkable => "",
-            Self::CountLow => ", and the token says that its count is low",
-            Self::Final => ", and the next wrong PIN locks the token",
-            Self::Locked => ", and the token has locked its PIN",
-        }
+/// The end of the sentence that tells of a wrong PIN.
+pub(crate) const fn after_a_wrong_pin(tries: Tries) -> &'static str {
+    match tries {
+        Tries::Unremarkable => "",
+        Tries::CountLow => ", and the token says that its count is low",
+        Tries::Final => ", and the next wrong PIN locks the token",
+        Tries::Locked => ", and the token has locked its PIN",
     }
 }
 
@@ -124,9 +109,9 @@ mod tests {
 
     #[test]
     fn refuses_to_spend_the_last_try() {
-        assert_eq!(Tries::Unremarkable.permit_one(), Ok(()));
-        assert_eq!(Tries::CountLow.permit_one(), Ok(()));
-        assert_eq!(Tries::Final.permit_one(), Err(TokenRefusal::PinFinalTry));
-        assert_eq!(Tries::Locked.permit_one(), Err(TokenRefusal::PinLocked));
+        assert_eq!(permit_one(Tries::Unremarkable), Ok(()));
+        assert_eq!(permit_one(Tries::CountLow), Ok(()));
+        assert_eq!(permit_one(Tries::Final), Err(TokenRefusal::PinFinalTry));
+        assert_eq!(permit_one(Tries::Locked), Err(TokenRefusal::PinLocked));
     }
 }

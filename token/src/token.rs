@@ -40,7 +40,7 @@ impl Token {
         pin: &OwnedFd,
     ) -> Result<Self, TokenRefusal> {
         let slot = module.slot_of(serial, label)?;
-        module.tries(slot).map_err(|error| ckr::refusal(&error))?.permit_one()?;
+        pin::permit_one(module.tries(slot).map_err(|error| ckr::refusal(&error))?)?;
         let login = module.session(slot).map_err(|error| ckr::refusal(&error))?;
 
         let pin = pin::read(pin)?;
@@ -49,7 +49,7 @@ impl Token {
         match answer {
             Ok(()) | Err(Error::Pkcs11(RvError::UserAlreadyLoggedIn, _)) => {}
             Err(Error::Pkcs11(RvError::PinIncorrect, _)) => {
-                let left = module.tries(slot).map_or("", pin::Tries::after_a_wrong_pin).to_owned();
+                let left = module.tries(slot).map_or("", pin::after_a_wrong_pin).to_owned();
                 return Err(TokenRefusal::PinIncorrect { left });
             }
             Err(Error::Pkcs11(RvError::PinLocked, _)) => return Err(TokenRefusal::PinLocked),

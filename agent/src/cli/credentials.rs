@@ -6,6 +6,7 @@ use clap::Args;
 use serde_json::{Value, json};
 use strongroom_protocol::ErrorCode;
 
+use super::bar::Bar;
 use super::secret::PinSource;
 use super::shown::Shown;
 use super::{Json, Stop, client, output, running};
@@ -32,7 +33,9 @@ impl Unlock {
         // Where all can sign already, the token is left alone.
         if status.locked || status.ready < status.credentials {
             let token = format!("`{}` (serial {})", status.token_label, status.token_serial);
-            agent.unlock(self.pin.take(&token)?)?;
+            let pin = self.pin.take(&token)?;
+            let mut bar = Bar::default();
+            agent.unlock_with(pin, |progress| bar.show(progress))?;
         }
         let credentials = agent.list()?;
         let ready = credentials.iter().filter(|credential| credential.ready).count();
@@ -91,12 +94,29 @@ impl Status {
             ("keeper", &keeper),
             ("token", &format!("{} (serial {})", status.token_label, status.token_serial)),
             ("rung", &status.rung),
+            ("protection", &protection(&status)),
         ]));
+        for process in status.protection.iter().filter(|process| !process.secret_memory) {
+            output::talk(&format!(
+                "warning: root can read every secret: the {}'s memory is not secret memory",
+                process.process
+            ));
+        }
         for weakness in &status.weaknesses {
             output::talk(&format!("warning: {}", output::weakness(weakness)));
         }
         Ok(())
     }
+}
+
+/// What protects each process that holds secrets, in a few words.
+fn protection(status: &strongroom_client::Status) -> String {
+    let each = |process: &strongroom_client::Protection| {
+        let memory = if process.secret_memory { "secret memory" } else { "no secret memory" };
+        let guard = if process.guarded { "guarded" } else { "not guarded" };
+        format!("{}: {memory}, {guard}, Landlock {}", process.process, process.landlock)
+    };
+    status.protection.iter().map(each).collect::<Vec<_>>().join("; ")
 }
 
 /// List all credentials. Where no agent runs, those on the disk.

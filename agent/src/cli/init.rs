@@ -171,8 +171,7 @@ impl Wanted<'_> {
             return Ok(token);
         }
         let shown = |tokens: &[&TokenDescription]| {
-            let each = |t: &&TokenDescription| format!("`{}` (serial {}, {})", t.label, t.serial, t.model);
-            tokens.iter().map(each).collect::<Vec<_>>().join(", ")
+            tokens.iter().map(ToString::to_string).collect::<Vec<_>>().join(", ")
         };
         let (message, hint) = match (fitting.as_slice(), tokens) {
             ([], []) => ("the module shows no initialised token".to_owned(), self.absence_hint()),

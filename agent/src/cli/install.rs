@@ -1,63 +1,140 @@
 //! `strongroom install`: systemd units.
 
+use std::fs::Permissions;
+use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
 
-use clap::Args;
+use clap::{ArgGroup, Args};
 use strongroom_protocol::ErrorCode;
 
 use super::{Stop, output};
+use crate::config::Places;
 use crate::fault::Fault;
 use crate::store::atomic::{self, Existing};
 
-/// Write systemd units for this user.
+/// Write systemd units.
 ///
-/// A socket unit, so that bots can connect before the agent runs, and a service unit with the sandbox
-/// that works in user units. Units that were edited are replaced; put changes into drop-ins
-/// (`systemctl --user edit strongroom`).
+/// A socket unit, so that bots can connect before the agent runs, and a service unit with the strictest
+/// sandbox that starts. Units that were edited are replaced; put changes into drop-ins
+/// (`systemctl edit`), which stay.
 #[derive(Debug, Args)]
+#[command(group = ArgGroup::new("manager").required(true))]
 pub(super) struct Install {
     /// Units for this user's service manager
-    #[arg(long, required = true)]
+    #[arg(long, group = "manager")]
     user: bool,
+    /// Templates for the system's service manager: strongroom@USER runs as that user
+    #[arg(long, group = "manager")]
+    system: bool,
+    /// Also let the token's module write here, as a software token must [can be given more than once]
+    #[arg(long, value_name = "FOLDER")]
+    read_write: Vec<PathBuf>,
     /// Print the units instead of writing them
     #[arg(long)]
     print: bool,
 }
 
-const UNITS: &[(&str, &str)] = &[
-    ("strongroom.service", include_str!("../../../systemd/strongroom.service")),
-    ("strongroom.socket", include_str!("../../../systemd/strongroom.socket")),
-];
+/// What one service manager gets.
+struct Units {
+    service: (&'static str, &'static str),
+    socket: (&'static str, &'static str),
+    next: &'static str,
+}
+
+const FOR_A_USER: Units = Units {
+    service: ("strongroom.service", include_str!("../../../systemd/strongroom.service")),
+    socket: ("strongroom.socket", include_str!("../../../systemd/strongroom.socket")),
+    next: "next: systemctl --user daemon-reload && systemctl --user enable --now strongroom.socket strongroom.service",
+};
+
+const FOR_THE_SYSTEM: Units = Units {
+    service: ("strongroom@.service", include_str!("../../../systemd/strongroom@.service")),
+    socket: ("strongroom@.socket", include_str!("../../../systemd/strongroom@.socket")),
+    next: "next, for a user `bots`: systemctl daemon-reload && systemctl enable --now strongroom@bots.socket strongroom@bots.service",
+};
+
+/// Where the packager and the admin of a system put units.
+const SYSTEM_UNITS: &str = "/etc/systemd/system";
+
+/// Folders that the system unit's sandbox hides.
+const HIDDEN_FROM_THE_SYSTEM_UNIT: [&str; 4] = ["/home", "/root", "/tmp", "/var/tmp"];
 
 impl Install {
-    pub(super) fn run(self) -> Result<(), Stop> {
+    pub(super) fn run(self, places: &Places) -> Result<(), Stop> {
         let programs = std::env::current_exe().map_err(Fault::defect)?;
-        let folder = programs.parent().unwrap_or(Path::new("/")).to_string_lossy().into_owned();
-        let text = |unit: &str| unit.replace("@BINDIR@", &folder.replace('%', "%%"));
+        let programs = programs.parent().unwrap_or(Path::new("/"));
+        if self.system {
+            let hidden = HIDDEN_FROM_THE_SYSTEM_UNIT.iter().find(|hidden| programs.starts_with(hidden));
+            if let Some(hidden) = hidden.filter(|_| !self.print) {
+                let message =
+                    format!("the system unit cannot start programs below {hidden}, which its sandbox hides");
+                return Err(Fault::new(
+                    ErrorCode::Invalid,
+                    message,
+                    "install them into /usr/local/bin first",
+                )
+                .into());
+            }
+        }
+        let Units { service, socket, next } = if self.system { FOR_THE_SYSTEM } else { FOR_A_USER };
+        let folder = escaped(programs);
+        let mut files: Vec<(PathBuf, String)> = [service, socket]
+            .map(|(name, unit)| (PathBuf::from(name), unit.replace("@BINDIR@", &folder)))
+            .into();
+        if !self.read_write.is_empty() {
+            files.push((Path::new(&format!("{}.d", service.0)).join("read-write.conf"), self.drop_in()?));
+        }
         if self.print {
-            for (name, unit) in UNITS {
-                output::data(&format!("# {name}\n{}", text(unit)));
+            for (name, text) in files {
+                output::data(&format!("# {}\n{text}", name.display()));
             }
             return Ok(());
         }
-        let to = unit_folder()?;
-        std::fs::create_dir_all(&to).map_err(|error| {
-            let message = format!("{} cannot be made: {error}", to.display());
-            Fault::new(ErrorCode::Unavailable, message, "mend its permissions")
-        })?;
-        for (name, unit) in UNITS {
+        let to = if self.system { PathBuf::from(SYSTEM_UNITS) } else { user_units()? };
+        if self.user {
+            // The sandbox lets the agent write in it, but not make it.
+            atomic::make_folder(&places.data).map_err(Fault::from)?;
+        }
+        for (name, text) in files {
             let path = to.join(name);
-            atomic::write(&path, text(unit).as_bytes(), Existing::Replace).map_err(Fault::from)?;
+            write(&path, &text)?;
             output::data(&path.display().to_string());
         }
-        output::talk(
-            "next: systemctl --user daemon-reload && systemctl --user enable --now strongroom.socket strongroom.service",
-        );
+        output::talk(next);
         Ok(())
+    }
+
+    /// A drop-in that opens folders to the module.
+    fn drop_in(&self) -> Result<String, Fault> {
+        let mut text = "# Written by `strongroom install --read-write`.\n[Service]\n".to_owned();
+        for folder in &self.read_write {
+            let folder = folder.canonicalize().map_err(|error| {
+                let message = format!("{} cannot be opened to the module: {error}", folder.display());
+                Fault::new(ErrorCode::Invalid, message, "make the folder first")
+            })?;
+            text.push_str(&format!("ReadWritePaths=\"{}\"\n", escaped(&folder)));
+        }
+        Ok(text)
     }
 }
 
-fn unit_folder() -> Result<PathBuf, Fault> {
+/// A path as unit files write it between double quotes.
+fn escaped(path: &Path) -> String {
+    path.to_string_lossy().replace('\\', "\\\\").replace('"', "\\\"").replace('%', "%%")
+}
+
+fn write(path: &Path, text: &str) -> Result<(), Fault> {
+    let folder = path.parent().unwrap_or(Path::new("/"));
+    std::fs::create_dir_all(folder).map_err(|error| {
+        let message = format!("{} cannot be made: {error}", folder.display());
+        Fault::new(ErrorCode::Unavailable, message, "mend its permissions, or use --print")
+    })?;
+    atomic::write(path, text.as_bytes(), Existing::Replace).map_err(Fault::from)?;
+    // Units hold no secret, and `systemctl cat` is for everybody.
+    std::fs::set_permissions(path, Permissions::from_mode(0o644)).map_err(Fault::defect)
+}
+
+fn user_units() -> Result<PathBuf, Fault> {
     let config = std::env::var_os("XDG_CONFIG_HOME").map(PathBuf::from);
     let home = std::env::var_os("HOME").map(|home| PathBuf::from(home).join(".config"));
     let folder = config.filter(|path| path.is_absolute()).or(home).ok_or_else(|| {

@@ -1,7 +1,9 @@
 //! The command line.
 
 mod agent;
+mod bar;
 mod credentials;
+mod doctor;
 mod enroll;
 mod init;
 mod install;
@@ -59,13 +61,15 @@ enum Command {
     Sign(sign::Sign),
     /// Tell how the agent is
     Status(credentials::Status),
+    /// Tell what protects this installation and what does not
+    Doctor(doctor::Doctor),
     /// List all credentials
     List(credentials::List),
     /// Show one credential; never its secret
     Show(credentials::Show),
     /// Delete a credential
     Remove(credentials::Remove),
-    /// Write systemd units for this user
+    /// Write systemd units
     Install(install::Install),
 }
 
@@ -79,10 +83,12 @@ struct Json {
 
 const EXIT_CODES: &str = "Exit codes: 0 done · 1 failed (a defect; please report it) · 2 wrong usage · 3 invalid request or \
                           secret · 4 not found · 5 locked · 6 denied · 7 unavailable (token, keeper or disk refuse) · 8 no \
-                          agent answers · 9 exists already";
+                          agent answers · 9 exists already · 10 weaker than configured (doctor)";
 
 /// No agent answers at the socket.
 const NO_AGENT: u8 = 8;
+/// Something is weaker than the configuration promises.
+const WEAK: u8 = 10;
 
 /// Runs the command line of this process.
 pub(crate) fn main() -> ExitCode {
@@ -97,6 +103,7 @@ pub(crate) fn main() -> ExitCode {
             output::fault(&fault);
             ExitCode::from(NO_AGENT)
         }
+        Err(Stop::Weak) => ExitCode::from(WEAK),
     }
 }
 
@@ -105,6 +112,8 @@ pub(crate) fn main() -> ExitCode {
 enum Stop {
     Fault(Fault),
     NoAgent(Fault),
+    /// `doctor` has found, and said, that something is weaker than the configuration promises.
+    Weak,
 }
 
 impl From<Fault> for Stop {
@@ -148,9 +157,10 @@ fn run(cli: Cli) -> Result<(), Stop> {
     let places = Places::new(cli.config, cli.data, cli.socket)?;
     match cli.command {
         Command::Agent(command) => command.run(&places),
+        Command::Doctor(command) => command.run(&places),
         Command::Enroll(command) => command.run(&places),
         Command::Init(command) => command.run(&places),
-        Command::Install(command) => command.run(),
+        Command::Install(command) => command.run(&places),
         Command::List(command) => command.run(&places),
         Command::Lock(command) => command.run(&places),
         Command::Remove(command) => command.run(&places),

@@ -3,7 +3,7 @@
 use std::io::{self, Write as _};
 
 use serde_json::{Value, json};
-use strongroom_client::Status;
+use strongroom_client::{Protection, Status};
 
 use crate::fault::Fault;
 
@@ -44,6 +44,17 @@ pub(super) fn status_json(status: &Status) -> Value {
         "token_label": status.token_label,
         "rung": status.rung,
         "weaknesses": status.weaknesses,
+        "protection": status.protection.iter().map(protection_json).collect::<Vec<_>>(),
+    })
+}
+
+fn protection_json(protection: &Protection) -> Value {
+    json!({
+        "process": protection.process,
+        "pid": protection.pid,
+        "secret_memory": protection.secret_memory,
+        "guarded": protection.guarded,
+        "landlock": protection.landlock,
     })
 }
 

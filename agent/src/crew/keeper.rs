@@ -45,6 +45,8 @@ impl SignatureAsked<'_> {
 #[derive(Clone)]
 pub(crate) struct Keeper {
     link: Rc<Link>,
+    /// What protects it, as it has measured itself.
+    protection: Protection,
 }
 
 impl Keeper {
@@ -57,14 +59,22 @@ impl Keeper {
         let arguments: &[_] = if allow_weak_memory { &[ALLOW_WEAK_MEMORY] } else { &[] };
         let helper = spawn::start(WHO, PROGRAM, arguments, &BTreeMap::new(), Dropped::Kill)?;
         let (sender, greeting) = oneshot::channel();
-        let keeper = Self { link: Link::serve(helper, sender, on_end) };
+        // Nothing is known yet, so nothing is claimed.
+        let protection = Protection { secret_memory: false, landlock: Landlock::Absent, guarded: false };
+        let mut keeper = Self { link: Link::serve(helper, sender, on_end), protection };
         match keeper.answered(greeting).await? {
             Answer::Ready(protection) => {
                 report(protection);
+                keeper.protection = protection;
                 Ok(keeper)
             }
             _ => Err(CrewError::OutOfStep { who: WHO }),
         }
+    }
+
+    /// What protects it, as it has measured itself when it started.
+    pub(crate) const fn protection(&self) -> Protection {
+        self.protection
     }
 
     /// Its process id.
@@ -85,10 +95,10 @@ impl Keeper {
         job
     }
 
-    /// Has the keeper make a new seed port and gives its write end.
+    /// Has the keeper make a new seed port and gives the token worker's end.
     pub(crate) async fn open_seed_port(&self) -> Result<OwnedFd, CrewError> {
         match self.call(ToKeeper::OpenSeedPort { job: self.job() }).await? {
-            Answer::SeedPort(pipe) => Ok(pipe),
+            Answer::SeedPort(socket) => Ok(socket),
             _ => Err(CrewError::OutOfStep { who: WHO }),
         }
     }
@@ -131,7 +141,7 @@ impl Keeper {
         if self.link.state.get() == State::Running {
             self.link.state.set(State::Ending);
         }
-        let forgotten = self.call(ToKeeper::ForgetAll { job: self.job() }).await.and_then(done);
+        let forgotten = self.call(ToKeeper::ForgetAll { job: self.job() }).await.and_then(wiped);
         self.link.finish();
         while self.link.state.get() != State::Gone {
             // It is killed, so this is short; only what the kernel cannot end would keep us here.
@@ -229,6 +239,21 @@ impl Drop for Keeper {
             self.link.dismissed.set(true);
             self.link.finish();
         }
+    }
+}
+
+/// What the keeper found when it read its memory back.
+fn wiped(answer: Answer) -> Result<(), CrewError> {
+    match answer {
+        Answer::Forgotten { left: 0 } => {
+            tracing::info!("the keeper has wiped its memory and found nothing left");
+            Ok(())
+        }
+        Answer::Forgotten { left } => {
+            tracing::error!(left, "the keeper has wiped its memory and found bytes that are not zero");
+            Err(CrewError::NotWiped { left })
+        }
+        _ => Err(CrewError::OutOfStep { who: WHO }),
     }
 }
 

@@ -84,6 +84,7 @@ pub(super) enum Waiter {
 
 pub(super) enum Answer {
     Done,
+    Forgotten { left: u64 },
     Ready(Protection),
     Sealed(Vec<u8>),
     SeedPort(OwnedFd),
@@ -174,9 +175,10 @@ impl Link {
                     }
                     let _ = sender.send(match answer {
                         FromKeeper::Done { .. } => Ok(Answer::Done),
+                        FromKeeper::Forgotten { left, .. } => Ok(Answer::Forgotten { left }),
                         FromKeeper::Ready { protection, .. } => Ok(Answer::Ready(protection)),
                         FromKeeper::Sealed { envelope, .. } => Ok(Answer::Sealed(envelope.to_vec())),
-                        FromKeeper::SeedPort { pipe, .. } => Ok(Answer::SeedPort(pipe)),
+                        FromKeeper::SeedPort { socket, .. } => Ok(Answer::SeedPort(socket)),
                         FromKeeper::Refused { refusal, .. } => Err(CrewError::Keeper(refusal)),
                         FromKeeper::Signature { .. } => Err(CrewError::OutOfStep { who: WHO }),
                     });

@@ -40,6 +40,8 @@ pub(crate) enum CrewError {
         #[source]
         source: Malformed,
     },
+    #[error("the keeper has ended, but {left} bytes of its memory were not wiped before")]
+    NotWiped { left: u64 },
     #[error("the {who} answered another question than was asked")]
     OutOfStep { who: &'static str },
     #[error("the {who} cannot be started from {}", path.display())]
@@ -129,6 +131,7 @@ impl From<CrewError> for Fault {
             CrewError::Ended { .. } | CrewError::Killed { .. } | CrewError::Late { .. } => {
                 (Unavailable, "the agent's log may say more; try again")
             }
+            CrewError::NotWiped { .. } => (Failed, "please report it, with the agent's log"),
             CrewError::Malformed { .. } | CrewError::OutOfStep { .. } => {
                 (Failed, "are all three programs of one version? If so, please report it")
             }

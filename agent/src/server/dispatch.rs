@@ -5,13 +5,15 @@ use std::os::fd::OwnedFd;
 use std::rc::Rc;
 use std::time::Instant;
 
+use strongroom_link::keeper::Protection as KeeperProtection;
 use strongroom_protocol::{
-    Body, Credential, DecodeError, ErrorCode, Operation, Param, Reply, Request, Sign, Signed, Status, decode,
+    Body, Credential, DecodeError, ErrorCode, Operation, Param, Protection, Reply, Request, Sign, Signed,
+    Status, decode,
 };
 use strongroom_venues as venues;
 
 use super::connection::Connection;
-use super::{Server, reply};
+use super::{Server, progress, reply};
 use crate::fault::Fault;
 use crate::policy::{Authorized, Denied};
 use crate::signer::enroll::{Enrollment, Secrets};
@@ -94,7 +96,8 @@ fn perform(
             spawn(server, connection, id, async |signer| signer.lock(order).await);
         }
         Operation::Unlock => {
-            let order = policy.decide(who, Unlock { pin: descriptor(descriptors, "PIN")? })?;
+            let progress = progress::told_to(connection, id);
+            let order = policy.decide(who, Unlock { pin: descriptor(descriptors, "PIN")?, progress })?;
             spawn(server, connection, id, async |signer| signer.unlock(order).await);
         }
         Operation::Enroll(wanted) => {
@@ -200,8 +203,14 @@ impl StatusReport {
             token_label: &self.token.label,
             rung: self.token.rung.name(),
             weaknesses: self.weaknesses.clone(),
+            protection: self.keeper.iter().map(|keeper| keeper_wire(self.keeper_pid, *keeper)).collect(),
         }
     }
+}
+
+fn keeper_wire(pid: u32, keeper: KeeperProtection) -> Protection<'static> {
+    let KeeperProtection { secret_memory, landlock, guarded } = keeper;
+    Protection { process: "keeper", pid, secret_memory, guarded, landlock: landlock.name() }
 }
 
 impl CredentialReport {

@@ -3,6 +3,7 @@
 mod connection;
 mod dispatch;
 mod listen;
+mod progress;
 mod reply;
 
 pub(crate) use listen::{Listening, listen};

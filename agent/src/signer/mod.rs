@@ -32,11 +32,15 @@ use crate::store::record::CredentialName;
 use crate::store::{Store, StoreError};
 
 /// The order to log in and load all secrets.
-#[derive(Debug)]
 pub(crate) struct Unlock {
     /// Gives the PIN and then ends.
     pub(crate) pin: OwnedFd,
+    /// Is told how far it is.
+    pub(crate) progress: Progress,
 }
+
+/// Is called with how many records were tried, and how many there are.
+pub(crate) type Progress = Box<dyn Fn(usize, usize)>;
 
 /// The order to forget all secrets.
 #[derive(Debug)]

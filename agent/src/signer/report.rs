@@ -1,9 +1,11 @@
 //! What the agent says about itself and its credentials: nothing secret.
 
 use jiff::Timestamp;
+use strongroom_link::keeper::Protection;
 
 use super::{Signer, State, credential_name};
 use crate::config::TokenConfig;
+use crate::crew::keeper::Keeper;
 use crate::fault::{Fault, chain};
 use crate::policy::Authorized;
 use crate::store::record::{CredentialName, Meta, Record};
@@ -53,6 +55,8 @@ pub(crate) struct StatusReport {
     pub(crate) credentials: u32,
     pub(crate) ready: u32,
     pub(crate) keeper_pid: u32,
+    /// What protects the keeper, while one runs.
+    pub(crate) keeper: Option<Protection>,
     pub(crate) token: TokenConfig,
     pub(crate) weaknesses: Vec<&'static str>,
 }
@@ -62,16 +66,17 @@ impl Signer {
     pub(crate) fn status(&self, order: Authorized<Inspect>) -> StatusReport {
         let Inspect = order.spend();
         let credentials = self.store.names().map_or(0, |names| names.len());
-        let (locked, since, ready, keeper_pid) = match &*self.keyring.borrow() {
-            State::Locked(keyring) => (Some(keyring.state.reason.clone()), keyring.since, 0, 0),
-            State::Unlocked(keyring) => (None, keyring.since, keyring.len(), keyring.keeper().pid()),
+        let (locked, since, ready, keeper) = match &*self.keyring.borrow() {
+            State::Locked(keyring) => (Some(keyring.state.reason.clone()), keyring.since, 0, None),
+            State::Unlocked(keyring) => (None, keyring.since, keyring.len(), Some(keyring.keeper().clone())),
         };
         StatusReport {
             locked,
             since,
             credentials: u32::try_from(credentials).unwrap_or(u32::MAX),
             ready: u32::try_from(ready).unwrap_or(u32::MAX),
-            keeper_pid,
+            keeper_pid: keeper.as_ref().map_or(0, Keeper::pid),
+            keeper: keeper.as_ref().map(Keeper::protection),
             token: self.config.token.clone(),
             weaknesses: self
                 .config

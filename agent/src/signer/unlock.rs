@@ -7,7 +7,7 @@ use strongroom_link::token::TokenRefusal;
 use strongroom_protocol::ErrorCode;
 
 use super::keyring::{Keyring, Live, Unlocked};
-use super::{Signer, State, Unlock, busy};
+use super::{Progress, Signer, State, Unlock, busy};
 use crate::crew::CrewError;
 use crate::crew::keeper::Keeper;
 use crate::crew::token::{self, TokenWorker};
@@ -34,8 +34,8 @@ impl Signer {
     /// the PIN is not tried again. Where the token fails on the way: what was loaded until then can sign,
     /// and the next unlock loads the rest. Where no record opened although there are some: the first cause.
     pub(crate) async fn unlock(self: Rc<Self>, order: Authorized<Unlock>) -> Result<(), Fault> {
-        let Unlock { pin } = order.spend();
-        self.unlock_with(pin, PinSource::Person).await
+        let Unlock { pin, progress } = order.spend();
+        self.unlock_with(pin, PinSource::Person, progress).await
     }
 
     /// Unlocks with a PIN that the service manager or the command line gave to the agent itself. Where
@@ -44,13 +44,18 @@ impl Signer {
     /// # Errors
     /// As [`unlock`](Self::unlock).
     pub(crate) async fn unlock_by_itself(self: &Rc<Self>, pin: OwnedFd) -> Result<(), Fault> {
-        self.unlock_with(pin, PinSource::Itself).await
+        self.unlock_with(pin, PinSource::Itself, Box::new(|_, _| {})).await
     }
 
-    async fn unlock_with(self: &Rc<Self>, pin: OwnedFd, source: PinSource) -> Result<(), Fault> {
+    async fn unlock_with(
+        self: &Rc<Self>,
+        pin: OwnedFd,
+        source: PinSource,
+        progress: Progress,
+    ) -> Result<(), Fault> {
         let Ok(_alone) = self.custody.try_lock() else { return Err(busy()) };
         let outcome = match self.check_latch(source) {
-            Ok(()) => self.try_unlock(pin, source).await,
+            Ok(()) => self.try_unlock(pin, source, progress).await,
             Err(fault) => Err(fault),
         };
         if let (Err(fault), State::Locked(keyring)) = (&outcome, &mut *self.keyring.borrow_mut()) {
@@ -60,7 +65,12 @@ impl Signer {
     }
 
     /// Must be called by the one who works with the token.
-    async fn try_unlock(self: &Rc<Self>, pin: OwnedFd, source: PinSource) -> Result<(), Fault> {
+    async fn try_unlock(
+        self: &Rc<Self>,
+        pin: OwnedFd,
+        source: PinSource,
+        progress: Progress,
+    ) -> Result<(), Fault> {
         let mut records = self.store.records()?;
         let beside = match &*self.keyring.borrow() {
             State::Unlocked(keyring) => {
@@ -81,7 +91,7 @@ impl Signer {
         let opened = token::open_configured(&self.config.token, pin, Some(port)).await;
         self.remember(&opened, source);
         let mut worker = opened?;
-        let done = self.load_all(&mut keyring, &mut worker, records).await;
+        let done = self.load_all(&mut keyring, &mut worker, records, &progress).await;
         worker.end().await;
         if self.locks.get() != locks_before {
             // Where it was unlocked before, the lock has ended this keeper already.
@@ -141,10 +151,13 @@ impl Signer {
         keyring: &mut Keyring<Unlocked>,
         worker: &mut TokenWorker,
         records: Vec<Found>,
+        progress: &Progress,
     ) -> Done {
         let mut first = None;
+        let total = records.len();
         let mut records = records.into_iter();
         while let Some((name, record)) = records.next() {
+            progress(total.saturating_sub(records.len()).saturating_sub(1), total);
             let loaded = match record {
                 Ok(record) => self.load(keyring, worker, &record).await,
                 Err(error) => Err(NotLoaded::Record(Fault::from(error))),

@@ -14,11 +14,11 @@ use rustix::io::Errno;
 use rustix::net::{RecvFlags, SendAncillaryBuffer, SendAncillaryMessage, SendFlags, recv, send, sendmsg};
 use strongroom_protocol::{FrameBuffer, Request, encode, peek_id};
 use tokio::io::Interest;
-use tokio::sync::{Notify, oneshot};
+use tokio::sync::{Notify, oneshot, watch};
 use tokio::task::AbortHandle;
 
 use crate::error::{End, Error, ProtocolError};
-use crate::reply::{self, FromReply};
+use crate::reply::{self, FromReply, Progress};
 use crate::socket::is_connected;
 
 /// Pause before the next try where the agent's queue of new connections is full.
@@ -58,6 +58,8 @@ struct Shared {
 struct State {
     next_id: u64,
     waiting: HashMap<u64, oneshot::Sender<Box<[u8]>>>,
+    /// Those of them who want to know how far it is.
+    following: HashMap<u64, watch::Sender<Progress>>,
     outgoing: VecDeque<Chunk>,
     end: Option<End>,
 }
@@ -92,7 +94,13 @@ impl Connection {
             }
             tokio::time::sleep(QUEUE_PAUSE).await;
         };
-        let state = State { next_id: 1, waiting: HashMap::new(), outgoing: VecDeque::new(), end: None };
+        let state = State {
+            next_id: 1,
+            waiting: HashMap::new(),
+            following: HashMap::new(),
+            outgoing: VecDeque::new(),
+            end: None,
+        };
         let shared = Arc::new(Shared {
             stream,
             state: Mutex::new(state),
@@ -144,6 +152,13 @@ impl Drop for Connection {
 }
 
 impl Asked<'_> {
+    /// Tells how far it is, from now on and until it is answered.
+    pub(crate) fn follow(&self) -> watch::Receiver<Progress> {
+        let (sender, receiver) = watch::channel(Progress { done: 0, total: 0 });
+        self.shared.state().following.insert(self.id, sender);
+        receiver
+    }
+
     pub(crate) async fn answer<T: FromReply>(mut self) -> Result<T, Error> {
         match (&mut self.answer).await {
             Ok(frame) => reply::read(&frame).unwrap_or_else(|end| Err(self.shared.fail(end))),
@@ -154,7 +169,9 @@ impl Asked<'_> {
 
 impl Drop for Asked<'_> {
     fn drop(&mut self) {
-        self.shared.state().waiting.remove(&self.id);
+        let mut state = self.shared.state();
+        state.waiting.remove(&self.id);
+        state.following.remove(&self.id);
     }
 }
 
@@ -252,6 +269,12 @@ impl Shared {
         if id >= state.next_id {
             return Err(End::Protocol(ProtocolError::UnknownId(id)));
         }
+        if let Some(following) = state.following.get(&id)
+            && let Some(how_far) = reply::progress(frame)
+        {
+            following.send_replace(how_far);
+            return Ok(true);
+        }
         if let Some(waiting) = state.waiting.remove(&id) {
             // Who waited may have gone at this moment.
             let _gone = waiting.send(frame.into());
@@ -270,6 +293,7 @@ impl Shared {
         let mut state = self.state();
         state.end.get_or_insert(end);
         state.waiting.clear();
+        state.following.clear();
         state.outgoing.clear();
         drop(state);
         self.drained.notify_waiters();

@@ -14,7 +14,7 @@ use tokio::sync::Mutex;
 use tokio::time::timeout;
 
 use crate::error::Error;
-use crate::reply::{Credential, FromReply, Listing, Page, SignedRequest, Status};
+use crate::reply::{Credential, FromReply, Listing, Page, Progress, SignedRequest, Status};
 use crate::request::{Enrollment, SignRequest};
 use crate::socket::default_socket;
 use crate::{DEFAULT_DEADLINE, TOKEN_DEADLINE};
@@ -136,7 +136,40 @@ impl AsyncClient {
     /// # Errors
     /// [`Error`]; code `Denied` where the PIN is wrong.
     pub async fn unlock(&self, pin: impl Into<OwnedFd>) -> Result<(), Error> {
-        self.call_once(Operation::Unlock, vec![pin.into()]).await
+        self.unlock_with(pin, |_| {}).await
+    }
+
+    /// The same, and calls `progress` whenever the agent tells how far it is: some times a second, and not
+    /// at all where it is done at once. The deadline counts from the last time that it told.
+    ///
+    /// # Errors
+    /// As [`unlock`](Self::unlock).
+    pub async fn unlock_with(
+        &self,
+        pin: impl Into<OwnedFd>,
+        mut progress: impl FnMut(Progress),
+    ) -> Result<(), Error> {
+        let after = self.deadline.max(TOKEN_DEADLINE);
+        let connection = self.within(after, Connection::open(&self.path)).await?;
+        let mut request = Request { id: 0, operation: Operation::Unlock };
+        let asked = self.within(after, connection.ask(&mut request, vec![pin.into()])).await?;
+        let mut how_far = asked.follow();
+        connection.flush();
+        let answer = asked.answer();
+        tokio::pin!(answer);
+        loop {
+            let told = async {
+                tokio::select! {
+                    biased;
+                    Ok(()) = how_far.changed() => Ok(None),
+                    answer = &mut answer => answer.map(Some),
+                }
+            };
+            match self.within(after, told).await? {
+                Some(()) => return Ok(()),
+                None => progress(*how_far.borrow_and_update()),
+            }
+        }
     }
 
     /// Wraps a new secret and keeps it. The descriptors are as for [`unlock`](Self::unlock); the passphrase

@@ -15,7 +15,7 @@ use std::thread::{self, JoinHandle};
 
 use rustix::net::{RecvAncillaryBuffer, RecvAncillaryMessage, RecvFlags, recvmsg};
 use strongroom_protocol::{
-    Body, FrameBuffer, Operation, Param, Refusal, Reply, Request, Response, Signed, decode, encode,
+    Body, FrameBuffer, Operation, Param, Progress, Refusal, Reply, Request, Response, Signed, decode, encode,
 };
 
 /// An agent in a folder of its own. Each connection gets a thread that runs the test's script.
@@ -252,6 +252,19 @@ pub fn credential(name: &str) -> strongroom_protocol::Credential<'_> {
     }
 }
 
+/// Tells three times how far it is, whatever was asked, and then answers. One PIN is wrong.
+pub fn unlocking(peer: &mut Peer) {
+    while let Some(asked) = peer.next() {
+        for done in 1..=3 {
+            peer.reply(asked.id, Reply::Progress(Progress { done, total: 3 }));
+        }
+        match peer.descriptors.pop().map(drained) {
+            Some(pin) if pin == b"wrong" => peer.refuse(asked.id, 8, "the PIN is wrong", ""),
+            _ => peer.answer(&asked),
+        }
+    }
+}
+
 pub fn status() -> strongroom_protocol::Status<'static> {
     strongroom_protocol::Status {
         version: "0.1.0",
@@ -266,6 +279,13 @@ pub fn status() -> strongroom_protocol::Status<'static> {
         token_label: "strongroom",
         rung: "aes-gcm",
         weaknesses: vec!["danger_accept_any_caller_time"],
+        protection: vec![strongroom_protocol::Protection {
+            process: "keeper",
+            pid: 0,
+            secret_memory: true,
+            guarded: false,
+            landlock: "full",
+        }],
     }
 }
 

@@ -27,9 +27,9 @@ fn signal(process: u32, signal: Signal) {
 #[test]
 fn lets_nobody_else_trace_the_keeper_while_it_signs() {
     let mut keeper = Keeper::start();
-    let port = keeper.open_seed_port();
-    let envelope = keeper.seal(&port, SPEC, piped(SECRET.as_bytes()), None).expect("seals");
-    keeper.load(&port, 0, SPEC, &envelope).expect("loads");
+    let mut port = keeper.open_seed_port();
+    let envelope = keeper.seal(&mut port, SPEC, piped(SECRET.as_bytes()), None).expect("seals");
+    keeper.load(&mut port, 0, SPEC, &envelope).expect("loads");
     let process = keeper.id();
     let done = AtomicBool::new(false);
     thread::scope(|scope| {

@@ -7,7 +7,6 @@ use sha2::block_api::{compress256, compress512};
 use sha2::{Digest as _, Sha256, Sha512};
 use strongroom_link::keeper::{Refusal, ToKeeper};
 use strongroom_link::key::{Algorithm, KeySpec, SecretForm};
-use strongroom_link::seed;
 
 use crate::dump::Needles;
 use crate::front::{CONTEXT, Keeper, SECRET, SPEC, piped, record_seed};
@@ -34,13 +33,13 @@ pub(crate) fn cases() -> Vec<(u32, KeySpec, &'static str)> {
 
 /// Seals and loads all of them.
 pub(crate) fn load_all(keeper: &mut Keeper) {
-    let port = keeper.open_seed_port();
+    let mut port = keeper.open_seed_port();
     for (slot, spec, secret) in cases() {
-        let envelope = keeper.seal(&port, spec, piped(secret.as_bytes()), None).expect("seals");
-        keeper.load(&port, slot, spec, &envelope).expect("loads");
+        let envelope = keeper.seal(&mut port, spec, piped(secret.as_bytes()), None).expect("seals");
+        keeper.load(&mut port, slot, spec, &envelope).expect("loads");
     }
     // A seed that came early waits for its job.
-    seed::send(&port, 1 << 40, &record_seed()).expect("the keeper holds the port");
+    port.send(1 << 40, &record_seed()).expect("the keeper holds the port");
     let question = ToKeeper::Load { job: 1 << 39, slot: 6, spec: SPEC, context: CONTEXT, envelope: &[] };
     assert_eq!(keeper.told(question), Err(Refusal::SeedMissing));
 }

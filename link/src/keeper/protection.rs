@@ -25,6 +25,16 @@ pub enum Landlock {
 }
 
 impl Landlock {
+    /// In one word, for `status`.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Absent => "absent",
+            Self::Full => "full",
+            Self::Partial => "partial",
+        }
+    }
+
     pub(super) const fn number(self) -> u8 {
         match self {
             Self::Absent => 1,

@@ -5,7 +5,8 @@ use proptest::option;
 use proptest::prelude::*;
 
 use crate::{
-    Body, Credential, Enroll, Operation, Param, Refusal, Reply, Request, Response, Sign, Signed, Status,
+    Body, Credential, Enroll, Operation, Param, Progress, Protection, Refusal, Reply, Request, Response,
+    Sign, Signed, Status,
 };
 
 type Text = &'static str;
@@ -88,6 +89,7 @@ fn reply() -> impl Strategy<Value = Reply<'static>> {
         1 => (vec(credential(), 0..5), any::<bool>()).prop_map(|(page, more)| Reply::Credentials { page, more }),
         1 => credential().prop_map(Reply::Credential),
         2 => status().prop_map(Reply::Status),
+        1 => (small_number(), small_number()).prop_map(|(done, total)| Reply::Progress(Progress { done, total })),
     ]
 }
 
@@ -112,8 +114,9 @@ fn credential() -> impl Strategy<Value = Credential<'static>> {
 
 fn status() -> impl Strategy<Value = Status<'static>> {
     let numbers = (small_number(), number(), small_number(), small_number(), small_number());
-    (proptest::array::uniform5(text()), numbers, any::<bool>(), vec(text(), 0..4)).prop_map(
-        |(texts, (pid, since_unix, credentials, ready, keeper_pid), locked, weaknesses)| {
+    let lists = (vec(text(), 0..4), vec(protection(), 0..3));
+    (proptest::array::uniform5(text()), numbers, any::<bool>(), lists).prop_map(
+        |(texts, (pid, since_unix, credentials, ready, keeper_pid), locked, (weaknesses, protection))| {
             let [version, reason, token_serial, token_label, rung] = texts;
             Status {
                 version,
@@ -128,7 +131,20 @@ fn status() -> impl Strategy<Value = Status<'static>> {
                 token_label,
                 rung,
                 weaknesses,
+                protection,
             }
+        },
+    )
+}
+
+fn protection() -> impl Strategy<Value = Protection<'static>> {
+    (text(), small_number(), any::<[bool; 2]>(), text()).prop_map(
+        |(process, pid, [secret_memory, guarded], landlock)| Protection {
+            process,
+            pid,
+            secret_memory,
+            guarded,
+            landlock,
         },
     )
 }

@@ -98,13 +98,14 @@ fn reads_the_longest_lists_of_the_smallest_items() {
         token_label: "",
         rung: "",
         weaknesses,
+        protection: Vec::new(),
     };
     let signed = |headers| Reply::Signed(Signed { method: "", url: "", headers, body: b"" });
     let page = |page| Reply::Credentials { page, more: false };
     for (case, reply, larger) in [
         ("headers", signed(vec![("", ""); 32_763]), signed(vec![("", ""); 32_765])),
         ("credentials", page(vec![empty; 5_957]), page(vec![empty; 5_958])),
-        ("weaknesses", Reply::Status(status(vec![""; 65_519])), Reply::Status(status(vec![""; 65_520]))),
+        ("weaknesses", Reply::Status(status(vec![""; 65_518])), Reply::Status(status(vec![""; 65_519]))),
     ] {
         let mut stream = Vec::new();
         assert!(encode(&Response { id: 1, reply: larger }, &mut stream).is_err(), "{case}: not the longest");

@@ -17,7 +17,7 @@ from strongroom._errors import (
     Timeout,
     Unavailable,
 )
-from strongroom._native import Client, Credential, SignedRequest, SignRequest, Status
+from strongroom._native import Client, Credential, Protection, SignedRequest, SignRequest, Status
 
 __all__ = [
     "Client",
@@ -30,6 +30,7 @@ __all__ = [
     "Locked",
     "NoAgent",
     "NotFound",
+    "Protection",
     "ProtocolError",
     "SignRequest",
     "SignedRequest",

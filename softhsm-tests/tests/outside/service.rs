@@ -194,3 +194,50 @@ fn prints_and_installs_units_with_its_own_folder() {
     let _ = room.run(&["install", "--user"], None, &[]).ok();
     assert_ne!(std::fs::read_to_string(units.join("strongroom.socket")).unwrap(), "old");
 }
+
+#[test]
+fn prints_template_units_for_the_system() {
+    let room = Room::bare();
+    let printed = room.run(&["install", "--system", "--print"], None, &[]).ok();
+    for line in ["# strongroom@.service", "User=%i", "# strongroom@.socket", "SocketUser=%i"] {
+        assert!(printed.lines().any(|printed| printed == line), "{line}: {printed}");
+    }
+    assert!(!printed.contains("@BINDIR@"), "{printed}");
+}
+
+#[test]
+fn refuses_system_units_for_programs_that_their_sandbox_hides() {
+    let room = Room::bare();
+    let hidden = tempfile::tempdir_in("/tmp").unwrap();
+    let copy = hidden.path().join("strongroom");
+    std::fs::copy(program("strongroom"), &copy).unwrap();
+    let output =
+        Command::new(copy).args(["install", "--system"]).env("HOME", room.folder()).output().unwrap();
+    let said = String::from_utf8(output.stderr).unwrap();
+    assert_eq!(output.status.code(), Some(3), "{said}");
+    assert_eq!(
+        said,
+        "error: the system unit cannot start programs below /tmp, which its sandbox hides\n\
+         hint: install them into /usr/local/bin first\n"
+    );
+}
+
+#[test]
+fn opens_folders_to_the_module_by_a_drop_in() {
+    let room = Room::bare();
+    let tokens = room.folder().join("a token's 100% \"own\" folder");
+    std::fs::create_dir(&tokens).unwrap();
+    let folder = tokens.to_str().unwrap();
+    let _ = room.run(&["install", "--user", "--read-write", folder], None, &[]).ok();
+    let drop_in = room.folder().join(".config/systemd/user/strongroom.service.d/read-write.conf");
+    let text = std::fs::read_to_string(&drop_in).unwrap();
+    let escaped = folder.replace('%', "%%").replace('"', "\\\"");
+    assert!(text.ends_with(&format!("[Service]\nReadWritePaths=\"{escaped}\"\n")), "{text}");
+    // It stays when the units are written anew.
+    let _ = room.run(&["install", "--user"], None, &[]).ok();
+    assert!(drop_in.exists());
+
+    let run = room.run(&["install", "--user", "--read-write", "/nowhere/tokens"], None, &[]);
+    assert_eq!(run.code(), 3, "{}", run.stderr);
+    assert!(run.stderr.contains("/nowhere/tokens cannot be opened to the module"), "{}", run.stderr);
+}

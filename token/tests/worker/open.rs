@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use strongroom_link::token::{TokenDescription, TokenRefusal};
+use strongroom_link::token::{PinState, TokenDescription, TokenRefusal, Tries};
 use strongroom_softhsm_tests::softhsm::FreshToken;
 
 use crate::front::{Answer, Front};
@@ -12,6 +12,7 @@ fn described(serial: &str, label: &str) -> TokenDescription {
         serial: serial.to_owned(),
         label: label.to_owned(),
         model: "SoftHSM project SoftHSM v2".to_owned(),
+        pin: PinState { initialised: true, pad: false, tries: Tries::Unremarkable },
     }
 }
 
@@ -112,11 +113,13 @@ fn refuses_a_wrong_pin_and_says_what_the_token_says() {
     let left = ", and the token says that its count is low".to_owned();
     assert_eq!(answer, Answer::Refused(TokenRefusal::PinIncorrect { left }));
     assert_eq!(front.find("kek", None), Answer::Refused(TokenRefusal::NotOpen));
+    assert_eq!(listed(front.tokens(&token.module))[0].pin.tries, Tries::CountLow, "told without a login");
     drop(front);
     assert!(flags(&token).contains("user PIN count low"));
 
     let mut front = Front::start(&token);
     assert_eq!(front.open(&token), Answer::Done);
+    assert_eq!(listed(front.tokens(&token.module))[0].pin.tries, Tries::Unremarkable);
     drop(front);
     assert!(!flags(&token).contains("user PIN count low"), "the right PIN resets the count");
 }

@@ -1,14 +1,15 @@
-//! A process that does nothing but trace the keeper, so that nobody else can.
+//! A process that does nothing but trace another one, its ward, so that nobody else can.
 //!
 //! A process has one tracer at most, and root is no exception: while the guard holds on, a debugger, a
-//! core dumper or whoever wants to read the registers of a busy keeper is refused. If the guard ends,
-//! the kernel kills the keeper with it (`PTRACE_O_EXITKILL`). The guard is this program in another role
-//! and a child of the keeper, so that the front has one child, and sees how it ends. It holds no secret.
+//! core dumper or whoever wants to read the registers of a busy ward is refused. If the guard ends,
+//! the kernel kills the ward with it (`PTRACE_O_EXITKILL`). The guard is the ward's program in another
+//! role and its child, so that whoever started the ward has one child, and sees how it ends. It holds no
+//! secret.
 //!
 //! Where tracing is forbidden (Yama's stricter modes, a filter) there is no guard; then nobody but root
 //! can trace either.
-#![expect(unsafe_code, reason = "ptrace is a raw system call")]
 
+use std::ffi::CStr;
 use std::fs;
 use std::io::{self, Read as _, Write as _};
 use std::os::fd::OwnedFd;
@@ -20,7 +21,7 @@ use std::ptr;
 use rustix::net::sockopt::socket_peercred;
 use rustix::process::{PTracer, Pid, Signal, WaitOptions, set_ptracer, waitpid};
 
-use crate::confine::{self, Role};
+use crate::confine::{self, Calls};
 
 /// The only argument of a guard.
 pub const GUARD: &str = "--guard";
@@ -28,19 +29,20 @@ pub const GUARD: &str = "--guard";
 const GO: u8 = b'g';
 const HELD: u8 = b'h';
 
-/// Starts a guard and waits until it holds this process. `false` where there can be none.
+/// Starts a guard of the program `name` and waits until it holds this process. `false` where there can
+/// be none.
 ///
 /// To be called before this process makes itself undumpable, which would keep a guard of the same user
 /// off, and before it has anything to guard.
 #[must_use]
-pub fn start() -> bool {
-    try_start().unwrap_or(false)
+pub fn start(name: &str) -> bool {
+    try_start(name).unwrap_or(false)
 }
 
-fn try_start() -> io::Result<bool> {
+fn try_start(name: &str) -> io::Result<bool> {
     let (mut socket, theirs) = UnixStream::pair()?;
     let guard = Command::new("/proc/self/exe")
-        .arg0("strongroom-keeper")
+        .arg0(name)
         .arg(GUARD)
         .env_clear()
         .stdin(OwnedFd::from(theirs))
@@ -65,31 +67,39 @@ pub fn is_traced() -> bool {
     tracer.is_some_and(|tracer| tracer.trim() != "0")
 }
 
-/// Guards the process at the other end of `socket` until it ends.
+/// Guards the process at the other end of `socket` until it ends. `name` is the guard's in a list of
+/// processes.
 ///
 /// # Errors
 /// Where it cannot be held, or no more.
-pub fn guard(mut socket: UnixStream) -> io::Result<()> {
-    let keeper = socket_peercred(&socket)?.pid;
-    let _unnamed = rustix::thread::set_name(c"keeper-guard");
+pub fn guard(mut socket: UnixStream, name: &CStr) -> io::Result<()> {
+    let ward = socket_peercred(&socket)?.pid;
+    let _unnamed = rustix::thread::set_name(name);
     let mut go = [0];
     socket.read_exact(&mut go)?;
     if go != [GO] || is_traced() {
         // Whoever traces the guard could have it let go.
         return Err(io::ErrorKind::PermissionDenied.into());
     }
-    seize(keeper)?;
+    seize(ward)?;
     let _best_effort = confine::landlock();
     socket.write_all(&[HELD])?;
     drop(socket);
-    confine::filter_system_calls(Role::Guard).map_err(io::Error::other)?;
-    hold(keeper)
+    confine::allow_only(calls()).map_err(io::Error::other)?;
+    hold(ward)
 }
 
-/// Lets the keeper go on whenever a signal has stopped it.
-fn hold(keeper: Pid) -> io::Result<()> {
+/// The system calls of a guard that holds.
+fn calls() -> Calls {
+    [libc::SYS_wait4, libc::SYS_ptrace, libc::SYS_exit_group, libc::SYS_restart_syscall]
+        .map(|call| (call, Vec::new()))
+        .into()
+}
+
+/// Lets the ward go on whenever a signal has stopped it.
+fn hold(ward: Pid) -> io::Result<()> {
     loop {
-        let Some((_, status)) = waitpid(Some(keeper), WaitOptions::empty())? else { continue };
+        let Some((_, status)) = waitpid(Some(ward), WaitOptions::empty())? else { continue };
         let Some(signal) = status.stopping_signal() else { return Ok(()) };
         let is_event = status.as_raw() >> 16 == libc::PTRACE_EVENT_STOP;
         let is_stop = [Signal::STOP, Signal::TSTP, Signal::TTIN, Signal::TTOU]
@@ -97,9 +107,9 @@ fn hold(keeper: Pid) -> io::Result<()> {
             .any(|stop| stop.as_raw() == signal);
         let gone_on = match (is_event, is_stop) {
             // It stays stopped until it is continued.
-            (true, true) => request(libc::PTRACE_LISTEN, keeper, 0),
-            (true, false) => request(libc::PTRACE_CONT, keeper, 0),
-            (false, _) => request(libc::PTRACE_CONT, keeper, signal),
+            (true, true) => request(libc::PTRACE_LISTEN, ward, 0),
+            (true, false) => request(libc::PTRACE_CONT, ward, 0),
+            (false, _) => request(libc::PTRACE_CONT, ward, signal),
         };
         // It may have been killed in the meantime; then the next wait says so.
         if let Err(error) = gone_on
@@ -110,13 +120,13 @@ fn hold(keeper: Pid) -> io::Result<()> {
     }
 }
 
-fn seize(keeper: Pid) -> io::Result<()> {
-    request(libc::PTRACE_SEIZE, keeper, libc::PTRACE_O_EXITKILL)
+fn seize(ward: Pid) -> io::Result<()> {
+    request(libc::PTRACE_SEIZE, ward, libc::PTRACE_O_EXITKILL)
 }
 
-fn request(request: libc::c_uint, keeper: Pid, data: i32) -> io::Result<()> {
+fn request(request: libc::c_uint, ward: Pid, data: i32) -> io::Result<()> {
     let data: *mut libc::c_void = ptr::without_provenance_mut(usize::try_from(data).unwrap_or_default());
     // SAFETY: none of these requests has the kernel read or write this process.
-    let done = unsafe { libc::ptrace(request, keeper.as_raw_pid(), ptr::null_mut::<libc::c_void>(), data) };
+    let done = unsafe { libc::ptrace(request, ward.as_raw_pid(), ptr::null_mut::<libc::c_void>(), data) };
     if done == -1 { Err(io::Error::last_os_error()) } else { Ok(()) }
 }

@@ -142,7 +142,7 @@ fn block_bytes(layout: Layout) -> Option<usize> {
 ///
 /// # Safety
 /// The memory is the caller's.
-pub(super) unsafe fn wipe(start: *mut u8, bytes: usize) {
+pub(crate) unsafe fn wipe(start: *mut u8, bytes: usize) {
     // SAFETY: the caller's memory. The empty assembly may read it, for all that the compiler knows, so
     // the zeroes are written even if nobody looks at them.
     unsafe {

@@ -1,4 +1,4 @@
-//! The keeper's global allocator: who allocates on the secret stack gets secret memory.
+//! A global allocator: who allocates on the secret stack gets secret memory.
 //!
 //! So what the cryptographic crates allocate while they work is as safe as what we do, and none of them
 //! has to know. Once the process is confined, when no more memory can be had from the kernel, all
@@ -16,6 +16,7 @@ static HEAP: Mutex<Heap> = Mutex::new(Heap::empty());
 static HEAP_AT: Range = Range::nowhere();
 static STACK_AT: Range = Range::nowhere();
 static ONLY: AtomicBool = AtomicBool::new(false);
+static CLOSED: AtomicBool = AtomicBool::new(false);
 
 /// A range of addresses that is set once.
 struct Range {
@@ -48,6 +49,12 @@ pub(super) fn serve_all() {
     ONLY.store(true, Relaxed);
 }
 
+/// From now on nothing is allocated from the arena, and nothing is given back to it.
+pub(super) fn close() {
+    CLOSED.store(true, Relaxed);
+    *lock() = Heap::empty();
+}
+
 /// Whether one block of `bytes` could be allocated.
 pub(super) fn has_room(bytes: usize) -> bool {
     lock().has_room(bytes)
@@ -60,7 +67,7 @@ fn lock() -> MutexGuard<'static, Heap> {
 
 /// Serves what runs on the secret stack from secret memory, and all else from the system.
 ///
-/// `#[global_allocator]` of the keeper's binary. Before [`Memory::map`](super::Memory::map) there is
+/// For `#[global_allocator]` of a binary. Before [`Memory::map`](super::Memory::map) there is
 /// no secret stack, and it is the system's allocator.
 #[derive(Debug)]
 pub struct Routed;
@@ -81,7 +88,9 @@ unsafe impl GlobalAlloc for Routed {
         // SAFETY: the caller's contract is the same, for the allocator that gave the block.
         unsafe {
             if HEAP_AT.has(block.addr()) {
-                lock().free(block, layout);
+                if !CLOSED.load(Relaxed) {
+                    lock().free(block, layout);
+                }
             } else if !ONLY.load(Relaxed) {
                 // A confined process keeps what it had before: giving it back may be a system call.
                 System.dealloc(block, layout);

@@ -1,0 +1,188 @@
+//! Every spelling of a secret, and every state from which it need not be known any more.
+
+use base64ct::{Base64Unpadded, Base64UrlUnpadded, Encoding as _};
+use hkdf::Hkdf;
+use p256::elliptic_curve::PrimeField as _;
+use sha2::block_api::{compress256, compress512};
+use sha2::{Digest as _, Sha256, Sha384, Sha512};
+
+use crate::needles::{Class, Needles};
+
+const IPAD: u8 = 0x36;
+const OPAD: u8 = 0x5c;
+
+impl Needles {
+    /// These bytes as they are, reversed, in hex, in base64 at each of its three offsets, and in UTF-16.
+    pub fn secret(&mut self, class: Class, of: &str, secret: &[u8]) {
+        let reversed: Vec<u8> = secret.iter().rev().copied().collect();
+        self.add(class, of, "as it is", secret);
+        self.add(class, of, "reversed", &reversed);
+        for key in [secret, &reversed] {
+            let hex: String = key.iter().map(|byte| format!("{byte:02x}")).collect();
+            self.add(class, of, "hex", hex.as_bytes());
+            self.add(class, of, "HEX", hex.to_uppercase().as_bytes());
+        }
+        for (offset, spelling) in [(0, "base64"), (1, "base64 from 1"), (2, "base64 from 2")] {
+            let rest = secret.get(offset..).unwrap_or_default();
+            // The ends depend on what stands beside it.
+            let rest = rest.as_chunks::<3>().0.as_flattened();
+            self.add(class, of, spelling, Base64Unpadded::encode_string(rest).as_bytes());
+            self.add(class, of, spelling, Base64UrlUnpadded::encode_string(rest).as_bytes());
+        }
+        for wide in [[0, 1], [1, 0]] {
+            let utf16: Vec<u8> =
+                secret.iter().flat_map(|byte| wide.map(|zero| if zero == 0 { *byte } else { 0 })).collect();
+            self.add(class, of, "UTF-16", &utf16);
+        }
+    }
+
+    /// The blocks and the states of HMAC with this key, for SHA-256, SHA-384 and SHA-512.
+    pub fn hmac_states(&mut self, of: &str, key: &[u8]) {
+        for pad in [IPAD, OPAD] {
+            let spelling = if pad == IPAD { "ipad block" } else { "opad block" };
+            self.add(Class::Plain, of, spelling, &block::<64>(key, Sha256::digest(key).as_slice(), pad));
+            for digest in [Sha384::digest(key).as_slice(), Sha512::digest(key).as_slice()] {
+                self.add(Class::Plain, of, spelling, &block::<128>(key, digest, pad));
+            }
+            let mut state = SHA256;
+            compress256(&mut state, &[block(key, Sha256::digest(key).as_slice(), pad)]);
+            self.state_256(of, state);
+            for (mut state, digest) in
+                [(SHA384, Sha384::digest(key).to_vec()), (SHA512, Sha512::digest(key).to_vec())]
+            {
+                compress512(&mut state, &[block(key, &digest, pad)]);
+                self.add(KEY, of, "SHA-512 state", &state.map(u64::to_le_bytes).concat());
+                self.add(KEY, of, "SHA-512 state, big-endian", &state.map(u64::to_be_bytes).concat());
+            }
+        }
+    }
+
+    /// As it lies in memory, as it is written, and in the order of the lanes of SHA-NI.
+    fn state_256(&mut self, of: &str, [a, b, c, d, e, f, g, h]: [u32; 8]) {
+        for (order, spelling) in [
+            ([a, b, c, d, e, f, g, h], "SHA-256 state"),
+            ([f, e, b, a, h, g, d, c], "SHA-256 state, lanes"),
+            ([h, g, f, e, d, c, b, a], "SHA-256 state, backwards"),
+        ] {
+            self.add(KEY, of, spelling, &order.map(u32::to_le_bytes).concat());
+            self.add(KEY, of, spelling, &order.map(u32::to_be_bytes).concat());
+        }
+    }
+
+    /// The seed of an Ed25519 key, its scalar and its prefix.
+    pub fn ed25519_key(&mut self, of: &str, seed: &[u8]) {
+        self.secret(Class::Plain, of, seed);
+        let expanded = Sha512::digest(seed);
+        let mut scalar = expanded.get(..32).unwrap_or_default().to_vec();
+        if let [first, .., last] = scalar.as_mut_slice() {
+            *first &= 248;
+            *last = *last & 127 | 64;
+        }
+        self.add(KEY, of, "scalar", &scalar);
+        self.add(KEY, of, "scalar and prefix", &expanded);
+    }
+
+    /// The nonce with which this key signs this message.
+    pub fn ed25519_nonce(&mut self, of: &str, seed: &[u8], message: &[u8]) {
+        let expanded = Sha512::digest(seed);
+        let prefix = expanded.get(32..).unwrap_or_default();
+        self.add(Class::Nonce, of, "r", &Sha512::new().chain_update(prefix).chain_update(message).finalize());
+    }
+
+    /// The scalar of a P-256 key, in both orders of its bytes.
+    pub fn p256_key(&mut self, of: &str, d: &[u8]) {
+        self.secret(Class::Plain, of, d);
+    }
+
+    /// The nonce of one ECDSA signature, which follows from the key.
+    ///
+    /// # Panics
+    /// Where that is no signature.
+    #[expect(clippy::arithmetic_side_effects, reason = "scalars of a field do not overflow")]
+    pub fn p256_nonce(&mut self, of: &str, d: &[u8], message: &[u8], signature: &[u8]) {
+        let (r, s) = signature.split_at_checked(32).unwrap_or_else(|| panic!("no signature"));
+        // A digest at or over the group order is practically never met.
+        let digest = scalar(&Sha256::digest(message));
+        let inverse: Option<p256::Scalar> = scalar(s).invert().into();
+        let k = (digest + scalar(r) * scalar(d)) * inverse.unwrap_or_else(|| panic!("no signature"));
+        for k in [k, -k] {
+            let bytes = k.to_repr();
+            let reversed: Vec<u8> = bytes.iter().rev().copied().collect();
+            self.add(Class::Nonce, of, "k", &bytes);
+            self.add(Class::Nonce, of, "k, little-endian", &reversed);
+        }
+    }
+
+    /// The seed of a record, and what the record's keys are made of.
+    pub fn record_seed(&mut self, of: &str, seed: &[u8]) {
+        self.secret(Class::Seed, of, seed);
+        let (prk, _) = Hkdf::<Sha256>::extract(None, seed);
+        self.add(Class::Seed, of, "extracted", &prk);
+    }
+
+    /// The key with which a record is encrypted: `names` are those of its spec, as the format has them.
+    pub fn record_key(&mut self, of: &str, seed: &[u8], names: [&str; 3], context: &[u8]) {
+        let mut associated = Vec::from(b"strongroom record 1\0");
+        for name in names {
+            associated.extend_from_slice(name.as_bytes());
+            associated.push(0);
+        }
+        associated.extend_from_slice(context);
+        let mut key = [0; 32];
+        let bound_to = Sha256::digest(&associated);
+        let expanded = Hkdf::<Sha256>::new(None, seed)
+            .expand_multi_info(&[b"strongroom record 1 key\0", &bound_to], &mut key);
+        expanded.unwrap_or_else(|error| panic!("32 bytes: {error}"));
+        self.add(Class::Seed, of, "key of the record", &key);
+    }
+}
+
+const KEY: Class = Class::KeyEquivalent;
+
+/// A key that is longer than a block is replaced by its digest (RFC 2104).
+fn block<const BYTES: usize>(key: &[u8], digest: &[u8], pad: u8) -> [u8; BYTES] {
+    let key = if key.len() > BYTES { digest } else { key };
+    let mut block = [pad; BYTES];
+    block.iter_mut().zip(key).for_each(|(byte, key)| *byte ^= key);
+    block
+}
+
+fn scalar(bytes: &[u8]) -> p256::Scalar {
+    let bytes = <[u8; 32]>::try_from(bytes).unwrap_or_else(|_| panic!("no 32 bytes"));
+    let scalar: Option<p256::Scalar> = p256::Scalar::from_repr(bytes.into()).into();
+    scalar.unwrap_or_else(|| panic!("no scalar"))
+}
+
+/// The bytes of a PEM block.
+///
+/// # Panics
+/// Where it holds no base64.
+#[must_use]
+pub fn der(pem: &str) -> Vec<u8> {
+    let body: String = pem.lines().filter(|line| !line.starts_with('-')).collect();
+    let body = body.trim_end_matches('=');
+    Base64Unpadded::decode_vec(body).unwrap_or_else(|error| panic!("a PEM block: {error}"))
+}
+
+const SHA256: [u32; 8] =
+    [0x6a09_e667, 0xbb67_ae85, 0x3c6e_f372, 0xa54f_f53a, 0x510e_527f, 0x9b05_688c, 0x1f83_d9ab, 0x5be0_cd19];
+const SHA384: [u64; 8] = [
+    0xcbbb_9d5d_c105_9ed8,
+    0x629a_292a_367c_d507,
+    0x9159_015a_3070_dd17,
+    0x152f_ecd8_f70e_5939,
+    0x6733_2667_ffc0_0b31,
+    0x8eb4_4a87_6858_1511,
+    0xdb0c_2e0d_64f9_8fa7,
+    0x47b5_481d_befa_4fa4,
+];
+const SHA512: [u64; 8] = [
+    0x6a09_e667_f3bc_c908,
+    0xbb67_ae85_84ca_a73b,
+    0x3c6e_f372_fe94_f82b,
+    0xa54f_f53a_5f1d_36f1,
+    0x510e_527f_ade6_82d1,
+    0x9b05_688c_2b3e_6c1f,
+    0x1f83_d9ab_fb41_bd6b,
+    0x5be0_cd19_137e_2179,
+];

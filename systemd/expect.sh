@@ -1,0 +1,23 @@
+# What the start scripts share. Sourced; $said is where the last command's output is kept, $manager_log what
+# the service manager says.
+fail() {
+    echo "systemd: $*" >&2
+    cat "$said" "$manager_log" >&2
+    exit 1
+}
+# says WHAT COMMAND…: the command's output must contain WHAT.
+says() {
+    what=$1
+    shift
+    "$@" > "$said" 2>&1 || true
+    grep -q "$what" "$said" || fail "\`$*\` does not say \`$what\`:"
+}
+# soon COMMAND…: it must succeed within ten seconds.
+soon() {
+    for _ in $(seq 100); do
+        if "$@" > "$said" 2>&1; then return; fi
+        sleep 0.1
+    done
+    fail "\`$*\` does not succeed:"
+}
+

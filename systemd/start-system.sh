@@ -1,0 +1,124 @@
+#!/bin/sh
+# Starts the template units for real: systemd/start-system.sh BINDIR
+#
+# BINDIR holds the three programs. A system manager of its own (systemd as process 1 of a namespace, with a
+# software token, for user `daemon`) gets the units from `strongroom install --system`. Then: the socket
+# starts the agent as its user, the module works inside the sandbox, a PIN from an encrypted credential
+# unlocks at start. Nothing of the running system is touched.
+#
+# Needs root, and the Debian packages systemd, dbus, procps, softhsm2, util-linux.
+set -eu
+
+case "${1-}" in
+    --outside)
+        # A group of its own, which the manager sees as the root of all.
+        mkdir "$2/cgroup"
+        mount -t cgroup2 none "$2/cgroup"
+        group=$2/cgroup/strongroom-check-$$
+        mkdir "$group"
+        status=0
+        sh -c 'echo $$ > "$1/cgroup.procs"; shift; exec "$@"' sh "$group" \
+            unshare --pid --fork --kill-child --cgroup --ipc --uts --mount --mount-proc "$2/bin/start-system.sh" --manager "$2" \
+            || status=$?
+        if [ -e "$group/cgroup.kill" ]; then echo 1 > "$group/cgroup.kill"; fi
+        sleep 0.2
+        find "$group" -depth -type d -exec rmdir {} +
+        umount "$2/cgroup"
+        exit "$status"
+        ;;
+    --manager)
+        # Nothing of this machine is started: no unit, no init script, no state.
+        for folder in /run /var/lib /usr/local /usr/lib/systemd/system /etc/systemd/system /etc/init.d; do
+            mount -t tmpfs none "$folder"
+        done
+        mkdir -p /run/systemd/system /run/lock /usr/local/bin /var/lib/systemd
+        umount -R /sys/fs/cgroup || umount -l /sys/fs/cgroup
+        mount -t cgroup2 none /sys/fs/cgroup
+        cp "$2/bin/"* /usr/local/bin/
+        for target in sysinit basic sockets shutdown umount; do
+            printf '[Unit]\nDefaultDependencies=no\n' > "/etc/systemd/system/$target.target"
+        done
+        printf '[Unit]\nDefaultDependencies=no\n[Service]\nType=oneshot\nStandardOutput=file:%s\nStandardError=file:%s\nExecStart=%s\n' \
+            "$2/told" "$2/told" '/usr/local/bin/start-system.sh --inside' > /etc/systemd/system/check.service
+        printf '[Unit]\nSuccessAction=exit-force\nFailureAction=exit-force\n' >> /etc/systemd/system/check.service
+        # As it is on a running system; credentials reach a service by it.
+        mount --make-rshared /
+        exec env -i container=check PATH=/usr/local/bin:/usr/bin:/bin:/usr/sbin LANG=C.UTF-8 \
+            /lib/systemd/systemd --system --unit=check.service --log-target=console --show-status=false > "$2/manager.log" 2>&1
+        ;;
+    --inside) ;;
+    *)
+        if [ $# -ne 1 ] || [ ! -x "$1/strongroom" ] || [ "$(id -u)" != 0 ]; then
+            echo "usage, as root: systemd/start-system.sh BINDIR   (a folder with the three programs)" >&2
+            exit 2
+        fi
+        work=$(mktemp -d)
+        trap 'rm -rf "$work"' EXIT
+        chmod 0755 "$work"
+        mkdir "$work/bin"
+        here=$(dirname "$0")
+        cp "$1/strongroom" "$1/strongroom-keeper" "$1/strongroom-token" "$0" "$here/expect.sh" "$work/bin/"
+        status=0
+        unshare --mount "$work/bin/start-system.sh" --outside "$work" || status=$?
+        if ! grep '^systemd: the templates' "$work/told"; then
+            echo "systemd: the check of the template units ends with $status" >&2
+            cat "$work/told" "$work/manager.log" >&2
+            exit 1
+        fi
+        exit
+        ;;
+esac
+
+# From here on: a service of that manager.
+said=/run/said manager_log=/dev/null
+. /usr/local/bin/expect.sh
+: > "$said"
+user=daemon
+state=/var/lib/strongroom/$user
+as_user() { setpriv --reuid $user --regid $user --clear-groups "$@"; }
+
+install -d -o $user -m 0700 /var/lib/tokens
+install -d /var/lib/strongroom
+install -d -o $user -m 0700 "$state"
+echo "directories.tokendir = /var/lib/tokens" > /var/lib/softhsm2.conf
+export SOFTHSM2_CONF=/var/lib/softhsm2.conf STRONGROOM_CONFIG=$state/strongroom.toml STRONGROOM_DATA=$state
+as_user softhsm2-util --init-token --free --label check --so-pin 12345678 --pin 123456 > /dev/null
+echo 123456 | as_user strongroom init --module /usr/lib/softhsm/libsofthsm2.so --label check \
+    --module-env SOFTHSM2_CONF --pin-stdin > "$said" 2>&1 || fail "init does not work:"
+export STRONGROOM_SOCKET=/run/strongroom/$user/agent.sock
+
+strongroom install --system --read-write /var/lib/tokens > "$said" 2>&1 || fail "the units are not written:"
+systemctl daemon-reload
+systemctl start strongroom@$user.socket
+says "srw------- .* $user " ls -l "$STRONGROOM_SOCKET"
+says 'inactive' systemctl is-active strongroom@$user.service
+
+says '"locked": *true' as_user strongroom status --json
+says '^active' systemctl is-active strongroom@$user.service
+echo 123456 | as_user strongroom unlock --pin-stdin > "$said" 2>&1 || fail "the token does not work inside the unit:"
+says '"locked": *false' as_user strongroom status --json
+first=$(systemctl show --value -p MainPID strongroom@$user.service)
+id=$(id -u $user)
+for name in "Uid:.$id.$id" NoNewPrivs:.1 Seccomp:.2 CapBnd:.0000000000000000 CapEff:.0000000000000000; do
+    says "$name" cat "/proc/$first/status"
+done
+for folder in /root /home; do
+    if [ -n "$(ls -A "/proc/$first/root$folder")" ]; then fail "the agent sees what is in $folder"; fi
+done
+
+# The PIN as a credential that only this machine opens.
+mkdir -p /etc/systemd/system/strongroom@$user.service.d
+printf '[Service]\nLoadCredentialEncrypted=strongroom-pin:/var/lib/strongroom-pin\n' \
+    > /etc/systemd/system/strongroom@$user.service.d/pin.conf
+printf 123456 | systemd-creds encrypt --with-key=host --name=strongroom-pin - /var/lib/strongroom-pin > "$said" 2>&1 \
+    || fail "the PIN is not encrypted:"
+if grep -q 123456 /var/lib/strongroom-pin; then fail "the PIN stands in its file"; fi
+systemctl daemon-reload
+systemctl restart strongroom@$user.service 2> "$said" || fail "it does not start with a credential:"
+soon sh -c 'setpriv --reuid '$user' --regid '$user' --clear-groups strongroom status --json | grep -q "\"locked\": *false"'
+
+systemctl stop strongroom@$user.service strongroom@$user.socket
+says 'success' systemctl show --value -p Result strongroom@$user.service
+if [ -e "$STRONGROOM_SOCKET" ]; then fail "the socket is left behind"; fi
+
+echo "systemd: the templates work: own user, own socket, sandbox with a token, unlock by an encrypted credential"

@@ -105,6 +105,9 @@ pub(crate) struct TokenConfig {
     /// How often it is looked whether the token is still there, while the agent is unlocked.
     #[serde(default)]
     pub(crate) watch_every_s: WatchEvery,
+    /// The keeper keeps the PIN of the last unlock until the next lock, so that enrolling needs none.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub(crate) relogin: bool,
     /// All that the token worker's environment holds.
     #[serde(default)]
     pub(crate) environment: BTreeMap<String, String>,
@@ -120,6 +123,11 @@ pub(crate) struct Patience(u64);
 impl Patience {
     const LEAST: u64 = 1;
     const MOST: u64 = 50;
+
+    /// The longest that a client waits for.
+    pub(crate) const fn most() -> Duration {
+        Duration::from_secs(Self::MOST)
+    }
 }
 
 impl Default for Patience {
@@ -168,6 +176,12 @@ pub(crate) struct AgentConfig {
     pub(crate) lock_on_suspend: bool,
     /// Lock when nothing was signed for so long; never where it is absent.
     pub(crate) lock_after_idle_s: Option<IdleLimit>,
+    /// Unlock at the start by the PIN that a person enters on the token's pad.
+    pub(crate) pad_at_start: bool,
+    /// The program that asks a person for the PIN; `none` for the terminal. Where nothing is said, the
+    /// `pinentry` of a graphical session.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) pinentry: Option<String>,
 }
 
 impl Default for AgentConfig {
@@ -177,6 +191,8 @@ impl Default for AgentConfig {
             danger_allow_weak_memory: false,
             lock_on_suspend: true,
             lock_after_idle_s: None,
+            pad_at_start: false,
+            pinentry: None,
         }
     }
 }

@@ -76,8 +76,10 @@ pub enum ToToken<'a> {
         serial: &'a str,
         /// Label of the token.
         label: &'a str,
-        /// Gives the PIN and then ends.
-        pin: OwnedFd,
+        /// Gives the PIN and then ends. Where none comes along a person enters it on the token's pad.
+        pin: Option<OwnedFd>,
+        /// A person has said that the last try before the token locks may be spent.
+        final_try: bool,
         /// The keeper's seed port, where seeds will be needed.
         seed_port: Option<OwnedFd>,
     },
@@ -210,12 +212,14 @@ impl<'a> ToToken<'a> {
                 to.u64(*job);
                 to.bytes(label.as_bytes());
             }
-            Self::Open { job, module, serial, label, pin: _, seed_port } => {
+            Self::Open { job, module, serial, label, pin, final_try, seed_port } => {
                 to.u8(3);
                 to.u64(*job);
                 to.bytes(module.as_bytes());
                 to.bytes(serial.as_bytes());
                 to.bytes(label.as_bytes());
+                to.u8(u8::from(pin.is_some()));
+                to.u8(u8::from(*final_try));
                 to.u8(u8::from(seed_port.is_some()));
             }
             Self::Probe { job, kek, only } => {
@@ -250,7 +254,7 @@ impl<'a> ToToken<'a> {
     pub fn descriptors(&self) -> Vec<BorrowedFd<'_>> {
         match self {
             Self::Open { pin, seed_port, .. } => {
-                [Some(pin), seed_port.as_ref()].into_iter().flatten().map(AsFd::as_fd).collect()
+                [pin, seed_port].into_iter().flatten().map(AsFd::as_fd).collect()
             }
             _ => Vec::new(),
         }
@@ -276,14 +280,10 @@ impl<'a> ToToken<'a> {
             2 => Self::MakeKek { job, label: from.str()? },
             3 => {
                 let (module, serial, label) = (from.str()?, from.str()?, from.str()?);
-                let with_port = match from.u8()? {
-                    0 => false,
-                    1 => true,
-                    _ => return Err(Malformed("flag")),
-                };
-                let pin = frame.descriptor()?;
+                let (with_pin, final_try, with_port) = (from.flag()?, from.flag()?, from.flag()?);
+                let pin = if with_pin { Some(frame.descriptor()?) } else { None };
                 let seed_port = if with_port { Some(frame.descriptor()?) } else { None };
-                Self::Open { job, module, serial, label, pin, seed_port }
+                Self::Open { job, module, serial, label, pin, final_try, seed_port }
             }
             4 => {
                 let kek = kek_id(&mut from)?;

@@ -11,5 +11,6 @@ pub mod raw;
 pub mod room;
 pub mod seed;
 pub mod settings;
+pub mod slow;
 pub mod softhsm;
 pub mod terminal;

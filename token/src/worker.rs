@@ -97,10 +97,10 @@ impl Worker {
                 Outcome::Done
             }
             ToToken::MakeKek { job: _, label } => Outcome::Kek(self.open()?.make_kek(label)?),
-            ToToken::Open { job: _, module, serial, label, pin, seed_port } => {
+            ToToken::Open { job: _, module, serial, label, pin, final_try, seed_port } => {
                 self.close();
                 let module = self.load(module)?;
-                self.token = Some(Token::open(module, serial, label, &pin)?);
+                self.token = Some(Token::open(module, serial, label, pin.as_ref(), final_try)?);
                 self.seeds = seed_port.map(|port| seed_port_of(port, self.weak)).transpose()?;
                 Outcome::Done
             }

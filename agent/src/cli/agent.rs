@@ -38,9 +38,9 @@ impl Agent {
         log();
         let config = Config::read(&places.config)?;
         let store = Store::open(&places.data)?;
-        let pin = self.pin()?;
+        let unlock = if config.agent.pad_at_start { Some(None) } else { self.pin()?.map(Some) };
         raise_descriptor_limit();
-        block_on(serve(config, store, pin, || places.socket().map(ToOwned::to_owned)))?;
+        block_on(serve(config, store, unlock, || places.socket().map(ToOwned::to_owned)))?;
         Ok(())
     }
 
@@ -67,7 +67,7 @@ impl Agent {
 async fn serve(
     config: Config,
     store: Store,
-    pin: Option<OwnedFd>,
+    unlock: Option<Option<OwnedFd>>,
     socket: impl FnOnce() -> Result<PathBuf, Fault>,
 ) -> Result<(), Fault> {
     let (mut terminate, mut interrupt) = (
@@ -81,7 +81,10 @@ async fn serve(
     let listening = server::listen(socket)?;
     let server = Server::new(Rc::clone(&signer), Policy::own());
     tracing::info!(socket = listening.place(), pid = std::process::id(), "serving");
-    if let Some(pin) = pin {
+    if let Some(pin) = unlock {
+        if pin.is_none() {
+            tracing::warn!("enter the PIN on the token's pad");
+        }
         let signer = Rc::clone(&signer);
         tokio::task::spawn_local(async move {
             if let Err(fault) = signer.unlock_by_itself(pin).await {

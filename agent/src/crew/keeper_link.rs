@@ -64,6 +64,8 @@ pub(super) struct Link {
     pub(super) state: Cell<State>,
     /// Whether somebody here has asked it to end.
     pub(super) dismissed: Cell<bool>,
+    /// Whether it was given a PIN to keep.
+    pub(super) pin_kept: Cell<bool>,
 }
 
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -110,6 +112,7 @@ impl Link {
             gone: Notify::new(),
             state: Cell::new(State::Running),
             dismissed: Cell::new(false),
+            pin_kept: Cell::new(false),
         });
         tokio::task::spawn_local(run(Rc::clone(&link), helper.process, on_end));
         tokio::task::spawn_local(watch(Rc::downgrade(&link)));

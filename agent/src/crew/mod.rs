@@ -6,6 +6,7 @@
 pub(crate) mod keeper;
 mod keeper_link;
 mod outbox;
+pub(crate) mod pin;
 mod spawn;
 pub(crate) mod token;
 
@@ -44,6 +45,8 @@ pub(crate) enum CrewError {
     NotWiped { left: u64 },
     #[error("the {who} answered another question than was asked")]
     OutOfStep { who: &'static str },
+    #[error("the PIN cannot be taken from its descriptor")]
+    PinDescriptor(#[source] io::Error),
     #[error("the {who} cannot be started from {}", path.display())]
     Spawn {
         who: &'static str,
@@ -100,9 +103,12 @@ impl From<CrewError> for Fault {
                 TokenRefusal::PinIncorrect { .. } => {
                     (Unavailable, "enter the right PIN; it is not tried again by itself")
                 }
-                TokenRefusal::PinFinalTry => {
-                    (Unavailable, "log in once with the token's own tool, which makes its counter full again")
-                }
+                TokenRefusal::PinFinalTry => (
+                    Unavailable,
+                    "log in once with the token's own tool, which makes its counter full again, or be sure of the PIN and use --final-try",
+                ),
+                TokenRefusal::PadAbsent => (Invalid, "give a PIN with --pin-fd or --pin-stdin, or type it"),
+                TokenRefusal::PadCancelled { .. } => (Unavailable, "run it again, and enter the PIN"),
                 TokenRefusal::PinLocked => {
                     (Unavailable, "unblock the PIN with the token's own tool (SO PIN or PUK)")
                 }
@@ -127,6 +133,7 @@ impl From<CrewError> for Fault {
                 }
                 _ => (Unavailable, "check the token with its own tool, then try again"),
             },
+            CrewError::PinDescriptor(_) => (Invalid, "write the PIN into a pipe and close it"),
             CrewError::Spawn { .. } => (Unavailable, "install all three programs into one folder"),
             CrewError::Ended { .. } | CrewError::Killed { .. } | CrewError::Late { .. } => {
                 (Unavailable, "the agent's log may say more; try again")

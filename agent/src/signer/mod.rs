@@ -5,6 +5,7 @@
 
 pub(crate) mod enroll;
 mod keyring;
+pub(crate) mod login;
 pub(crate) mod profiles;
 pub(crate) mod report;
 pub(crate) mod sign;
@@ -12,7 +13,6 @@ mod unlock;
 mod watched;
 
 use std::cell::{Cell, RefCell};
-use std::os::fd::OwnedFd;
 use std::rc::Rc;
 use std::time::Duration;
 
@@ -25,6 +25,7 @@ use self::profiles::Profiles;
 pub(crate) use self::watched::TokenSight;
 use crate::config::Config;
 use crate::crew::CrewError;
+use crate::crew::token::Login;
 use crate::fault::Fault;
 use crate::policy::Authorized;
 use crate::store::nonce::Reserver;
@@ -33,8 +34,8 @@ use crate::store::{Store, StoreError};
 
 /// The order to log in and load all secrets.
 pub(crate) struct Unlock {
-    /// Gives the PIN and then ends.
-    pub(crate) pin: OwnedFd,
+    /// Whose PIN it is.
+    pub(crate) login: Login,
     /// Is told how far it is.
     pub(crate) progress: Progress,
 }
@@ -140,6 +141,11 @@ impl Signer {
                 keyring.keeper().end().await.map_err(Fault::from)
             }
         }
+    }
+
+    /// Whether the keeper has kept the PIN of the last unlock.
+    fn keeps_pin(&self) -> bool {
+        matches!(&*self.keyring.borrow(), State::Unlocked(keyring) if keyring.keeper().keeps_pin())
     }
 
     /// Waits until nobody works with the token, so that the end of the agent does not cut a module off while

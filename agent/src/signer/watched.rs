@@ -26,11 +26,6 @@ impl TokenSight {
             Self::Unknown => Some("token_unwatched"),
         }
     }
-
-    /// What `status` calls so.
-    pub(crate) fn named(name: &str) -> Option<Self> {
-        [Self::Gone, Self::Unknown].into_iter().find(|sight| sight.weakness() == Some(name))
-    }
 }
 
 impl Signer {

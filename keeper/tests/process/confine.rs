@@ -1,12 +1,11 @@
 //! What the keeper gave up, and what it does where it is not given what it needs.
 
-use std::collections::BTreeMap;
 use std::os::unix::process::CommandExt as _;
 use std::process::Command;
 
 use rustix::process::{Resource, Rlimit};
-use seccompiler::{BpfProgram, SeccompAction, SeccompFilter};
 use strongroom_link::keeper::{ALLOW_WEAK_MEMORY, LOCKED_BYTES, Refusal};
+use strongroom_scanner::denying;
 
 use crate::front::{Keeper, SECRET, SPEC, piped};
 
@@ -22,23 +21,6 @@ pub(crate) fn is_root_or_skip() -> bool {
         let _ = writeln!(std::io::stderr(), "1 skipped: only root can look into the keeper from outside");
     }
     is_root()
-}
-
-/// Makes the kernel answer one system call as if it did not know it.
-pub(crate) fn denying(command: &mut Command, call: i64) {
-    let filter = SeccompFilter::new(
-        BTreeMap::from([(call, vec![])]),
-        SeccompAction::Allow,
-        SeccompAction::Errno(libc::ENOSYS.unsigned_abs()),
-        std::env::consts::ARCH.try_into().expect("a known processor"),
-    );
-    let program: BpfProgram = filter.expect("a filter").try_into().expect("a program");
-    // SAFETY: makes two system calls and allocates nothing.
-    unsafe {
-        command.pre_exec(move || {
-            seccompiler::apply_filter(&program).map_err(|_| std::io::ErrorKind::Other.into())
-        })
-    };
 }
 
 /// Takes away the right to lock more than `bytes`, from root too.
@@ -132,7 +114,7 @@ fn filters_system_calls_and_takes_no_signals() {
 #[test]
 #[cfg(target_arch = "x86_64")]
 fn dies_of_a_system_call_that_it_does_not_need() {
-    use crate::registers::Traced;
+    use strongroom_scanner::Traced;
 
     if !is_root_or_skip() {
         return;

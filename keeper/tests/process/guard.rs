@@ -7,10 +7,10 @@ use std::thread;
 
 use rustix::process::{Pid, Signal, kill_process};
 use strongroom_link::keeper::{GREETING_JOB, Refusal};
+use strongroom_scanner::{Traced, denying};
 
-use crate::confine::{denying, is_root, status_field};
+use crate::confine::{is_root, status_field};
 use crate::front::{Answer, Keeper, SECRET, SPEC, piped};
-use crate::registers::Traced;
 
 /// The guard of a keeper.
 fn guard_of(keeper: &Keeper) -> u32 {
@@ -19,7 +19,7 @@ fn guard_of(keeper: &Keeper) -> u32 {
     guard
 }
 
-fn signal(process: u32, signal: Signal) {
+pub(crate) fn signal(process: u32, signal: Signal) {
     let pid = Pid::from_raw(process.try_into().expect("a process id")).expect("not zero");
     kill_process(pid, signal).expect("it runs");
 }

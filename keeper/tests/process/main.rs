@@ -10,11 +10,9 @@
 
 mod capacity;
 mod confine;
-mod dump;
 mod front;
 mod guard;
 mod leak;
-mod registers;
 mod secrets;
 
 use std::io::ErrorKind;

@@ -19,3 +19,4 @@ mod partial;
 mod pin;
 mod removal;
 mod unlock;
+mod watch;

@@ -23,8 +23,8 @@ fn locks_with_a_reason_when_the_keeper_is_killed_and_unlocks_without_a_restart()
         let keeper = agent.children("strongroom-keeper")[0];
         signal(keeper, Signal::KILL);
         wait_until("the agent is locked", SOON, || client.status().unwrap().locked);
-        let reason = "the keeper ended while it was asked: signal: 9 (SIGKILL)";
-        assert_eq!(client.status().unwrap().reason, reason);
+        let reason = client.status().unwrap().reason;
+        assert!(reason.starts_with("the keeper was killed (signal: 9 (SIGKILL))"), "{reason}");
         let refused = client.sign(&account()).unwrap_err();
         assert_eq!(refused.code(), Some(ErrorCode::Locked));
         assert_eq!(refused.to_string(), format!("the agent is locked: {reason}"));

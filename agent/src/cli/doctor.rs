@@ -20,7 +20,7 @@ pub(super) struct Doctor {
 
 impl Doctor {
     pub(super) fn run(self, places: &Places) -> Result<(), Stop> {
-        let report = block_on(async { Ok(doctor::examine(places).await) })?;
+        let report = block_on(async { Ok::<_, Stop>(doctor::examine(places).await) })?;
         if self.json.json {
             output::json(&report.json());
         } else {

@@ -126,7 +126,7 @@ fn keeps_a_pin_that_came_at_the_start() {
 }
 
 /// A PIN that cannot stand in memory by chance.
-const PIN: &str = "kept-5f1d9a7c-that-nothing-else-has";
+const PIN: &str = "Gw5rKx2PzTn8VbQm4LcYh7SdJf1RaEuo";
 
 #[test]
 fn shows_a_kept_pin_in_no_process() {

@@ -1,14 +1,20 @@
 //! The PIN by a pinentry program: scripts that answer as a test wants it, and the real ones of Debian.
 
+use std::collections::BTreeSet;
 use std::os::unix::fs::PermissionsExt as _;
 use std::process::Command;
 use std::time::{Duration, Instant};
 
-use strongroom_softhsm_tests::mock::Mock;
+use strongroom_scanner::{Class, Dump, Needles};
+use strongroom_softhsm_tests::mock::{Fault, Mock};
+use strongroom_softhsm_tests::process::{is_root_or_skip, wait_until};
 use strongroom_softhsm_tests::room::{Agent, Room, Run, program};
+use strongroom_softhsm_tests::softhsm::FreshToken;
 use strongroom_softhsm_tests::terminal::Terminal;
 
 use crate::keys::BINANCE;
+
+const SOON: Duration = Duration::from_secs(10);
 
 /// A locked agent on a mock token.
 fn locked(pin: &'static str) -> (Room, Mock, Agent) {
@@ -244,6 +250,54 @@ fn works_with_the_real_pinentry_of_a_terminal() {
         assert!(room.client().status().unwrap().locked, "{program}: {shown}");
     }
     assert_eq!((mock.logins(), mock.wrong_pins()), (2, 0));
+}
+
+#[test]
+fn leaves_no_pin_in_the_memory_of_the_command() {
+    if !is_root_or_skip("reading the memory of the command line") {
+        return;
+    }
+    const PIN: &str = "Xk7wQ2nB9vLr4TzMhC5sYd8GpJe3FaRu";
+    let (token, mock) = Mock::token();
+    mock.set_pin(PIN);
+    let room = Room::with(FreshToken { pin: PIN.to_owned(), ..token });
+    let _ = room.init(&["--patience", "4"]).ok();
+    let _ = room.enroll(&BINANCE, &[]).ok();
+    let _agent = room.start();
+    let mut needles = Needles::new();
+    needles.secret(Class::Pin, "PIN", PIN.as_bytes());
+    needles.secret(Class::Nonce, "control", b"Vn4yTq8KzRb2WxLm");
+    // In two lines, of which one is held while the other does not come.
+    let go_on = room.folder().join("go-on");
+    let (first, second) = PIN.split_at(PIN.len() - 1);
+    let program = fake(
+        &room,
+        &format!(
+            "printf 'D {first}\\n'; while ! [ -e {} ]; do sleep 0.05; done; printf 'D {second}\\nOK\\n'",
+            go_on.display()
+        ),
+    );
+    mock.set(&[Fault::new("C_Login", 0, "hang")]);
+    mock.forget_calls();
+    let person = at_terminal(&room, &["unlock", "--pinentry", &program], |command| {
+        // It hands its environment on to the pinentry, so it holds that.
+        command.env("LC_CONTROL", "Vn4yTq8KzRb2WxLm");
+    });
+    let found = || {
+        let hits = needles.hits(&Dump::of_memory(person.pid()).unwrap());
+        let of: BTreeSet<_> = hits.keys().map(|(needle, _)| needle.of.clone()).collect();
+        Vec::from_iter(of)
+    };
+    let asked = || std::fs::read_to_string(log(&room)).is_ok_and(|told| told.contains("GETPIN"));
+    wait_until("the PIN is asked for", SOON, asked);
+    for _ in 0..20 {
+        assert_eq!(found(), ["control"]);
+    }
+    std::fs::write(go_on, "").unwrap();
+    wait_until("the token is asked", SOON, || mock.logins() == 1);
+    assert_eq!(found(), ["control"]);
+    let (shown, status) = person.end();
+    assert!(!status.success() && shown.contains("did not answer within 4 s"), "{shown}");
 }
 
 fn at_terminal(room: &Room, words: &[&str], more: impl FnOnce(&mut Command)) -> Terminal {

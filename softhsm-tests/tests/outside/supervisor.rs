@@ -1,6 +1,10 @@
 //! Before a PIN is asked for: what the token says about it is told, and it goes to no other token.
 
+use std::process::Command;
+use std::time::Duration;
+
 use strongroom_softhsm_tests::mock::{Fault, Mock};
+use strongroom_softhsm_tests::process::wait_until;
 use strongroom_softhsm_tests::room::{Room, Run, program};
 use strongroom_softhsm_tests::softhsm::FreshToken;
 use strongroom_softhsm_tests::terminal::Terminal;
@@ -22,6 +26,7 @@ fn person(room: &Room, words: &[&str]) -> Terminal {
     Terminal::start(&[&[program.as_str()], words].concat(), |command| room.surround(command))
 }
 
+const SOON: Duration = Duration::from_secs(20);
 const ENROLL: [&str; 6] = ["enroll", "other", "--venue", "binance", "--key-id", "k"];
 
 #[test]
@@ -115,6 +120,31 @@ fn offers_the_pin_to_no_token_with_another_serial() {
     assert_eq!(mock.logins(), 0);
     mock.clear();
     let _ = room.unlock().ok();
+}
+
+#[test]
+fn takes_the_credential_of_the_service_manager_before_a_descriptor() {
+    let (room, mock) = mocked();
+    let folder = room.folder().join("credentials");
+    std::fs::create_dir(&folder).unwrap();
+    let descriptor = room.folder().join("pin");
+    let start = || {
+        let mut shell = Command::new("/bin/sh");
+        shell.arg("-c").arg("CREDENTIALS_DIRECTORY=\"$1\" exec \"$0\" agent --pin-fd 9 9<\"$2\"");
+        room.start_command({
+            shell.arg(program("strongroom")).arg(&folder).arg(&descriptor);
+            shell
+        })
+    };
+    std::fs::write(&descriptor, "000000").unwrap();
+    std::fs::write(folder.join("strongroom-pin"), &room.token.pin).unwrap();
+    let agent = start();
+    wait_until("the agent is unlocked", SOON, || !room.client().status().unwrap().locked);
+    let _ = agent.terminate();
+    std::fs::remove_file(folder.join("strongroom-pin")).unwrap();
+    let agent = start();
+    wait_until("the PIN was tried", SOON, || agent.log().contains("the agent stays locked"));
+    assert_eq!((mock.logins(), mock.wrong_pins()), (2, 1));
 }
 
 #[test]

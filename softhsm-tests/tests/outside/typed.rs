@@ -1,6 +1,9 @@
 //! What a person types: straight into memory that root cannot read, and the terminal is as it was afterwards.
 
+use std::collections::BTreeSet;
+use std::io::Write as _;
 use std::os::unix::process::ExitStatusExt as _;
+use std::process::{Command, Stdio};
 use std::time::Duration;
 
 use strongroom_scanner::{Class, Dump, Needles};
@@ -12,7 +15,7 @@ use strongroom_softhsm_tests::terminal::Terminal;
 use crate::keys::BINANCE;
 
 /// A PIN and a secret that cannot stand in memory by chance.
-const PIN: &str = "typed-3b8e2f6d-that-nothing-else-has";
+const PIN: &str = "Hq6tWz1NcVx9RkPb7LmYs3DgJf8TaEuo";
 const SECRET: &str = "Zq3vT8xWm1Lr7KcYp5NbHs2DfGj9RaEuQ4iOoXw6VtBzMlPkJnHgFdSaCyUeRiTw";
 
 const SOON: Duration = Duration::from_secs(10);
@@ -31,21 +34,20 @@ fn shows_neither_secret_nor_pin_in_the_memory_of_the_command() {
     PIN.clone_into(&mut token.pin);
     mock.set_pin(PIN);
     let room = Room::with(token);
-    let _ = room.init(&[]).ok();
+    let _ = room.init(&["--patience", "4"]).ok();
     let _agent = room.start();
     let mut needles = Needles::new();
     needles.secret(Class::Pin, "PIN", PIN.as_bytes());
     needles.secret(Class::Plain, "secret", SECRET.as_bytes());
-    // Found where it is in no memory of ours.
-    needles.secret(Class::Nonce, "control", b"binance-key-id-0123456789");
+    // What is in ordinary memory is found.
+    needles.secret(Class::Nonce, "control", b"Vn4yTq8KzRb2WxLm");
     let found = |pid| {
         let hits = needles.hits(&Dump::of_memory(pid).unwrap());
-        let mut of: Vec<_> = hits.keys().map(|(needle, _)| needle.of.clone()).collect();
-        of.dedup();
-        of
+        let of: BTreeSet<_> = hits.keys().map(|(needle, _)| needle.of.clone()).collect();
+        Vec::from_iter(of)
     };
 
-    let words = ["enroll", "typed", "--venue", "binance", "--key-id", "binance-key-id-0123456789"];
+    let words = ["enroll", "typed", "--venue", "binance", "--key-id", "Vn4yTq8KzRb2WxLm"];
     let mut person = terminal(&room, &words);
     person.wait_for("Secret of typed: ");
     person.type_line(SECRET);
@@ -54,14 +56,21 @@ fn shows_neither_secret_nor_pin_in_the_memory_of_the_command() {
     for _ in 0..20 {
         assert_eq!(found(person.pid()), ["control"]);
     }
-    // And both have gone through when the token takes its time.
-    mock.set(&[Fault::new("C_Login", 0, "slow")]);
+    // And both have gone through when the token does not answer.
+    mock.set(&[Fault::new("C_Login", 0, "hang")]);
     mock.forget_calls();
     person.type_line(PIN);
     wait_until("the token is asked", SOON, || mock.logins() == 1);
     assert_eq!(found(person.pid()), ["control"]);
     let (shown, status) = person.end();
-    assert!(status.success(), "{shown}");
+    assert!(!status.success() && shown.contains("did not answer within 4 s"), "{shown}");
+
+    // The control: a command that takes both as others do shows them.
+    let mut naive = Command::new("cat").stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().unwrap();
+    naive.stdin.as_mut().unwrap().write_all(format!("{SECRET}{PIN}").as_bytes()).unwrap();
+    wait_until("it shows them", SOON, || found(naive.id()) == ["PIN", "secret"]);
+    naive.kill().unwrap();
+    let _ = naive.wait();
 }
 
 #[test]

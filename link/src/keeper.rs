@@ -39,7 +39,7 @@ pub enum ToKeeper<'a> {
         /// Which credential.
         slot: u32,
     },
-    /// Forget every credential and close the seed port. Answer: [`FromKeeper::Done`].
+    /// Forget every credential, wipe all memory, and end. Answer: [`FromKeeper::Forgotten`].
     ForgetAll {
         /// Number of this question.
         job: u64,
@@ -117,6 +117,14 @@ pub enum FromKeeper<'a> {
         /// Number of the question.
         job: u64,
     },
+    /// Everything is forgotten, and the keeper ends.
+    Forgotten {
+        /// Number of the question.
+        job: u64,
+        /// How many bytes of the memory that may have held secrets were not zero, when it was read back
+        /// after it was wiped. Anything but 0 is a fault of the keeper's.
+        left: u64,
+    },
     /// The keeper has started and is confined.
     Ready {
         /// [`GREETING_JOB`].
@@ -138,12 +146,12 @@ pub enum FromKeeper<'a> {
         /// Opaque to everyone but the keeper; holds no secret without its seed.
         envelope: &'a [u8],
     },
-    /// The write end of the new seed port.
+    /// The token worker's end of the new seed port.
     SeedPort {
         /// Number of the question.
         job: u64,
-        /// For the token worker. The keeper holds the only read end.
-        pipe: OwnedFd,
+        /// For the token worker; nothing can be read from it.
+        socket: OwnedFd,
     },
     /// The signature.
     Signature {
@@ -303,6 +311,7 @@ impl<'a> FromKeeper<'a> {
     pub const fn job(&self) -> u64 {
         match self {
             Self::Done { job }
+            | Self::Forgotten { job, .. }
             | Self::Ready { job, .. }
             | Self::Refused { job, .. }
             | Self::Sealed { job, .. }
@@ -330,7 +339,7 @@ impl<'a> FromKeeper<'a> {
                 to.u64(*job);
                 to.bytes(envelope);
             }
-            Self::SeedPort { job, pipe: _ } => {
+            Self::SeedPort { job, socket: _ } => {
                 to.u8(4);
                 to.u64(*job);
             }
@@ -339,6 +348,11 @@ impl<'a> FromKeeper<'a> {
                 to.u64(*job);
                 to.bytes(signature);
                 to.bytes(passphrase);
+            }
+            Self::Forgotten { job, left } => {
+                to.u8(7);
+                to.u64(*job);
+                to.u64(*left);
             }
             Self::Ready { job, protection } => {
                 to.u8(6);
@@ -352,7 +366,7 @@ impl<'a> FromKeeper<'a> {
     #[must_use]
     pub fn descriptors(&self) -> Vec<BorrowedFd<'_>> {
         match self {
-            Self::SeedPort { pipe, .. } => vec![pipe.as_fd()],
+            Self::SeedPort { socket, .. } => vec![socket.as_fd()],
             _ => Vec::new(),
         }
     }
@@ -372,9 +386,10 @@ impl<'a> FromKeeper<'a> {
                 Self::Refused { job, refusal: Refusal::from_code(code, from.u32()?)? }
             }
             3 => Self::Sealed { job, envelope: from.bytes()? },
-            4 => Self::SeedPort { job, pipe: frame.descriptor()? },
+            4 => Self::SeedPort { job, socket: frame.descriptor()? },
             5 => Self::Signature { job, signature: from.bytes()?, passphrase: from.bytes()? },
             6 => Self::Ready { job, protection: Protection::read(&mut from)? },
+            7 => Self::Forgotten { job, left: from.u64()? },
             _ => return Err(Malformed("answer of the keeper")),
         };
         from.end()?;

@@ -47,6 +47,18 @@ pub enum ToToken<'a> {
         /// Its id, where it is known; else the only KEK with that label.
         id: Option<KekId>,
     },
+    /// Look whether the token is there, without a PIN and without a login. Answer: [`FromToken::Done`], or
+    /// the refusal that says what is there instead.
+    Look {
+        /// Number of this question.
+        job: u64,
+        /// Absolute path of the PKCS#11 module.
+        module: &'a str,
+        /// Serial of the token.
+        serial: &'a str,
+        /// Label of the token.
+        label: &'a str,
+    },
     /// Make an AES-256 KEK and read its attributes back. Answer: [`FromToken::Kek`].
     MakeKek {
         /// Number of this question.
@@ -169,6 +181,7 @@ impl<'a> ToToken<'a> {
     pub const fn job(&self) -> u64 {
         match self {
             Self::FindKek { job, .. }
+            | Self::Look { job, .. }
             | Self::MakeKek { job, .. }
             | Self::Open { job, .. }
             | Self::Probe { job, .. }
@@ -186,6 +199,13 @@ impl<'a> ToToken<'a> {
                 to.u64(*job);
                 to.bytes(label.as_bytes());
                 to.bytes(id.as_ref().map_or(&[], KekId::as_slice));
+            }
+            Self::Look { job, module, serial, label } => {
+                to.u8(8);
+                to.u64(*job);
+                to.bytes(module.as_bytes());
+                to.bytes(serial.as_bytes());
+                to.bytes(label.as_bytes());
             }
             Self::MakeKek { job, label } => {
                 to.u8(2);
@@ -278,6 +298,7 @@ impl<'a> ToToken<'a> {
             7 => {
                 Self::Unprotect { job, kek: kek_id(&mut from)?, rung: rung(&mut from)?, blob: from.bytes()? }
             }
+            8 => Self::Look { job, module: from.str()?, serial: from.str()?, label: from.str()? },
             _ => return Err(Malformed("question to the token worker")),
         };
         from.end()?;

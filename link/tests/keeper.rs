@@ -142,7 +142,8 @@ proptest! {
     ) {
         round_trip_answer(&FromKeeper::Done { job });
         round_trip_answer(&FromKeeper::Sealed { job, envelope: &signature });
-        round_trip_answer(&FromKeeper::SeedPort { job, pipe: descriptor() });
+        round_trip_answer(&FromKeeper::Forgotten { job, left: job });
+        round_trip_answer(&FromKeeper::SeedPort { job, socket: descriptor() });
         round_trip_answer(&FromKeeper::Signature { job, signature: &signature, passphrase: &passphrase });
         for landlock in [Landlock::Absent, Landlock::Full, Landlock::Partial] {
             let (secret_memory, guarded) = (number & 1 == 0, number & 2 == 0);

@@ -84,6 +84,7 @@ proptest! {
         let (label, module, serial) = (label.as_str(), module.as_str(), serial.as_str());
         let (pin, seed_port) = (with_pin.then(descriptor), with_port.then(descriptor));
         round_trip(&ToToken::FindKek { job, label, id });
+        round_trip(&ToToken::Look { job, module, serial, label });
         round_trip(&ToToken::MakeKek { job, label });
         round_trip(&ToToken::Open { job, module, serial, label, pin, final_try, seed_port });
         round_trip(&ToToken::Probe { job, kek, only });

@@ -19,6 +19,7 @@ use crate::policy::Policy;
 use crate::server::{self, Server};
 use crate::signer::Signer;
 use crate::store::Store;
+use crate::watch;
 
 /// Serve bots until a signal ends it.
 ///
@@ -86,7 +87,7 @@ async fn serve(
         signal(SignalKind::terminate()).map_err(Fault::defect)?,
         signal(SignalKind::interrupt()).map_err(Fault::defect)?,
     );
-    for weakness in config.agent.weaknesses() {
+    for weakness in config.weaknesses() {
         tracing::warn!(weakness, "a setting weakens this agent");
     }
     let signer = Signer::new(config, store)?;
@@ -104,6 +105,7 @@ async fn serve(
             }
         });
     }
+    watch::start(&signer);
     tokio::task::spawn_local(watchdog());
     notify(&[NotifyState::Ready]);
     tokio::select! {

@@ -106,7 +106,7 @@ impl Status {
             ));
         }
         for weakness in &status.weaknesses {
-            output::talk(&format!("warning: {weakness} is on"));
+            output::talk(&format!("warning: {}", output::weakness(weakness)));
         }
         Ok(())
     }

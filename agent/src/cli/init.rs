@@ -147,6 +147,8 @@ impl Wanted<'_> {
             kek_id: kek,
             rung,
             patience_s: self.patience,
+            on_token_removed: before.map(|before| before.on_token_removed).unwrap_or_default(),
+            watch_every_s: before.map(|before| before.watch_every_s).unwrap_or_default(),
             relogin: before.is_some_and(|before| before.relogin),
             environment: self.environment,
         })

@@ -96,10 +96,10 @@ impl Keeper {
         job
     }
 
-    /// Has the keeper make a new seed port and gives its write end.
+    /// Has the keeper make a new seed port and gives the token worker's end.
     pub(crate) async fn open_seed_port(&self) -> Result<OwnedFd, CrewError> {
         match self.call(ToKeeper::OpenSeedPort { job: self.job() }).await? {
-            Answer::SeedPort(pipe) => Ok(pipe),
+            Answer::SeedPort(socket) => Ok(socket),
             _ => Err(CrewError::OutOfStep { who: WHO }),
         }
     }
@@ -173,7 +173,7 @@ impl Keeper {
         if self.link.state.get() == State::Running {
             self.link.state.set(State::Ending);
         }
-        let forgotten = self.call(ToKeeper::ForgetAll { job: self.job() }).await.and_then(done);
+        let forgotten = self.call(ToKeeper::ForgetAll { job: self.job() }).await.and_then(wiped);
         self.link.finish();
         while self.link.state.get() != State::Gone {
             // It is killed, so this is short; only what the kernel cannot end would keep us here.
@@ -271,6 +271,21 @@ impl Drop for Keeper {
             self.link.dismissed.set(true);
             self.link.finish();
         }
+    }
+}
+
+/// What the keeper found when it read its memory back.
+fn wiped(answer: Answer) -> Result<(), CrewError> {
+    match answer {
+        Answer::Forgotten { left: 0 } => {
+            tracing::info!("the keeper has wiped its memory and found nothing left");
+            Ok(())
+        }
+        Answer::Forgotten { left } => {
+            tracing::error!(left, "the keeper has wiped its memory and found bytes that are not zero");
+            Err(CrewError::NotWiped { left })
+        }
+        _ => Err(CrewError::OutOfStep { who: WHO }),
     }
 }
 

@@ -12,6 +12,7 @@ pub(crate) mod token;
 
 use std::io;
 use std::path::PathBuf;
+use std::process::ExitStatus;
 use std::time::Duration;
 
 use strongroom_link::Malformed;
@@ -28,6 +29,10 @@ pub(crate) enum CrewError {
     Ended { who: &'static str, detail: Option<String> },
     #[error("{0}")]
     Keeper(Refusal),
+    #[error(
+        "the {who} was killed ({status}): by somebody, by the kernel for want of memory, or because its guard ended; all secrets are forgotten, and `strongroom unlock` starts another"
+    )]
+    Killed { who: &'static str, status: ExitStatus },
     #[error("the {who} did not answer within {} s and was ended", after.as_secs())]
     Late { who: &'static str, after: Duration },
     #[error("the {who} broke the private protocol")]
@@ -36,6 +41,8 @@ pub(crate) enum CrewError {
         #[source]
         source: Malformed,
     },
+    #[error("the keeper has ended, but {left} bytes of its memory were not wiped before")]
+    NotWiped { left: u64 },
     #[error("the {who} answered another question than was asked")]
     OutOfStep { who: &'static str },
     #[error("the PIN cannot be taken from its descriptor")]
@@ -128,9 +135,10 @@ impl From<CrewError> for Fault {
             },
             CrewError::PinDescriptor(_) => (Invalid, "write the PIN into a pipe and close it"),
             CrewError::Spawn { .. } => (Unavailable, "install all three programs into one folder"),
-            CrewError::Ended { .. } | CrewError::Late { .. } => {
+            CrewError::Ended { .. } | CrewError::Killed { .. } | CrewError::Late { .. } => {
                 (Unavailable, "the agent's log may say more; try again")
             }
+            CrewError::NotWiped { .. } => (Failed, "please report it, with the agent's log"),
             CrewError::Malformed { .. } | CrewError::OutOfStep { .. } => {
                 (Failed, "are all three programs of one version? If so, please report it")
             }

@@ -81,6 +81,13 @@ impl TokenWorker {
         self.ask_within(patience, question, done).await
     }
 
+    /// Looks whether the token is there. No PIN, no login.
+    pub(crate) async fn look(&mut self, token: &TokenConfig) -> Result<(), CrewError> {
+        let (job, module) = (self.job(), token.module.to_string_lossy());
+        let TokenConfig { serial, label, .. } = token;
+        self.ask(ToToken::Look { job, module: &module, serial, label }, done).await
+    }
+
     /// Makes a KEK.
     pub(crate) async fn make_kek(&mut self, label: &str) -> Result<KekId, CrewError> {
         let job = self.job();

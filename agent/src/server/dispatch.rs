@@ -132,7 +132,7 @@ fn perform(
 fn sign(signer: &Signer, connection: &Rc<Connection>, id: u64, order: Authorized<SignOrder<'_>>) {
     let began = Instant::now();
     let to = Rc::clone(connection);
-    signer.sign(order, move |outcome| {
+    signer.sign(order, began, move |outcome| {
         let (pid, micros) = (to.principal.pid, began.elapsed().as_micros());
         match outcome {
             Ok(signed) => {

@@ -102,6 +102,7 @@ impl Signer {
             State::Unlocked(before) => before.absorb(keyring),
             state @ State::Locked(_) => *state = State::Unlocked(keyring),
         }
+        self.unlocked.send_replace(true);
         done.outcome(loaded)
     }
 

@@ -1,7 +1,10 @@
 //! When the secrets are gone: after a lock, after a wrong PIN, after a credential was removed.
 
+use std::time::Duration;
+
 use strongroom_scanner::{Class, Dump, Needles};
 use strongroom_softhsm_tests::load::orders;
+use strongroom_softhsm_tests::process::{runs, wait_until};
 use strongroom_softhsm_tests::room::Agent;
 
 use crate::report::{Expected, Report};
@@ -23,9 +26,9 @@ pub(crate) fn case(report: &mut Report) {
     let wrong = word::<32>();
     let mut needles = Needles::new();
     needles.secret(Class::Pin, "wrong PIN", wrong.as_bytes());
-    let locked = |report: &mut Report, what, needles| {
-        let keepers = agent.children("strongroom-keeper").len();
-        report.fact(&format!("keepers: {what}"), format!("{keepers}"), keepers == 0);
+    let locked = |report: &mut Report, what: &str, needles| {
+        let none = || agent.children("strongroom-keeper").iter().all(|keeper| !runs(*keeper));
+        wait_until("the keeper ends", Duration::from_secs(10), none);
         look(report, &site, &agent, what, needles);
     };
     site.room.client().lock().expect("locks");

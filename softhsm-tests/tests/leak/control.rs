@@ -4,9 +4,11 @@ use std::io::{BufRead as _, BufReader, Write as _};
 use std::process::{Child, Command, Stdio};
 use std::time::Duration;
 
+use rustix::process::{Pid, Signal, WaitOptions, waitpid};
 use strongroom_scanner::chance::Chance;
-use strongroom_scanner::{Class, Dump, Needles, denying, trace};
-use strongroom_softhsm_tests::room::program;
+use strongroom_scanner::{Class, Dump, Needles, denying, fork_with_a_secret_in_a_register, trace};
+use strongroom_softhsm_tests::process::{runs, wait_until};
+use strongroom_softhsm_tests::room::{program, signal};
 
 use crate::report::{Expected, Report};
 use crate::site::{Site, random, word};
@@ -102,8 +104,25 @@ pub(crate) fn signers(report: &mut Report) {
         let registers = trace::registers(signer.id(), &mut chance).expect("root may");
         report.sample("control: registers, busy", "zeroize signer", Expected::Told, &[&needles], &registers);
     }
-    let found = report.rows.last().map_or(0, |row| row.any);
-    report.fact("control: registers of a busy signer", format!("{found} snapshots with a hit"), found > 0);
+    drop(signer);
+    register(report, &mut chance);
+}
+
+/// One register that holds a secret, found at every look.
+fn register(report: &mut Report, chance: &mut Chance) {
+    let secret = random::<16>();
+    let mut needles = Needles::new();
+    needles.secret(Class::Plain, "register", &secret);
+    let child = fork_with_a_secret_in_a_register(&secret);
+    std::thread::sleep(Duration::from_millis(50));
+    for _ in 0..report.samples(10, 10) {
+        let registers = trace::registers(child, chance).expect("root may");
+        let what = "control: registers, one secret in one";
+        report.sample(what, "spinning child", Expected::Everything, &[&needles], &registers);
+    }
+    signal(child, Signal::KILL);
+    let child = i32::try_from(child).ok().and_then(Pid::from_raw);
+    let _ = waitpid(child, WaitOptions::empty());
 }
 
 /// The agent itself, with the same secrets, the same searches, and memory that root can read.
@@ -118,7 +137,9 @@ pub(crate) fn weak_agent(report: &mut Report) {
     let agent = site.room.start_command(command);
     let refused = site.room.unlock();
     let outcome = refused.stderr.lines().next().unwrap_or_default().to_owned();
-    let is_refused = !refused.status.success() && agent.children("strongroom-keeper").is_empty();
+    let none = || agent.children("strongroom-keeper").iter().all(|keeper| !runs(*keeper));
+    wait_until("no keeper stays", Duration::from_secs(10), none);
+    let is_refused = !refused.status.success();
     report.fact("unlocking where the kernel has no memfd_secret", outcome, is_refused);
     drop(agent);
 

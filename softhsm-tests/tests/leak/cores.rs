@@ -23,7 +23,7 @@ pub(crate) fn case(report: &mut Report) {
 }
 
 /// What gcore writes of a process, if it can.
-fn gcore(folder: &Path, process: u32, all: bool) -> Option<Vec<u8>> {
+pub(crate) fn gcore(folder: &Path, process: u32, all: bool) -> Option<Vec<u8>> {
     let prefix = folder.join("gcore");
     let mut command = Command::new("gcore");
     if all {
@@ -67,13 +67,13 @@ fn of_a_debugger(report: &mut Report, site: &Site) {
 }
 
 /// Where the kernel puts cores, until this is dropped.
-struct CorePattern(String);
+pub(crate) struct CorePattern(String);
 
 const CORE_PATTERN: &str = "/proc/sys/kernel/core_pattern";
 
 impl CorePattern {
     /// Nothing where the machine does not let itself be told.
-    fn set(folder: &Path) -> Option<Self> {
+    pub(crate) fn set(folder: &Path) -> Option<Self> {
         let before = fs::read_to_string(CORE_PATTERN).ok()?;
         fs::write(CORE_PATTERN, format!("{}/core-%e-%p", folder.display())).ok()?;
         Some(Self(before))
@@ -110,18 +110,22 @@ fn of_signals(report: &mut Report, site: &Site) {
     for fatal in signals {
         for process in ["front", "keeper", "guard"] {
             let agent = unlimited_agent(site);
+            let _ = site.room.unlock().ok();
             let (keeper, guard) = keeper_and_guard(&agent);
             let client = BusyClient::start(&site.room.socket());
             wait_until("the client signs", SOON, || client.signatures() > 0);
             drop(client);
             match process {
-                "front" => signal(agent.pid(), *fatal),
+                // The runtime takes one SIGSEGV and waits for the next.
+                "front" => {
+                    wait_until("the front ends", SOON, || {
+                        signal(agent.pid(), *fatal);
+                        !runs(agent.pid())
+                    });
+                    killed += 1;
+                }
                 "keeper" => signal(keeper, *fatal),
                 _ => signal(guard, *fatal),
-            }
-            if process == "front" {
-                wait_until("the front ends", SOON, || !runs(agent.pid()));
-                killed += 1;
             }
             drop(agent);
             wait_until("the keeper ends", SOON, || !runs(keeper) && !runs(guard));
@@ -150,15 +154,13 @@ fn of_signals(report: &mut Report, site: &Site) {
     report.count("control: core of a fatal signal", "zeroize signer", Expected::Everything, &hits, size);
 }
 
-fn unlimited_agent(site: &Site) -> Agent {
+pub(crate) fn unlimited_agent(site: &Site) -> Agent {
     let mut command = Command::new("/bin/sh");
     command.args(["-c", "ulimit -c unlimited; exec \"$0\" agent"]).arg(program("strongroom"));
-    let agent = site.room.start_command(command);
-    let _ = site.room.unlock().ok();
-    agent
+    site.room.start_command(command)
 }
 
-fn take_cores(folder: &Path) -> Vec<Vec<u8>> {
+pub(crate) fn take_cores(folder: &Path) -> Vec<Vec<u8>> {
     let paths: Vec<_> = fs::read_dir(folder).expect("a folder").flatten().map(|entry| entry.path()).collect();
     paths
         .into_iter()
@@ -170,6 +172,6 @@ fn take_cores(folder: &Path) -> Vec<Vec<u8>> {
         .collect()
 }
 
-fn length(core: &[u8]) -> u64 {
+pub(crate) fn length(core: &[u8]) -> u64 {
     u64::try_from(core.len()).expect("a length")
 }

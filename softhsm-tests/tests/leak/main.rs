@@ -21,6 +21,7 @@ mod control;
 mod cores;
 mod descriptors;
 mod family;
+mod held;
 mod loops;
 mod page;
 mod registers;
@@ -51,6 +52,7 @@ const CASES: &[(&str, Case)] = &[
     ("shows_root_nothing_in_registers", registers::case),
     ("shows_root_nothing_while_it_enrols", loops::enrols),
     ("shows_root_nothing_while_it_unlocks", loops::unlocks),
+    ("shows_root_nothing_of_a_pin_in_a_worker_that_logs_in", held::case),
     ("shows_root_nothing_afterwards", after::case),
     ("leaves_no_core_with_a_secret", cores::case),
     ("has_nothing_that_could_be_mapped", descriptors::case),

@@ -56,6 +56,7 @@ fn text(report: &Report) -> String {
         let verdict = if fact.holds { "" } else { " (**not as it must be**)" };
         let _ = writeln!(text, "| {} | {}{verdict} |", fact.what, fact.outcome);
     }
+    let _ = write!(text, "{ELSEWHERE}");
     if report.faults() > 0 {
         let _ = writeln!(text, "\n```text\n{}```", report.details());
     }
@@ -78,4 +79,23 @@ SHA-NI's lanes; expanded keys.\n\
 Controls must be found in every sample, or the run fails. The shipped venues use HMAC with three hashes, and ES256; the\n\
 keeper's own tests look for Ed25519 and hashed secrets in the same way. \n\
 A passphrase that the venue wants in clear goes to the client, so it is not looked for.\n\
+";
+
+const ELSEWHERE: &str = "
+## What other tests look for
+
+| | test |
+|---|---|
+| Ed25519, hashed secrets, the nonces of both, in the keeper alone | `keeper/tests/process/leak.rs` |
+| what is left in the keeper's own memory when it forgets, read in ordinary memory, where the same code lays it out and \
+wipes it | `leaves_nothing_in_its_own_memory_when_it_forgets` |
+| attaching to the keeper, calls injected into it, killing its guard | `keeper/tests/process/guard.rs`, `confine.rs` |
+| descriptors and environment that keeper and token worker inherit | `softhsm-tests/tests/outside/processes.rs` |
+| token workers left after an unlock | `runs_a_keeper_only_while_unlocked_and_no_token_worker_after_the_unlock` |
+| too little memory to lock | `says_which_limit_to_raise_where_the_keeper_may_lock_too_little` |
+| other users, forged credentials, connections that are handed on | `softhsm-tests/tests/outside/peers.rs`, `socket.rs` |
+
+Not looked into: the terminal and the shell into which something is typed; a module's own daemon, such as pcscd; a panic in the
+middle of a signature, whose one line names a place in the code and nothing else; processors without AVX-512, where the
+keeper wipes fewer registers (only the C library was held to AVX2 here).
 ";

@@ -108,6 +108,7 @@ fn ends_a_keeper_that_hangs_by_itself_and_locks() {
     let refused = room.client().with_deadline(Duration::from_secs(30)).sign(&account()).unwrap_err();
     assert_eq!(refused.code(), Some(ErrorCode::Unavailable), "{refused}");
     wait_until("the agent is locked", SOON, || room.client().status().unwrap().locked);
+    assert_eq!(room.client().status().unwrap().reason, "the keeper did not answer within 5 s and was ended");
     wait_until("the keeper is ended", SOON, || !runs(keeper));
     let _ = room.unlock().ok();
     let _ = room.client().sign(&account()).unwrap();

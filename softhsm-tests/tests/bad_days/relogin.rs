@@ -36,6 +36,8 @@ fn needs_no_pin_between_unlock_and_lock() {
     let _agent = room.start();
     assert!(!room.client().token().unwrap().kept);
     assert_eq!(enroll(&room, &SECOND).unwrap_err().to_string(), NO_PIN);
+    let away = room.folder().join("away");
+    std::fs::rename(room.record(FIRST.name), &away).unwrap();
     let _ = room.unlock().ok();
     assert!(room.client().token().unwrap().kept);
     for key in [SECOND, THIRD, SECOND] {
@@ -45,6 +47,10 @@ fn needs_no_pin_between_unlock_and_lock() {
     let words = ["enroll", "fourth", "--venue", FIRST.venue, "--key-id", FIRST.key_id, "--secret-fd", "4"];
     let _ = room.run(&words, None, &[(4, FIRST.secret)]).ok();
     assert_eq!(mock.wrong_pins(), 0);
+    // A record that comes back meanwhile is loaded without one, too.
+    std::fs::rename(&away, room.record(FIRST.name)).unwrap();
+    assert!(!room.client().show(FIRST.name).unwrap().ready);
+    assert!(room.run(&["unlock"], None, &[]).ok().contains("4 of 4"));
     room.client().lock().unwrap();
     assert!(!room.client().token().unwrap().kept);
     assert_eq!(enroll(&room, &SECOND).unwrap_err().to_string(), NO_PIN);

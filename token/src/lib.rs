@@ -16,6 +16,7 @@ mod pin;
 pub mod protect;
 mod rung;
 mod token;
+mod watch;
 mod worker;
 
 pub use worker::{Broken, serve};

@@ -17,6 +17,7 @@ use strongroom_locked::memory::{Depth, Memory, WeakMemory};
 use crate::module::Module;
 use crate::protect::full_instead;
 use crate::token::Token;
+use crate::watch::Seen;
 
 /// Why the worker stops before its front does.
 #[derive(Debug, thiserror::Error)]
@@ -40,7 +41,7 @@ pub enum Broken {
 pub fn serve(socket: &UnixStream, mut memory: Memory, guarded: bool) -> Result<(), Broken> {
     let weak = if memory.is_secret() { WeakMemory::Refused } else { WeakMemory::Allowed };
     let protection = Protection { secret_memory: memory.is_secret(), guarded };
-    let mut worker = Worker { weak, module: None, token: None, seeds: None };
+    let mut worker = Worker { weak, module: None, token: None, seeds: None, seen: None };
     let served = worker.greet(socket, protection).and_then(|()| worker.serve(socket, &mut memory));
     memory.run(Depth::Whole, || worker.unload());
     served
@@ -51,6 +52,7 @@ struct Worker {
     module: Option<Rc<Module>>,
     token: Option<Token>,
     seeds: Option<Sender<SharedPage>>,
+    seen: Option<Seen>,
 }
 
 impl Worker {
@@ -106,7 +108,7 @@ impl Worker {
                 Outcome::Kek(self.open()?.find_kek(label, id.as_ref())?)
             }
             ToToken::Look { job: _, module, serial, label } => {
-                self.load(module)?.slot_of(serial, label)?;
+                self.look(module, serial, label)?;
                 Outcome::Done
             }
             ToToken::MakeKek { job: _, label } => Outcome::Kek(self.open()?.make_kek(label)?),
@@ -134,6 +136,16 @@ impl Worker {
         })
     }
 
+    fn look(&mut self, path: &str, serial: &str, label: &str) -> Result<(), TokenRefusal> {
+        if let Some(mut seen) = self.seen.take().filter(|seen| seen.is(path, serial, label)) {
+            seen.look_again()?;
+            self.seen = Some(seen);
+        } else {
+            self.seen = Some(Seen::find(self.load(path)?, serial, label)?);
+        }
+        Ok(())
+    }
+
     fn open(&mut self) -> Result<&mut Token, TokenRefusal> {
         self.token.as_mut().ok_or(TokenRefusal::NotOpen)
     }
@@ -157,6 +169,7 @@ impl Worker {
 
     fn close(&mut self) {
         self.seeds = None;
+        self.seen = None;
         if let Some(token) = self.token.take() {
             token.close();
         }

@@ -23,7 +23,7 @@ const SOON: Duration = Duration::from_millis(250);
 /// How many such looks follow.
 const SOON_LOOKS: u32 = 8;
 /// A token that is gone, or cannot be looked for, is looked for more and more rarely, up to this.
-const RARELY: Duration = Duration::from_secs(60);
+const RARELY: Duration = Duration::from_secs(15);
 /// How long it may stay unknown, beyond the time between two looks, before `status` says so.
 const UNKNOWN_FOR: Duration = Duration::from_secs(10);
 

@@ -15,7 +15,7 @@ use crate::keys::{BINANCE, account, copy_program};
 const SOON: Duration = Duration::from_secs(10);
 
 #[test]
-fn runs_a_keeper_only_while_unlocked_and_no_token_worker_after_the_unlock() {
+fn runs_a_keeper_and_a_watcher_without_a_session_only_while_unlocked() {
     let room = Room::new();
     let _ = room.enroll(&BINANCE, &[]).ok();
     let agent = room.start();
@@ -27,10 +27,12 @@ fn runs_a_keeper_only_while_unlocked_and_no_token_worker_after_the_unlock() {
     assert_eq!(keepers.len(), 1);
     assert_eq!(room.client().status().unwrap().keeper_pid, keepers.first().copied());
     assert_eq!(agent.children("strongroom-token"), [0; 0], "the token's session is over");
+    wait_until("the watch begins", SOON, || agent.children("strongroom-token").len() == 1);
 
     let _ = room.run(&["lock"], None, &[]).ok();
     wait_until("the keeper ends", SOON, || !runs(keepers[0]));
     assert_eq!(agent.children("strongroom-keeper"), [0; 0]);
+    wait_until("the watcher ends", SOON, || agent.children("strongroom-token").is_empty());
 }
 
 #[test]

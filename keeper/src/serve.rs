@@ -153,6 +153,16 @@ impl<'s> Keeper<'s> {
                     self.send(&[])?;
                     return Ok(Some(job));
                 }
+                ToKeeper::KeepPin { job, pin } => {
+                    memory.run(Depth::Whole, || vault.keep_pin(job, pin));
+                }
+                ToKeeper::GivePin { job, to } => {
+                    memory.run(Depth::Whole, || vault.give_pin(job, to));
+                }
+                ToKeeper::ForgetPin { job } => {
+                    memory.run(Depth::Whole, || vault.forget_pin(job));
+                    memory.wipe_stack(Depth::Whole);
+                }
                 ToKeeper::OpenSeedPort { job } => open_seed_port(socket, vault, job)?,
             }
         }

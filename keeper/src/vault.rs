@@ -11,6 +11,7 @@ use strongroom_link::key::KeySpec;
 use strongroom_locked::ForeignPage;
 
 use crate::envelope::{self, Nonce};
+use crate::kept_pin::KeptPin;
 use crate::keyring::Keyring;
 use crate::secret_pipe::{PassphraseText, SecretText};
 use crate::seed_port::SeedPort;
@@ -25,6 +26,7 @@ const ANSWERS_BYTES: usize = 64 * 1024;
 pub(crate) struct Vault {
     keyring: Keyring,
     seeds: SeedPort,
+    pin: KeptPin,
     /// Answers that were not sent yet; there are passphrases in them.
     pub(crate) answers: Vec<u8>,
     /// Room for one signature.
@@ -36,6 +38,7 @@ impl Vault {
         Self {
             keyring: Keyring::roomy(),
             seeds: SeedPort::new(seed_page),
+            pin: KeptPin::default(),
             answers: Vec::with_capacity(ANSWERS_BYTES),
             signature: Vec::with_capacity(64),
         }
@@ -98,6 +101,21 @@ impl Vault {
     /// Forgets everything, and gives the number of bytes of the page of seeds that are not zero then.
     pub(crate) fn end(mut self) -> u64 {
         self.seeds.erase()
+    }
+
+    pub(crate) fn keep_pin(&mut self, job: u64, pin: OwnedFd) {
+        let kept = self.pin.keep(pin);
+        self.done_or_refused(job, kept);
+    }
+
+    pub(crate) fn give_pin(&mut self, job: u64, to: OwnedFd) {
+        let given = self.pin.give(to);
+        self.done_or_refused(job, given);
+    }
+
+    pub(crate) fn forget_pin(&mut self, job: u64) {
+        self.pin.forget();
+        self.done_or_refused(job, Ok(()));
     }
 
     pub(crate) fn refuse_for_lack_of_room(&mut self, job: u64) {

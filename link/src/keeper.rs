@@ -26,6 +26,9 @@ pub const ALLOW_WEAK_MEMORY: &str = "--allow-weak-memory";
 /// systems, and room for [10,000 credentials](Refusal::KeyringFull) all the same.
 pub const LOCKED_BYTES: usize = 7 * 1024 * 1024;
 
+/// Longest PIN that is kept, in bytes. Longer than any token takes.
+pub const MAX_PIN_BYTES: u16 = 255;
+
 /// A question to the keeper.
 #[derive(Debug)]
 pub enum ToKeeper<'a> {
@@ -40,6 +43,25 @@ pub enum ToKeeper<'a> {
     ForgetAll {
         /// Number of this question.
         job: u64,
+    },
+    /// Wipe the PIN that is kept. Answer: [`FromKeeper::Done`], also where none is.
+    ForgetPin {
+        /// Number of this question.
+        job: u64,
+    },
+    /// Send the PIN that is kept into a socket, and close that. Answer: [`FromKeeper::Done`].
+    GivePin {
+        /// Number of this question.
+        job: u64,
+        /// A unix stream socket, whose other end is for the token worker. Never waited for.
+        to: OwnedFd,
+    },
+    /// Keep the PIN that a descriptor gives, in the place of an older one. Answer: [`FromKeeper::Done`].
+    KeepPin {
+        /// Number of this question.
+        job: u64,
+        /// Gives the PIN and then ends. Never waited for: its writer must have closed it.
+        pin: OwnedFd,
     },
     /// Open `envelope` with the seed that has arrived for this job, and keep the secret in `slot`.
     /// Answer: [`FromKeeper::Done`].
@@ -151,6 +173,9 @@ impl<'a> ToKeeper<'a> {
         match self {
             Self::Forget { job, .. }
             | Self::ForgetAll { job }
+            | Self::ForgetPin { job }
+            | Self::GivePin { job, .. }
+            | Self::KeepPin { job, .. }
             | Self::Load { job, .. }
             | Self::OpenSeedPort { job }
             | Self::Seal { job, .. }
@@ -165,6 +190,7 @@ impl<'a> ToKeeper<'a> {
             Self::Seal { secret, passphrase, .. } => {
                 [Some(secret), passphrase].into_iter().flatten().collect()
             }
+            Self::GivePin { to: descriptor, .. } | Self::KeepPin { pin: descriptor, .. } => vec![descriptor],
             _ => Vec::new(),
         }
     }
@@ -207,6 +233,18 @@ impl<'a> ToKeeper<'a> {
                 to.u32(secret_at.unwrap_or(NO_SECRET));
                 to.bytes(message);
             }
+            Self::KeepPin { job, pin: _ } => {
+                to.u8(7);
+                to.u64(*job);
+            }
+            Self::GivePin { job, to: _ } => {
+                to.u8(8);
+                to.u64(*job);
+            }
+            Self::ForgetPin { job } => {
+                to.u8(9);
+                to.u64(*job);
+            }
         });
     }
 
@@ -216,6 +254,9 @@ impl<'a> ToKeeper<'a> {
         match self {
             Self::Seal { secret, passphrase, .. } => {
                 [Some(secret), passphrase.as_ref()].into_iter().flatten().map(AsFd::as_fd).collect()
+            }
+            Self::GivePin { to: descriptor, .. } | Self::KeepPin { pin: descriptor, .. } => {
+                vec![descriptor.as_fd()]
             }
             _ => Vec::new(),
         }
@@ -254,6 +295,9 @@ impl<'a> ToKeeper<'a> {
                 secret_at: Some(from.u32()?).filter(|at| *at != NO_SECRET),
                 message: from.bytes()?,
             },
+            7 => Self::KeepPin { job, pin: frame.descriptor()? },
+            8 => Self::GivePin { job, to: frame.descriptor()? },
+            9 => Self::ForgetPin { job },
             _ => return Err(Malformed("question to the keeper")),
         };
         from.end()?;

@@ -84,7 +84,7 @@ fn bytes() -> impl Strategy<Value = Vec<u8>> {
 }
 
 /// Every refusal that there is.
-fn refusals(number: u32, version: u8) -> [Refusal; 25] {
+fn refusals(number: u32, version: u8) -> [Refusal; 28] {
     [
         Refusal::KeyringFull { limit: number },
         Refusal::PassphraseMissing,
@@ -111,6 +111,9 @@ fn refusals(number: u32, version: u8) -> [Refusal; 25] {
         Refusal::SecretMemoryFailed,
         Refusal::Confinement,
         Refusal::Traced,
+        Refusal::PinAbsent,
+        Refusal::PinNotSent,
+        Refusal::PinUnfit,
     ]
 }
 

@@ -90,11 +90,15 @@ impl Worker {
             ToToken::FindKek { job: _, label, id } => {
                 Outcome::Kek(self.open()?.find_kek(label, id.as_ref())?)
             }
+            ToToken::Look { job: _, module, serial, label } => {
+                self.load(module)?.slot_of(serial, label)?;
+                Outcome::Done
+            }
             ToToken::MakeKek { job: _, label } => Outcome::Kek(self.open()?.make_kek(label)?),
-            ToToken::Open { job: _, module, serial, label, pin, seed_port } => {
+            ToToken::Open { job: _, module, serial, label, pin, final_try, seed_port } => {
                 self.close();
                 let module = self.load(module)?;
-                self.token = Some(Token::open(module, serial, label, &pin)?);
+                self.token = Some(Token::open(module, serial, label, pin.as_ref(), final_try)?);
                 self.seeds = seed_port.map(|port| seed_port_of(port, self.weak)).transpose()?;
                 Outcome::Done
             }

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::os::fd::OwnedFd;
 use std::rc::Rc;
 
+use rustix::net::{AddressFamily, Shutdown, SocketFlags, SocketType, shutdown, socketpair};
 use strongroom_link::keeper::{ALLOW_WEAK_MEMORY, Landlock, Protection, ToKeeper};
 use strongroom_link::key::KeySpec;
 use tokio::sync::oneshot;
@@ -128,6 +129,37 @@ impl Keeper {
             Answer::Sealed(envelope) => Ok(envelope),
             _ => Err(CrewError::OutOfStep { who: WHO }),
         }
+    }
+
+    /// Has the keeper keep the PIN that this pipe gives, in the place of an older one.
+    pub(crate) async fn keep_pin(&self, pin: OwnedFd) -> Result<(), CrewError> {
+        self.call(ToKeeper::KeepPin { job: self.job(), pin }).await.and_then(done)?;
+        self.link.pin_kept.set(true);
+        Ok(())
+    }
+
+    /// Whether it has kept a PIN.
+    pub(crate) fn keeps_pin(&self) -> bool {
+        self.link.pin_kept.get() && !self.link.is_over()
+    }
+
+    /// Has the keeper write the PIN into a socket, and gives the other end, which ends behind it. Whoever
+    /// gets that can use the token; this process passes it on unread.
+    pub(crate) async fn give_pin(&self) -> Result<OwnedFd, CrewError> {
+        let made = || -> std::io::Result<_> {
+            let (ours, to) = socketpair(AddressFamily::UNIX, SocketType::STREAM, SocketFlags::CLOEXEC, None)?;
+            shutdown(&ours, Shutdown::Write)?;
+            Ok((ours, to))
+        };
+        let (ours, to) = made().map_err(CrewError::PinDescriptor)?;
+        self.call(ToKeeper::GivePin { job: self.job(), to }).await.and_then(done)?;
+        Ok(ours)
+    }
+
+    /// Has the keeper wipe the PIN that it keeps.
+    pub(crate) async fn forget_pin(&self) -> Result<(), CrewError> {
+        self.link.pin_kept.set(false);
+        self.call(ToKeeper::ForgetPin { job: self.job() }).await.and_then(done)
     }
 
     /// Forgets one credential.

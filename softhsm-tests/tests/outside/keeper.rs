@@ -7,7 +7,7 @@ use strongroom_softhsm_tests::room::{Agent, Room, program};
 use crate::keys::{BINANCE, account};
 
 /// Starts an agent that may lock no more than 64 KiB of memory; root loses the right to lock more.
-fn start_with_a_low_limit(room: &Room) -> Agent {
+pub(crate) fn start_with_a_low_limit(room: &Room) -> Agent {
     let mut command = Command::new("/bin/sh");
     let exec = if rustix::process::geteuid().is_root() {
         "exec setpriv --bounding-set=-ipc_lock \"$0\" agent"

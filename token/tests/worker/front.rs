@@ -100,7 +100,8 @@ impl Front {
         let seed_port = self.seed_port.try_clone().unwrap();
         let module = module.to_str().unwrap();
         let pin = readable(pin);
-        self.ask(|job| ToToken::Open { job, module, serial, label, pin, seed_port: Some(seed_port) })
+        let (pin, seed_port) = (Some(pin), Some(seed_port));
+        self.ask(|job| ToToken::Open { job, module, serial, label, pin, final_try: false, seed_port })
     }
 
     pub(crate) fn tokens(&mut self, module: &Path) -> Answer {

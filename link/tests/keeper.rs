@@ -252,7 +252,7 @@ fn refuses_a_question_whose_descriptor_never_came() {
 
 #[test]
 fn refuses_messages_that_no_version_has() {
-    for kind in [0, 7, 255] {
+    for kind in [0, 100, 255] {
         let bytes = [&[kind], [0; 8].as_slice()].concat();
         let (refused, _) = framed(&bytes, 0, |frame| ToKeeper::decode(frame).err());
         assert_eq!(refused, Some(Malformed("question to the keeper")), "{kind}");

@@ -13,6 +13,7 @@ mod ckr;
 mod kek;
 mod module;
 mod pin;
+pub mod protect;
 mod rung;
 mod token;
 mod watch;

@@ -8,11 +8,14 @@ use std::rc::Rc;
 use strongroom_link::Malformed;
 use strongroom_link::frame::{self, Inbox};
 use strongroom_link::seed::Sender;
-use strongroom_link::token::{FromToken, KekId, Rung, ToToken, TokenDescription, TokenRefusal};
+use strongroom_link::token::{
+    FromToken, GREETING_JOB, KekId, Protection, Rung, ToToken, TokenDescription, TokenRefusal,
+};
 use strongroom_locked::SharedPage;
-use strongroom_locked::memory::WeakMemory;
+use strongroom_locked::memory::{Depth, Memory, WeakMemory};
 
 use crate::module::Module;
+use crate::protect::full_instead;
 use crate::token::Token;
 use crate::watch::Seen;
 
@@ -28,16 +31,19 @@ pub enum Broken {
     Socket(#[source] io::Error),
 }
 
-/// Serves one front until it closes the socket, and leaves the module finalised.
+/// Greets one front, serves it until it closes the socket, and leaves the module finalised. Whatever calls the
+/// module runs on the secret stack.
 ///
 /// Blocks for as long as the module blocks.
 ///
 /// # Errors
 /// [`Broken`]; the process should end in either case.
-pub fn serve(socket: &UnixStream, weak: WeakMemory) -> Result<(), Broken> {
+pub fn serve(socket: &UnixStream, mut memory: Memory, guarded: bool) -> Result<(), Broken> {
+    let weak = if memory.is_secret() { WeakMemory::Refused } else { WeakMemory::Allowed };
+    let protection = Protection { secret_memory: memory.is_secret(), guarded };
     let mut worker = Worker { weak, module: None, token: None, seeds: None, seen: None };
-    let served = worker.serve(socket);
-    worker.unload();
+    let served = worker.greet(socket, protection).and_then(|()| worker.serve(socket, &mut memory));
+    memory.run(Depth::Whole, || worker.unload());
     served
 }
 
@@ -50,7 +56,16 @@ struct Worker {
 }
 
 impl Worker {
-    fn serve(&mut self, socket: &UnixStream) -> Result<(), Broken> {
+    fn greet(&self, socket: &UnixStream, protection: Protection) -> Result<(), Broken> {
+        let mut answer = Vec::new();
+        FromToken::Ready { job: GREETING_JOB, protection }.encode(&mut answer);
+        match frame::send_all(socket, &answer, &[]) {
+            Err(error) if !is_end(&error) => Err(Broken::Socket(error)),
+            _ => Ok(()),
+        }
+    }
+
+    fn serve(&mut self, socket: &UnixStream, memory: &mut Memory) -> Result<(), Broken> {
         let mut inbox = Inbox::default();
         let mut answer = Vec::new();
         loop {
@@ -64,7 +79,7 @@ impl Worker {
             while let Some(frame) = inbox.take().map_err(Broken::Malformed)? {
                 let question = ToToken::decode(frame).map_err(Broken::Malformed)?;
                 answer.clear();
-                self.answer(question, &mut answer);
+                memory.run(Depth::Whole, || self.answer(question, &mut answer));
                 match frame::send_all(socket, &answer, &[]) {
                     Ok(()) => {}
                     Err(error) if is_end(&error) => return Ok(()),
@@ -83,7 +98,7 @@ impl Worker {
             Ok(Outcome::Probed(rung)) => FromToken::Probed { job, rung }.encode(out),
             Ok(Outcome::Protected(blob)) => FromToken::Protected { job, blob: &blob }.encode(out),
             Ok(Outcome::Tokens(tokens)) => FromToken::Tokens { job, tokens }.encode(out),
-            Err(refusal) => FromToken::Refused { job, refusal }.encode(out),
+            Err(refusal) => FromToken::Refused { job, refusal: full_instead(refusal) }.encode(out),
         }
     }
 

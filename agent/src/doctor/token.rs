@@ -5,7 +5,7 @@ use std::path::Path;
 use strongroom_link::token::{PinState, TokenDescription, Tries};
 
 use super::{Check, Installation, files};
-use crate::config::TokenConfig;
+use crate::config::{Config, TokenConfig};
 use crate::crew::token::TokenWorker;
 use crate::fault::{Fault, chain};
 use crate::store;
@@ -14,7 +14,7 @@ pub(super) async fn checks(installation: &Installation<'_>) -> Vec<Check> {
     let Ok(config) = &installation.config else { return Vec::new() };
     let mut checks = match foreign(&installation.places.config) {
         Some(check) => vec![check],
-        None => present(&config.token).await,
+        None => present(config).await,
     };
     checks.push(kek(installation));
     checks.push(latch(&installation.places.data, &config.token));
@@ -33,10 +33,12 @@ fn foreign(config: &Path) -> Option<Check> {
     })
 }
 
-async fn present(config: &TokenConfig) -> Vec<Check> {
+async fn present(config: &Config) -> Vec<Check> {
     const ID: &str = "token";
+    let weak = config.agent.danger_allow_weak_memory;
+    let config = &config.token;
     let module = config.module.to_string_lossy();
-    let tokens = match TokenWorker::start(&config.environment, config.patience_s) {
+    let tokens = match TokenWorker::start(&config.environment, config.patience_s, weak).await {
         Ok(mut worker) => {
             let tokens = worker.tokens(&module).await;
             worker.end().await;

@@ -102,12 +102,14 @@ impl<'a> Watch<'a> {
             self.worker = Some(worker);
             return Look::Present;
         }
-        let looked = async {
-            let mut fresh = TokenWorker::start(&self.token.environment, self.token.patience_s)?;
-            fresh.look(self.token).await.map(|()| fresh)
+        let weak = self.signer.config().agent.danger_allow_weak_memory;
+        let started = TokenWorker::start(&self.token.environment, self.token.patience_s, weak).await;
+        let mut fresh = match started {
+            Ok(fresh) => fresh,
+            Err(error) => return Look::Failed(error),
         };
-        match looked.await {
-            Ok(fresh) => {
+        match fresh.look(self.token).await {
+            Ok(()) => {
                 self.worker = Some(fresh);
                 Look::Present
             }

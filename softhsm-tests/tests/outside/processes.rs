@@ -55,7 +55,7 @@ fn gives_the_keeper_an_empty_environment_and_its_own_descriptors_only() {
     assert_eq!(environment(keeper), [""; 0]);
     assert!(!environment(agent.pid()).is_empty(), "the control: the front has an environment");
     assert_eq!(folder(keeper), Path::new("/"));
-    assert_only_own(keeper, &["pipe:"]);
+    assert_only_own(keeper, &["socket:"]);
 }
 
 #[test]
@@ -79,19 +79,17 @@ fn gives_the_token_worker_the_configured_environment_and_its_own_descriptors_onl
             let group = |pid| rustix::process::getpgid(rustix::process::Pid::from_raw(pid as i32)).unwrap();
             assert_ne!(group(worker), group(agent.pid()), "an interrupt at a terminal is for the front");
             // The pipe of the PIN and the port for seeds.
-            assert_only_own(worker, &["pipe:", "pipe:"]);
-            assert_only_own(keeper, &["pipe:"]);
+            // Sorted by their numbers: a second copy of the front's socket is watched for its end.
+            assert_only_own(worker, &["pipe:", "socket:"]);
+            assert_only_own(keeper, &["socket:"]);
             // The front keeps neither end of the port nor the PIN's pipe.
-            let pipes = |pid| -> Vec<String> {
-                descriptors(pid)
-                    .into_iter()
-                    .map(|(_, what)| what)
-                    .filter(|w| w.starts_with("pipe:"))
-                    .collect()
+            let passed_on = |pid| -> Vec<String> {
+                let all = descriptors(pid).into_iter().map(|(_, what)| what);
+                all.filter(|what| what.starts_with("pipe:") || what.starts_with("socket:")).collect()
             };
-            let of_front = pipes(agent.pid());
-            for pipe in pipes(worker) {
-                assert!(!of_front.contains(&pipe), "the front still has {pipe}");
+            let of_front = passed_on(agent.pid());
+            for what in passed_on(worker).into_iter().chain(passed_on(keeper)) {
+                assert!(!of_front.contains(&what), "the front still has {what}");
             }
         }
         slow.go_on();

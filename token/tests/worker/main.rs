@@ -6,7 +6,9 @@
 mod card;
 mod faults;
 mod front;
+mod guard;
 mod kek;
+mod memory;
 mod open;
 mod process;
 mod seed;

@@ -1,6 +1,5 @@
 //! Unlocking: the token gives the seeds, the keeper opens the records.
 
-use std::os::fd::OwnedFd;
 use std::rc::Rc;
 
 use strongroom_protocol::ErrorCode;
@@ -35,8 +34,7 @@ impl Signer {
     ///
     /// # Errors
     /// As [`unlock`](Self::unlock).
-    pub(crate) async fn unlock_by_itself(self: &Rc<Self>, pin: Option<OwnedFd>) -> Result<(), Fault> {
-        let login = Login { pin, final_try: false };
+    pub(crate) async fn unlock_by_itself(self: &Rc<Self>, login: Login) -> Result<(), Fault> {
         self.unlock_with(login, PinSource::Itself, Box::new(|_, _| {})).await
     }
 

@@ -7,11 +7,12 @@
 
 #![forbid(unsafe_code)]
 
+mod hardening;
 mod latency;
-mod memory;
 mod python;
 mod report;
 mod throughput;
+mod unlock;
 
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -32,17 +33,19 @@ fn main() -> ExitCode {
     let mut arguments = std::env::args().skip(1);
     let mut python = None;
     let mut only = None;
+    let mut naked = None;
     let mut write = None;
     while let Some(argument) = arguments.next() {
         match argument.as_str() {
             // Another process is the other end of the echo: a thread would share the address space.
             "--echo" => return latency::echo_end(),
             "--python" => python = arguments.next().map(PathBuf::from),
+            "--naked" => naked = arguments.next().map(PathBuf::from),
             "--only" => only = arguments.next(),
             "--write" => write = arguments.next().map(PathBuf::from),
             _ => {
                 report::talk(
-                    "usage: bench [--python PYTHON] [--only latency|throughput|python|memory] [--write FILE]",
+                    "usage: bench [--python PYTHON] [--naked FOLDER] [--only latency|hardening|throughput|python|unlock] [--write FILE]",
                 );
                 return ExitCode::from(2);
             }
@@ -58,6 +61,10 @@ fn main() -> ExitCode {
     if wanted("latency") {
         latency::measure(&room, &agent, &mut report);
     }
+    match naked {
+        Some(naked) if wanted("hardening") => hardening::measure(&room, &agent, &naked, &mut report),
+        _ => {}
+    }
     if wanted("throughput") {
         throughput::measure(&room, &mut report);
     }
@@ -65,8 +72,8 @@ fn main() -> ExitCode {
         Some(python) if wanted("python") => python::measure(&room, &agent, &python, &mut report),
         _ => {}
     }
-    if wanted("memory") {
-        memory::measure(&room, &agent, &mut report);
+    if wanted("unlock") {
+        unlock::measure(&room, &agent, &mut report);
     }
     report.print();
     match write.map(|path| report.write(&path)) {

@@ -102,7 +102,7 @@ fn refuses_profiles_with_line_and_column() {
         ("let = { ts = \"1\" }", "line 4, column 9: `ts` is a variable already"),
         (
             "let = { a = \"{b}\" }",
-            "line 4, column 13: the variable `b` is unknown; known are base, body, hex16, host, key, kv, kvconcat, method, nonce, op, params_json, passphrase, path, query, sig, ts, uid, uuid, uuid16, uuid22",
+            "line 4, column 13: the variable `b` is unknown; known are base, body, each, hex16, host, item, key, kv, kvconcat, kvquery, method, nonce, op, params_json, passphrase, path, query, sig, ts, uid, uuid, uuid16, uuid22",
         ),
         (
             "let = { a = \"{path|shout}\" }",
@@ -124,6 +124,11 @@ fn refuses_profiles_with_line_and_column() {
             "let = { a = \"{sig}\" }",
             "line 4, column 13: `{sig}` exists only behind the signature: in `attach`",
         ),
+        (
+            "let = { a = \"{item}\" }",
+            "line 4, column 13: `{item}` is one element of a list, and only `sign.each` has it",
+        ),
+        ("let = { a = \"{each}\" }", "line 4, column 13: `{each}` may stand only in `sign.message`"),
         (
             "let = { a = \"{secret}\" }",
             "line 4, column 13: `{secret}` may stand only in the message of a `hash-…` algorithm, without filters; no other template ever sees the secret",
@@ -181,6 +186,15 @@ fn refuses_ways_of_signing_that_it_cannot_keep_safe() {
             "`hash-md5` puts a secret under a broken hash; the keeper does not compute it",
         ),
         ("alg = \"hmac-sha256\"", "`sign` needs the key `message`"),
+        (
+            "alg = \"hmac-sha256\", message = \"{each}\"",
+            "`{each}` is what `sign.each` yields, and `sign` has no `each`",
+        ),
+        ("alg = \"hmac-sha256\", each = \"{item}\", message = \"{body}\"", "`message` does not use `{each}`"),
+        (
+            "alg = \"hmac-sha256\", each = \"{passphrase}\", message = \"{each}\"",
+            "the passphrase never becomes part of the signed text or of a signed parameter",
+        ),
         (
             "alg = \"hmac-sha256\", message = \"{secret}\"",
             "`{secret}` may stand only in the message of a `hash-…` algorithm, without filters; no other template ever sees the secret",

@@ -1,11 +1,11 @@
 #!/usr/bin/env python3
 """Makes rows of signing vectors by running ccxt offline, with clock and randomness frozen.
 
-    make-rows.py write FOLDER        the row files of every venue that the installed ccxt is for
-    make-rows.py check FOLDER        whether FOLDER has exactly these files
-    make-rows.py random COUNT        COUNT rows of random requests for each such venue, on standard output
+    make_rows.py write FOLDER        the row files of every venue that the installed ccxt is for
+    make_rows.py check FOLDER        whether FOLDER has exactly these files
+    make_rows.py random COUNT        COUNT rows of random requests for each such venue, on standard output
 
-The same ccxt gives the same bytes. `venues.py` says which one a venue is asked of; ccxt 4.5.90 knows most of
+The same ccxt gives the same bytes. `table.py` says which one a venue is asked of; ccxt 4.5.90 knows most of
 them. For another version: pip install --no-deps --target DIR ccxt==VERSION, and PYTHONPATH=DIR.
 """
 
@@ -22,9 +22,9 @@ from urllib.parse import urlsplit
 import ccxt  # type: ignore[import-untyped]
 
 from formulas import FORMULAS
-from venues import VENUES, Endpoint, Venue
+from table import VENUES, Endpoint, Venue
 
-FROZEN = {
+FROZEN: dict[str, Any] = {
     "time_ms": 1754000123456,
     "uuid": "3f2b8c1e-5d4a-4b7c-9e6f-0a1b2c3d4e5f",
     "uuid16": "5d4a4b7c9e6f0a1b",
@@ -50,7 +50,8 @@ LISTS = {"symbol": "BTC_USDT", "ids": ["1", "b", "3"], "levels": [1, 2]}
 def exchange(profile: str) -> Any:
     """An exchange that knows no network and always has the same time."""
     venue = VENUES[profile]
-    made = getattr(ccxt, venue.name)(credentials(profile)) if venue.name else FORMULAS[profile](credentials(profile))
+    speaks: Any = getattr(ccxt, venue.name) if venue.name else FORMULAS[profile]
+    made = speaks(credentials(profile))
 
     def refuse(*_: object, **__: object) -> None:
         raise AssertionError("ccxt wants the network")
@@ -58,8 +59,8 @@ def exchange(profile: str) -> Any:
     made.fetch = made.load_markets = refuse
     time = FROZEN["time_ms"]
     made.milliseconds = lambda: time
-    made.seconds = lambda: int(time) // 1000
-    made.microseconds = lambda: int(time) * 1000
+    made.seconds = lambda: time // 1000
+    made.microseconds = lambda: time * 1000
     if venue.version == "1.20.1":
         made.nonce = made.seconds
     for name in ("uuid", "uuid16", "uuid22"):
@@ -219,7 +220,8 @@ class Requests:
         return None if kind == 5 else self.scalar(plain=False)
 
     def names(self, most: int) -> list[str]:
-        return self.random.sample(self.NAMES, self.random.randrange(most + 1))
+        names = [name for name in self.NAMES if name.islower() or not self.venue.lower]
+        return self.random.sample(names, self.random.randrange(most + 1))
 
     def params(self, place: str) -> Params:
         names = self.names(6)

@@ -44,6 +44,8 @@ class Venue(NamedTuple):
     """Whether numbers with a fraction may stand in it."""
     blank: bool = True
     """Whether ccxt takes an empty text."""
+    lower: bool = False
+    """No name starts with a capital: ccxt sorts those elsewhere than the vendor says."""
     ascii: bool = False
     """This ccxt escapes what is not ASCII in JSON, so there is none in its rows."""
     extra: tuple[str, ...] = ()
@@ -209,6 +211,7 @@ VENUES = {
         "bybit",
         both("private", "v5/order/realtime", "v5/order/cancel"),
         raw=True,
+        empty=False,
         extra=("Referer",),
         written=False,
     ),
@@ -262,6 +265,7 @@ VENUES = {
     "gate": Venue(
         "gate",
         both(["private", "spot"], "orders", "price_orders"),
+        empty=False,
         written=False,
     ),
     "gemini": Venue(
@@ -277,6 +281,7 @@ VENUES = {
             (["spot", "private"], "v1/order/batchcancel", "POST", "body"),
             (["contract", "private"], "linear-swap-api/v1/swap_cross_cancel", "POST", "body"),
         ),
+        lower=True,
         written=False,
     ),
     "kraken": Venue(
@@ -297,6 +302,7 @@ VENUES = {
             ("private", "batchorder", "POST", "body"),
         ),
         secret=BASE64,
+        empty=False,
         written=False,
     ),
     "kucoin": Venue(
@@ -342,6 +348,7 @@ VENUES = {
             (["contract", "private"], "account/assets", "GET", "query"),
             (["contract", "private"], "order/submit", "POST", "body"),
         ),
+        empty=False,
         extra=("source",),
         written=False,
     ),

@@ -14,6 +14,8 @@ fn compiles_every_shipped_profile_with_all_it_needs() {
         assert!(!profile.hosts().is_empty(), "{id}");
         assert_ne!(profile.covers(), Covers::Nothing, "{id}");
         assert!(profile.key_spec().min_bytes >= 16, "{id}");
+        assert!(profile.docs().starts_with("https://"), "{id} names its source");
+        assert!(profile.checked().starts_with("20"), "{id} says when it was compared");
         assert!(text.starts_with("# ") && text.contains("\n# https://"), "{id} cites its source");
     }
 }
@@ -47,7 +49,7 @@ fn refuses_profiles_with_line_and_column() {
     for (line, expected) in [
         (
             "profil = 1",
-            "line 4, column 1: a profile has no key `profil`; its keys are profile, schema, name, docs, hosts, secret, actions, case, covers, clock, encode, body_methods, inject, let, sign, attach, map",
+            "line 4, column 1: a profile has no key `profil`; its keys are profile, schema, name, docs, checked, hosts, secret, actions, case, covers, clock, encode, body_methods, inject, let, sign, attach, map",
         ),
         ("schema = 2", "line 4, column 10: `schema` must be a whole number between 1 and 1"),
         ("name = 7", "line 4, column 8: `name` must be text"),

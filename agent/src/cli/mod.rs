@@ -10,6 +10,7 @@ mod output;
 mod secret;
 mod shown;
 mod sign;
+mod venue;
 
 use std::ffi::OsString;
 use std::path::PathBuf;
@@ -66,6 +67,8 @@ enum Command {
     Show(credentials::Show),
     /// Delete a credential
     Remove(credentials::Remove),
+    /// List, show and check venue profiles
+    Venue(venue::Venue),
     /// Write systemd units
     Install(install::Install),
 }
@@ -159,6 +162,7 @@ fn run(cli: Cli) -> Result<(), Stop> {
         Command::Sign(command) => command.run(&places),
         Command::Status(command) => command.run(&places),
         Command::Unlock(command) => command.run(&places),
+        Command::Venue(command) => command.run(),
     }
 }
 

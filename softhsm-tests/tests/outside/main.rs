@@ -33,4 +33,5 @@ mod shapes;
 mod socket;
 mod token_trouble;
 mod vectors;
+mod venue;
 mod wire;

@@ -84,7 +84,7 @@ fn bytes() -> impl Strategy<Value = Vec<u8>> {
 }
 
 /// Every refusal that there is.
-fn refusals(number: u32, version: u8) -> [Refusal; 25] {
+fn refusals(number: u32, version: u8) -> [Refusal; 28] {
     [
         Refusal::KeyringFull { limit: number },
         Refusal::PassphraseMissing,
@@ -111,6 +111,9 @@ fn refusals(number: u32, version: u8) -> [Refusal; 25] {
         Refusal::SecretMemoryFailed,
         Refusal::Confinement,
         Refusal::Traced,
+        Refusal::PinAbsent,
+        Refusal::PinNotSent,
+        Refusal::PinUnfit,
     ]
 }
 
@@ -130,6 +133,9 @@ proptest! {
         let passphrase = with_passphrase.then(descriptor);
         round_trip(&ToKeeper::Seal { job, spec, context: &context, secret: descriptor(), passphrase });
         round_trip(&ToKeeper::Sign { job, slot, secret_at, message: &envelope });
+        round_trip(&ToKeeper::KeepPin { job, pin: descriptor() });
+        round_trip(&ToKeeper::GivePin { job, to: descriptor() });
+        round_trip(&ToKeeper::ForgetPin { job });
     }
 
     #[test]
@@ -139,7 +145,8 @@ proptest! {
     ) {
         round_trip_answer(&FromKeeper::Done { job });
         round_trip_answer(&FromKeeper::Sealed { job, envelope: &signature });
-        round_trip_answer(&FromKeeper::SeedPort { job, pipe: descriptor() });
+        round_trip_answer(&FromKeeper::Forgotten { job, left: job });
+        round_trip_answer(&FromKeeper::SeedPort { job, socket: descriptor() });
         round_trip_answer(&FromKeeper::Signature { job, signature: &signature, passphrase: &passphrase });
         for landlock in [Landlock::Absent, Landlock::Full, Landlock::Partial] {
             let (secret_memory, guarded) = (number & 1 == 0, number & 2 == 0);
@@ -163,7 +170,7 @@ proptest! {
 
     #[test]
     fn reads_arbitrary_bytes_in_one_way_or_not_at_all(
-        kind in 0..8_u8,
+        kind in 0..11_u8,
         rest in bytes(),
         descriptors in 0..3_usize,
     ) {
@@ -248,7 +255,7 @@ fn refuses_a_question_whose_descriptor_never_came() {
 
 #[test]
 fn refuses_messages_that_no_version_has() {
-    for kind in [0, 7, 255] {
+    for kind in [0, 100, 255] {
         let bytes = [&[kind], [0; 8].as_slice()].concat();
         let (refused, _) = framed(&bytes, 0, |frame| ToKeeper::decode(frame).err());
         assert_eq!(refused, Some(Malformed("question to the keeper")), "{kind}");

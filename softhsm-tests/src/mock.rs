@@ -4,6 +4,7 @@
 
 use std::fmt;
 use std::path::PathBuf;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use crate::room::program;
 use crate::softhsm::FreshToken;
@@ -61,6 +62,15 @@ impl fmt::Display for Fault {
 #[derive(Debug, Clone)]
 pub struct Mock {
     folder: PathBuf,
+    user: Arc<Mutex<User>>,
+}
+
+/// Who uses the token.
+#[derive(Debug)]
+struct User {
+    pin: &'static str,
+    /// What the person at the pad does, as `mock-module/src/script.rs` names it; no pad if empty.
+    pad: &'static str,
 }
 
 impl Mock {
@@ -72,7 +82,8 @@ impl Mock {
     pub fn token() -> (FreshToken, Self) {
         let dir = tempfile::Builder::new().prefix("strongroom-mock-").tempdir();
         let dir = dir.unwrap_or_else(|error| panic!("a temporary folder: {error}"));
-        let mock = Self { folder: dir.path().to_owned() };
+        let mock =
+            Self { folder: dir.path().to_owned(), user: Arc::new(Mutex::new(User { pin: PIN, pad: "" })) };
         mock.clear();
         let token = FreshToken {
             variable: "STRONGROOM_MOCK",
@@ -94,6 +105,19 @@ impl Mock {
     /// This goes wrong from now on, and nothing else.
     pub fn set(&self, faults: &[Fault]) {
         self.write(false, faults);
+    }
+
+    /// The token has a pad from now on, and this is what the person at it does: `enters_right`,
+    /// `enters_wrong`, `cancels` or `is_absent`. Nothing else goes wrong.
+    pub fn set_pad(&self, person: &'static str) {
+        self.user().pad = person;
+        self.clear();
+    }
+
+    /// The token has this PIN from now on, and nothing else goes wrong.
+    pub fn set_pin(&self, pin: &'static str) {
+        self.user().pin = pin;
+        self.clear();
     }
 
     /// The slot is empty from now on.
@@ -145,6 +169,10 @@ impl Mock {
         written.unwrap_or_else(|error| panic!("{}: {error}", path.display()));
     }
 
+    fn user(&self) -> MutexGuard<'_, User> {
+        self.user.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
     fn contents(&self) -> String {
         std::fs::read_to_string(self.folder.join("contents.toml")).unwrap_or_default()
     }
@@ -154,9 +182,13 @@ impl Mock {
     }
 
     fn write(&self, absent: bool, faults: &[Fault]) {
+        let User { pin, pad } = *self.user();
         let mut text = format!(
-            "[token]\nserial = \"{SERIAL}\"\nlabel = \"{LABEL}\"\npin = \"{PIN}\"\ntries = {TRIES}\nabsent = {absent}\n"
+            "[token]\nserial = \"{SERIAL}\"\nlabel = \"{LABEL}\"\npin = {pin:?}\ntries = {TRIES}\nabsent = {absent}\n"
         );
+        if !pad.is_empty() {
+            text.push_str(&format!("pad = \"{pad}\"\n"));
+        }
         for Fault { call, nth, act, code, after } in faults {
             text.push_str(&format!(
                 "\n[[fault]]\ncall = \"{call}\"\nnth = {nth}\ndo = \"{act}\"\ncode = \"{code}\"\nafter = {after}\nms = 300\n"

@@ -68,18 +68,30 @@ impl Module {
         {
             return Ok(*slot);
         }
-        let mut present: Vec<String> =
-            tokens.iter().map(|(_, token)| format!("`{}` (serial {})", token.label, token.serial)).collect();
+        let mut present: Vec<String> = tokens.iter().map(|(_, token)| named(token)).collect();
         present.extend(
             unreadable.iter().map(|error| format!("a token that cannot be read ({})", ckr::text(error))),
         );
         let present = if present.is_empty() { "none".to_owned() } else { present.join(", ") };
-        Err(TokenRefusal::TokenAbsent { label: label.to_owned(), serial: serial.to_owned(), present })
+        Err(absent(serial, label, present))
     }
 
-    /// What the token says about its PIN counter now.
-    pub(crate) fn tries(&self, slot: Slot) -> Call<Tries> {
-        self.api.get_token_info(slot).map(|token| tries(&token))
+    /// Whether the module promises to notice that this slot becomes empty. Where it does not, the slot is
+    /// full for ever, whatever happens to the token (PKCS#11 v3.1 section 3.2, `CK_SLOT_INFO`).
+    pub(crate) fn notices_removal(&self, slot: Slot) -> bool {
+        self.api.get_slot_info(slot).is_ok_and(|slot| slot.removable_device())
+    }
+
+    /// Whether a slot that notices removal has held its token since the last call. Sends nothing to the card.
+    pub(crate) fn still_holds(&self, slot: Slot) -> Call<bool> {
+        let held = self.api.get_slots_with_token()?.contains(&slot);
+        // Most modules know no events; then a token that was out between two calls is not missed.
+        Ok(held && !matches!(self.api.get_slot_event(), Ok(Some(_))))
+    }
+
+    /// What the token in that slot says about itself now.
+    pub(crate) fn describe(&self, slot: Slot) -> Call<TokenDescription> {
+        self.api.get_token_info(slot).map(|token| describe(&token))
     }
 
     /// A session that cannot change the token, or one that can where the token has no other kind.
@@ -112,6 +124,16 @@ impl Module {
         }
         Ok(survey)
     }
+}
+
+/// The refusal of a token that is not where it should be; `present` tells what is.
+pub(crate) fn absent(serial: &str, label: &str, present: String) -> TokenRefusal {
+    TokenRefusal::TokenAbsent { label: label.to_owned(), serial: serial.to_owned(), present }
+}
+
+/// A token as the texts of refusals name it.
+pub(crate) fn named(token: &TokenDescription) -> String {
+    format!("`{}` (serial {})", token.label, token.serial)
 }
 
 /// What stands in the slots of a module.

@@ -1,18 +1,23 @@
 //! The wire: takes questions in order, answers each, and ends with the front.
 
 use std::io;
-use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::os::fd::OwnedFd;
 use std::os::unix::net::UnixStream;
 use std::rc::Rc;
 
-use rustix::event::{PollFd, PollFlags, poll};
 use strongroom_link::Malformed;
 use strongroom_link::frame::{self, Inbox};
-use strongroom_link::seed::{self, Seed};
-use strongroom_link::token::{FromToken, KekId, Rung, ToToken, TokenDescription, TokenRefusal};
+use strongroom_link::seed::Sender;
+use strongroom_link::token::{
+    FromToken, GREETING_JOB, KekId, Protection, Rung, ToToken, TokenDescription, TokenRefusal,
+};
+use strongroom_locked::SharedPage;
+use strongroom_locked::memory::{Depth, Memory, WeakMemory};
 
 use crate::module::Module;
+use crate::protect::full_instead;
 use crate::token::Token;
+use crate::watch::Seen;
 
 /// Why the worker stops before its front does.
 #[derive(Debug, thiserror::Error)]
@@ -26,28 +31,41 @@ pub enum Broken {
     Socket(#[source] io::Error),
 }
 
-/// Serves one front until it closes the socket, and leaves the module finalised.
+/// Greets one front, serves it until it closes the socket, and leaves the module finalised. Whatever calls the
+/// module runs on the secret stack.
 ///
 /// Blocks for as long as the module blocks.
 ///
 /// # Errors
 /// [`Broken`]; the process should end in either case.
-pub fn serve(socket: &UnixStream) -> Result<(), Broken> {
-    let mut worker = Worker::default();
-    let served = worker.serve(socket);
-    worker.unload();
+pub fn serve(socket: &UnixStream, mut memory: Memory, guarded: bool) -> Result<(), Broken> {
+    let weak = if memory.is_secret() { WeakMemory::Refused } else { WeakMemory::Allowed };
+    let protection = Protection { secret_memory: memory.is_secret(), guarded };
+    let mut worker = Worker { weak, module: None, token: None, seeds: None, seen: None };
+    let served = worker.greet(socket, protection).and_then(|()| worker.serve(socket, &mut memory));
+    memory.run(Depth::Whole, || worker.unload());
     served
 }
 
-#[derive(Default)]
 struct Worker {
+    weak: WeakMemory,
     module: Option<Rc<Module>>,
     token: Option<Token>,
-    seed_port: Option<OwnedFd>,
+    seeds: Option<Sender<SharedPage>>,
+    seen: Option<Seen>,
 }
 
 impl Worker {
-    fn serve(&mut self, socket: &UnixStream) -> Result<(), Broken> {
+    fn greet(&self, socket: &UnixStream, protection: Protection) -> Result<(), Broken> {
+        let mut answer = Vec::new();
+        FromToken::Ready { job: GREETING_JOB, protection }.encode(&mut answer);
+        match frame::send_all(socket, &answer, &[]) {
+            Err(error) if !is_end(&error) => Err(Broken::Socket(error)),
+            _ => Ok(()),
+        }
+    }
+
+    fn serve(&mut self, socket: &UnixStream, memory: &mut Memory) -> Result<(), Broken> {
         let mut inbox = Inbox::default();
         let mut answer = Vec::new();
         loop {
@@ -61,7 +79,7 @@ impl Worker {
             while let Some(frame) = inbox.take().map_err(Broken::Malformed)? {
                 let question = ToToken::decode(frame).map_err(Broken::Malformed)?;
                 answer.clear();
-                self.answer(question, &mut answer);
+                memory.run(Depth::Whole, || self.answer(question, &mut answer));
                 match frame::send_all(socket, &answer, &[]) {
                     Ok(()) => {}
                     Err(error) if is_end(&error) => return Ok(()),
@@ -80,7 +98,7 @@ impl Worker {
             Ok(Outcome::Probed(rung)) => FromToken::Probed { job, rung }.encode(out),
             Ok(Outcome::Protected(blob)) => FromToken::Protected { job, blob: &blob }.encode(out),
             Ok(Outcome::Tokens(tokens)) => FromToken::Tokens { job, tokens }.encode(out),
-            Err(refusal) => FromToken::Refused { job, refusal }.encode(out),
+            Err(refusal) => FromToken::Refused { job, refusal: full_instead(refusal) }.encode(out),
         }
     }
 
@@ -89,39 +107,53 @@ impl Worker {
             ToToken::FindKek { job: _, label, id } => {
                 Outcome::Kek(self.open()?.find_kek(label, id.as_ref())?)
             }
+            ToToken::Look { job: _, module, serial, label } => {
+                self.look(module, serial, label)?;
+                Outcome::Done
+            }
             ToToken::MakeKek { job: _, label } => Outcome::Kek(self.open()?.make_kek(label)?),
-            ToToken::Open { job: _, module, serial, label, pin, seed_port } => {
+            ToToken::Open { job: _, module, serial, label, pin, final_try, seed_port } => {
                 self.close();
                 let module = self.load(module)?;
-                self.token = Some(Token::open(module, serial, label, &pin)?);
-                self.seed_port = seed_port;
+                self.token = Some(Token::open(module, serial, label, pin.as_ref(), final_try)?);
+                self.seeds = seed_port.map(|port| seed_port_of(port, self.weak)).transpose()?;
                 Outcome::Done
             }
             ToToken::Probe { job: _, kek, only } => Outcome::Probed(self.open()?.probe(&kek, only)?),
             ToToken::Protect { job, kek, rung } => {
-                let (token, port) = self.open_with_port()?;
+                let (token, seeds) = self.open_with_port()?;
                 let (seed, blob) = token.protect(&kek, rung)?;
-                hand_over(port, job, &seed)?;
+                seeds.send(job, &seed).map_err(|_| TokenRefusal::SeedPort)?;
                 Outcome::Protected(blob)
             }
             ToToken::Tokens { job: _, module } => Outcome::Tokens(self.load(module)?.tokens()?),
             ToToken::Unprotect { job, kek, rung, blob } => {
-                let (token, port) = self.open_with_port()?;
+                let (token, seeds) = self.open_with_port()?;
                 let seed = token.unprotect(&kek, rung, blob)?;
-                hand_over(port, job, &seed)?;
+                seeds.send(job, &seed).map_err(|_| TokenRefusal::SeedPort)?;
                 Outcome::Done
             }
         })
+    }
+
+    fn look(&mut self, path: &str, serial: &str, label: &str) -> Result<(), TokenRefusal> {
+        if let Some(mut seen) = self.seen.take().filter(|seen| seen.is(path, serial, label)) {
+            seen.look_again()?;
+            self.seen = Some(seen);
+        } else {
+            self.seen = Some(Seen::find(self.load(path)?, serial, label)?);
+        }
+        Ok(())
     }
 
     fn open(&mut self) -> Result<&mut Token, TokenRefusal> {
         self.token.as_mut().ok_or(TokenRefusal::NotOpen)
     }
 
-    fn open_with_port(&mut self) -> Result<(&mut Token, BorrowedFd<'_>), TokenRefusal> {
+    fn open_with_port(&mut self) -> Result<(&mut Token, &mut Sender<SharedPage>), TokenRefusal> {
         let token = self.token.as_mut().ok_or(TokenRefusal::NotOpen)?;
-        let port = self.seed_port.as_ref().ok_or(TokenRefusal::SeedPort)?;
-        Ok((token, port.as_fd()))
+        let seeds = self.seeds.as_mut().ok_or(TokenRefusal::SeedPort)?;
+        Ok((token, seeds))
     }
 
     /// The module at that path: the one that is loaded, or a new one in its place.
@@ -136,7 +168,8 @@ impl Worker {
     }
 
     fn close(&mut self) {
-        self.seed_port = None;
+        self.seeds = None;
+        self.seen = None;
         if let Some(token) = self.token.take() {
             token.close();
         }
@@ -159,22 +192,10 @@ enum Outcome {
     Tokens(Vec<TokenDescription>),
 }
 
-/// Sends a seed to the keeper, waiting where its port is full.
-fn hand_over(port: BorrowedFd<'_>, job: u64, seed: &Seed) -> Result<(), TokenRefusal> {
-    loop {
-        match seed::send(port, job, seed) {
-            Ok(()) => return Ok(()),
-            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
-            Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
-                let mut wanted = [PollFd::from_borrowed_fd(port, PollFlags::OUT)];
-                match poll(&mut wanted, None) {
-                    Ok(_) | Err(rustix::io::Errno::INTR) => {}
-                    Err(_) => return Err(TokenRefusal::SeedPort),
-                }
-            }
-            Err(_) => return Err(TokenRefusal::SeedPort),
-        }
-    }
+/// Makes the page on which seeds are handed over, and gives it to the keeper.
+fn seed_port_of(port: OwnedFd, weak: WeakMemory) -> Result<Sender<SharedPage>, TokenRefusal> {
+    let (page, file) = SharedPage::make(weak).map_err(|_| TokenRefusal::SeedPort)?;
+    Sender::begin(port, page, file).map_err(|_| TokenRefusal::SeedPort)
 }
 
 /// Whether an error only says that the front is gone.

@@ -6,11 +6,13 @@
 pub(crate) mod keeper;
 mod keeper_link;
 mod outbox;
+pub(crate) mod pin;
 mod spawn;
 pub(crate) mod token;
 
 use std::io;
 use std::path::PathBuf;
+use std::process::ExitStatus;
 use std::time::Duration;
 
 use strongroom_link::Malformed;
@@ -27,6 +29,10 @@ pub(crate) enum CrewError {
     Ended { who: &'static str, detail: Option<String> },
     #[error("{0}")]
     Keeper(Refusal),
+    #[error(
+        "the {who} was killed ({status}): by somebody, by the kernel for want of memory, or because its guard ended; all secrets are forgotten, and `strongroom unlock` starts another"
+    )]
+    Killed { who: &'static str, status: ExitStatus },
     #[error("the {who} did not answer within {} s and was ended", after.as_secs())]
     Late { who: &'static str, after: Duration },
     #[error("the {who} broke the private protocol")]
@@ -35,8 +41,12 @@ pub(crate) enum CrewError {
         #[source]
         source: Malformed,
     },
+    #[error("the keeper has ended, but {left} bytes of its memory were not wiped before")]
+    NotWiped { left: u64 },
     #[error("the {who} answered another question than was asked")]
     OutOfStep { who: &'static str },
+    #[error("the PIN cannot be taken from its descriptor")]
+    PinDescriptor(#[source] io::Error),
     #[error("the {who} cannot be started from {}", path.display())]
     Spawn {
         who: &'static str,
@@ -55,20 +65,18 @@ impl CrewError {
     }
 }
 
+const NO_SECRET_MEMORY: &str = "use Linux 6.5 or newer, or boot an older one with secretmem.enable=1; danger_allow_weak_memory goes on without";
+const RAISE_THE_LIMIT: &str =
+    "raise the limit: LimitMEMLOCK=8M in the unit, `ulimit -l 8192`, or memlock in /etc/security/limits.conf";
+
 impl From<CrewError> for Fault {
     fn from(error: CrewError) -> Self {
         use ErrorCode::{Failed, Invalid, Unavailable};
         let (code, hint) = match &error {
             CrewError::Keeper(refusal) => match refusal {
                 Refusal::KeyringFull { .. } => (Unavailable, "remove credentials that nobody uses"),
-                Refusal::SecretMemoryAbsent => (
-                    Unavailable,
-                    "use Linux 6.5 or newer, or boot an older one with secretmem.enable=1; danger_allow_weak_memory goes on without",
-                ),
-                Refusal::LockLimit { .. } => (
-                    Unavailable,
-                    "raise the limit: LimitMEMLOCK=8M in the unit, `ulimit -l 8192`, or memlock in /etc/security/limits.conf",
-                ),
+                Refusal::SecretMemoryAbsent => (Unavailable, NO_SECRET_MEMORY),
+                Refusal::LockLimit { .. } => (Unavailable, RAISE_THE_LIMIT),
                 Refusal::Traced => (Unavailable, "end the debugger or tracer; the keeper starts under none"),
                 Refusal::SecretMemoryFailed | Refusal::Confinement => {
                     (Unavailable, "the agent's log says what the kernel refused")
@@ -93,9 +101,12 @@ impl From<CrewError> for Fault {
                 TokenRefusal::PinIncorrect { .. } => {
                     (Unavailable, "enter the right PIN; it is not tried again by itself")
                 }
-                TokenRefusal::PinFinalTry => {
-                    (Unavailable, "log in once with the token's own tool, which makes its counter full again")
-                }
+                TokenRefusal::PinFinalTry => (
+                    Unavailable,
+                    "log in once with the token's own tool, which makes its counter full again, or be sure of the PIN and use --final-try",
+                ),
+                TokenRefusal::PadAbsent => (Invalid, "give a PIN with --pin-fd or --pin-stdin, or type it"),
+                TokenRefusal::PadCancelled { .. } => (Unavailable, "run it again, and enter the PIN"),
                 TokenRefusal::PinLocked => {
                     (Unavailable, "unblock the PIN with the token's own tool (SO PIN or PUK)")
                 }
@@ -114,16 +125,30 @@ impl From<CrewError> for Fault {
                     Unavailable,
                     "restore the record from a backup, or enrol the credential again with --replace",
                 ),
+                TokenRefusal::SecretMemoryAbsent => (Unavailable, NO_SECRET_MEMORY),
+                TokenRefusal::LockLimit { .. } => (Unavailable, RAISE_THE_LIMIT),
+                TokenRefusal::MemoryFull { .. } => (
+                    Unavailable,
+                    "raise the limit: LimitMEMLOCK=16M in the unit, `ulimit -l 16384`, or memlock in /etc/security/limits.conf",
+                ),
+                TokenRefusal::Traced => {
+                    (Unavailable, "end the debugger or tracer; the token worker starts under none")
+                }
+                TokenRefusal::SecretMemoryFailed | TokenRefusal::Confinement => {
+                    (Unavailable, "the agent's log says what the kernel refused")
+                }
                 TokenRefusal::NoRung { .. } => (Unavailable, "use a token with AES-GCM or AES-CBC"),
                 TokenRefusal::ModuleLoad { .. } => {
                     (Invalid, "name the vendor's PKCS#11 library with --module")
                 }
                 _ => (Unavailable, "check the token with its own tool, then try again"),
             },
+            CrewError::PinDescriptor(_) => (Invalid, "write the PIN into a pipe and close it"),
             CrewError::Spawn { .. } => (Unavailable, "install all three programs into one folder"),
-            CrewError::Ended { .. } | CrewError::Late { .. } => {
+            CrewError::Ended { .. } | CrewError::Killed { .. } | CrewError::Late { .. } => {
                 (Unavailable, "the agent's log may say more; try again")
             }
+            CrewError::NotWiped { .. } => (Failed, "please report it, with the agent's log"),
             CrewError::Malformed { .. } | CrewError::OutOfStep { .. } => {
                 (Failed, "are all three programs of one version? If so, please report it")
             }

@@ -53,6 +53,15 @@ pub enum TokenRefusal {
     /// A question that needs an open token came before `Open`.
     #[error("no token is open")]
     NotOpen,
+    /// No PIN came, and nobody can enter one.
+    #[error("no PIN came, and the token has no pad to enter it on")]
+    PadAbsent,
+    /// The person at the pad gave up, or took too long.
+    #[error("no PIN was entered on the token's pad: it was cancelled there, or took too long ({code})")]
+    PadCancelled {
+        /// The CKR code by name.
+        code: String,
+    },
     /// The PIN is wrong. One try of the token's counter is gone.
     #[error("the PIN is wrong; one try of the token's counter is gone{left}")]
     PinIncorrect {
@@ -96,10 +105,40 @@ pub enum TokenRefusal {
         label: String,
     },
     /// The next wrong PIN would lock the token, so none is tried.
-    #[error(
-        "refusing to try the PIN: one more wrong one locks the token; log in once with the token's own tool, which resets its counter"
-    )]
+    #[error("refusing to try the PIN: one more wrong one locks the token")]
     PinFinalTry,
+    /// The kernel has no secret memory, or a filter forbids it.
+    #[error(
+        "the kernel gives no secret memory (memfd_secret), so root could read the PIN and the seeds in the token worker"
+    )]
+    SecretMemoryAbsent,
+    /// Secret memory cannot be mapped for another reason.
+    #[error("the token worker cannot map its secret memory")]
+    SecretMemoryFailed,
+    /// The worker may lock too little memory.
+    #[error("the token worker must lock {needed} KiB of memory, and RLIMIT_MEMLOCK lets it lock {kib} KiB")]
+    LockLimit {
+        /// How much it needs.
+        needed: String,
+        /// How much it may lock.
+        kib: String,
+    },
+    /// The module wants more memory than may be locked.
+    #[error(
+        "the PKCS#11 module wants more memory than the {kib} KiB that the token worker has locked ({call})"
+    )]
+    MemoryFull {
+        /// The call that failed, and what the module said.
+        call: String,
+        /// How much there is.
+        kib: String,
+    },
+    /// The worker cannot give up system calls.
+    #[error("the token worker cannot confine itself: its system call filter fails")]
+    Confinement,
+    /// Somebody else traces the worker.
+    #[error("another process traces the token worker, so it could read the PIN and the seeds")]
+    Traced,
 }
 
 macro_rules! refusals {
@@ -139,4 +178,12 @@ refusals! {
     13 TokenAbsent { label, serial, present },
     14 LabelTaken { label },
     15 PinFinalTry {},
+    40 SecretMemoryAbsent {},
+    41 SecretMemoryFailed {},
+    42 LockLimit { needed, kib },
+    43 MemoryFull { call, kib },
+    44 Confinement {},
+    45 Traced {},
+    16 PadAbsent {},
+    17 PadCancelled { code },
 }

@@ -9,7 +9,7 @@ const PAGE: &str = include_str!("../../../docs/how-to/add-a-venue.md");
 
 /// Runs the program in `folder`, with nothing that a room has.
 fn venue(folder: &Path, words: &[&str]) -> Output {
-    Command::new(strongroom_softhsm_tests::process::program("strongroom"))
+    Command::new(strongroom_softhsm_tests::room::program("strongroom"))
         .arg("venue")
         .args(words)
         .current_dir(folder)

@@ -9,10 +9,14 @@ use std::path::Path;
 use std::process::{Child, Command, ExitStatus, Stdio};
 use std::time::Duration;
 
-use rustix::pipe::{PipeFlags, pipe, pipe_with};
+use rustix::pipe::pipe;
 use strongroom_link::frame::{self, Inbox};
-use strongroom_link::seed::{self, SEED_BYTES};
-use strongroom_link::token::{FromToken, KekId, Rung, ToToken, TokenDescription, TokenRefusal};
+use strongroom_link::seed::{self, Arrived, SEED_BYTES};
+use strongroom_link::token::{
+    FromToken, GREETING_JOB, KekId, Protection, Rung, ToToken, TokenDescription, TokenRefusal,
+};
+use strongroom_locked::ForeignPage;
+use strongroom_locked::memory::WeakMemory;
 use strongroom_softhsm_tests::softhsm::FreshToken;
 
 /// Longer than any answer of a software token takes; a test that waits longer has found a hang.
@@ -27,6 +31,7 @@ pub(crate) enum Answer {
     Kek(KekId),
     Probed(Rung),
     Protected(Vec<u8>),
+    Ready(Protection),
     Refused(TokenRefusal),
     Tokens(Vec<TokenDescription>),
 }
@@ -39,6 +44,7 @@ pub(crate) struct Front {
     job: u64,
     seeds: OwnedFd,
     seed_port: OwnedFd,
+    page: ForeignPage,
 }
 
 impl Front {
@@ -48,18 +54,50 @@ impl Front {
     }
 
     pub(crate) fn start_with(environment: &[(&str, &OsStr)]) -> Self {
+        let (front, protection) = Self::try_start(environment, &[WORKER], |_| {}).unwrap();
+        assert_eq!(protection, Protection { secret_memory: true, guarded: true });
+        front
+    }
+
+    /// The same with this command line, with `change` made to the command.
+    pub(crate) fn try_start(
+        environment: &[(&str, &OsStr)],
+        line: &[&str],
+        change: impl FnOnce(&mut Command),
+    ) -> Result<(Self, Protection), (TokenRefusal, ExitStatus, String)> {
+        let mut front = Self::spawn(environment, line, change);
+        match front.answer(GREETING_JOB) {
+            Answer::Ready(protection) => Ok((front, protection)),
+            Answer::Refused(refusal) => {
+                let (status, talk) = front.end();
+                Err((refusal, status, talk))
+            }
+            other => panic!("{other:?}"),
+        }
+    }
+
+    /// Starts a worker and hears nothing yet.
+    pub(crate) fn spawn(
+        environment: &[(&str, &OsStr)],
+        line: &[&str],
+        change: impl FnOnce(&mut Command),
+    ) -> Self {
         let (socket, theirs) = UnixStream::pair().unwrap();
         socket.set_read_timeout(Some(PATIENCE)).unwrap();
-        let child = Command::new(WORKER)
+        let (program, arguments) = line.split_first().unwrap();
+        let mut command = Command::new(program);
+        command
+            .args(arguments)
             .env_clear()
             .envs(environment.iter().copied())
             .stdin(OwnedFd::from(theirs))
             .stdout(Stdio::null())
-            .stderr(Stdio::piped())
-            .spawn()
-            .unwrap();
-        let (seeds, seed_port) = pipe_with(PipeFlags::CLOEXEC | PipeFlags::NONBLOCK).unwrap();
-        Self { child, socket, inbox: Inbox::default(), job: 0, seeds, seed_port }
+            .stderr(Stdio::piped());
+        change(&mut command);
+        let child = command.spawn().unwrap();
+        let (seeds, seed_port) = seed::pair().unwrap();
+        let page = ForeignPage::reserve(WeakMemory::Allowed).unwrap();
+        Self { child, socket, inbox: Inbox::default(), job: 0, seeds, seed_port, page }
     }
 
     /// Asks one question, whose job number `question` is given, and waits for its answer.
@@ -70,11 +108,16 @@ impl Front {
         question.encode(&mut bytes);
         frame::send_all(&self.socket, &bytes, &question.descriptors()).unwrap();
         drop(question);
+        self.answer(self.job)
+    }
+
+    pub(crate) fn answer(&mut self, job: u64) -> Answer {
         loop {
             if let Some(frame) = self.inbox.take().unwrap() {
                 let answer = FromToken::decode(frame).unwrap();
-                assert_eq!(answer.job(), self.job);
+                assert_eq!(answer.job(), job);
                 return match answer {
+                    FromToken::Ready { protection, .. } => Answer::Ready(protection),
                     FromToken::Done { .. } => Answer::Done,
                     FromToken::Kek { id, .. } => Answer::Kek(id),
                     FromToken::Probed { rung, .. } => Answer::Probed(rung),
@@ -96,7 +139,8 @@ impl Front {
         let seed_port = self.seed_port.try_clone().unwrap();
         let module = module.to_str().unwrap();
         let pin = readable(pin);
-        self.ask(|job| ToToken::Open { job, module, serial, label, pin, seed_port: Some(seed_port) })
+        let (pin, seed_port) = (Some(pin), Some(seed_port));
+        self.ask(|job| ToToken::Open { job, module, serial, label, pin, final_try: false, seed_port })
     }
 
     pub(crate) fn tokens(&mut self, module: &Path) -> Answer {
@@ -138,8 +182,7 @@ impl Front {
         match self.ask(|job| ToToken::Unprotect { job, kek, rung, blob }) {
             Answer::Done => Ok(self.seed()),
             Answer::Refused(refusal) => {
-                let waiting = seed::receive(&self.seeds).map(drop).unwrap_err();
-                assert_eq!(waiting.kind(), std::io::ErrorKind::WouldBlock, "a refusal sends no seed");
+                assert_eq!(self.waiting(), None, "a refusal sends no seed");
                 Err(refusal)
             }
             other => panic!("{other:?}"),
@@ -147,17 +190,30 @@ impl Front {
     }
 
     /// The one seed that has arrived, which must be for the last job.
-    fn seed(&self) -> [u8; SEED_BYTES] {
-        let (job, seed) = seed::receive(&self.seeds).unwrap();
+    fn seed(&mut self) -> [u8; SEED_BYTES] {
+        let (job, slot) = self.waiting().unwrap();
         assert_eq!(job, self.job);
-        assert!(seed::receive(&self.seeds).is_err(), "one job sends one seed");
-        *seed
+        assert_eq!(self.waiting(), None, "one job sends one seed");
+        *seed::take(self.page.words().unwrap(), slot, job).unwrap()
     }
 
-    /// Closes the seed port's only read end, as a keeper does that dies.
+    /// The job and the slot of a seed that waits, behind the page that came before the first.
+    fn waiting(&mut self) -> Option<(u64, u32)> {
+        loop {
+            match seed::receive(&self.seeds) {
+                Ok(Arrived::Page(file)) => self.page.map(file).unwrap(),
+                Ok(Arrived::Seed { job, slot }) => return Some((job, slot)),
+                Err(error) => {
+                    assert_eq!(error.kind(), std::io::ErrorKind::WouldBlock);
+                    return None;
+                }
+            }
+        }
+    }
+
+    /// Closes the keeper's end of the seed port, as a keeper does that dies.
     pub(crate) fn lose_the_keeper(&mut self) {
-        let (reader, writer) = pipe().unwrap();
-        (self.seeds, self.seed_port) = (reader, writer);
+        (self.seeds, self.seed_port) = seed::pair().unwrap();
     }
 
     /// Closes the socket, and gives how the worker ended and what it wrote to standard error.

@@ -70,7 +70,8 @@ def exchange(profile: str) -> Any:
 
 def credentials(profile: str) -> dict[str, str]:
     venue = VENUES[profile]
-    return {"apiKey": venue.key, "secret": venue.secret, "password": PASSPHRASE, "uid": "1234567"}
+    keys = {"apiKey": venue.key, "secret": venue.secret}
+    return {**keys, "password": PASSPHRASE} if venue.passphrase else keys
 
 
 class Tape:

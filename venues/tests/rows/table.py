@@ -28,6 +28,7 @@ class Venue(NamedTuple):
     """The ccxt that has it: newer ones dropped venues, or older schemes of them."""
     key: str = KEY
     secret: str = TEXT
+    passphrase: bool = False
     raw: bool = False
     """The query goes out unescaped, so it holds only what needs no escape."""
     avoid: str = ""
@@ -151,6 +152,7 @@ VENUES = {
         "bitget",
         both(["private", "spot"], "v2/spot/trade/fills", "v2/spot/trade/place-order"),
         extra=("X-CHANNEL-API-CODE",),
+        passphrase=True,
         written=False,
     ),
     "bithumb": Venue(
@@ -225,7 +227,7 @@ VENUES = {
         written=False,
     ),
     "coinbaseexchange": Venue(
-        "coinbaseexchange", both("private", "fills", "reports"), secret=BASE64, empty=False, written=False
+        "coinbaseexchange", both("private", "fills", "reports"), secret=BASE64, passphrase=True, empty=False, written=False
     ),
     "coinex": Venue(
         "coinex",
@@ -315,6 +317,7 @@ VENUES = {
         raw=True,
         empty=False,
         extra=FUTURES,
+        passphrase=True,
         written=False,
     ),
     "kucoinfutures": Venue(
@@ -327,6 +330,7 @@ VENUES = {
         ),
         raw=True,
         empty=False,
+        passphrase=True,
         extra=FUTURES,
     ),
     "lbank": Venue(
@@ -356,6 +360,7 @@ VENUES = {
         "okx",
         both("private", "account/balance", "trade/cancel-order"),
         empty=False,
+        passphrase=True,
         written=False,
     ),
     "phemex": Venue(

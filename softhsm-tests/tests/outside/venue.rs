@@ -14,6 +14,7 @@ fn venue(folder: &Path, words: &[&str]) -> Output {
         .args(words)
         .current_dir(folder)
         .env_clear()
+        .env("HOME", folder)
         .output()
         .unwrap()
 }

@@ -21,7 +21,11 @@ case "${1-}" in
             unshare --pid --fork --kill-child --cgroup --ipc --uts --mount --mount-proc "$2/bin/start-system.sh" --manager "$2" \
             || status=$?
         if [ -e "$group/cgroup.kill" ]; then echo 1 > "$group/cgroup.kill"; fi
-        sleep 0.2
+        # What was killed is gone soon, but not at once.
+        for _ in $(seq 100); do
+            if grep -q '^populated 0' "$group/cgroup.events"; then break; fi
+            sleep 0.1
+        done
         find "$group" -depth -type d -exec rmdir {} +
         umount "$2/cgroup"
         exit "$status"

@@ -34,7 +34,11 @@ case "${1-}" in
             XDG_RUNTIME_DIR="/run/user/$user" DBUS_SESSION_BUS_ADDRESS="unix:path=/run/user/$user/bus" \
             "$0" --as-user || status=$?
         if [ -e "$group/cgroup.kill" ]; then echo 1 > "$group/cgroup.kill"; fi
-        sleep 0.2
+        # What was killed is gone soon, but not at once.
+        for _ in $(seq 100); do
+            if grep -q '^populated 0' "$group/cgroup.events"; then break; fi
+            sleep 0.1
+        done
         find "$group" -depth -type d -exec rmdir {} +
         exit "${status-0}"
         ;;

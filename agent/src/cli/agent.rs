@@ -13,6 +13,7 @@ use tokio::signal::unix::{SignalKind, signal};
 use super::{Stop, block_on, secret};
 use crate::config::{Config, Places};
 use crate::fault::Fault;
+use crate::identity::Kernel;
 use crate::policy::Policy;
 use crate::server::{self, Server};
 use crate::signer::Signer;
@@ -78,7 +79,9 @@ async fn serve(
     }
     let signer = Signer::new(config, store)?;
     let listening = server::listen(socket)?;
-    let server = Server::new(Rc::clone(&signer), Policy::own());
+    let kernel = Kernel::look();
+    tracing::info!(by = kernel.means(), "clients are known");
+    let server = Server::new(Rc::clone(&signer), Policy::own(), kernel);
     tracing::info!(socket = listening.place(), pid = std::process::id(), "serving");
     if let Some(pin) = pin {
         let signer = Rc::clone(&signer);

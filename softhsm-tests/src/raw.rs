@@ -41,6 +41,12 @@ impl Raw {
     #[must_use]
     pub fn connect(path: &Path) -> Self {
         let stream = UnixStream::connect(path).unwrap_or_else(|error| panic!("{}: {error}", path.display()));
+        Self::over(stream)
+    }
+
+    /// Over a socket that is connected.
+    #[must_use]
+    pub fn over(stream: UnixStream) -> Self {
         Self { stream, buffer: FrameBuffer::new() }
     }
 
@@ -97,7 +103,12 @@ impl Raw {
     }
 }
 
-fn told(bytes: &[u8]) -> Heard {
+/// What one frame says.
+///
+/// # Panics
+/// Where it is no response.
+#[must_use]
+pub fn told(bytes: &[u8]) -> Heard {
     let response: Response<'_> = decode(bytes).unwrap_or_else(|error| panic!("no response: {error}"));
     match response.reply {
         Reply::Error(refusal) => {

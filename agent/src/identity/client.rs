@@ -14,6 +14,7 @@ use tokio::io::Interest;
 use tokio::io::unix::AsyncFd;
 use tokio::net::UnixStream;
 
+use super::program::Program;
 use super::{Principal, Unit};
 
 /// Why somebody who connected is no principal.
@@ -38,6 +39,8 @@ pub(crate) enum Impostor {
     Ended,
     #[error("this connection belongs to process {connector}; {} has sent on it", Sender(*sender))]
     Process { connector: i32, sender: i32 },
+    #[error("process {pid} runs another program than when it connected")]
+    Program { pid: i32 },
     #[error("process {pid} connected as user {connected} and sends as user {sends}")]
     User { pid: i32, connected: u32, sends: u32 },
 }
@@ -97,6 +100,7 @@ impl Kernel {
         // By its number, which is still its own if the process is seen to live afterwards.
         let cgroup = fs::read_to_string(format!("/proc/{pid}/cgroup"));
         let exe = fs::read_link(format!("/proc/{pid}/exe")).ok();
+        let program = Program::of(pid);
         if !lives(&process) {
             return Err(Unidentified::Ended);
         }
@@ -106,7 +110,7 @@ impl Kernel {
             reason = "the other is unsafe, for types that might close early; an OwnedFd does not"
         )]
         let process = AsyncFd::with_interest(process, Interest::READABLE)?;
-        Ok(Client { principal: Principal { uid, gid, pid, unit, exe }, process })
+        Ok(Client { principal: Principal { uid, gid, pid, unit, exe }, process, program })
     }
 
     fn handle(&self, socket: &UnixStream, number: Pid) -> Result<OwnedFd, Unidentified> {
@@ -129,6 +133,7 @@ pub(crate) struct Client {
     pub(crate) principal: Principal,
     /// Readable as soon as the process has ended.
     process: AsyncFd<OwnedFd>,
+    program: Option<Program>,
 }
 
 /// Whether more has arrived than was received.
@@ -159,12 +164,20 @@ impl Client {
         // Now: had the process ended before, another could have sent under its number. One call for both questions.
         let mut asked =
             [PollFd::new(self.process.get_ref(), PollFlags::IN), PollFd::new(socket, PollFlags::IN)];
-        match (poll_now(&mut asked), &asked) {
+        let rest = match (poll_now(&mut asked), &asked) {
             (true, [process, socket]) if process.revents().is_empty() => {
-                Ok(if socket.revents().is_empty() { Rest::Nothing } else { Rest::Waiting })
+                if socket.revents().is_empty() {
+                    Rest::Nothing
+                } else {
+                    Rest::Waiting
+                }
             }
-            _ => Err(Impostor::Ended),
+            _ => return Err(Impostor::Ended),
+        };
+        if self.program.as_ref().is_some_and(|program| !program.runs()) {
+            return Err(Impostor::Program { pid: mine.pid });
         }
+        Ok(rest)
     }
 
     /// Waits until the process has ended.

@@ -4,6 +4,7 @@
 //! client has sent it. docs/adr/0017-identity-of-clients.md has the argument.
 
 mod client;
+mod program;
 mod unit;
 
 pub(crate) use client::{Client, Impostor, Kernel, Rest, Unidentified};

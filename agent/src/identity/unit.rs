@@ -36,20 +36,20 @@ impl Unit {
     }
 }
 
-/// The path in the hierarchy that systemd keeps: its own where it has one (cgroup v1, and both), else the
-/// only one (v2).
+/// The path in the hierarchy that systemd keeps: the one of cgroup v2, or its own of v1 where it has put this
+/// process into no group of the former. Who is not root can leave neither for a unit that is not its own.
 fn path(cgroups: &str) -> Option<&str> {
-    let mut unified = None;
+    let (mut unified, mut named) = (None, None);
     for line in cgroups.lines() {
         // The controllers may hold no colon, the path may.
         let mut fields = line.splitn(3, ':');
         match (fields.next()?, fields.next()?, fields.next()?) {
-            (_, "name=systemd", path) => return Some(path),
             ("0", "", path) => unified = Some(path),
+            (_, "name=systemd", path) => named = Some(path),
             _ => {}
         }
     }
-    unified
+    unified.filter(|path| *path != "/").or(named)
 }
 
 /// The first unit that is no slice.
@@ -115,11 +115,12 @@ mod tests {
             ),
             ("0::/user.slice/user-1000.slice/user@1000.service/init.scope\n", Some("user@1000/init.scope")),
             ("0::/user.slice/user-1000.slice/user@1000.service\n", Some("system/user@1000.service")),
-            // Hybrid: systemd's own hierarchy first.
+            // Version 1, and both: hybrid.
             (
                 "12:pids:/elsewhere\n1:name=systemd:/system.slice/bot.service\n0::/\n",
                 Some("system/bot.service"),
             ),
+            ("1:name=systemd:/\n0::/system.slice/bot.service\n", Some("system/bot.service")),
             ("4:cpu,cpuacct:/system.slice/bot.service\n0::/\n", None),
             // In no unit.
             ("0::/\n", None),

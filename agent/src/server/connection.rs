@@ -149,7 +149,7 @@ fn drop_for(connection: &Connection, impostor: Impostor) {
             // Whoever reads now is not who asked.
             connection.outbox.borrow_mut().clear();
         }
-        Impostor::Process { .. } | Impostor::User { .. } => {
+        Impostor::Process { .. } | Impostor::Program { .. } | Impostor::User { .. } => {
             log_of!(warn, connection.principal(), %impostor, "a connection was dropped");
             connection.say(0, reply::error(&Fault::from(impostor)));
         }

@@ -22,6 +22,7 @@ impl From<Impostor> for Fault {
     fn from(impostor: Impostor) -> Self {
         let hint = match impostor {
             Impostor::Ended | Impostor::Process { .. } => "connect anew in each process",
+            Impostor::Program { .. } => "connect anew after execve, and let no descriptor outlive it",
             Impostor::User { .. } => "connect after the change of user",
         };
         Self::new(ErrorCode::Denied, impostor.to_string(), hint)

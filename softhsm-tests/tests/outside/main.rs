@@ -21,6 +21,7 @@ mod descriptors;
 mod enroll;
 mod errors;
 mod helpers;
+mod identity;
 mod init;
 mod memory;
 mod nonces;

@@ -253,11 +253,14 @@ os._exit(0)
         puppet.tell("go");
         assert!(puppet.child.wait().unwrap().success());
         signal(agent.pid(), Signal::CONT);
-        assert_eq!(puppet.heard(), [], "{case}: nothing more");
+        // The child may hear why before the agent has seen that the connector is gone.
+        let heard = puppet.heard();
+        let told = |heard: &Heard| matches!(heard, Heard::Error(0, ErrorCode::Denied, message) if message.starts_with("this connection belongs to process "));
+        assert!(heard.is_empty() || (!childs.is_empty() && heard.len() == 1 && told(&heard[0])), "{case}: {heard:?}");
         assert_eq!(signatures(&agent), before + 1, "{case}: {}", agent.log());
     }
     let log = agent.log();
-    assert_eq!(log.matches("impostor=the process that connected has ended").count(), 3, "{log}");
+    assert!(log.matches("impostor=the process that connected has ended").count() >= 2, "{log}");
 }
 
 #[test]

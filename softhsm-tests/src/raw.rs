@@ -41,13 +41,7 @@ impl Raw {
     #[must_use]
     pub fn connect(path: &Path) -> Self {
         let stream = UnixStream::connect(path).unwrap_or_else(|error| panic!("{}: {error}", path.display()));
-        Self::over(stream)
-    }
-
-    /// Over a socket that is connected.
-    #[must_use]
-    pub fn over(stream: UnixStream) -> Self {
-        Self { stream, buffer: FrameBuffer::new() }
+        Self::from(stream)
     }
 
     /// Writes these bytes, as far as the agent takes them.
@@ -100,6 +94,12 @@ impl Raw {
                 Err(error) => panic!("reading: {error}"),
             }
         }
+    }
+}
+
+impl From<UnixStream> for Raw {
+    fn from(stream: UnixStream) -> Self {
+        Self { stream, buffer: FrameBuffer::new() }
     }
 }
 

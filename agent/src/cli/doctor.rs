@@ -5,6 +5,7 @@ use clap::Args;
 use super::{Json, Stop, block_on, output};
 use crate::config::Places;
 use crate::doctor::{self, Style};
+use crate::fault::Fault;
 
 /// Tell what protects this installation and what does not.
 ///
@@ -20,7 +21,7 @@ pub(super) struct Doctor {
 
 impl Doctor {
     pub(super) fn run(self, places: &Places) -> Result<(), Stop> {
-        let report = block_on(async { Ok(doctor::examine(places).await) })?;
+        let report = block_on(async { Ok::<_, Fault>(doctor::examine(places).await) })?;
         if self.json.json {
             output::json(&report.json());
         } else {

@@ -8,9 +8,12 @@ mod enroll;
 mod init;
 mod install;
 mod output;
+mod pin;
+mod pinentry;
 mod secret;
 mod shown;
 mod sign;
+mod terminal;
 
 use std::ffi::OsString;
 use std::path::PathBuf;
@@ -122,6 +125,12 @@ impl From<Fault> for Stop {
     }
 }
 
+impl From<crate::crew::CrewError> for Stop {
+    fn from(error: crate::crew::CrewError) -> Self {
+        Self::Fault(error.into())
+    }
+}
+
 impl From<crate::store::StoreError> for Stop {
     fn from(error: crate::store::StoreError) -> Self {
         Self::Fault(error.into())
@@ -188,7 +197,7 @@ fn running(places: &Places) -> Result<Option<Client>, Stop> {
 }
 
 /// Runs `work` on a runtime of this thread, with local tasks.
-fn block_on<T>(work: impl Future<Output = Result<T, Fault>>) -> Result<T, Fault> {
+fn block_on<T, E: From<Fault>>(work: impl Future<Output = Result<T, E>>) -> Result<T, E> {
     let runtime =
         tokio::runtime::Builder::new_current_thread().enable_all().build().map_err(Fault::defect)?;
     tokio::task::LocalSet::new().block_on(&runtime, work)

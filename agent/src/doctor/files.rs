@@ -66,29 +66,25 @@ fn data(folder: &Path, user: u32) -> Vec<Check> {
     const ID: &str = "data-mode";
     let mut looked_at = 0_usize;
     let mut checks = Vec::new();
-    let mut folders = vec![folder.to_owned()];
-    while let Some(path) = folders.pop() {
-        let entries = match (fs::symlink_metadata(&path), fs::read_dir(&path)) {
-            (Err(_), _) if path == folder => return Vec::new(),
-            (_, Ok(entries)) => entries,
-            (_, Err(error)) => {
+    let mut waiting = vec![folder.to_owned()];
+    while let Some(path) = waiting.pop() {
+        let Ok(meta) = fs::symlink_metadata(&path) else { continue };
+        looked_at = looked_at.saturating_add(1);
+        checks.extend(closed(&path, &meta, user));
+        if !meta.is_dir() {
+            continue;
+        }
+        match fs::read_dir(&path) {
+            Ok(entries) => waiting.extend(entries.flatten().map(|entry| entry.path())),
+            Err(error) => {
                 let fact = format!("{} cannot be read: {error}", path.display());
-                checks.push(
-                    Check::unknown(ID, fact, "run doctor as the agent's user")
-                        .about(path.display().to_string()),
-                );
-                continue;
-            }
-        };
-        let here = entries.flatten().map(|entry| entry.path());
-        for path in std::iter::once(path).chain(here) {
-            let Ok(meta) = fs::symlink_metadata(&path) else { continue };
-            looked_at = looked_at.saturating_add(1);
-            checks.extend(closed(&path, &meta, user));
-            if meta.is_dir() && path != folder && !folders.contains(&path) && path.parent() == Some(folder) {
-                folders.push(path);
+                let unread = Check::unknown(ID, fact, "run doctor as the agent's user");
+                checks.push(unread.about(path.display().to_string()));
             }
         }
+    }
+    if looked_at == 0 {
+        return Vec::new();
     }
     if checks.is_empty() {
         let fact = format!(

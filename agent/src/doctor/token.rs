@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use strongroom_link::token::TokenDescription;
+use strongroom_link::token::{PinState, TokenDescription, Tries};
 
 use super::{Check, Installation, files};
 use crate::config::TokenConfig;
@@ -53,14 +53,48 @@ async fn present(config: &TokenConfig) -> Vec<Check> {
     };
     let wanted = |token: &&TokenDescription| token.serial == config.serial && token.label == config.label;
     match tokens.iter().find(wanted) {
-        Some(token) => vec![Check::ok(
-            ID,
-            format!("`{}` (serial {}, {}) is there", token.label, token.serial, token.model),
-        )],
+        Some(token) => {
+            vec![Check::ok(ID, format!("{token} is there")), pin_count(token.pin), pin_pad(token.pin)]
+        }
         None => {
             let fact = format!("`{}` (serial {}) is in no slot of {module}", config.label, config.serial);
             vec![Check::weak(ID, fact, "plug the token in")]
         }
+    }
+}
+
+/// What the token says about the counter of wrong PINs. Asking costs no try.
+fn pin_count(pin: PinState) -> Check {
+    const ID: &str = "pin-count";
+    if !pin.initialised {
+        return Check::weak(ID, "the token has no PIN set", "set one with the token's own tool");
+    }
+    match pin.tries {
+        Tries::Unremarkable => Check::ok(ID, "the token tells of no wrong PIN"),
+        Tries::CountLow => Check::notice(
+            ID,
+            "a wrong PIN was entered since the last right one",
+            "if it was not you, somebody has the token; the right PIN makes the count full again",
+        ),
+        Tries::Final => Check::weak(
+            ID,
+            "one more wrong PIN locks the token, so the agent tries none",
+            "log in once with the token's own tool, which makes its counter full again",
+        ),
+        Tries::Locked => Check::weak(
+            ID,
+            "the token has locked its PIN",
+            "unblock the PIN with the token's own tool (SO PIN or PUK)",
+        ),
+    }
+}
+
+fn pin_pad(pin: PinState) -> Check {
+    const ID: &str = "pin-pad";
+    if pin.pad {
+        Check::ok(ID, "the PIN is entered on a pad of the token, and this machine never sees it")
+    } else {
+        Check::ok(ID, "the token has no PIN pad: the PIN passes through this machine")
     }
 }
 

@@ -1,6 +1,6 @@
 //! One signature: order → canonical request → MAC → signed request.
 
-use std::time::{SystemTime, UNIX_EPOCH};
+use std::time::{Instant, SystemTime, UNIX_EPOCH};
 
 use strongroom_protocol::ErrorCode;
 use strongroom_venues::{
@@ -78,16 +78,17 @@ impl From<SignError> for Fault {
 
 impl Signer {
     /// Signs one request. `deliver` is called once: now where there is no signature to wait for, else
-    /// when the keeper has answered. The keeper is asked at the next [`flush`](Signer::flush).
+    /// when the keeper has answered. `now` is when it was asked. The keeper is asked at the next [`flush`](Signer::flush).
     pub(crate) fn sign(
         &self,
         order: Authorized<SignOrder<'_>>,
+        now: Instant,
         deliver: impl FnOnce(Result<SignedRequest, SignError>) + 'static,
     ) {
         match &mut *self.keyring.borrow_mut() {
             State::Unlocked(keyring) => {
                 let any_time = self.config.agent.danger_accept_any_caller_time;
-                keyring.sign(order, any_time, &self.reserver, deliver);
+                keyring.sign(order, now, any_time, &self.reserver, deliver);
             }
             State::Locked(keyring) => {
                 deliver(Err(SignError::Locked { reason: keyring.state.reason.clone() }))
@@ -100,6 +101,7 @@ impl Keyring<Unlocked> {
     fn sign(
         &mut self,
         order: Authorized<SignOrder<'_>>,
+        now: Instant,
         any_time: bool,
         reserver: &Reserver,
         deliver: impl FnOnce(Result<SignedRequest, SignError>) + 'static,
@@ -109,7 +111,10 @@ impl Keyring<Unlocked> {
             return deliver(Err(self.no_such(credential)));
         };
         match live.canonicalise(&request, any_time, reserver) {
-            Ok(canonical) => ask(keeper, live.slot(), canonical, deliver),
+            Ok(canonical) => {
+                ask(keeper, live.slot(), canonical, deliver);
+                self.state.last_use = now;
+            }
             Err(error) => deliver(Err(error)),
         }
     }

@@ -207,7 +207,7 @@ all(s)
         .stdout(Stdio::piped())
         .spawn()
         .unwrap();
-    let mut channel = Raw::over(ours);
+    let mut channel = Raw::from(ours);
     channel.write_with(&frame(2, sign()), &[peer.stream.as_fd()]).unwrap();
     let pid = child.id();
     let output = child.wait_with_output().unwrap();
@@ -256,7 +256,10 @@ os._exit(0)
         // The child may hear why before the agent has seen that the connector is gone.
         let heard = puppet.heard();
         let told = |heard: &Heard| matches!(heard, Heard::Error(0, ErrorCode::Denied, message) if message.starts_with("this connection belongs to process "));
-        assert!(heard.is_empty() || (!childs.is_empty() && heard.len() == 1 && told(&heard[0])), "{case}: {heard:?}");
+        assert!(
+            heard.is_empty() || (!childs.is_empty() && heard.len() == 1 && told(&heard[0])),
+            "{case}: {heard:?}"
+        );
         assert_eq!(signatures(&agent), before + 1, "{case}: {}", agent.log());
     }
     let log = agent.log();

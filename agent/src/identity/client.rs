@@ -209,3 +209,87 @@ fn stand_in() -> u32 {
 
 /// What `overflowuid` is unless somebody sets it.
 const USUAL_STAND_IN: u32 = 65_534;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    use rustix::net::sockopt::set_socket_passcred;
+    use tokio::net::UnixListener;
+
+    /// Both ends of a connection of this process, as the agent has them.
+    async fn connection() -> (UnixStream, UnixStream) {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("agent.sock");
+        let listener = UnixListener::bind(&path).unwrap();
+        set_socket_passcred(&listener, true).unwrap();
+        let theirs = UnixStream::connect(&path).await.unwrap();
+        (listener.accept().await.unwrap().0, theirs)
+    }
+
+    fn kernels() -> [Kernel; 2] {
+        // As it is here, and as it is before Linux 6.5.
+        [Kernel::look(), Kernel { handles: false, ..Kernel::look() }]
+    }
+
+    #[tokio::test]
+    async fn knows_a_client_with_and_without_a_handle_from_its_socket() {
+        for kernel in kernels() {
+            let (ours, _theirs) = connection().await;
+            let client = kernel.identify(&ours).unwrap();
+            let Principal { uid, gid, pid, exe, .. } = client.principal.clone();
+            let own = Principal::own();
+            assert_eq!((uid, gid, pid), (own.uid, own.gid, own.pid), "{kernel:?}");
+            assert_eq!(exe, std::env::current_exe().ok(), "{kernel:?}");
+            assert!(client.program.is_some(), "{kernel:?}");
+        }
+    }
+
+    #[tokio::test]
+    async fn tells_the_connector_from_everybody_else() {
+        for kernel in kernels() {
+            let (ours, theirs) = connection().await;
+            let client = kernel.identify(&ours).unwrap();
+            let Principal { uid, gid, pid, .. } = client.principal;
+            let sender = Credentials { pid, uid, gid };
+            assert_eq!(client.check(Some(sender), &ours), Ok(Rest::Nothing));
+            theirs.try_write(b"more").unwrap();
+            assert_eq!(client.check(Some(sender), &ours), Ok(Rest::Waiting));
+            let process = |sender| Err(Impostor::Process { connector: pid, sender });
+            assert_eq!(client.check(Some(Credentials { pid: 1, ..sender }), &ours), process(1));
+            assert_eq!(client.check(Some(Credentials { pid: 0, ..sender }), &ours), process(0));
+            assert_eq!(client.check(None, &ours), process(0));
+            let sends = uid.wrapping_add(1);
+            assert_eq!(
+                client.check(Some(Credentials { uid: sends, ..sender }), &ours),
+                Err(Impostor::User { pid, connected: uid, sends })
+            );
+        }
+    }
+
+    #[tokio::test]
+    async fn turns_away_whom_it_cannot_know() {
+        let (ours, _theirs) = connection().await;
+        let uid = rustix::process::geteuid().as_raw();
+        let cannot_tell = Kernel { stand_in: Some(uid), ..Kernel::look() };
+        let refused = cannot_tell.identify(&ours).unwrap_err();
+        assert!(matches!(refused, Unidentified::User { uid: found } if found == uid), "{refused:?}");
+        set_socket_passcred(&ours, false).unwrap();
+        let refused = Kernel::look().identify(&ours).unwrap_err();
+        assert!(matches!(refused, Unidentified::Early), "{refused:?}");
+    }
+
+    #[test]
+    fn sees_whether_a_user_namespace_has_every_user() {
+        for (map, expected) in [
+            ("         0          0 4294967295\n", true),
+            ("         0       1000          1\n", false),
+            ("         0     100000      65536\n", false),
+            ("         0          0 4294967294\n", false),
+            ("      1000       1000          1\n         0          0          1\n", false),
+            ("", false),
+        ] {
+            assert_eq!(has_every_user(map), expected, "{map}");
+        }
+    }
+}

@@ -26,7 +26,9 @@ pub(super) fn checks(installation: &Installation<'_>) -> Vec<Check> {
     let children = front.children();
     if let Some(keeper) = children.iter().find(|child| child.is("strongroom-keeper")) {
         checks.extend(self::keeper(keeper));
-        let landlock = installation.status().and_then(|status| status.protection.first());
+        let landlock = installation
+            .status()
+            .and_then(|status| status.protection.iter().find(|process| process.process == "keeper"));
         checks.extend(landlock.map(|protection| self::landlock(&protection.landlock)));
     }
     checks.extend(

@@ -2,11 +2,11 @@
 
 use std::path::Path;
 
-use strongroom_link::token::{PinState, TokenDescription, Tries};
+use strongroom_link::token::{PinState, Tries};
 
 use super::{Check, Installation, files};
-use crate::config::TokenConfig;
-use crate::crew::token::TokenWorker;
+use crate::config::{Config, TokenConfig};
+use crate::crew::token;
 use crate::fault::{Fault, chain};
 use crate::store;
 
@@ -14,7 +14,7 @@ pub(super) async fn checks(installation: &Installation<'_>) -> Vec<Check> {
     let Ok(config) = &installation.config else { return Vec::new() };
     let mut checks = match foreign(&installation.places.config) {
         Some(check) => vec![check],
-        None => present(&config.token).await,
+        None => present(config).await,
     };
     checks.push(kek(installation));
     checks.push(latch(&installation.places.data, &config.token));
@@ -33,32 +33,15 @@ fn foreign(config: &Path) -> Option<Check> {
     })
 }
 
-async fn present(config: &TokenConfig) -> Vec<Check> {
+async fn present(config: &Config) -> Vec<Check> {
     const ID: &str = "token";
-    let module = config.module.to_string_lossy();
-    let tokens = match TokenWorker::start(&config.environment, config.patience_s) {
-        Ok(mut worker) => {
-            let tokens = worker.tokens(&module).await;
-            worker.end().await;
-            tokens
-        }
-        Err(error) => Err(error),
-    };
-    let tokens = match tokens {
-        Ok(tokens) => tokens,
-        Err(error) => {
-            let fault = Fault::from(error);
-            return vec![Check::weak(ID, fault.message, fault.hint)];
-        }
-    };
-    let wanted = |token: &&TokenDescription| token.serial == config.serial && token.label == config.label;
-    match tokens.iter().find(wanted) {
-        Some(token) => {
+    match token::look(config).await {
+        Ok(token) => {
             vec![Check::ok(ID, format!("{token} is there")), pin_count(token.pin), pin_pad(token.pin)]
         }
-        None => {
-            let fact = format!("`{}` (serial {}) is in no slot of {module}", config.label, config.serial);
-            vec![Check::weak(ID, fact, "plug the token in")]
+        Err(error) => {
+            let fault = Fault::from(error);
+            vec![Check::weak(ID, fault.message, fault.hint)]
         }
     }
 }
@@ -78,7 +61,7 @@ fn pin_count(pin: PinState) -> Check {
         ),
         Tries::Final => Check::weak(
             ID,
-            "one more wrong PIN locks the token, so the agent tries none",
+            "one more wrong PIN locks the token, so the agent tries none by itself",
             "log in once with the token's own tool, which makes its counter full again",
         ),
         Tries::Locked => Check::weak(

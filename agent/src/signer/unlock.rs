@@ -1,6 +1,5 @@
 //! Unlocking: the token gives the seeds, the keeper opens the records.
 
-use std::os::fd::OwnedFd;
 use std::rc::Rc;
 
 use strongroom_protocol::ErrorCode;
@@ -35,8 +34,7 @@ impl Signer {
     ///
     /// # Errors
     /// As [`unlock`](Self::unlock).
-    pub(crate) async fn unlock_by_itself(self: &Rc<Self>, pin: Option<OwnedFd>) -> Result<(), Fault> {
-        let login = Login { pin, final_try: false };
+    pub(crate) async fn unlock_by_itself(self: &Rc<Self>, login: Login) -> Result<(), Fault> {
         self.unlock_with(login, PinSource::Itself, Box::new(|_, _| {})).await
     }
 
@@ -82,9 +80,15 @@ impl Signer {
         };
         let opened = self.log_in(keyring.keeper(), login, Keep::UntilLock).await;
         self.remember(&opened, source);
-        let mut worker = opened?;
-        let done = self.load_all(&mut keyring, &mut worker, records, &progress).await;
-        worker.end().await;
+        let tried = match opened {
+            Ok(mut worker) => {
+                let done = self.load_all(&mut keyring, &mut worker, records, &progress).await;
+                worker.end().await;
+                Ok(done)
+            }
+            Err(error) => Err(error),
+        };
+        // Whatever has failed: where a lock came in between, it is because of that.
         if self.locks.get() != locks_before {
             // Where it was unlocked before, the lock has ended this keeper already.
             let _ = keyring.keeper().end().await;
@@ -94,6 +98,7 @@ impl Signer {
                 "unlock it again",
             ));
         }
+        let done = tried?;
         keyring.keeper().check_running()?;
         let loaded = keyring.len();
         if loaded == 0 && matches!(done, Done::TokenFailed(_)) {

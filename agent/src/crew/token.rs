@@ -42,6 +42,8 @@ pub(crate) struct TokenWorker {
     /// How long one question may take. A card that makes a key or checks a PIN needs seconds; a module
     /// that hangs is ended after this.
     patience: Duration,
+    /// What protects it, as it has measured itself.
+    protection: Protection,
 }
 
 impl TokenWorker {
@@ -59,19 +61,38 @@ impl TokenWorker {
             inbox: Inbox::default(),
             next_job: 1 << 63,
             patience: patience.into(),
+            // Nothing is known yet, so nothing is claimed.
+            protection: Protection { secret_memory: false, guarded: false },
         };
         let greeting = worker.answer(GREETING_JOB, |answer| match answer {
             FromToken::Ready { protection, .. } => Some(protection),
             _ => None,
         });
         match timeout(GREETING, greeting).await {
-            Ok(protection) => report(protection?),
+            Ok(protection) => worker.protection = protection.inspect(|told| report(*told))?,
             Err(_) => {
                 let _ = worker.helper.process.start_kill();
                 return Err(CrewError::Late { who: WHO, after: GREETING });
             }
         }
         Ok(worker)
+    }
+
+    /// What protects it, as it has measured itself when it started.
+    pub(crate) const fn protection(&self) -> Protection {
+        self.protection
+    }
+
+    /// What the configured token says about itself. Costs no try.
+    pub(crate) async fn describe(&mut self, config: &TokenConfig) -> Result<TokenDescription, CrewError> {
+        let tokens = self.tokens(&config.module.to_string_lossy()).await?;
+        let is_it = |token: &&TokenDescription| token.serial == config.serial && token.label == config.label;
+        tokens.iter().find(is_it).cloned().ok_or_else(|| {
+            let present: Vec<_> = tokens.iter().map(ToString::to_string).collect();
+            let present = if present.is_empty() { "none".to_owned() } else { present.join(", ") };
+            let (label, serial) = (config.label.clone(), config.serial.clone());
+            CrewError::Token(TokenRefusal::TokenAbsent { label, serial, present })
+        })
     }
 
     /// The initialised tokens that `module` shows.
@@ -250,20 +271,18 @@ impl TokenWorker {
     }
 }
 
+/// Starts a worker for the configured token.
+pub(crate) async fn start_configured(config: &Config) -> Result<TokenWorker, CrewError> {
+    let Config { token, agent } = config;
+    TokenWorker::start(&token.environment, token.patience_s, agent.danger_allow_weak_memory).await
+}
+
 /// What the configured token says about itself. Costs no try.
 pub(crate) async fn look(config: &Config) -> Result<TokenDescription, CrewError> {
-    let weak = config.agent.danger_allow_weak_memory;
-    let config = &config.token;
-    let mut worker = TokenWorker::start(&config.environment, config.patience_s, weak).await?;
-    let tokens = worker.tokens(&config.module.to_string_lossy()).await?;
+    let mut worker = start_configured(config).await?;
+    let token = worker.describe(&config.token).await?;
     worker.end().await;
-    let is_it = |token: &&TokenDescription| token.serial == config.serial && token.label == config.label;
-    tokens.iter().find(is_it).cloned().ok_or_else(|| {
-        let present: Vec<_> = tokens.iter().map(ToString::to_string).collect();
-        let present = if present.is_empty() { "none".to_owned() } else { present.join(", ") };
-        let (label, serial) = (config.label.clone(), config.serial.clone());
-        CrewError::Token(TokenRefusal::TokenAbsent { label, serial, present })
-    })
+    Ok(token)
 }
 
 /// Starts a worker and opens the configured token, whose KEK is checked again.
@@ -272,9 +291,8 @@ pub(crate) async fn open_configured(
     login: Login,
     seed_port: Option<OwnedFd>,
 ) -> Result<TokenWorker, CrewError> {
-    let weak = config.agent.danger_allow_weak_memory;
+    let mut worker = start_configured(config).await?;
     let config = &config.token;
-    let mut worker = TokenWorker::start(&config.environment, config.patience_s, weak).await?;
     let module = config.module.to_string_lossy();
     worker.open(&module, &config.serial, &config.label, login, seed_port).await?;
     worker.find_kek(&config.kek_label, Some(config.kek_id)).await?;

@@ -2,10 +2,11 @@
 
 use std::path::Path;
 
-use strongroom_link::token::{PinState, Tries};
+use strongroom_link::token::{PinState, Protection, Tries};
 
-use super::{Check, Installation, files};
+use super::{Check, Installation, files, memory, processes};
 use crate::config::{Config, TokenConfig};
+use crate::crew::CrewError;
 use crate::crew::token;
 use crate::fault::{Fault, chain};
 use crate::store;
@@ -14,7 +15,7 @@ pub(super) async fn checks(installation: &Installation<'_>) -> Vec<Check> {
     let Ok(config) = &installation.config else { return Vec::new() };
     let mut checks = match foreign(&installation.places.config) {
         Some(check) => vec![check],
-        None => present(config).await,
+        None => present(installation, config).await,
     };
     checks.push(kek(installation));
     checks.push(latch(&installation.places.data, &config.token));
@@ -33,17 +34,33 @@ fn foreign(config: &Path) -> Option<Check> {
     })
 }
 
-async fn present(config: &Config) -> Vec<Check> {
+/// Starts a worker for a moment: what it has measured about itself, and what the token says to it.
+async fn present(installation: &Installation<'_>, config: &Config) -> Vec<Check> {
     const ID: &str = "token";
-    match token::look(config).await {
-        Ok(token) => {
-            vec![Check::ok(ID, format!("{token} is there")), pin_count(token.pin), pin_pad(token.pin)]
-        }
-        Err(error) => {
-            let fault = Fault::from(error);
-            vec![Check::weak(ID, fault.message, fault.hint)]
-        }
+    let absent = |error: CrewError| {
+        let fault = Fault::from(error);
+        Check::weak(ID, fault.message, fault.hint)
+    };
+    let mut worker = match token::start_configured(config).await {
+        Ok(worker) => worker,
+        Err(error) => return vec![absent(error)],
+    };
+    let mut checks = Vec::new();
+    if installation.protection(memory::TOKEN_WORKER).is_none() {
+        let Protection { secret_memory, guarded } = worker.protection();
+        let allowed = config.agent.danger_allow_weak_memory;
+        checks.push(memory::measured(memory::TOKEN_WORKER, secret_memory, allowed));
+        checks.push(processes::worker_guard(guarded));
     }
+    match worker.describe(&config.token).await {
+        Ok(token) => {
+            worker.end().await;
+            checks.push(Check::ok(ID, format!("{token} is there")));
+            checks.extend([pin_count(token.pin), pin_pad(token.pin)]);
+        }
+        Err(error) => checks.push(absent(error)),
+    }
+    checks
 }
 
 /// What the token says about the counter of wrong PINs. Asking costs no try.

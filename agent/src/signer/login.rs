@@ -80,6 +80,9 @@ impl Signer {
         {
             keeper.forget_pin().await?;
         }
+        if let Ok(worker) = &opened {
+            self.worker.set(Some(worker.protection()));
+        }
         opened
     }
 

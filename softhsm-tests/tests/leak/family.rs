@@ -60,9 +60,8 @@ fn member(pid: u32) -> Option<Member> {
 }
 
 /// Dumps of each role that are kept until their secrets are known.
-const MOST: usize = 8;
-/// Dumps of one process before the next is looked for.
-const AT_ONCE: usize = 4;
+const MOST: usize = 6;
+const MOST_OF_WORKER: usize = 30;
 
 /// Does `work`, and dumps meanwhile, at random moments, the processes of these roles.
 pub(crate) fn watched<R: Send>(
@@ -74,6 +73,7 @@ pub(crate) fn watched<R: Send>(
     let watch = || {
         let mut chance = Chance::new();
         let mut dumps: Vec<(&'static str, Dump)> = Vec::new();
+        let mut turn = 0_u32;
         while !done.load(Relaxed) {
             let family = family();
             let wanted: Vec<_> = family
@@ -82,15 +82,17 @@ pub(crate) fn watched<R: Send>(
                 .filter(|(role, _)| roles.contains(role))
                 .collect();
             chance.sleep(Duration::from_millis(1));
-            // Of the role that was seen least, which is the one that lives shortest.
+            // In turns the one that lives shortest, and the one that was seen least.
             let seen = |role: &str| dumps.iter().filter(|(other, _)| *other == role).count();
-            let wanted = wanted.iter().filter(|(role, _)| seen(role) < MOST);
-            let Some((role, pid)) = wanted.min_by_key(|(role, _)| seen(role)) else { continue };
-            for _ in 0..AT_ONCE {
-                // It may have ended meanwhile.
-                let Ok(dump) = Dump::of_memory(*pid) else { break };
+            let worker = wanted.iter().find(|(role, _)| *role == "token worker");
+            let least =
+                wanted.iter().filter(|(role, _)| seen(role) < MOST).min_by_key(|(role, _)| seen(role));
+            let of_worker = turn % 2 == 0 && seen("token worker") < MOST_OF_WORKER;
+            turn += 1;
+            let Some((role, pid)) = worker.filter(|_| of_worker).or(least) else { continue };
+            // It may have ended meanwhile.
+            if let Ok(dump) = Dump::of_memory(*pid) {
                 dumps.push((role, dump));
-                chance.sleep(Duration::from_millis(1));
             }
         }
         dumps

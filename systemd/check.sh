@@ -4,7 +4,7 @@
 # Fills BINDIR (a folder with an executable `strongroom`) into the services, then runs
 # `systemd-analyze verify`. For a misspelt directive that prints a warning and exits 0, so any
 # output counts as failure. Then `systemd-analyze security`, whose figure for the sandbox must not be above
-# 1.0 (user unit) and 0.5 (system template). Needs no running manager and runs as any user.
+# 0.9 (user unit) and 0.4 (system template). Needs no running manager and runs as any user.
 set -eu
 
 if [ $# -ne 1 ] || [ ! -x "$1/strongroom" ]; then
@@ -44,8 +44,8 @@ fi
 said=$(
     verify --user "$work/units/strongroom.service" "$work/units/strongroom.socket"
     verify --system "$work/units/strongroom@daemon.service" "$work/units/strongroom@daemon.socket"
-    exposed --user "$work/units/strongroom.service" 10
-    exposed --system "$work/units/strongroom@daemon.service" 5
+    exposed --user "$work/units/strongroom.service" 9
+    exposed --system "$work/units/strongroom@daemon.service" 4
 )
 if [ -n "$said" ]; then
     printf 'systemd: the units are not accepted:\n%s\n' "$said" >&2
@@ -66,8 +66,8 @@ control() {
     said=$(
         verify --user "$work/broken/strongroom.service" "$work/broken/strongroom.socket"
         verify --system "$work/broken/strongroom@daemon.service" "$work/broken/strongroom@daemon.socket"
-        exposed --user "$work/broken/strongroom.service" 10
-        exposed --system "$work/broken/strongroom@daemon.service" 5
+        exposed --user "$work/broken/strongroom.service" 9
+        exposed --system "$work/broken/strongroom@daemon.service" 4
     )
     if [ -z "$said" ]; then
         echo "systemd: this check does not see $what" >&2

@@ -53,6 +53,32 @@ pub fn connector_handle(socket: impl AsFd) -> io::Result<OwnedFd> {
     Ok(own(number))
 }
 
+/// The id of the process's control group in version 2 of these: the inode number of the group's directory
+/// (`PIDFD_GET_INFO`, Linux 6.13). The kernel gives it by the handle, so it is never another process's.
+///
+/// # Errors
+/// `ESRCH` where the process is gone; before Linux 6.13 `ENOTTY` or `EINVAL`; `NotFound` where the kernel has no
+/// control groups.
+pub fn control_group(process: impl AsFd) -> io::Result<u64> {
+    // What to tell, the group's id, and what Linux 6.13 tells besides.
+    let mut info: Info = [WITH_CONTROL_GROUP, 0, 0, 0, 0, 0, 0, 0];
+    #[expect(unsafe_code, reason = "rustix makes no safe call of this one")]
+    // SAFETY: the request says how many bytes `info` has, the kernel writes no more than that, and any bytes are
+    // valid numbers. Nothing else uses it meanwhile.
+    let result = unsafe { libc::ioctl(process.as_fd().as_raw_fd(), GET_INFO, &raw mut info) };
+    match (result, info) {
+        (0, [told, group, ..]) if told & WITH_CONTROL_GROUP != 0 => Ok(group),
+        (0, _) => Err(io::ErrorKind::NotFound.into()),
+        _ => Err(io::Error::last_os_error()),
+    }
+}
+
+/// `struct pidfd_info` as Linux 6.13 has it (`PIDFD_INFO_SIZE_VER0`); later ones take it too.
+type Info = [u64; 8];
+const GET_INFO: libc::Ioctl = libc::_IOWR::<Info>(0xFF, 11);
+/// `PIDFD_INFO_CGROUPID`.
+const WITH_CONTROL_GROUP: u64 = 1 << 2;
+
 /// Receives what has come, without waiting. Descriptors that came with it are added to `descriptors`, and
 /// close on exec; more than four at once are closed.
 ///
@@ -279,6 +305,33 @@ mod tests {
             }
             // Before Linux 6.5.
             Err(error) => assert_eq!(error.raw_os_error(), Some(libc::ENOPROTOOPT)),
+        }
+    }
+
+    #[test]
+    fn tells_the_control_group_while_the_process_lives() {
+        let mut child =
+            std::process::Command::new("cat").stdin(std::process::Stdio::piped()).spawn().unwrap();
+        let number = rustix::process::Pid::from_child(&child);
+        let handle = rustix::process::pidfd_open(number, rustix::process::PidfdFlags::empty()).unwrap();
+        let own =
+            rustix::process::pidfd_open(rustix::process::getpid(), rustix::process::PidfdFlags::empty());
+        match control_group(&handle) {
+            Ok(group) => {
+                assert_ne!(group, 0);
+                assert_eq!(control_group(own.unwrap()).unwrap(), group, "a child is where its parent is");
+                drop(child.stdin.take());
+                child.wait().unwrap();
+                let gone = control_group(&handle).unwrap_err();
+                assert_eq!(gone.raw_os_error(), Some(libc::ESRCH));
+            }
+            // Before Linux 6.13.
+            Err(error) => {
+                child.kill().unwrap();
+                child.wait().unwrap();
+                let unknown = error.raw_os_error();
+                assert!([Some(libc::ENOTTY), Some(libc::EINVAL)].contains(&unknown), "{error}");
+            }
         }
     }
 

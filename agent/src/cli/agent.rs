@@ -94,7 +94,7 @@ async fn serve(
     let signer = Signer::new(config, store)?;
     let listening = server::listen(socket)?;
     let kernel = Kernel::look();
-    tracing::info!(by = kernel.means(), "clients are known");
+    tracing::info!(by = kernel.means(), unit_by = kernel.means_of_units(), "clients are known");
     let server = Server::new(Rc::clone(&signer), Policy::own(), kernel);
     tracing::info!(socket = listening.place(), pid = std::process::id(), "serving");
     if let Some(login) = unlock {

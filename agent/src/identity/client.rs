@@ -14,6 +14,7 @@ use tokio::io::Interest;
 use tokio::io::unix::AsyncFd;
 use tokio::net::UnixStream;
 
+use super::groups::Groups;
 use super::program::Program;
 use super::{Principal, Unit};
 
@@ -63,6 +64,8 @@ pub(crate) struct Kernel {
     handles: bool,
     /// The user id that stands for all that this user namespace does not have.
     stand_in: Option<u32>,
+    /// The control groups, where a handle tells in which one its process is.
+    groups: Option<Groups>,
 }
 
 impl Kernel {
@@ -70,7 +73,7 @@ impl Kernel {
     pub(crate) fn look() -> Self {
         let handles = net::UnixStream::pair().and_then(|(end, _other)| peer::connector_handle(end)).is_ok();
         let has_all = fs::read_to_string("/proc/self/uid_map").is_ok_and(|map| has_every_user(&map));
-        Self { handles, stand_in: (!has_all).then(stand_in) }
+        Self { handles, stand_in: (!has_all).then(stand_in), groups: Groups::look() }
     }
 
     /// How a client is known, for the log.
@@ -79,6 +82,15 @@ impl Kernel {
             "the process handle that its socket gives"
         } else {
             "its process id: before Linux 6.5 a socket gives no process handle"
+        }
+    }
+
+    /// How the unit of a client is known, for the log.
+    pub(crate) const fn means_of_units(&self) -> &'static str {
+        if self.groups.is_some() {
+            "the control group that the kernel tells of the process handle"
+        } else {
+            "/proc, where that shows the client: before Linux 6.13, or without cgroup v2, a process handle tells no control group"
         }
     }
 
@@ -97,14 +109,14 @@ impl Kernel {
             return Err(Unidentified::User { uid });
         }
         let process = self.handle(socket, number)?;
-        // By its number, which is still its own if the process is seen to live afterwards.
-        let cgroup = fs::read_to_string(format!("/proc/{pid}/cgroup"));
+        let group = self.groups.as_ref().and_then(|groups| groups.of(&process));
+        // From here by its number, which is still its own if the process is seen to live afterwards.
+        let unit = group.as_deref().map_or_else(|| unit_in_proc(pid), Unit::at);
         let exe = fs::read_link(format!("/proc/{pid}/exe")).ok();
         let program = Program::of(pid);
         if !lives(&process) {
             return Err(Unidentified::Ended);
         }
-        let unit = cgroup.ok().as_deref().and_then(Unit::of);
         #[expect(
             deprecated,
             reason = "the other is unsafe, for types that might close early; an OwnedFd does not"
@@ -187,6 +199,10 @@ impl Client {
     }
 }
 
+fn unit_in_proc(pid: i32) -> Option<Unit> {
+    fs::read_to_string(format!("/proc/{pid}/cgroup")).ok().as_deref().and_then(Unit::of)
+}
+
 fn lives(process: &OwnedFd) -> bool {
     let mut asked = [PollFd::new(process, PollFlags::IN)];
     poll_now(&mut asked) && asked.iter().all(|process| process.revents().is_empty())
@@ -227,9 +243,10 @@ mod tests {
         (listener.accept().await.unwrap().0, theirs)
     }
 
-    fn kernels() -> [Kernel; 2] {
-        // As it is here, and as it is before Linux 6.5.
-        [Kernel::look(), Kernel { handles: false, ..Kernel::look() }]
+    fn kernels() -> [Kernel; 3] {
+        let look = Kernel::look;
+        // As it is here, as it is before Linux 6.13, and before 6.5.
+        [look(), Kernel { groups: None, ..look() }, Kernel { handles: false, groups: None, ..look() }]
     }
 
     #[tokio::test]

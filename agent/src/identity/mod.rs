@@ -4,6 +4,7 @@
 //! client has sent it. docs/adr/0017-identity-of-clients.md has the argument.
 
 mod client;
+mod groups;
 mod program;
 mod unit;
 

@@ -1,4 +1,4 @@
-//! The systemd unit of a process, from the text of `/proc/PID/cgroup`.
+//! The systemd unit of a process, from the path of its control group or the text of `/proc/PID/cgroup`.
 //!
 //! A control group's path is read from its root downwards, because who owns a group names the groups below it: of
 //! `/system.slice/a.service/b.service` only `a.service` is a name that the system's manager has given. Below
@@ -28,7 +28,12 @@ impl Unit {
     /// The unit that this text of `/proc/PID/cgroup` names. `None` where the process is in no unit, or where its
     /// group lies outside the control group namespace of this process, so that its path has no root here.
     pub(crate) fn of(cgroups: &str) -> Option<Self> {
-        let mut groups = path(cgroups)?.strip_prefix('/')?.split('/');
+        Self::at(path(cgroups)?)
+    }
+
+    /// The unit that a control group of this path is in.
+    pub(super) fn at(path: &str) -> Option<Self> {
+        let mut groups = path.strip_prefix('/')?.split('/');
         let system = unit(&mut groups)?;
         let user =
             manager_of(&system).and_then(|uid| Some(Self { user: Some(uid), name: unit(&mut groups)? }));

@@ -1,20 +1,21 @@
 //! Whose connection it is: the process that connected, and nobody who got hold of its descriptor.
 
-use std::io::{BufRead as _, BufReader, Write as _};
+use std::io::Write as _;
 use std::os::fd::{AsFd as _, OwnedFd};
 use std::os::unix::net::UnixStream;
-use std::process::{Child, ChildStdin, ChildStdout, Command, Stdio};
+use std::process::{Child, Command, Stdio};
 use std::time::Duration;
 
 use rustix::process::Signal;
 use strongroom_client::ErrorCode;
-use strongroom_protocol::{Body, FrameBuffer, Operation, Param, Sign};
+use strongroom_protocol::{Body, Operation, Param, Sign};
 use strongroom_softhsm_tests::process::{descriptors, is_root_or_skip, wait_until};
-use strongroom_softhsm_tests::raw::{Heard, Raw, frame, told};
+use strongroom_softhsm_tests::raw::{Heard, Raw, frame};
 use strongroom_softhsm_tests::room::{Agent, Room, program, signal};
 
 use crate::descriptors::at_rest;
 use crate::keys::{BINANCE, account};
+use crate::puppet::{PRELUDE, Puppet, heard, hex};
 
 const SOON: Duration = Duration::from_secs(10);
 
@@ -107,85 +108,6 @@ fn tells_the_senders_of_one_batch_apart() {
     assert_eq!(peer.hear(SOON), impostor(child.id()));
     child.wait().unwrap();
     assert!(signatures(&agent) <= 3, "{}", agent.log());
-}
-
-/// A program that does as the test says, line by line.
-struct Puppet {
-    child: Child,
-    input: ChildStdin,
-    output: BufReader<ChildStdout>,
-}
-
-impl Puppet {
-    fn start(script: &str, arguments: &[&str]) -> Self {
-        let mut child = Command::new("python3")
-            .args(["-c", &format!("{PRELUDE}{script}")])
-            .args(arguments)
-            .stdin(Stdio::piped())
-            .stdout(Stdio::piped())
-            .spawn()
-            .unwrap();
-        let input = child.stdin.take().unwrap();
-        let output = BufReader::new(child.stdout.take().unwrap());
-        Self { child, input, output }
-    }
-
-    fn tell(&mut self, line: &str) {
-        self.input.write_all(format!("{line}\n").as_bytes()).unwrap();
-    }
-
-    /// The next line of its output.
-    fn says(&mut self) -> String {
-        let mut line = String::new();
-        self.output.read_line(&mut line).unwrap();
-        line.trim_end().to_owned()
-    }
-
-    /// What an agent has answered to it.
-    fn heard(&mut self) -> Vec<Heard> {
-        heard(&self.says())
-    }
-}
-
-impl Drop for Puppet {
-    fn drop(&mut self) {
-        let _ = self.child.kill();
-        let _ = self.child.wait();
-    }
-}
-
-/// The responses that these hexadecimal digits are.
-fn heard(digits: &str) -> Vec<Heard> {
-    let bytes = base16ct::mixed::decode_vec(digits).unwrap();
-    let mut buffer = FrameBuffer::new();
-    buffer.room()[..bytes.len()].copy_from_slice(&bytes);
-    buffer.filled(bytes.len());
-    let mut heard = Vec::new();
-    while let Some(bytes) = buffer.take().unwrap() {
-        heard.push(told(bytes));
-    }
-    heard
-}
-
-/// `go()` waits for a line, `all(s)` prints what comes until the connection ends.
-const PRELUDE: &str = "
-import os, socket, sys, signal
-def go(): os.read(0, 1) or os._exit(3)
-def say(text): os.write(1, (text + '\\n').encode())
-def connect(path): s = socket.socket(socket.AF_UNIX); s.settimeout(10); s.connect(path); return s
-def send(s, text):
-    try: s.sendall(bytes.fromhex(text))
-    except OSError: pass
-def all(s):
-    heard = b''
-    try:
-        while more := s.recv(65536): heard += more
-    except ConnectionResetError: pass
-    say(heard.hex())
-";
-
-fn hex(operation: Operation<'_>, id: u64) -> String {
-    base16ct::lower::encode_string(&frame(id, operation))
 }
 
 #[test]
@@ -421,56 +343,4 @@ fn keeps_no_descriptor_of_a_thousand_connections() {
     }
     // A few more may be there: the agent begins to watch its token while this runs.
     wait_until("all are closed", SOON, || descriptors(agent.pid()).len() < before + 10);
-}
-
-/// An agent in a namespace of its own, where `status` cannot be asked from outside.
-fn start_in(room: &Room, namespace: &[&str], script: &str) -> Child {
-    let mut command = Command::new("unshare");
-    command.args(namespace).args(["sh", "-c", script]).arg(program("strongroom"));
-    room.surround(&mut command);
-    let child = command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::null()).spawn().unwrap();
-    wait_until("the agent listens", SOON, || UnixStream::connect(room.socket()).is_ok());
-    child
-}
-
-#[test]
-fn refuses_a_process_that_it_cannot_see() {
-    if !is_root_or_skip("making a process namespace") {
-        return;
-    }
-    let room = Room::new();
-    // Inside, as the control, a client is served.
-    let script = "\"$0\" agent & until \"$0\" status --json; do sleep 0.1; done; wait";
-    let mut child = start_in(&room, &["--pid", "--fork", "--kill-child", "--mount-proc"], script);
-    let mut inside = String::new();
-    BufReader::new(child.stdout.take().unwrap()).read_line(&mut inside).unwrap();
-    let mut peer = Raw::connect(&room.socket());
-    let message = "the kernel does not show the process that connected: it is in another process namespace";
-    assert_eq!(peer.hear(SOON), Heard::Error(0, ErrorCode::Denied, message.to_owned()));
-    assert_eq!(peer.hear(SOON), Heard::Closed);
-    child.kill().unwrap();
-    child.wait().unwrap();
-    assert!(inside.starts_with('{'), "{inside}");
-}
-
-/// Where a user namespace lacks users, they all look like one; an agent that runs as that one knows nobody.
-#[test]
-fn refuses_a_user_that_stands_for_others() {
-    if !is_root_or_skip("acting as another user") {
-        return;
-    }
-    let room = Room::new();
-    let mut child = start_in(&room, &["--user"], "exec \"$0\" agent");
-    let mut peer = Raw::connect(&room.socket());
-    let message = "user 65534 stands for every user that is not in this agent's user namespace";
-    assert_eq!(peer.hear(SOON), Heard::Error(0, ErrorCode::Denied, message.to_owned()));
-    child.kill().unwrap();
-    child.wait().unwrap();
-    // The control: the same, but for this user it has a number.
-    let mut child = start_in(&room, &["--user", "--map-root-user"], "exec \"$0\" agent");
-    let mut peer = Raw::connect(&room.socket());
-    peer.ask(1, Operation::Status).unwrap();
-    assert_eq!(peer.hear(SOON), Heard::Good(1));
-    child.kill().unwrap();
-    child.wait().unwrap();
 }

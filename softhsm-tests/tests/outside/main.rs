@@ -12,6 +12,7 @@
 
 mod keeper;
 mod keys;
+mod puppet;
 
 mod abuse;
 mod cli;
@@ -40,6 +41,7 @@ mod service;
 mod shapes;
 mod sleep;
 mod socket;
+mod strangers;
 mod supervisor;
 mod token_trouble;
 mod typed;

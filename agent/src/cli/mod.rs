@@ -14,6 +14,7 @@ mod secret;
 mod shown;
 mod sign;
 mod terminal;
+mod venue;
 
 use std::ffi::OsString;
 use std::path::PathBuf;
@@ -72,6 +73,8 @@ enum Command {
     Show(credentials::Show),
     /// Delete a credential
     Remove(credentials::Remove),
+    /// List, show and check venue profiles
+    Venue(venue::Venue),
     /// Write systemd units
     Install(install::Install),
 }
@@ -177,6 +180,7 @@ fn run(cli: Cli) -> Result<(), Stop> {
         Command::Sign(command) => command.run(&places),
         Command::Status(command) => command.run(&places),
         Command::Unlock(command) => command.run(&places),
+        Command::Venue(command) => command.run(),
     }
 }
 

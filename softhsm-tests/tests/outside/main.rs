@@ -46,4 +46,5 @@ mod supervisor;
 mod token_trouble;
 mod typed;
 mod vectors;
+mod venue;
 mod wire;

@@ -59,10 +59,11 @@ mod tests {
     #[test]
     fn serves_its_own_user_and_refuses_every_other() {
         let policy = Policy::new(1000);
-        let order = policy.decide(&Principal { uid: 1000, pid: 7 }, "order").map(Authorized::spend);
+        let of = |uid| Principal { uid, ..Principal::own() };
+        let order = policy.decide(&of(1000), "order").map(Authorized::spend);
         assert_eq!(order, Ok("order"));
         for uid in [0, 999, 1001, u32::MAX] {
-            let refused = policy.decide(&Principal { uid, pid: 7 }, "order").map(Authorized::spend);
+            let refused = policy.decide(&of(uid), "order").map(Authorized::spend);
             assert_eq!(refused, Err(Denied { asked: uid, served: 1000 }));
         }
     }

@@ -5,6 +5,7 @@ mod dispatch;
 mod listen;
 mod progress;
 mod reply;
+mod stranger;
 
 pub(crate) use listen::{Listening, listen};
 
@@ -13,6 +14,7 @@ use std::rc::Rc;
 
 use interprocess::local_socket::traits::tokio::Listener as _;
 
+use crate::identity::Kernel;
 use crate::policy::Policy;
 use crate::signer::Signer;
 
@@ -23,12 +25,13 @@ const MAX_CONNECTIONS: usize = 1_024;
 pub(crate) struct Server {
     pub(crate) signer: Rc<Signer>,
     pub(crate) policy: Policy,
+    kernel: Kernel,
     connections: Cell<usize>,
 }
 
 impl Server {
-    pub(crate) fn new(signer: Rc<Signer>, policy: Policy) -> Rc<Self> {
-        Rc::new(Self { signer, policy, connections: Cell::new(0) })
+    pub(crate) fn new(signer: Rc<Signer>, policy: Policy, kernel: Kernel) -> Rc<Self> {
+        Rc::new(Self { signer, policy, kernel, connections: Cell::new(0) })
     }
 
     /// Accepts clients for ever. Must run in a `LocalSet`.

@@ -12,6 +12,7 @@
 
 mod keeper;
 mod keys;
+mod puppet;
 
 mod abuse;
 mod cli;
@@ -23,6 +24,7 @@ mod enroll;
 mod errors;
 mod guard;
 mod helpers;
+mod identity;
 mod idle;
 mod init;
 mod memory;
@@ -39,6 +41,7 @@ mod service;
 mod shapes;
 mod sleep;
 mod socket;
+mod strangers;
 mod supervisor;
 mod token_trouble;
 mod typed;

@@ -285,20 +285,6 @@ pub(crate) async fn look(config: &Config) -> Result<TokenDescription, CrewError>
     Ok(token)
 }
 
-/// Starts a worker and opens the configured token, whose KEK is checked again.
-pub(crate) async fn open_configured(
-    config: &Config,
-    login: Login,
-    seed_port: Option<OwnedFd>,
-) -> Result<TokenWorker, CrewError> {
-    let mut worker = start_configured(config).await?;
-    let config = &config.token;
-    let module = config.module.to_string_lossy();
-    worker.open(&module, &config.serial, &config.label, login, seed_port).await?;
-    worker.find_kek(&config.kek_label, Some(config.kek_id)).await?;
-    Ok(worker)
-}
-
 /// Logs what protects a worker, and warns of what does not.
 fn report(protection: Protection) {
     let Protection { secret_memory, guarded } = protection;

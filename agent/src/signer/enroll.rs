@@ -11,7 +11,7 @@ use strongroom_venues::Profile;
 
 use super::filling::{Filling, overtaken};
 use super::keyring::Live;
-use super::login::Keep;
+use super::login::{Keep, PinSource};
 use super::unlock::open;
 use super::{Signer, State, busy, credential_name, on_disk};
 use crate::crew::keeper::Keeper;
@@ -180,7 +180,7 @@ impl Signer {
 
     /// Has the secret sealed and opened again into `slot`.
     async fn wrap(&self, keeper: &Keeper, slot: u32, meta: Meta, secrets: Secrets) -> Result<Record, Fault> {
-        let mut worker = self.log_in(keeper, secrets.login, Keep::Never).await?;
+        let mut worker = self.log_in(keeper, secrets.login, Keep::Never, PinSource::Person).await?;
         let job = keeper.job();
         let seed = worker.protect(job, meta.kek_id, meta.rung).await?;
         let envelope =

@@ -23,6 +23,7 @@ use tokio::sync::watch;
 use tokio::time::timeout;
 
 use self::keyring::{Keyring, Locked, Unlocked};
+use self::login::PinSource;
 use self::profiles::Profiles;
 pub(crate) use self::watched::TokenSight;
 use crate::config::Config;
@@ -78,6 +79,8 @@ pub(crate) struct Signer {
     /// Whether it is unlocked, for those who watch while it is.
     unlocked: watch::Sender<bool>,
     token_sight: Cell<TokenSight>,
+    /// Who has given the PIN that the keeper keeps, where it keeps one.
+    kept_from: Cell<PinSource>,
     /// What protected the last token worker that has logged in.
     worker: Cell<Option<Protection>>,
 }
@@ -105,6 +108,7 @@ impl Signer {
             locking: tokio::sync::Mutex::new(()),
             custody: tokio::sync::Mutex::new(()),
             locks: Cell::new(0),
+            kept_from: Cell::new(PinSource::Itself),
             worker: Cell::new(None),
             unlocked: watch::Sender::new(false),
             token_sight: Cell::default(),

@@ -86,10 +86,9 @@ impl Signer {
                 (Keyring::unlocked(keeper), Some(filling))
             }
         };
-        let opened = self.log_in(keyring.keeper(), login, Keep::UntilLock).await;
-        self.remember(&opened, source);
-        let tried = match opened {
+        let tried = match self.log_in(keyring.keeper(), login, Keep::UntilLock, source).await {
             Ok(mut worker) => {
+                self.clear_latch();
                 let done = self.load_all(&mut keyring, &mut worker, records, &progress).await;
                 worker.end().await;
                 Ok(done)

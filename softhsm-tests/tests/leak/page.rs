@@ -72,12 +72,14 @@ or a core, or a file. Numbers under the classes are samples in which something o
 the blocks of HMAC.\n\
 - *key-equivalent*: the states of HMAC for SHA-256, SHA-384 and SHA-512, as they lie in memory, big-endian, and in the order of \
 SHA-NI's lanes; expanded keys.\n\
-- *nonce*: that of the ES256 signatures that are made at that moment, computed from their signatures.\n\
+- *nonce*: that of the ES256 signatures that are made at that moment, computed from their signatures; and that of each Ed25519 \
+signature, when it has been made.\n\
 - *seed*: the seed of a record, in the same spellings as a secret, and the key that is extracted from it.\n\
 - *PIN*: the token's, in the same spellings.\n\
 \n\
-Controls must be found in every sample, or the run fails. The shipped venues use HMAC with three hashes, and ES256; the\n\
-keeper's own tests look for Ed25519 and hashed secrets in the same way.\n\
+Controls must be found in every sample, in each class that their row demands, or the run fails. The credentials use every \
+algorithm of the shipped venues: HMAC\n\
+with three hashes, SHA-256 over a text with the secret in it, ES256 and Ed25519. The keeper's own tests look for the same without the agent.\n\
 A passphrase that the venue wants in clear goes to the client, so it is not looked for.\n\
 ";
 

@@ -186,3 +186,6 @@ const SHA512: [u64; 8] = [
     0x1f83_d9ab_fb41_bd6b,
     0x5be0_cd19_137e_2179,
 ];
+
+#[cfg(test)]
+mod tests;

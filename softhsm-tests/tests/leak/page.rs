@@ -93,7 +93,7 @@ const ELSEWHERE: &str = "
 wipes it | `leaves_nothing_in_its_own_memory_when_it_forgets` |
 | attaching to the keeper, calls injected into it, killing its guard | `keeper/tests/process/guard.rs`, `confine.rs` |
 | descriptors and environment that keeper and token worker inherit | `softhsm-tests/tests/outside/processes.rs` |
-| token workers left after an unlock | `runs_a_keeper_only_while_unlocked_and_no_token_worker_after_the_unlock` |
+| token workers left after an unlock | `runs_a_keeper_and_a_watcher_without_a_session_only_while_unlocked` |
 | too little memory to lock | `says_which_limit_to_raise_where_the_keeper_may_lock_too_little` |
 | other users, forged credentials, connections that are handed on | `softhsm-tests/tests/outside/peers.rs`, `socket.rs` |
 

@@ -57,6 +57,10 @@ const INNER_OUTER_512: [[u64; 8]; 2] = [
     ],
 ];
 const SCALAR: &str = "701341d64170fba0a7915cea5624dab8277c08a74d865468663db2b991752966";
+const SCALAR_REDUCED: &str = "e21b7ea8a31d8d90a1e48e181f49a03b277c08a74d865468663db2b991752906";
+const R: &str = "80c6ceb62d2621b316cebae2936a899a594dd64643bbb23a99d7b224d565def5\
+    281281a334dbf35340fcaf7d1aade327f6b45227893a98cf3539e14762633339";
+const R_REDUCED: &str = "bf1374ffd8009f82c5b4ce1c69f7ccbf37d09bf1978e77131447851e02059607";
 const PREFIX: &str = "ff2fbe2384824c82d13c15c0bd4e34a31f08e35b6b5ee395f143dea1c043da26";
 
 /// The needles that are found in a page with these bytes in it.
@@ -146,7 +150,11 @@ fn finds_what_an_ed25519_key_expands_to_by_its_name() {
     needles.ed25519_key("a key", KEY);
     must_find(&needles, Class::Plain, "as it is", KEY);
     must_find(&needles, Class::KeyEquivalent, "scalar", &unhex(SCALAR));
+    must_find(&needles, Class::KeyEquivalent, "scalar, reduced", &unhex(SCALAR_REDUCED));
     must_find(&needles, Class::KeyEquivalent, "scalar and prefix", &unhex(PREFIX));
+    needles.ed25519_nonce("a key", KEY, b"a message");
+    must_find(&needles, Class::Nonce, "r", &unhex(R));
+    must_find(&needles, Class::Nonce, "r, reduced", &unhex(R_REDUCED));
 }
 
 #[test]

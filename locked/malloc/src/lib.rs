@@ -163,9 +163,13 @@ pub extern "C" fn pvalloc(bytes: usize) -> *mut c_void {
 }
 
 /// As the GNU library has it.
+///
+/// # Safety
+/// As in C.
 #[unsafe(no_mangle)]
-pub extern "C" fn malloc_usable_size(block: *mut c_void) -> usize {
-    whole::length(block.cast())
+pub unsafe extern "C" fn malloc_usable_size(block: *mut c_void) -> usize {
+    // SAFETY: the caller's contract.
+    unsafe { whole::length(block.cast()) }
 }
 
 fn page_bytes() -> usize {

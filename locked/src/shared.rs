@@ -185,18 +185,18 @@ impl ForeignPage {
     }
 
     /// Whether it is one page that nobody can shorten, so that reading it cannot be a fault. Secret
-    /// memory has that from the kernel: its length is set once.
+    /// memory has that from the kernel: its length is set once. The length is read last: before the
+    /// seals are seen it may still change.
     fn is_page(&self, file: &OwnedFd) -> io::Result<bool> {
-        let is_long_enough = usize::try_from(rustix::fs::fstat(file)?.st_size) == Ok(page_bytes());
         let kind = u32::try_from(rustix::fs::fstatfs(file)?.f_type).unwrap_or_default();
-        Ok(is_long_enough
-            && match kind {
-                SECRET_MEMORY => true,
-                ORDINARY_MEMORY if self.weak == WeakMemory::Allowed => {
-                    rustix::fs::fcntl_get_seals(file)?.contains(SEALS)
-                }
-                _ => false,
-            })
+        let is_fixed = match kind {
+            SECRET_MEMORY => true,
+            ORDINARY_MEMORY if self.weak == WeakMemory::Allowed => {
+                rustix::fs::fcntl_get_seals(file)?.contains(SEALS)
+            }
+            _ => false,
+        };
+        Ok(is_fixed && usize::try_from(rustix::fs::fstat(file)?.st_size) == Ok(page_bytes()))
     }
 
     /// The system calls of [`map`](Self::map), [`clear`](Self::clear) and [`erase`](Self::erase), with

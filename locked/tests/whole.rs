@@ -64,7 +64,9 @@ fn serves_a_process_from_its_first_moment_and_from_secret_memory_when_there_is_s
     }
     assert!(whole::was_full());
     assert!(held.len() > 200, "{}", held.len());
+    whole::forget_full();
     let reserved = whole::allocate(4000, 16, Who::Us);
+    assert!(!whole::was_full(), "our own code has its reserve");
     assert!(is_secret(reserved));
     let kept = held.pop().unwrap();
     content(kept, 4000).fill(9);

@@ -197,8 +197,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn keeps_errno_when_a_block_is_freed_while_others_want_the_same_lock() {
-        // A panic in one of the threads would want more memory than there is before the arena.
+    fn keeps_errno_when_a_block_is_freed_while_others_want_the_same_lock() -> Result<(), String> {
         let changes = || {
             let changed = (0..50_000).filter(|_| {
                 let block = malloc(40);
@@ -215,6 +214,7 @@ mod tests {
             let running: Vec<_> = (0..4).map(|_| threads.spawn(changes)).collect();
             running.into_iter().map(|thread| thread.join().unwrap()).sum()
         });
-        assert_eq!(changed, 0);
+        // A panic with its backtrace would want more memory than there is before the arena.
+        if changed == 0 { Ok(()) } else { Err(format!("{changed} times")) }
     }
 }

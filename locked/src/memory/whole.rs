@@ -65,7 +65,12 @@ pub(super) unsafe fn serve_from(start: NonNull<u8>, bytes: usize) {
     POOL_AT.set(start.as_ptr().addr(), main);
 }
 
-/// Whether foreign code was refused memory because the arena is full.
+/// From now on [`was_full`] tells of what comes.
+pub fn forget_full() {
+    WAS_FULL.store(false, Relaxed);
+}
+
+/// Whether foreign code was refused memory because the arena is full, since [`forget_full`].
 #[must_use]
 pub fn was_full() -> bool {
     WAS_FULL.load(Relaxed)

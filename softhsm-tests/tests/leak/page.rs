@@ -72,8 +72,7 @@ or a core, or a file. Numbers under the classes are samples in which something o
 the blocks of HMAC.\n\
 - *key-equivalent*: the states of HMAC for SHA-256, SHA-384 and SHA-512, as they lie in memory, big-endian, and in the order of \
 SHA-NI's lanes; expanded keys.\n\
-- *nonce*: that of the ES256 signatures that are made at that moment, computed from their signatures; and that of each Ed25519 \
-signature, when it has been made.\n\
+- *nonce*: those of the ES256 and Ed25519 signatures that are made at that moment, computed from the signatures and the key.\n\
 - *seed*: the seed of a record, in the same spellings as a secret, and the key that is extracted from it.\n\
 - *PIN*: the token's, in the same spellings.\n\
 \n\

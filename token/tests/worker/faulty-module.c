@@ -241,6 +241,16 @@ static ulong decrypt(ulong session, unsigned char *data, ulong length, unsigned 
         while (malloc(65536)) {}
         return CKR_HOST_MEMORY;
     }
+    if (fault("greedy-then-broken")) {
+        static int was_greedy = 0;
+        static void *volatile wanted;
+        if (was_greedy) return CKR_DEVICE_ERROR;
+        if (length != 0 && out) {
+            wanted = malloc((size_t)1 << 30);
+            free(wanted);
+            was_greedy = 1;
+        }
+    }
     if (fault("threads")) {
         struct decryption of = {session, length, out_length, CKR_FUNCTION_FAILED, data, out};
         pthread_t thread;

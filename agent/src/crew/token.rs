@@ -177,7 +177,8 @@ impl TokenWorker {
         // It gives itself two seconds.
         if timeout(Duration::from_secs(3), process.wait()).await.is_err() {
             tracing::warn!("the token worker did not end by itself and was killed");
-            let _ = process.kill().await;
+            // What the kernel itself does not let go of is left behind.
+            let _ = timeout(Duration::from_secs(1), process.kill()).await;
         }
     }
 

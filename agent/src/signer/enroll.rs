@@ -9,6 +9,7 @@ use std::rc::Rc;
 use strongroom_protocol::{Enroll, ErrorCode};
 use strongroom_venues::Profile;
 
+use super::filling::{Filling, overtaken};
 use super::keyring::Live;
 use super::login::Keep;
 use super::unlock::open;
@@ -111,6 +112,10 @@ fn base_url(profile: &Profile, venue: &str, wanted: Option<&str>) -> Result<Stri
     }
 }
 
+fn locked_meanwhile() -> Fault {
+    overtaken("the credential was being enrolled", "enrol it again")
+}
+
 /// Why a record of that name is not made.
 pub(crate) fn exists_already(name: &str) -> Fault {
     let message = format!("there is a credential `{name}` already");
@@ -121,7 +126,8 @@ impl Signer {
     /// Enrols a credential. It can sign at once where the agent is unlocked.
     ///
     /// # Errors
-    /// Where the venue, the token, the keeper or the disk refuse; nothing has changed then.
+    /// Where the venue, the token, the keeper or the disk refuse, or a lock comes in between; nothing has
+    /// changed then.
     pub(crate) async fn enroll(self: Rc<Self>, order: Authorized<Enrollment>) -> Result<(), Fault> {
         let Enrollment { name, venue, key_id, uid, base_url, existing, secrets } = order.spend();
         let Ok(_alone) = self.custody.try_lock() else { return Err(busy()) };
@@ -132,12 +138,19 @@ impl Signer {
         let meta = self.meta(name, &profile, venue, key_id, uid, base_url)?;
         let nonces = self.nonces(&meta.name)?;
 
-        let live = self.live_keeper();
-        let is_live = live.is_some();
-        let (keeper, slot) = match live {
-            Some(live) => live,
-            None => (Keeper::start(self.config.agent.danger_allow_weak_memory, |_| {}).await?, 0),
+        let locks_before = self.locks.get();
+        let (keeper, slot, filling) = match self.live_keeper() {
+            Some((keeper, slot)) => (keeper, slot, None),
+            None => {
+                let keeper = Keeper::start(self.config.agent.danger_allow_weak_memory, |_| {}).await?;
+                let Some(filling) = Filling::show(&self, &keeper, locks_before) else {
+                    let _ = keeper.end().await;
+                    return Err(locked_meanwhile());
+                };
+                (keeper, 0, Some(filling))
+            }
         };
+        let is_live = filling.is_none();
         let written = async {
             let record = self.wrap(&keeper, slot, meta, secrets).await?;
             on_disk(self.store.writing(&record, existing)).await?;
@@ -150,13 +163,17 @@ impl Signer {
             }
             Ok(record) => {
                 tracing::info!(credential = %record.meta.name, "enrolled; it can sign after the next unlock");
-                keeper.end().await.map_err(Fault::from)
+                let ended = keeper.end().await;
+                // Where a lock has ended it, the lock has told how that went.
+                if self.locks.get() == locks_before { ended.map_err(Fault::from) } else { Ok(()) }
             }
             Err(fault) => {
                 if is_live {
                     self.give_back(slot).await;
+                } else {
+                    let _ = keeper.end().await;
                 }
-                Err(fault)
+                Err(if self.locks.get() == locks_before { fault } else { locked_meanwhile() })
             }
         }
     }

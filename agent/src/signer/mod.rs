@@ -4,6 +4,7 @@
 //! [`unlock`], fed by [`enroll`], used by [`sign`] and described by [`report`].
 
 pub(crate) mod enroll;
+mod filling;
 mod keyring;
 pub(crate) mod login;
 pub(crate) mod profiles;
@@ -26,6 +27,7 @@ use self::profiles::Profiles;
 pub(crate) use self::watched::TokenSight;
 use crate::config::Config;
 use crate::crew::CrewError;
+use crate::crew::keeper::Keeper;
 use crate::crew::token::Login;
 use crate::fault::Fault;
 use crate::policy::Authorized;
@@ -65,6 +67,10 @@ pub(crate) struct Signer {
     profiles: Profiles,
     reserver: Reserver,
     keyring: RefCell<State>,
+    /// The keeper that is filled while the keyring is locked.
+    filling: RefCell<Option<Keeper>>,
+    /// Held while a keeper is ended, so that no other lock answers before it is gone.
+    locking: tokio::sync::Mutex<()>,
     /// Held by whoever works with the token: one at a time.
     custody: tokio::sync::Mutex<()>,
     /// How often it was locked, so that an unlock can tell that a lock has overtaken it.
@@ -95,6 +101,8 @@ impl Signer {
             profiles: Profiles::default(),
             reserver: Reserver::start().map_err(Fault::defect)?,
             keyring: RefCell::new(State::Locked(locked)),
+            filling: RefCell::new(None),
+            locking: tokio::sync::Mutex::new(()),
             custody: tokio::sync::Mutex::new(()),
             locks: Cell::new(0),
             worker: Cell::new(None),
@@ -119,7 +127,8 @@ impl Signer {
         keeper.has_room().await;
     }
 
-    /// Forgets all secrets and ends the keeper. Does nothing where it is locked.
+    /// Forgets all secrets and ends the keeper, also one that is still being filled. Does nothing where it is
+    /// locked and nobody fills one.
     ///
     /// # Errors
     /// Where the keeper did not say that it has forgotten; it is killed all the same.
@@ -129,22 +138,23 @@ impl Signer {
     }
 
     /// Locks because the agent itself has a reason to. Never waits for the token: an unlock that is under
-    /// way finds out that it was overtaken.
+    /// way loses its keeper, and finds out that it was overtaken.
     pub(crate) async fn lock_for(&self, reason: &str) -> Result<(), Fault> {
         self.locks.set(self.locks.get().wrapping_add(1));
         let before = self.keyring.replace(State::Locked(Keyring::locked(reason)));
         self.unlocked.send_replace(false);
-        match before {
+        let keeper = match before {
             State::Locked(keyring) => {
                 // What locked it first is what the admin wants to know.
                 self.keyring.replace(State::Locked(keyring));
-                Ok(())
+                self.filling.take()
             }
-            State::Unlocked(keyring) => {
-                tracing::info!(reason, "locked");
-                keyring.keeper().end().await.map_err(Fault::from)
-            }
-        }
+            State::Unlocked(keyring) => Some(keyring.keeper().clone()),
+        };
+        let _alone = self.locking.lock().await;
+        let Some(keeper) = keeper else { return Ok(()) };
+        tracing::info!(reason, "locked");
+        keeper.end().await.map_err(Fault::from)
     }
 
     /// Whether the keeper has kept the PIN of the last unlock.

@@ -4,6 +4,7 @@ use std::rc::Rc;
 
 use strongroom_protocol::ErrorCode;
 
+use super::filling::{Filling, overtaken};
 use super::keyring::{Keyring, Live, Unlocked};
 use super::login::{Keep, PinSource};
 use super::{Progress, Signer, State, Unlock, busy};
@@ -74,9 +75,16 @@ impl Signer {
             State::Locked(_) => None,
         };
         let locks_before = self.locks.get();
-        let mut keyring = match beside {
-            Some(keyring) => keyring,
-            None => Keyring::unlocked(self.start_keeper().await?),
+        let (mut keyring, filling) = match beside {
+            Some(keyring) => (keyring, None),
+            None => {
+                let keeper = self.start_keeper().await?;
+                let Some(filling) = Filling::show(self, &keeper, locks_before) else {
+                    let _ = keeper.end().await;
+                    return Err(locked_meanwhile());
+                };
+                (Keyring::unlocked(keeper), Some(filling))
+            }
         };
         let opened = self.log_in(keyring.keeper(), login, Keep::UntilLock).await;
         self.remember(&opened, source);
@@ -90,13 +98,9 @@ impl Signer {
         };
         // Whatever has failed: where a lock came in between, it is because of that.
         if self.locks.get() != locks_before {
-            // Where it was unlocked before, the lock has ended this keeper already.
+            // The lock ends this keeper; what it waits for is waited for here too.
             let _ = keyring.keeper().end().await;
-            return Err(Fault::new(
-                ErrorCode::Locked,
-                "the agent was locked while it was being unlocked",
-                "unlock it again",
-            ));
+            return Err(locked_meanwhile());
         }
         let done = tried?;
         keyring.keeper().check_running()?;
@@ -109,6 +113,7 @@ impl Signer {
             State::Unlocked(before) => before.absorb(keyring),
             state @ State::Locked(_) => *state = State::Unlocked(keyring),
         }
+        drop(filling);
         self.unlocked.send_replace(true);
         done.outcome(loaded)
     }
@@ -202,6 +207,10 @@ impl Signer {
     pub(super) fn nonces(&self, name: &CredentialName) -> Result<NonceSequence, Fault> {
         Ok(NonceSequence::open(self.store.nonce_path(name))?)
     }
+}
+
+fn locked_meanwhile() -> Fault {
+    overtaken("it was being unlocked", "unlock it again")
 }
 
 /// Why a record was not loaded.

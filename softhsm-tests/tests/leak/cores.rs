@@ -10,7 +10,7 @@ use strongroom_softhsm_tests::process::{runs, wait_until};
 use strongroom_softhsm_tests::room::{Agent, program, signal};
 
 use crate::client::BusyClient;
-use crate::control::{NaiveSigner, secrets};
+use crate::control::{KEYS, NaiveSigner, secrets};
 use crate::report::{Expected, Report};
 use crate::site::{Site, keeper_and_guard};
 
@@ -63,13 +63,16 @@ fn of_a_debugger(report: &mut Report, site: &Site) {
     let signer = NaiveSigner::start(&mut NaiveSigner::program(), "zeroize", "busy", &lines);
     let core = gcore(site.room.folder(), signer.id(), false).expect("nothing hinders it");
     let hits = needles.hits_in("core", &core);
-    report.count("control: gcore, busy", "zeroize signer", Expected::Everything, &hits, length(&core));
+    report.count("control: gcore, busy", "zeroize signer", Expected::Each(KEYS), &hits, length(&core));
 }
 
 /// Where the kernel puts cores, until this is dropped.
 pub(crate) struct CorePattern(String);
 
 const CORE_PATTERN: &str = "/proc/sys/kernel/core_pattern";
+
+/// Why no cores of signals can be looked for.
+pub(crate) const NO_PATTERN: &str = "this machine does not let its core_pattern be set";
 
 impl CorePattern {
     /// Nothing where the machine does not let itself be told.
@@ -90,7 +93,7 @@ fn of_signals(report: &mut Report, site: &Site) {
     let folder = site.room.folder().join("cores");
     fs::create_dir(&folder).expect("a folder");
     let Some(_pattern) = CorePattern::set(&folder) else {
-        crate::say("1 skipped: this machine does not let its core_pattern be set");
+        report.skip(NO_PATTERN);
         return;
     };
     let all = [
@@ -151,7 +154,7 @@ fn of_signals(report: &mut Report, site: &Site) {
     assert_eq!(cores.len(), 1, "the control leaves no core");
     let hits = needles.hits_in("core", &cores[0]);
     let size = length(&cores[0]);
-    report.count("control: core of a fatal signal", "zeroize signer", Expected::Everything, &hits, size);
+    report.count("control: core of a fatal signal", "zeroize signer", Expected::Each(KEYS), &hits, size);
 }
 
 pub(crate) fn unlimited_agent(site: &Site) -> Agent {

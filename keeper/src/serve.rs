@@ -174,7 +174,9 @@ impl<'s> Keeper<'s> {
 
     /// Forgets everything, proves it, and says so. Nothing can be allocated after that.
     fn end(self, job: u64) -> Result<(), KeeperError> {
-        let Self { socket, mut memory, vault, mut farewell, .. } = self;
+        let Self { socket, inbox, mut memory, vault, seed_calls, mut farewell } = self;
+        // Both may have grown into the arena.
+        drop((inbox, seed_calls));
         let left_on_page = memory.run(Depth::Whole, || vault.end());
         let left = memory.erase().saturating_add(left_on_page);
         FromKeeper::Forgotten { job, left }.encode(&mut farewell);

@@ -10,7 +10,7 @@ use std::ptr;
 
 use proptest::prelude::*;
 use strongroom_locked::memory::whole::{self, Who};
-use strongroom_locked::memory::{Memory, Sizes, WeakMemory};
+use strongroom_locked::memory::{Memory, MemoryError, Sizes, WeakMemory};
 
 /// Whether the mapping of an address is secret memory.
 fn is_secret(block: *mut u8) -> bool {
@@ -97,6 +97,15 @@ fn serves_a_process_from_its_first_moment_and_from_secret_memory_when_there_is_s
     assert_eq!(usable(elsewhere), 0);
     for absurd in [usize::MAX, usize::MAX / 2, isize::MAX.unsigned_abs()] {
         assert!(whole::allocate(absurd, 16, Who::Us).is_null());
+    }
+}
+
+#[test]
+fn refuses_a_heap_that_is_no_longer_than_its_reserve() {
+    for heap in [0, 64 * 1024, 128 * 1024] {
+        let sizes = Sizes { stack: 64 * 1024, shallow: 64 * 1024, heap };
+        let refused = Memory::map_for_all(sizes, WeakMemory::Refused).err().unwrap();
+        assert!(matches!(refused, MemoryError::TooSmall { bytes, .. } if bytes == heap), "{refused}");
     }
 }
 

@@ -61,7 +61,9 @@ pub(crate) fn full_instead(refusal: TokenRefusal) -> TokenRefusal {
             call: format!("{function}: {code}"),
             kib: (arena_bytes() / KIB).to_string(),
         },
-        TokenRefusal::ModuleLoad { reason, .. } if whole::was_full() => {
+        TokenRefusal::ModuleLoad { reason, .. } | TokenRefusal::ModuleStart { reason, .. }
+            if whole::was_full() =>
+        {
             TokenRefusal::MemoryFull { call: reason, kib: (arena_bytes() / KIB).to_string() }
         }
         other => other,

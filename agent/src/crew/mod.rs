@@ -140,7 +140,7 @@ impl From<CrewError> for Fault {
                     (Unavailable, "the agent's log says what the kernel refused")
                 }
                 TokenRefusal::NoRung { .. } => (Unavailable, "use a token with AES-GCM or AES-CBC"),
-                TokenRefusal::ModuleLoad { .. } => {
+                TokenRefusal::ModuleLoad { .. } | TokenRefusal::ModuleStart { .. } => {
                     (Invalid, "name the vendor's PKCS#11 library with --module")
                 }
                 _ => (Unavailable, "check the token with its own tool, then try again"),

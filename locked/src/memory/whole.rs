@@ -20,7 +20,7 @@ use super::pool::{GRAIN, Pool};
 use super::route::Range;
 
 /// What is taken from the end of the arena for [`Who::Us`].
-const RESERVE_BYTES: usize = 128 * 1024;
+pub(super) const RESERVE_BYTES: usize = 128 * 1024;
 const EARLY_BYTES: usize = 512 * 1024;
 
 /// Who asks for memory.

@@ -52,10 +52,14 @@ static int fault(const char *name) {
     return wanted && strcmp(wanted, name) == 0;
 }
 
-/* Copies that nobody wipes: one that stays, one that was freed, and one on the stack. */
+/* Copies that nobody wipes: one that stays until the next, one that was freed, and one on the stack. */
 static __attribute__((noinline)) void leave_copies(const unsigned char *secret, ulong length) {
+    static volatile unsigned char *kept;
     volatile unsigned char on_stack[256];
-    volatile unsigned char *kept = malloc(length), *freed = malloc(length);
+    free((void *)kept);
+    kept = malloc(length);
+    volatile unsigned char *freed = malloc(length);
+    if (!kept || !freed) return;
     for (ulong i = 0; i < length && i < sizeof on_stack; i++) on_stack[i] = kept[i] = freed[i] = secret[i];
     free((void *)freed);
 }

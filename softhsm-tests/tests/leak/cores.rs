@@ -144,7 +144,7 @@ fn of_signals(report: &mut Report, site: &Site) {
     report.fact("cores of keepers and guards", format!("{others}"), others == 0);
 
     let (lines, needles) = secrets();
-    let script = "ulimit -c unlimited; exec \"$0\" \"$@\"";
+    let script = "ulimit -c unlimited; exec env --default-signal=QUIT \"$0\" \"$@\"";
     let mut command = Command::new("/bin/sh");
     command.args(["-c", script, env!("CARGO_BIN_EXE_naive-signer")]);
     let mut signer = NaiveSigner::start(&mut command, "zeroize", "busy", &lines);
@@ -157,9 +157,12 @@ fn of_signals(report: &mut Report, site: &Site) {
     report.count("control: core of a fatal signal", "zeroize signer", Expected::Each(KEYS), &hits, size);
 }
 
+/// An agent that may leave cores. Who was started by a shell in the background ignores SIGQUIT, and so would the agent.
 pub(crate) fn unlimited_agent(site: &Site) -> Agent {
     let mut command = Command::new("/bin/sh");
-    command.args(["-c", "ulimit -c unlimited; exec \"$0\" agent"]).arg(program("strongroom"));
+    command
+        .args(["-c", "ulimit -c unlimited; exec env --default-signal=QUIT \"$0\" agent"])
+        .arg(program("strongroom"));
     site.room.start_command(command)
 }
 

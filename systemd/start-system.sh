@@ -8,6 +8,7 @@
 #
 # Needs root, and the Debian packages systemd, dbus, procps, softhsm2, util-linux.
 set -eu
+. "$(dirname "$0")/expect.sh"
 
 case "${1-}" in
     --outside)
@@ -20,13 +21,7 @@ case "${1-}" in
         sh -c 'echo $$ > "$1/cgroup.procs"; shift; exec "$@"' sh "$group" \
             unshare --pid --fork --kill-child --cgroup --ipc --uts --mount --mount-proc "$2/bin/start-system.sh" --manager "$2" \
             || status=$?
-        if [ -e "$group/cgroup.kill" ]; then echo 1 > "$group/cgroup.kill"; fi
-        # What was killed is gone soon, but not at once.
-        for _ in $(seq 100); do
-            if grep -q '^populated 0' "$group/cgroup.events"; then break; fi
-            sleep 0.1
-        done
-        find "$group" -depth -type d -exec rmdir {} +
+        end_group "$group"
         umount "$2/cgroup"
         exit "$status"
         ;;
@@ -75,7 +70,6 @@ esac
 
 # From here on: a service of that manager.
 said=/run/said manager_log=/dev/null
-. /usr/local/bin/expect.sh
 : > "$said"
 user=daemon
 state=/var/lib/strongroom/$user

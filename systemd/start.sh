@@ -9,6 +9,7 @@
 #
 # Needs root, and the Debian packages systemd, dbus, procps, python3-dbus, python3-gi, softhsm2, util-linux.
 set -eu
+. "$(dirname "$0")/expect.sh"
 
 # Not nobody: in the unit's user namespace that one stands for everybody else, and is refused.
 user=1
@@ -44,13 +45,7 @@ case "${1-}" in
         mkdir "$group"
         sh -c 'echo $$ > "$1/cgroup.procs"; shift; exec "$@"' sh "$group" \
             unshare --cgroup --mount "$0" --in-group || status=$?
-        if [ -e "$group/cgroup.kill" ]; then echo 1 > "$group/cgroup.kill"; fi
-        # What was killed is gone soon, but not at once.
-        for _ in $(seq 100); do
-            if grep -q '^populated 0' "$group/cgroup.events"; then break; fi
-            sleep 0.1
-        done
-        find "$group" -depth -type d -exec rmdir {} +
+        end_group "$group"
         exit "${status-0}"
         ;;
     *)
@@ -73,7 +68,6 @@ esac
 # From here on: user daemon, alone with a user manager.
 cd "$HOME"
 said=$HOME/said manager_log=$HOME/manager.log
-. /opt/strongroom/expect.sh
 : > "$said"
 dbus-daemon --session --address="$DBUS_SESSION_BUS_ADDRESS" --nofork --nopidfile 2> /dev/null &
 # What stands for the system bus and its logind; the agent finds it where every program does.

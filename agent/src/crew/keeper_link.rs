@@ -111,13 +111,22 @@ impl Link {
         greeting: oneshot::Sender<Result<Answer, CrewError>>,
         on_end: impl FnOnce(CrewError) + 'static,
     ) -> Rc<Self> {
-        let link = Rc::new(Self {
-            pid: helper.process.id().unwrap_or_default(),
-            socket: helper.socket,
-            next_job: Cell::new(0),
+        let pid = helper.process.id().unwrap_or_default();
+        let link = Rc::new(Self::new(helper.socket, pid, (GREETING_JOB, Waiter::Call(greeting))));
+        tokio::task::spawn_local(run(Rc::clone(&link), helper.process, on_end));
+        tokio::task::spawn_local(watch(Rc::downgrade(&link)));
+        link
+    }
+
+    /// One that waits for its first answer.
+    fn new(socket: UnixStream, pid: u32, first: (u64, Waiter)) -> Self {
+        Self {
+            socket,
+            pid,
+            next_job: Cell::new(first.0),
             outbox: RefCell::default(),
             inbox: RefCell::default(),
-            waiting: RefCell::new(VecDeque::from([(GREETING_JOB, Waiter::Call(greeting))])),
+            waiting: RefCell::new(VecDeque::from([first])),
             stir: Notify::new(),
             drained: Notify::new(),
             gone: Notify::new(),
@@ -125,10 +134,7 @@ impl Link {
             broken: Cell::new(None),
             dismissed: Cell::new(false),
             pin_kept: Cell::new(false),
-        });
-        tokio::task::spawn_local(run(Rc::clone(&link), helper.process, on_end));
-        tokio::task::spawn_local(watch(Rc::downgrade(&link)));
-        link
+        }
     }
 
     pub(super) fn is_over(&self) -> bool {
@@ -344,21 +350,8 @@ mod tests {
         let deliver = move |signature: Result<Signature<'_>, CrewError>| {
             let _ = sender.send(matches!(signature, Err(CrewError::OutOfStep { .. })));
         };
-        let link = Link {
-            socket: UnixStream::from_std(ours).unwrap(),
-            pid: 0,
-            next_job: Cell::new(1),
-            outbox: RefCell::default(),
-            inbox: RefCell::default(),
-            waiting: RefCell::new(VecDeque::from([(1, Waiter::Signature(Box::new(deliver)))])),
-            stir: Notify::new(),
-            drained: Notify::new(),
-            gone: Notify::new(),
-            state: Cell::new(State::Running),
-            broken: Cell::new(None),
-            dismissed: Cell::new(false),
-            pin_kept: Cell::new(false),
-        };
+        let link =
+            Link::new(UnixStream::from_std(ours).unwrap(), 0, (1, Waiter::Signature(Box::new(deliver))));
         let mut answer = Vec::new();
         FromKeeper::Done { job: 2 }.encode(&mut answer);
         theirs.write_all(&answer).unwrap();

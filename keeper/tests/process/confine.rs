@@ -7,20 +7,12 @@ use rustix::process::{Resource, Rlimit};
 use strongroom_link::keeper::{ALLOW_WEAK_MEMORY, LOCKED_BYTES, Refusal};
 use strongroom_scanner::denying;
 
+use strongroom_softhsm_tests::process::is_root_or_skip;
+
 use crate::front::{Keeper, SECRET, SPEC, piped};
 
 pub(crate) fn is_root() -> bool {
     rustix::process::geteuid().is_root()
-}
-
-/// Whether a test that only root can make may go on; where not, the skip is counted and printed, past the
-/// capture of the test runner.
-pub(crate) fn is_root_or_skip() -> bool {
-    use std::io::Write as _;
-    if !is_root() {
-        let _ = writeln!(std::io::stderr(), "1 skipped: only root can look into the keeper from outside");
-    }
-    is_root()
 }
 
 /// Takes away the right to lock more than `bytes`, from root too.
@@ -132,7 +124,7 @@ fn filters_system_calls_and_takes_no_signals() {
 fn dies_of_a_system_call_that_it_does_not_need() {
     use strongroom_scanner::Traced;
 
-    if !is_root_or_skip() {
+    if !is_root_or_skip("sending a system call into the keeper") {
         return;
     }
     let end = |call, arguments| {

@@ -5,6 +5,7 @@ use std::path::Path;
 
 use strongroom_scanner::Class;
 use strongroom_scanner::needles::WINDOW;
+use strongroom_softhsm_tests::machine;
 
 use crate::report::{Expected, Report};
 
@@ -15,19 +16,11 @@ pub(crate) fn write(path: &Path, report: &Report) -> std::io::Result<()> {
 }
 
 fn text(report: &Report) -> String {
-    let machine = |file: &str, key: &str| {
-        let text = std::fs::read_to_string(file).unwrap_or_default();
-        let line = text.lines().find(|line| line.starts_with(key)).map(str::to_owned);
-        line.and_then(|line| Some(line.split_once(':')?.1.trim().to_owned())).unwrap_or_default()
-    };
-    let kernel = std::fs::read_to_string("/proc/sys/kernel/osrelease").unwrap_or_default();
-    let cpus = std::thread::available_parallelism().map_or(0, usize::from);
     let date = jiff::Timestamp::now().strftime("%Y-%m-%d");
     let build = if cfg!(debug_assertions) { "debug" } else { "release" };
     let mut text = format!(
-        "{HEAD}\n{date}; {cpus} CPUs, {}; Linux {}; {build} build {}.\n\n",
-        machine("/proc/cpuinfo", "model name"),
-        kernel.trim(),
+        "{HEAD}\n{date}; {}; {build} build {}.\n\n",
+        machine::description(),
         env!("CARGO_PKG_VERSION"),
     );
     let _ = write!(text, "{INTRODUCTION}");

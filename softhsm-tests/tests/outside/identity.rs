@@ -8,7 +8,6 @@ use std::time::Duration;
 
 use rustix::process::Signal;
 use strongroom_client::ErrorCode;
-use strongroom_protocol::{Body, Operation, Param, Sign};
 use strongroom_softhsm_tests::process::{descriptors, is_root_or_skip, wait_until};
 use strongroom_softhsm_tests::raw::{Heard, Raw, frame};
 use strongroom_softhsm_tests::room::{Agent, Room, program, signal};
@@ -16,18 +15,9 @@ use strongroom_softhsm_tests::room::{Agent, Room, program, signal};
 use crate::descriptors::at_rest;
 use crate::keys::{BINANCE, account};
 use crate::puppet::{PRELUDE, Puppet, heard, hex};
+use crate::wire::sign;
 
 const SOON: Duration = Duration::from_secs(10);
-
-fn sign() -> Operation<'static> {
-    Operation::Sign(Sign {
-        credential: "binance-main",
-        method: "GET",
-        path: "/api/v3/account",
-        query: vec![("symbol", Param::Text("LTCBTC"))],
-        body: Body::Empty,
-    })
-}
 
 fn unlocked() -> (Room, Agent) {
     let room = Room::new();

@@ -22,6 +22,7 @@ mod descriptors;
 mod doctor;
 mod enroll;
 mod errors;
+mod examined;
 mod guard;
 mod helpers;
 mod identity;

@@ -3,6 +3,7 @@
 mod connection;
 mod dispatch;
 mod listen;
+mod pace;
 mod progress;
 mod reply;
 mod stranger;
@@ -17,6 +18,7 @@ use interprocess::local_socket::traits::tokio::Listener as _;
 use crate::identity::Kernel;
 use crate::policy::Policy;
 use crate::signer::Signer;
+use pace::Pace;
 
 /// Most clients at once.
 const MAX_CONNECTIONS: usize = 1_024;
@@ -36,7 +38,9 @@ impl Server {
 
     /// Accepts clients for ever. Must run in a `LocalSet`.
     pub(crate) async fn accept(self: Rc<Self>, listening: &Listening) {
+        let pace = Pace::new();
         loop {
+            pace.next().await;
             match listening.listener.accept().await {
                 Ok(stream) => {
                     let server = Rc::clone(&self);

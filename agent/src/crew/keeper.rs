@@ -42,6 +42,16 @@ impl SignatureAsked<'_> {
     }
 }
 
+/// A sealed secret, and what opens it.
+pub(crate) struct Sealed<'a> {
+    /// The job under which its seed was sent.
+    pub(crate) job: u64,
+    /// For what it was sealed.
+    pub(crate) context: &'a [u8],
+    /// The secret, sealed.
+    pub(crate) envelope: &'a [u8],
+}
+
 /// A running keeper. Clones are the same keeper; it ends when the last is dropped, or by [`end`](Self::end).
 #[derive(Clone)]
 pub(crate) struct Keeper {
@@ -116,6 +126,14 @@ impl Keeper {
         self.call(ToKeeper::Load { job, slot, spec, context, envelope }).await.and_then(done)
     }
 
+    /// Derives a signing key from the seed that was sent under `job`, and gives its public half.
+    pub(crate) async fn derive(&self, job: u64, slot: u32, context: &[u8]) -> Result<[u8; 32], CrewError> {
+        match self.call(ToKeeper::Derive { job, slot, context }).await? {
+            Answer::PublicKey(key) => Ok(key),
+            _ => Err(CrewError::OutOfStep { who: WHO }),
+        }
+    }
+
     /// Seals the secret that `secret` gives under the seed that was sent under `job`.
     pub(crate) async fn seal(
         &self,
@@ -126,6 +144,22 @@ impl Keeper {
         passphrase: Option<OwnedFd>,
     ) -> Result<Vec<u8>, CrewError> {
         match self.call(ToKeeper::Seal { job, spec, context, secret, passphrase }).await? {
+            Answer::Sealed(envelope) => Ok(envelope),
+            _ => Err(CrewError::OutOfStep { who: WHO }),
+        }
+    }
+
+    /// Opens `record` with the seed that was sent under its job, and seals its secret anew for `context`, under
+    /// the seed that was sent under `job`, the later of the two.
+    pub(crate) async fn reseal(
+        &self,
+        spec: KeySpec,
+        from: Sealed<'_>,
+        job: u64,
+        context: &[u8],
+    ) -> Result<Vec<u8>, CrewError> {
+        let Sealed { job: from_job, context: from_context, envelope } = from;
+        match self.call(ToKeeper::Reseal { job, from_job, spec, from_context, context, envelope }).await? {
             Answer::Sealed(envelope) => Ok(envelope),
             _ => Err(CrewError::OutOfStep { who: WHO }),
         }

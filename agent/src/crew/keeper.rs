@@ -229,6 +229,16 @@ impl Keeper {
         SignatureAsked { link: &self.link, job }
     }
 
+    /// Has one message signed, and waits for it.
+    pub(crate) async fn signature(&self, slot: u32, message: &[u8]) -> Result<Vec<u8>, CrewError> {
+        let (sender, answer) = oneshot::channel();
+        self.sign(slot, None, message).then(move |signed| {
+            let _ = sender.send(signed.map(|signed| signed.bytes.to_vec()));
+        });
+        self.link.flush();
+        self.answered(answer).await
+    }
+
     /// Sends what is queued, as far as the socket takes it; the rest follows by itself.
     pub(crate) fn flush(&self) {
         self.link.flush();
@@ -263,10 +273,7 @@ impl Keeper {
     }
 
     /// Waits for an answer, and ends a keeper that does not give it in time.
-    async fn answered(
-        &self,
-        answer: oneshot::Receiver<Result<Answer, CrewError>>,
-    ) -> Result<Answer, CrewError> {
+    async fn answered<T>(&self, answer: oneshot::Receiver<Result<T, CrewError>>) -> Result<T, CrewError> {
         match timeout(PATIENCE, answer).await {
             Ok(Ok(answer)) => answer,
             Ok(Err(_)) => Err(ended(None)),

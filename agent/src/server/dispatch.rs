@@ -19,6 +19,7 @@ use crate::fault::Fault;
 use crate::identity::log_of;
 use crate::policy::{Authorized, Denied};
 use crate::signer::enroll::{Enrollment, Secrets};
+use crate::signer::grants::SetGrants;
 use crate::signer::login::TokenReport;
 use crate::signer::report::{CUSTODY, CredentialReport, Inspect, StatusReport};
 use crate::signer::sign::SignOrder;
@@ -92,7 +93,8 @@ fn perform(
         }
         Operation::Show { credential } => {
             let report = signer.show(policy.decide(who, Inspect)?, credential)?;
-            connection.answer(id, Reply::Credential(report.wire()));
+            let grants = report.grants();
+            connection.answer(id, Reply::Credential { credential: report.wire(), grants });
         }
         Operation::Lock => {
             let order = policy.decide(who, LockNow { reason: "a client locked it".to_owned() })?;
@@ -115,6 +117,11 @@ fn perform(
         Operation::Remove { credential } => {
             let order = policy.decide(who, Remove { credential: credential.to_owned() })?;
             spawn(server, connection, id, "remove", async |signer| signer.remove(order).await);
+        }
+        Operation::SetGrants(wanted) => {
+            let login = login(wanted.login, descriptors)?;
+            let order = policy.decide(who, SetGrants::new(&wanted, login)?)?;
+            spawn(server, connection, id, "set-grants", async |signer| signer.set_grants(order).await);
         }
         Operation::Token => {
             let order = policy.decide(who, Inspect)?;
@@ -282,6 +289,9 @@ impl CredentialReport {
             enrolled_unix: 0,
             ready: self.ready,
             fault: &self.fault,
+            revision: 0,
+            grants: 0,
+            accept_unbound: "",
         };
         let Some(meta) = &self.meta else { return unread };
         Credential {
@@ -292,6 +302,7 @@ impl CredentialReport {
             rung: meta.rung.name(),
             token_serial: &meta.token_serial,
             enrolled_unix: u64::try_from(meta.enrolled.as_second()).unwrap_or_default(),
+            revision: meta.revision,
             ..unread
         }
     }

@@ -46,6 +46,13 @@ impl CredentialReport {
     }
 }
 
+impl CredentialReport {
+    /// Its grants, as they stand in its record.
+    pub(crate) fn grants(&self) -> &str {
+        self.meta.as_ref().map_or("", |meta| meta.grants.as_str())
+    }
+}
+
 /// The agent as a whole.
 #[derive(Debug, Clone)]
 pub(crate) struct StatusReport {

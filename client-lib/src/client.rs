@@ -10,7 +10,9 @@ use strongroom_protocol::{Operation, Request, encode};
 
 use crate::connection::{Connection, Deadline};
 use crate::error::Error;
-use crate::reply::{self, Credential, FromReply, Grants, Listing, Page, Progress, SignedRequest, Status, Token};
+use crate::reply::{
+    self, Credential, FromReply, Grants, Listing, Page, Progress, SignedRequest, Status, Token,
+};
 use crate::request::{Enrollment, Login, NewGrants, SignRequest};
 use crate::socket::default_socket;
 use crate::{DEFAULT_DEADLINE, TOKEN_DEADLINE};

@@ -332,7 +332,12 @@ impl From<&wire::Credential<'_>> for Credential {
             fault: credential.fault.to_owned(),
             revision: credential.revision,
             grants: credential.grants,
-            accept_unbound: credential.accept_unbound.split(',').filter(|name| !name.is_empty()).map(str::to_owned).collect(),
+            accept_unbound: credential
+                .accept_unbound
+                .split(',')
+                .filter(|name| !name.is_empty())
+                .map(str::to_owned)
+                .collect(),
         }
     }
 }

@@ -88,13 +88,15 @@ fn perform(
         }
         Operation::List { after } => {
             let (reports, more) = signer.list(policy.decide(who, Inspect)?, after)?;
-            let page = reports.iter().map(CredentialReport::wire).collect();
+            let unbound: Vec<String> = reports.iter().map(CredentialReport::accept_unbound).collect();
+            let page = reports.iter().zip(&unbound).map(|(report, unbound)| report.wire(unbound)).collect();
             connection.answer(id, Reply::Credentials { page, more });
         }
         Operation::Show { credential } => {
             let report = signer.show(policy.decide(who, Inspect)?, credential)?;
-            let grants = report.grants();
-            connection.answer(id, Reply::Credential { credential: report.wire(), grants });
+            let (grants, unbound) = (report.grants(), report.accept_unbound());
+            let credential = report.wire(&unbound);
+            connection.answer(id, Reply::Credential { credential, grants: &grants });
         }
         Operation::Lock => {
             let order = policy.decide(who, LockNow { reason: "a client locked it".to_owned() })?;
@@ -276,7 +278,7 @@ impl TokenReport {
 }
 
 impl CredentialReport {
-    fn wire(&self) -> Credential<'_> {
+    fn wire<'a>(&'a self, accept_unbound: &'a str) -> Credential<'a> {
         let unread = Credential {
             name: self.name.as_str(),
             venue: "",
@@ -291,7 +293,7 @@ impl CredentialReport {
             fault: &self.fault,
             revision: 0,
             grants: 0,
-            accept_unbound: "",
+            accept_unbound,
         };
         let Some(meta) = &self.meta else { return unread };
         Credential {
@@ -303,6 +305,7 @@ impl CredentialReport {
             token_serial: &meta.token_serial,
             enrolled_unix: u64::try_from(meta.enrolled.as_second()).unwrap_or_default(),
             revision: meta.revision,
+            grants: u32::try_from(meta.grants.len()).unwrap_or(u32::MAX),
             ..unread
         }
     }

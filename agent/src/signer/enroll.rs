@@ -6,6 +6,7 @@
 use std::os::fd::OwnedFd;
 use std::rc::Rc;
 
+use strongroom_policy::Grants;
 use strongroom_protocol::{Enroll, ErrorCode};
 use strongroom_venues::Profile;
 
@@ -15,7 +16,6 @@ use crate::crew::token::Login;
 use crate::fault::Fault;
 use crate::policy::Authorized;
 use crate::store::atomic::Existing;
-use crate::store::grants::GrantsText;
 use crate::store::record::{CredentialName, Meta, Record, Wrapped};
 
 /// The order to wrap and keep a new secret.
@@ -26,7 +26,7 @@ pub(crate) struct Enrollment {
     key_id: String,
     uid: Option<String>,
     base_url: Option<String>,
-    grants: GrantsText,
+    grants: Grants,
     existing: Existing,
     secrets: Secrets,
 }
@@ -55,6 +55,7 @@ impl Enrollment {
         identifier("key id", wanted.key_id)?;
         wanted.uid.map(|uid| identifier("uid", uid)).transpose()?;
         check_uid(profile, wanted.venue, wanted.uid)?;
+        super::grants::read(wanted.grants)?;
         base_url(profile, wanted.venue, wanted.base_url).map(drop)
     }
 
@@ -69,7 +70,7 @@ impl Enrollment {
             key_id: identifier("key id", wanted.key_id)?,
             uid: wanted.uid.map(|uid| identifier("uid", uid)).transpose()?,
             base_url: wanted.base_url.map(str::to_owned),
-            grants: GrantsText::new(wanted.grants),
+            grants: super::grants::read(wanted.grants)?,
             existing: if wanted.replace { Existing::Replace } else { Existing::Keep },
             secrets,
         })
@@ -156,7 +157,7 @@ impl Signer {
         key_id: String,
         uid: Option<String>,
         base_url: Option<String>,
-        grants: GrantsText,
+        grants: Grants,
     ) -> Result<Meta, Fault> {
         check_uid(profile, &venue, uid.as_deref())?;
         let base_url = self::base_url(profile, &venue, base_url.as_deref())?;

@@ -2,16 +2,16 @@
 
 use std::rc::Rc;
 
+use strongroom_policy::{Grants, GrantsError};
 use strongroom_protocol::ErrorCode;
 
 use super::keep::{KeepJob, Making};
 use super::{Signer, busy, credential_name};
 use crate::crew::keeper::Sealed;
 use crate::crew::token::Login;
-use crate::fault::Fault;
+use crate::fault::{Fault, chain};
 use crate::policy::Authorized;
 use crate::store::atomic::Existing;
-use crate::store::grants::GrantsText;
 use crate::store::record::{CredentialName, Record, Wrapped};
 
 /// The order to give a credential other grants.
@@ -19,9 +19,32 @@ use crate::store::record::{CredentialName, Record, Wrapped};
 pub(crate) struct SetGrants {
     name: CredentialName,
     revision: u64,
-    grants: GrantsText,
+    grants: Grants,
     accept_older: bool,
     login: Login,
+}
+
+/// Longest text of grants, which goes over the client wire in one frame with all else that is told of a credential.
+const MAX_TEXT_BYTES: usize = 60_000;
+
+/// Reads grants that came from outside.
+///
+/// # Errors
+/// Where they are none, with line and column; where they are too long to be told of again.
+pub(crate) fn read(text: &str) -> Result<Grants, Fault> {
+    let grants = Grants::parse(text).map_err(Fault::from)?;
+    let bytes = grants.to_toml().len();
+    if bytes > MAX_TEXT_BYTES {
+        let message = format!("the grants have {bytes} bytes; a credential may have {MAX_TEXT_BYTES}");
+        return Err(Fault::new(ErrorCode::Invalid, message, "spread them over several credentials"));
+    }
+    Ok(grants)
+}
+
+impl From<GrantsError> for Fault {
+    fn from(error: GrantsError) -> Self {
+        Self::new(ErrorCode::Invalid, chain(&error), "docs/reference/grants.md says how grants are written")
+    }
 }
 
 impl SetGrants {
@@ -29,14 +52,11 @@ impl SetGrants {
     ///
     /// # Errors
     /// Where the name can be none, or the grants are none.
-    pub(crate) fn new(
-        wanted: &strongroom_protocol::SetGrants<'_>,
-        login: Login,
-    ) -> Result<Self, Fault> {
+    pub(crate) fn new(wanted: &strongroom_protocol::SetGrants<'_>, login: Login) -> Result<Self, Fault> {
         Ok(Self {
             name: credential_name(wanted.credential)?,
             revision: wanted.revision,
-            grants: GrantsText::new(wanted.grants),
+            grants: read(wanted.grants)?,
             accept_older: wanted.accept_older,
             login,
         })

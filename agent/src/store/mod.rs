@@ -12,7 +12,6 @@
 
 pub(crate) mod atomic;
 pub(crate) mod floors;
-pub(crate) mod grants;
 pub(crate) mod latch;
 pub(crate) mod nonce;
 pub(crate) mod record;

@@ -11,8 +11,8 @@ use std::str::FromStr;
 use serde::{Deserialize, Serialize};
 use strongroom_link::key::{Algorithm, KeySpec, PassphraseUse, SecretForm};
 use strongroom_link::token::{KekId, Rung};
+use strongroom_policy::Grants;
 
-use super::grants::GrantsText;
 use crate::config::{by_name, kek_id};
 
 /// Name of a credential, as bots use it: also its file name, so it is held to safe characters.
@@ -115,7 +115,8 @@ pub(crate) struct Meta {
     /// 1 when it was enrolled, and one more after each change.
     pub(crate) revision: u64,
     /// Who may do what with it.
-    pub(crate) grants: GrantsText,
+    #[serde(rename = "grant", default, skip_serializing_if = "Grants::is_empty")]
+    pub(crate) grants: Grants,
 }
 
 /// The wrapped secret: the token opens the seed, the seed opens the envelope.
@@ -153,7 +154,7 @@ impl Record {
     /// The record file.
     pub(crate) fn to_text(&self) -> String {
         // A record is made of strings and integers, which TOML can always hold.
-        format!("{HEADER}{}", toml::to_string_pretty(self).unwrap_or_default())
+        format!("{HEADER}{}", toml::to_string(self).unwrap_or_default())
     }
 }
 
@@ -175,7 +176,8 @@ impl Meta {
     /// All metadata as one byte string: a label, then each field as its name and value with `u32`
     /// little-endian lengths, in this order. docs/reference/record.md defines it.
     pub(crate) fn context(&self) -> Vec<u8> {
-        let fields: [(&str, &str); 17] = [
+        let grants = self.grants.canonical();
+        let fields: [(&str, &str); 16] = [
             ("name", self.name.as_str()),
             ("venue", &self.venue),
             ("key_id", &self.key_id),
@@ -192,10 +194,10 @@ impl Meta {
             ("kek_id", &kek_id::text(&self.kek_id)),
             ("rung", self.rung.name()),
             ("revision", &self.revision.to_string()),
-            ("grants", self.grants.as_str()),
         ];
         let mut context = b"strongroom record 2\0".to_vec();
-        for part in fields.iter().flat_map(|(name, value)| [name.as_bytes(), value.as_bytes()]) {
+        let fields = fields.iter().flat_map(|(name, value)| [name.as_bytes(), value.as_bytes()]);
+        for part in fields.chain([b"grants".as_slice(), &grants]) {
             context.extend_from_slice(&u32::try_from(part.len()).unwrap_or(u32::MAX).to_le_bytes());
             context.extend_from_slice(part);
         }

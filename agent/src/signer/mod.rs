@@ -5,6 +5,9 @@
 
 pub(crate) mod enroll;
 mod filling;
+mod floors;
+pub(crate) mod grants;
+mod keep;
 mod keyring;
 pub(crate) mod login;
 pub(crate) mod profiles;

@@ -5,14 +5,33 @@ use crate::identity::Principal;
 /// Proof that policy said yes to this. Only [`Policy::decide`] makes one; who acts on it spends it.
 #[must_use]
 #[derive(Debug)]
-pub(crate) struct Authorized<T>(T);
+pub(crate) struct Authorized<T> {
+    order: T,
+    by: Decision,
+}
+
+/// Who was allowed something, and by which rule.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Decision {
+    pub(crate) who: Principal,
+    pub(crate) rule: &'static str,
+}
 
 impl<T> Authorized<T> {
     /// Gives what was authorised, once.
     pub(crate) fn spend(self) -> T {
-        self.0
+        self.order
+    }
+
+    /// Who asked, and why it may be.
+    pub(crate) const fn decision(&self) -> Decision {
+        self.by
     }
 }
+
+/// The rule that allows, and the one that denies.
+const OWN_USER: &str = "own-user";
+const OTHER_USER: &str = "other-user";
 
 /// Policy said no.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
@@ -20,6 +39,14 @@ impl<T> Authorized<T> {
 pub(crate) struct Denied {
     asked: u32,
     served: u32,
+}
+
+impl Denied {
+    /// The rule that said no.
+    #[expect(clippy::unused_self, reason = "there is one such rule in this version")]
+    pub(crate) const fn rule(&self) -> &'static str {
+        OTHER_USER
+    }
 }
 
 /// The rule of this version: an agent serves the user that it runs as, and nobody else.
@@ -45,7 +72,7 @@ impl Policy {
     /// [`Denied`].
     pub(crate) fn decide<T>(self, principal: &Principal, order: T) -> Result<Authorized<T>, Denied> {
         if principal.uid == self.served {
-            Ok(Authorized(order))
+            Ok(Authorized { order, by: Decision { who: *principal, rule: OWN_USER } })
         } else {
             Err(Denied { asked: principal.uid, served: self.served })
         }

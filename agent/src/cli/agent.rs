@@ -11,6 +11,7 @@ use strongroom_protocol::ErrorCode;
 use tokio::signal::unix::{SignalKind, signal};
 
 use super::{Stop, block_on, secret};
+use crate::audit::line::{Event, Kind};
 use crate::config::{Config, Places};
 use crate::fault::Fault;
 use crate::policy::Policy;
@@ -78,6 +79,14 @@ async fn serve(
     }
     let signer = Signer::new(config, store)?;
     let listening = server::listen(socket)?;
+    let own = std::process::id();
+    let life = |kind| Event {
+        uid: Some(rustix::process::geteuid().as_raw()),
+        pid: i32::try_from(own).ok(),
+        version: Some(env!("CARGO_PKG_VERSION").into()),
+        ..Event::of(kind)
+    };
+    signer.audit().record(&life(Kind::Start));
     let server = Server::new(Rc::clone(&signer), Policy::own());
     tracing::info!(socket = listening.place(), pid = std::process::id(), "serving");
     if let Some(pin) = pin {
@@ -98,6 +107,8 @@ async fn serve(
     notify(&[NotifyState::Stopping]);
     let locked = signer.lock_for("the agent ends").await;
     signer.token_at_rest().await;
+    signer.audit().record(&life(Kind::Stop));
+    signer.audit().close();
     locked
 }
 

@@ -10,7 +10,7 @@ use strongroom_protocol::ErrorCode;
 
 use super::secret::PinSource;
 use super::{Json, Stop, block_on, output};
-use crate::config::{AgentConfig, Config, Patience, Places, TokenConfig, kek_id};
+use crate::config::{Config, Patience, Places, TokenConfig, kek_id};
 use crate::crew::CrewError;
 use crate::crew::token::TokenWorker;
 use crate::fault::Fault;
@@ -72,8 +72,8 @@ impl Init {
         let patience = self.patience.or(known).unwrap_or_default();
         let wanted = Wanted { init: &self, module: module.clone(), environment, patience };
         let token = block_on(wanted.prepare(before.as_ref().map(|config| &config.token)))?;
-        let agent = before.map_or_else(AgentConfig::default, |config| config.agent);
-        Config { token: token.clone(), agent }.write(&places.config)?;
+        let (agent, audit) = before.map(|config| (config.agent, config.audit)).unwrap_or_default();
+        Config { token: token.clone(), agent, audit }.write(&places.config)?;
         if self.json.json {
             output::json(&json!({
                 "config": places.config,

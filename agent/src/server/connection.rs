@@ -22,7 +22,9 @@ use tokio::sync::Notify;
 use tokio::time::{Instant, timeout, timeout_at};
 
 use super::dispatch::{self, Next};
+use super::outbox::Outbox;
 use super::{Server, reply};
+use crate::audit::log::AuditLog;
 use crate::fault::Fault;
 use crate::identity::Principal;
 
@@ -39,7 +41,8 @@ const MAX_DESCRIPTORS: usize = 3;
 pub(super) struct Connection {
     socket: Stream,
     pub(super) principal: Principal,
-    outbox: RefCell<Vec<u8>>,
+    audit: Rc<AuditLog>,
+    outbox: RefCell<Outbox>,
     in_work: Cell<usize>,
     /// There is something to write, or nothing more will come.
     answers: Notify,
@@ -49,10 +52,11 @@ pub(super) struct Connection {
 }
 
 impl Connection {
-    fn new(socket: Stream, principal: Principal) -> Rc<Self> {
+    fn new(socket: Stream, principal: Principal, audit: Rc<AuditLog>) -> Rc<Self> {
         Rc::new(Self {
             socket,
             principal,
+            audit,
             outbox: RefCell::default(),
             in_work: Cell::new(0),
             answers: Notify::new(),
@@ -78,14 +82,17 @@ impl Connection {
 
     /// Queues an answer that no request was begun for.
     pub(super) fn say(&self, id: u64, reply: Reply<'_>) {
-        if !self.over.get() {
-            reply::write(id, reply, &mut self.outbox.borrow_mut());
+        if self.over.get() {
+            // Nobody waits for it, but what was noted about it is written.
+            self.audit.settle();
+        } else {
+            self.outbox.borrow_mut().push(id, reply, self.audit.failures());
             self.answers.notify_one();
         }
     }
 
     fn is_full(&self) -> bool {
-        self.in_work.get() >= MAX_IN_WORK || self.outbox.borrow().len() >= MAX_UNREAD_BYTES
+        self.in_work.get() >= MAX_IN_WORK || self.outbox.borrow().bytes() >= MAX_UNREAD_BYTES
     }
 
     fn end(&self) {
@@ -101,7 +108,7 @@ pub(super) async fn serve(server: &Rc<Server>, socket: Stream, full: bool) {
         Ok(principal) => principal,
         Err(error) => return tracing::warn!(%error, "a client without credentials was turned away"),
     };
-    let connection = Connection::new(socket, principal);
+    let connection = Connection::new(socket, principal, Rc::clone(&server.audit));
     let refused = if full {
         Some(Fault::new(
             ErrorCode::Unavailable,
@@ -109,7 +116,7 @@ pub(super) async fn serve(server: &Rc<Server>, socket: Stream, full: bool) {
             "close connections that nobody uses",
         ))
     } else {
-        server.policy.decide(&principal, ()).err().map(Fault::from)
+        server.decide(&principal, ()).err().map(Fault::from)
     };
     match refused {
         Some(fault) => {
@@ -237,7 +244,7 @@ async fn receive(
 
 /// Writes answers until the connection is over and all are written.
 async fn write(connection: &Connection) {
-    let mut sending = Vec::new();
+    let mut sending = Outbox::default();
     let stream = connection.stream();
     loop {
         if connection.outbox.borrow().is_empty() {
@@ -249,7 +256,10 @@ async fn write(connection: &Connection) {
         }
         // Two buffers change places, so that neither is allocated again.
         std::mem::swap(&mut sending, &mut connection.outbox.borrow_mut());
-        if let Err(error) = send_all(stream, &sending).await {
+        // No signature leaves before its line in the audit log is written.
+        let failures = connection.audit.gate().await;
+        sending.recall(failures, || Fault::from(connection.audit.stopped()));
+        if let Err(error) = send_all(stream, sending.bytes_to_send()).await {
             tracing::debug!(pid = connection.principal.pid, %error, "a client did not take its answers");
             break;
         }
@@ -257,6 +267,7 @@ async fn write(connection: &Connection) {
         connection.taken.notify_one();
     }
     connection.end();
+    connection.audit.settle();
     // Wakes the reader too, which may be waiting for a client that will send nothing more.
     let _ = rustix::net::shutdown(stream, rustix::net::Shutdown::Both);
 }

@@ -76,28 +76,28 @@ fn perform(
     descriptors: &mut VecDeque<OwnedFd>,
 ) -> Result<(), Fault> {
     let signer = &server.signer;
-    let (policy, who) = (server.policy, &connection.principal);
+    let who = &connection.principal;
     match operation {
-        Operation::Sign(request) => sign(signer, connection, id, policy.decide(who, order(request))?),
+        Operation::Sign(request) => sign(signer, connection, id, server.decide(who, order(request))?),
         Operation::Status => {
-            connection.answer(id, Reply::Status(signer.status(policy.decide(who, Inspect)?).wire()))
+            connection.answer(id, Reply::Status(signer.status(server.decide(who, Inspect)?).wire()))
         }
         Operation::List { after } => {
-            let (reports, more) = signer.list(policy.decide(who, Inspect)?, after)?;
+            let (reports, more) = signer.list(server.decide(who, Inspect)?, after)?;
             let page = reports.iter().map(CredentialReport::wire).collect();
             connection.answer(id, Reply::Credentials { page, more });
         }
         Operation::Show { credential } => {
-            let report = signer.show(policy.decide(who, Inspect)?, credential)?;
+            let report = signer.show(server.decide(who, Inspect)?, credential)?;
             connection.answer(id, Reply::Credential(report.wire()));
         }
         Operation::Lock => {
-            let order = policy.decide(who, LockNow { reason: "a client locked it".to_owned() })?;
+            let order = server.decide(who, LockNow { reason: "a client locked it".to_owned() })?;
             spawn(server, connection, id, async |signer| signer.lock(order).await);
         }
         Operation::Unlock => {
             let progress = progress::told_to(connection, id);
-            let order = policy.decide(who, Unlock { pin: descriptor(descriptors, "PIN")?, progress })?;
+            let order = server.decide(who, Unlock { pin: descriptor(descriptors, "PIN")?, progress })?;
             spawn(server, connection, id, async |signer| signer.unlock(order).await);
         }
         Operation::Enroll(wanted) => {
@@ -106,11 +106,11 @@ fn perform(
                 secret: descriptor(descriptors, "secret")?,
                 passphrase: wanted.passphrase.then(|| descriptor(descriptors, "passphrase")).transpose()?,
             };
-            let order = policy.decide(who, Enrollment::new(&wanted, secrets)?)?;
+            let order = server.decide(who, Enrollment::new(&wanted, secrets)?)?;
             spawn(server, connection, id, async |signer| signer.enroll(order).await);
         }
         Operation::Remove { credential } => {
-            let order = policy.decide(who, Remove { credential: credential.to_owned() })?;
+            let order = server.decide(who, Remove { credential: credential.to_owned() })?;
             spawn(server, connection, id, async |signer| signer.remove(order).await);
         }
     }

@@ -12,6 +12,7 @@ use strongroom_venues::Profile;
 use super::keyring::Live;
 use super::unlock::open;
 use super::{Signer, State, busy, credential_name, on_disk};
+use crate::audit::line::Kind;
 use crate::crew::keeper::Keeper;
 use crate::crew::token;
 use crate::fault::Fault;
@@ -122,7 +123,17 @@ impl Signer {
     /// # Errors
     /// Where the venue, the token, the keeper or the disk refuse; nothing has changed then.
     pub(crate) async fn enroll(self: Rc<Self>, order: Authorized<Enrollment>) -> Result<(), Fault> {
-        let Enrollment { name, venue, key_id, uid, base_url, existing, secrets } = order.spend();
+        let by = order.decision();
+        let enrollment = order.spend();
+        self.audit.check()?;
+        let name = enrollment.name.clone();
+        let enrolled = self.enroll_checked(enrollment).await;
+        self.tell(Kind::Enroll, by, Some(name.as_str()), &enrolled);
+        enrolled
+    }
+
+    async fn enroll_checked(&self, enrollment: Enrollment) -> Result<(), Fault> {
+        let Enrollment { name, venue, key_id, uid, base_url, existing, secrets } = enrollment;
         let Ok(_alone) = self.custody.try_lock() else { return Err(busy()) };
         if existing == Existing::Keep && self.store.record(&name).is_ok() {
             return Err(exists_already(name.as_str()));

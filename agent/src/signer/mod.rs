@@ -3,6 +3,7 @@
 //! The keyring is locked or unlocked, and only the unlocked one can sign. It is unlocked by
 //! [`unlock`], fed by [`enroll`], used by [`sign`] and described by [`report`].
 
+mod account;
 pub(crate) mod enroll;
 mod keyring;
 pub(crate) mod profiles;
@@ -20,9 +21,12 @@ use tokio::time::timeout;
 
 use self::keyring::{Keyring, Locked, Unlocked};
 use self::profiles::Profiles;
+use crate::audit::line::Kind;
+use crate::audit::log::AuditLog;
 use crate::config::Config;
 use crate::crew::CrewError;
 use crate::fault::Fault;
+use crate::identity::Principal;
 use crate::policy::Authorized;
 use crate::store::nonce::Reserver;
 use crate::store::record::CredentialName;
@@ -57,6 +61,7 @@ pub(crate) struct Remove {
 pub(crate) struct Signer {
     config: Config,
     store: Store,
+    audit: Rc<AuditLog>,
     profiles: Profiles,
     reserver: Reserver,
     keyring: RefCell<State>,
@@ -76,18 +81,25 @@ impl Signer {
     /// A locked signer that owns `store`.
     ///
     /// # Errors
-    /// Where the system gives no thread for nonces.
+    /// Where the audit log cannot be opened, or the system gives no threads.
     pub(crate) fn new(config: Config, store: Store) -> Result<Rc<Self>, Fault> {
+        let audit = Rc::new(AuditLog::open(&store.audit_folder(), config.audit)?);
         let locked = Keyring::locked("it has not been unlocked since it was started");
         Ok(Rc::new(Self {
             config,
             store,
+            audit,
             profiles: Profiles::default(),
             reserver: Reserver::start().map_err(Fault::defect)?,
             keyring: RefCell::new(State::Locked(locked)),
             custody: tokio::sync::Mutex::new(()),
             locks: Cell::new(0),
         }))
+    }
+
+    /// Where it is written down.
+    pub(crate) const fn audit(&self) -> &Rc<AuditLog> {
+        &self.audit
     }
 
     /// Asks the keeper for the signatures that were queued.
@@ -111,13 +123,18 @@ impl Signer {
     /// # Errors
     /// Where the keeper did not say that it has forgotten; it is killed all the same.
     pub(crate) async fn lock(&self, order: Authorized<LockNow>) -> Result<(), Fault> {
+        let by = order.decision();
         let LockNow { reason } = order.spend();
-        self.lock_for(&reason).await
+        self.lock_by(by.who, Some(by.rule), &reason).await
     }
 
     /// Locks because the agent itself has a reason to. Never waits for the token: an unlock that is under
     /// way finds out that it was overtaken.
     pub(crate) async fn lock_for(&self, reason: &str) -> Result<(), Fault> {
+        self.lock_by(Principal::own(), None, reason).await
+    }
+
+    async fn lock_by(&self, who: Principal, rule: Option<&str>, reason: &str) -> Result<(), Fault> {
         self.locks.set(self.locks.get().wrapping_add(1));
         let before = self.keyring.replace(State::Locked(Keyring::locked(reason)));
         match before {
@@ -128,6 +145,7 @@ impl Signer {
             }
             State::Unlocked(keyring) => {
                 tracing::info!(reason, "locked");
+                self.tell_lock(who, rule, reason);
                 keyring.keeper().end().await.map_err(Fault::from)
             }
         }
@@ -143,6 +161,7 @@ impl Signer {
     fn keeper_ended(&self, error: &CrewError) {
         let reason = crate::fault::chain(error);
         tracing::error!(%reason, "locked, because the keeper has ended");
+        self.tell_lock(Principal::own(), None, &reason);
         self.keyring.replace(State::Locked(Keyring::locked(&reason)));
     }
 
@@ -151,8 +170,16 @@ impl Signer {
     /// # Errors
     /// Where there is none, the disk refuses, or the token keeps the agent busy; then it is still there.
     pub(crate) async fn remove(&self, order: Authorized<Remove>) -> Result<(), Fault> {
+        let by = order.decision();
         let Remove { credential } = order.spend();
-        let name = credential_name(&credential)?;
+        self.audit.check()?;
+        let removed = self.remove_named(&credential).await;
+        self.tell(Kind::Remove, by, Some(&credential), &removed);
+        removed
+    }
+
+    async fn remove_named(&self, credential: &str) -> Result<(), Fault> {
+        let name = credential_name(credential)?;
         // Another removal is short; a token may take longer than a client waits.
         let Ok(_alone) = timeout(REMOVAL_WAITS, self.custody.lock()).await else { return Err(busy()) };
         on_disk(self.store.removing(&name)).await?;

@@ -8,11 +8,13 @@ use strongroom_protocol::ErrorCode;
 
 use super::keyring::{Keyring, Live, Unlocked};
 use super::{Progress, Signer, State, Unlock, busy};
+use crate::audit::line::Kind;
 use crate::crew::CrewError;
 use crate::crew::keeper::Keeper;
 use crate::crew::token::{self, TokenWorker};
 use crate::fault::{Fault, chain};
-use crate::policy::Authorized;
+use crate::identity::Principal;
+use crate::policy::{Authorized, Decision};
 use crate::store::Found;
 use crate::store::nonce::NonceSequence;
 use crate::store::record::{CredentialName, Meta, Record};
@@ -34,8 +36,12 @@ impl Signer {
     /// the PIN is not tried again. Where the token fails on the way: what was loaded until then can sign,
     /// and the next unlock loads the rest. Where no record opened although there are some: the first cause.
     pub(crate) async fn unlock(self: Rc<Self>, order: Authorized<Unlock>) -> Result<(), Fault> {
+        let by = order.decision();
         let Unlock { pin, progress } = order.spend();
-        self.unlock_with(pin, PinSource::Person, progress).await
+        self.audit.check()?;
+        let unlocked = self.unlock_with(pin, PinSource::Person, progress).await;
+        self.tell(Kind::Unlock, by, None, &unlocked);
+        unlocked
     }
 
     /// Unlocks with a PIN that the service manager or the command line gave to the agent itself. Where
@@ -44,7 +50,10 @@ impl Signer {
     /// # Errors
     /// As [`unlock`](Self::unlock).
     pub(crate) async fn unlock_by_itself(self: &Rc<Self>, pin: OwnedFd) -> Result<(), Fault> {
-        self.unlock_with(pin, PinSource::Itself, Box::new(|_, _| {})).await
+        self.audit.check()?;
+        let unlocked = self.unlock_with(pin, PinSource::Itself, Box::new(|_, _| {})).await;
+        self.tell(Kind::Unlock, Decision { who: Principal::own(), rule: "by-itself" }, None, &unlocked);
+        unlocked
     }
 
     async fn unlock_with(

@@ -1,0 +1,370 @@
+//! One line of the audit log: JSON in one spelling only.
+//!
+//! A line is `{"seq":…,"time":"…","prev":"…",` and the members of its [`Event`], in the order of the fields here,
+//! without a space, in ASCII. [`Line::parse`] takes nothing that [`write`] would have written otherwise.
+
+use std::borrow::Cow;
+use std::collections::BTreeMap;
+use std::fmt::Write as _;
+use std::io;
+
+use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
+use serde_json::value::RawValue;
+
+/// SHA-256.
+pub(crate) type Hash = [u8; 32];
+
+/// Longer lines are not written, and not read.
+pub(crate) const MAX_LINE_BYTES: usize = 16 * 1024;
+
+/// What has happened.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub(crate) enum Kind {
+    /// A client was turned away when it connected.
+    Connect,
+    Enroll,
+    /// For a time the log could not be written, and so nothing was signed.
+    Gap,
+    Lock,
+    /// What stood behind the last whole line was set aside.
+    Recovered,
+    Remove,
+    Sign,
+    Start,
+    Stop,
+    Unlock,
+}
+
+impl Kind {
+    /// As it stands in a line.
+    pub(crate) const fn name(self) -> &'static str {
+        match self {
+            Self::Connect => "connect",
+            Self::Enroll => "enroll",
+            Self::Gap => "gap",
+            Self::Lock => "lock",
+            Self::Recovered => "recovered",
+            Self::Remove => "remove",
+            Self::Sign => "sign",
+            Self::Start => "start",
+            Self::Stop => "stop",
+            Self::Unlock => "unlock",
+        }
+    }
+}
+
+/// How it was decided.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub(crate) enum Verdict {
+    /// Policy said yes, and it was done.
+    Allowed,
+    /// Policy said no.
+    Denied,
+    /// Policy said yes, and it was not done all the same.
+    Refused,
+}
+
+impl Verdict {
+    /// As it stands in a line.
+    pub(crate) const fn name(self) -> &'static str {
+        match self {
+            Self::Allowed => "allowed",
+            Self::Denied => "denied",
+            Self::Refused => "refused",
+        }
+    }
+}
+
+/// What a line tells, in the order in which it stands there. docs/reference/audit.md explains each member.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Event<'a> {
+    pub(crate) kind: Kind,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) uid: Option<u32>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) pid: Option<i32>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) unit: Option<Cow<'a, str>>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) client: Option<Cow<'a, str>>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) credential: Option<Cow<'a, str>>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) venue: Option<Cow<'a, str>>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) action: Option<Cow<'a, str>>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) method: Option<Cow<'a, str>>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) path: Option<Cow<'a, str>>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) query: Option<Cow<'a, RawValue>>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) body: Option<Cow<'a, RawValue>>,
+    /// SHA-256 of the bytes that were signed.
+    #[serde(default, skip_serializing_if = "Option::is_none", with = "hash_text")]
+    pub(crate) canonical: Option<Hash>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) verdict: Option<Verdict>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) rule: Option<Cow<'a, str>>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) limits: Option<Cow<'a, RawValue>>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) cause: Option<Cow<'a, str>>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) micros: Option<u64>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) version: Option<Cow<'a, str>>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) times: Option<u64>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) since: Option<Cow<'a, str>>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) lost: Option<BTreeMap<Cow<'a, str>, u64>>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) file: Option<Cow<'a, str>>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) bytes: Option<u64>,
+}
+
+impl Event<'_> {
+    /// Something that has happened, of which nothing more is told.
+    pub(crate) const fn of(kind: Kind) -> Self {
+        Self {
+            kind,
+            uid: None,
+            pid: None,
+            unit: None,
+            client: None,
+            credential: None,
+            venue: None,
+            action: None,
+            method: None,
+            path: None,
+            query: None,
+            body: None,
+            canonical: None,
+            verdict: None,
+            rule: None,
+            limits: None,
+            cause: None,
+            micros: None,
+            version: None,
+            times: None,
+            since: None,
+            lost: None,
+            file: None,
+            bytes: None,
+        }
+    }
+}
+
+/// A line that was read.
+#[derive(Debug, Clone)]
+pub(crate) struct Line {
+    /// Its number; the first is 1.
+    pub(crate) seq: u64,
+    pub(crate) time: Timestamp,
+    /// SHA-256 of the line before, its newline with it; zeros in the first.
+    pub(crate) prev: Hash,
+    pub(crate) event: Event<'static>,
+}
+
+/// What stands between the number, the time, the hash and the rest.
+const PARTS: [&str; 4] = [r#"{"seq":"#, r#","time":""#, r#"","prev":""#, r#"","#];
+
+/// Appends a line, its newline with it. `time` is what [`Clock`] gives.
+pub(crate) fn write(seq: u64, time: &str, prev: &Hash, event: &Event<'_>, out: &mut Vec<u8>) {
+    let mut hex = [0; 64];
+    let prev = base16ct::lower::encode_str(prev, &mut hex).unwrap_or_default();
+    let [begin, at, after, rest] = PARTS;
+    for part in [begin, &seq.to_string(), at, time, after, prev, rest] {
+        out.extend_from_slice(part.as_bytes());
+    }
+    let brace = out.len();
+    // Nothing of an event can fail to be written into memory.
+    let _ = event.serialize(&mut serde_json::Serializer::with_formatter(&mut *out, Ascii));
+    if brace < out.len() {
+        out.remove(brace);
+    }
+    out.push(b'\n');
+}
+
+impl Line {
+    /// Reads a line, without its newline. `None` where it is not exactly what is written for what it says.
+    pub(crate) fn parse(text: &[u8]) -> Option<Self> {
+        let text = std::str::from_utf8(text).ok().filter(|text| text.len() < MAX_LINE_BYTES)?;
+        let [begin, at, after, rest] = PARTS;
+        let (seq, tail) = text.strip_prefix(begin)?.split_once(at)?;
+        let (time_text, tail) = tail.split_once(after)?;
+        let (prev, members) = tail.split_once(rest)?;
+        let line = Self {
+            seq: seq.parse().ok()?,
+            time: time_text.parse().ok()?,
+            prev: hash_of(prev)?,
+            event: serde_json::from_str(&format!("{{{members}")).ok()?,
+        };
+        let mut again = Vec::with_capacity(text.len().saturating_add(1));
+        write(line.seq, Clock::default().text(line.time), &line.prev, &line.event, &mut again);
+        (again.strip_suffix(b"\n") == Some(text.as_bytes())).then_some(line)
+    }
+}
+
+fn hash_of(hex: &str) -> Option<Hash> {
+    let mut hash = [0; 32];
+    let bytes = base16ct::lower::decode(hex, &mut hash).ok()?;
+    (bytes.len() == 32).then_some(hash)
+}
+
+/// Writes times as RFC 3339 in UTC with six digits: `2026-11-21T21:53:01.000042Z`.
+#[derive(Debug, Default)]
+pub(crate) struct Clock {
+    second: Option<i64>,
+    text: String,
+}
+
+/// Letters up to the second.
+const SECOND_LETTERS: usize = 19;
+
+impl Clock {
+    /// The text of `time`. Within one second only its last digits are written anew.
+    pub(crate) fn text(&mut self, time: Timestamp) -> &str {
+        let second = time.as_second();
+        if self.second != Some(second) {
+            self.text = Timestamp::from_second(second).unwrap_or_default().to_string();
+            self.second = Some(second);
+        }
+        self.text.truncate(SECOND_LETTERS);
+        // Digits behind the second are negative before 1970, when no line was written.
+        let _ = write!(self.text, ".{:06}Z", time.subsec_nanosecond().max(0) / 1_000);
+        &self.text
+    }
+}
+
+/// Leaves a text as it is, or cuts it behind `bytes` bytes and says so by three dots.
+pub(crate) fn clip(text: &str, bytes: usize) -> Cow<'_, str> {
+    if text.len() <= bytes {
+        return Cow::Borrowed(text);
+    }
+    let end = (0..=bytes).rev().find(|at| text.is_char_boundary(*at)).unwrap_or_default();
+    Cow::Owned(format!("{}...", text.get(..end).unwrap_or_default()))
+}
+
+/// No byte of a line means anything to a terminal.
+struct Ascii;
+
+impl serde_json::ser::Formatter for Ascii {
+    fn write_string_fragment<W: io::Write + ?Sized>(&mut self, to: &mut W, text: &str) -> io::Result<()> {
+        if text.bytes().all(|byte| byte.is_ascii() && byte != 0x7f) {
+            return to.write_all(text.as_bytes());
+        }
+        for c in text.chars() {
+            if c.is_ascii() && c != '\u{7f}' {
+                to.write_all(c.encode_utf8(&mut [0; 4]).as_bytes())?;
+            } else {
+                for unit in c.encode_utf16(&mut [0; 2]) {
+                    write!(to, "\\u{unit:04x}")?;
+                }
+            }
+        }
+        Ok(())
+    }
+}
+
+/// A hash as 64 hexadecimal digits.
+mod hash_text {
+    use serde::{Deserialize as _, Deserializer, Serializer, de::Error as _};
+
+    use super::{Hash, hash_of};
+
+    pub(super) fn serialize<S: Serializer>(hash: &Option<Hash>, to: S) -> Result<S::Ok, S::Error> {
+        let mut hex = [0; 64];
+        match hash {
+            Some(hash) => to.serialize_str(base16ct::lower::encode_str(hash, &mut hex).unwrap_or_default()),
+            None => to.serialize_none(),
+        }
+    }
+
+    pub(super) fn deserialize<'de, D: Deserializer<'de>>(from: D) -> Result<Option<Hash>, D::Error> {
+        let text = String::deserialize(from)?;
+        hash_of(&text).map(Some).ok_or_else(|| D::Error::custom("a hash has 64 hexadecimal digits"))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn text(event: &Event<'_>) -> String {
+        let mut out = Vec::new();
+        write(7, "2026-11-21T21:53:01.000042Z", &[0xab; 32], event, &mut out);
+        String::from_utf8(out).unwrap()
+    }
+
+    #[test]
+    fn writes_a_line_in_one_spelling_and_reads_it_back() {
+        let query = RawValue::from_string(r#"{"symbol":"BTCUSDT"}"#.to_owned()).unwrap();
+        let event = Event {
+            uid: Some(1000),
+            path: Some("/api/v3/order".into()),
+            query: Some(Cow::Borrowed(&query)),
+            canonical: Some([1; 32]),
+            verdict: Some(Verdict::Allowed),
+            cause: Some("a \"quoted\" \u{202e}\u{1b}[31m\u{7f}".into()),
+            ..Event::of(Kind::Sign)
+        };
+        let line = text(&event);
+        assert_eq!(
+            line,
+            format!(
+                "{{\"seq\":7,\"time\":\"2026-11-21T21:53:01.000042Z\",\"prev\":\"{}\",\"kind\":\"sign\",\"uid\":1000,\
+                 \"path\":\"/api/v3/order\",\"query\":{{\"symbol\":\"BTCUSDT\"}},\"canonical\":\"{}\",\
+                 \"verdict\":\"allowed\",\"cause\":\"a \\\"quoted\\\" \\u202e\\u001b[31m\\u007f\"}}\n",
+                "ab".repeat(32),
+                "01".repeat(32)
+            )
+        );
+        let read = Line::parse(line.trim_end().as_bytes()).unwrap();
+        assert_eq!((read.seq, read.prev), (7, [0xab; 32]));
+        assert_eq!(read.event.cause.as_deref(), event.cause.as_deref());
+        assert_eq!(text(&read.event), line);
+    }
+
+    #[test]
+    fn refuses_every_other_spelling() {
+        let line = text(&Event { uid: Some(5), ..Event::of(Kind::Lock) });
+        let line = line.trim_end();
+        assert!(Line::parse(line.as_bytes()).is_some());
+        for (from, to) in [
+            ("\"uid\":5", "\"uid\": 5"),
+            ("\"uid\":5", "\"uid\":05"),
+            ("\"uid\":5", "\"uid\":5,\"uid\":5"),
+            ("\"uid\":5", "\"uid\":5,\"more\":1"),
+            ("\"uid\":5", "\"uid\":null"),
+            ("\"kind\":\"lock\",\"uid\":5", "\"uid\":5,\"kind\":\"lock\""),
+            ("lock", "l\\u006fck"),
+            ("\"seq\":7", "\"seq\":07"),
+            ("\"seq\":7", "\"seq\":+7"),
+            (".000042Z", ".0000420Z"),
+            (".000042Z", ".000042+00:00"),
+            ("abab", "ABAB"),
+            ("}", "} "),
+            ("}", ""),
+        ] {
+            let other = line.replacen(from, to, 1);
+            assert_ne!(other, line);
+            assert!(Line::parse(other.as_bytes()).is_none(), "{other}");
+        }
+    }
+
+    #[test]
+    fn cuts_a_text_between_characters() {
+        assert_eq!(clip("abc", 3), "abc");
+        assert_eq!(clip("a\u{e4}b", 2), "a...");
+    }
+}

@@ -1,5 +1,7 @@
 //! Where things are, and what `strongroom.toml` says.
 
+mod locks;
+
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::str::FromStr;
@@ -9,6 +11,7 @@ use serde::{Deserialize, Serialize};
 use strongroom_link::token::{KekId, Rung};
 use strongroom_protocol::ErrorCode;
 
+pub(crate) use self::locks::{IdleLimit, OnTokenRemoved, WatchEvery};
 use crate::fault::Fault;
 use crate::store::atomic::{self, Existing};
 
@@ -98,6 +101,15 @@ pub(crate) struct TokenConfig {
     /// How long the token may take for one thing before its worker is ended.
     #[serde(default)]
     pub(crate) patience_s: Patience,
+    /// What happens to loaded keys when the token is pulled out.
+    #[serde(default)]
+    pub(crate) on_token_removed: OnTokenRemoved,
+    /// How often it is looked whether the token is still there, while the agent is unlocked.
+    #[serde(default)]
+    pub(crate) watch_every_s: WatchEvery,
+    /// The keeper keeps the PIN of the last unlock until the next lock, so that enrolling needs none.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub(crate) relogin: bool,
     /// All that the token worker's environment holds.
     #[serde(default)]
     pub(crate) environment: BTreeMap<String, String>,
@@ -113,6 +125,11 @@ pub(crate) struct Patience(u64);
 impl Patience {
     const LEAST: u64 = 1;
     const MOST: u64 = 50;
+
+    /// The longest that a client waits for.
+    pub(crate) const fn most() -> Duration {
+        Duration::from_secs(Self::MOST)
+    }
 }
 
 impl Default for Patience {
@@ -149,7 +166,7 @@ impl FromStr for Patience {
 pub(crate) struct NoPatience;
 
 /// How the agent behaves.
-#[derive(Debug, Clone, Default, Serialize, Deserialize)]
+#[derive(Debug, Clone, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub(crate) struct AgentConfig {
     /// Sign requests that bring their own timestamp or nonce however far it is from the clock. For
@@ -157,19 +174,28 @@ pub(crate) struct AgentConfig {
     pub(crate) danger_accept_any_caller_time: bool,
     /// Keep secrets in memory that root can read where the kernel has no other.
     pub(crate) danger_allow_weak_memory: bool,
+    /// Lock before the machine goes to sleep.
+    pub(crate) lock_on_suspend: bool,
+    /// Lock when nothing was signed for so long; never where it is absent.
+    pub(crate) lock_after_idle_s: Option<IdleLimit>,
+    /// Unlock at the start by the PIN that a person enters on the token's pad.
+    pub(crate) pad_at_start: bool,
+    /// The program that asks a person for the PIN; `none` for the terminal. Where nothing is said, the
+    /// `pinentry` of a graphical session.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) pinentry: Option<String>,
 }
 
-impl AgentConfig {
-    /// Every `danger_…` setting that is on.
-    pub(crate) fn weaknesses(&self) -> Vec<&'static str> {
-        let mut on = Vec::new();
-        if self.danger_accept_any_caller_time {
-            on.push("danger_accept_any_caller_time");
+impl Default for AgentConfig {
+    fn default() -> Self {
+        Self {
+            danger_accept_any_caller_time: false,
+            danger_allow_weak_memory: false,
+            lock_on_suspend: true,
+            lock_after_idle_s: None,
+            pad_at_start: false,
+            pinentry: None,
         }
-        if self.danger_allow_weak_memory {
-            on.push("danger_allow_weak_memory");
-        }
-        on
     }
 }
 
@@ -223,6 +249,17 @@ impl TryFrom<u32> for RotateMib {
 }
 
 impl Config {
+    /// Every setting that makes the agent weaker than it is by default.
+    pub(crate) fn weaknesses(&self) -> Vec<&'static str> {
+        let weak = [
+            (self.agent.danger_accept_any_caller_time, "danger_accept_any_caller_time"),
+            (self.agent.danger_allow_weak_memory, "danger_allow_weak_memory"),
+            (!self.agent.lock_on_suspend, "no_lock_on_suspend"),
+            (self.token.on_token_removed == OnTokenRemoved::Keep, "keys_outlive_token"),
+        ];
+        weak.into_iter().filter_map(|(is_on, name)| is_on.then_some(name)).collect()
+    }
+
     /// Reads the configuration.
     ///
     /// # Errors

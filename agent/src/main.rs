@@ -3,7 +3,7 @@
 //! This process never holds a PIN, a seed or an exchange secret while it serves clients. Its rooms:
 //! [`server`] (sockets, frames), [`identity`] (who asks), [`policy`] (may they), [`signer`] (from order to
 //! signature), [`crew`] (the keeper and the token worker), [`store`] (the disk), [`audit`] (what was
-//! decided), [`cli`] (the person).
+//! decided), [`watch`] (what locks it without being asked), [`doctor`] (what protects it), [`cli`] (the person).
 
 #![forbid(unsafe_code)]
 
@@ -11,12 +11,14 @@ mod audit;
 mod cli;
 mod config;
 mod crew;
+mod doctor;
 mod fault;
 mod identity;
 mod policy;
 mod server;
 mod signer;
 mod store;
+mod watch;
 
 use std::process::ExitCode;
 

@@ -10,8 +10,8 @@ use strongroom_protocol::{Operation, Request, encode};
 
 use crate::connection::{Connection, Deadline};
 use crate::error::Error;
-use crate::reply::{self, Credential, FromReply, Listing, Page, Progress, SignedRequest, Status};
-use crate::request::{Enrollment, SignRequest};
+use crate::reply::{self, Credential, FromReply, Listing, Page, Progress, SignedRequest, Status, Token};
+use crate::request::{Enrollment, Login, SignRequest};
 use crate::socket::default_socket;
 use crate::{DEFAULT_DEADLINE, TOKEN_DEADLINE};
 
@@ -121,6 +121,15 @@ impl Client {
         self.call(Operation::Show { credential })
     }
 
+    /// What the token says about itself and its PIN; the agent asks it now. Costs no try. Takes as long as the
+    /// token does, a minute at most, or the deadline if that is longer.
+    ///
+    /// # Errors
+    /// [`Error`]; code `Unavailable` where the token is not there.
+    pub fn token(&self) -> Result<Token, Error> {
+        self.call_once(Operation::Token, &[])
+    }
+
     /// Makes the agent forget all secrets. Done when this returns.
     ///
     /// # Errors
@@ -129,13 +138,13 @@ impl Client {
         self.call(Operation::Lock)
     }
 
-    /// Logs in to the token and loads all secrets. `pin` is the read end of a pipe that holds the PIN and
-    /// whose write end is closed. Never retried: a token counts wrong PINs.
+    /// Logs in to the token and loads all secrets. A `login` without a PIN waits for a person at the token's
+    /// pad, or uses the PIN that the agent has kept. Never retried: a token counts wrong PINs.
     ///
     /// # Errors
-    /// [`Error`]; code `Denied` where the PIN is wrong.
-    pub fn unlock(&self, pin: impl Into<OwnedFd>) -> Result<(), Error> {
-        self.unlock_with(pin, |_| {})
+    /// [`Error`]; code `Unavailable` where the PIN is wrong.
+    pub fn unlock(&self, login: impl Into<Login>) -> Result<(), Error> {
+        self.unlock_with(login, |_| {})
     }
 
     /// The same, and calls `progress` whenever the agent tells how far it is: some times a second, and not
@@ -145,14 +154,16 @@ impl Client {
     /// As [`unlock`](Self::unlock).
     pub fn unlock_with(
         &self,
-        pin: impl Into<OwnedFd>,
+        login: impl Into<Login>,
         mut progress: impl FnMut(Progress),
     ) -> Result<(), Error> {
+        let login = login.into();
         let mut deadline = Deadline::start(self.deadline.max(TOKEN_DEADLINE));
         let connection = Connection::open(&self.path, deadline.after, deadline)?;
         let place = connection.enter(1)?;
-        let request = Request { id: place.ids.start, operation: Operation::Unlock };
-        connection.write(&[pin.into().as_fd()], deadline, |bytes| Ok(encode(&request, bytes)?))?;
+        let request = Request { id: place.ids.start, operation: Operation::Unlock(login.to_wire()) };
+        let descriptors: Vec<_> = login.pin.iter().map(AsFd::as_fd).collect();
+        connection.write(&descriptors, deadline, |bytes| Ok(encode(&request, bytes)?))?;
         let mut result = None;
         while result.is_none() {
             connection.wait(&place, 1, deadline, &mut |_, frame| {
@@ -167,24 +178,21 @@ impl Client {
         result.unwrap_or(Err(Error::Disconnected))
     }
 
-    /// Wraps a new secret and keeps it. The descriptors are as for [`unlock`](Self::unlock); the passphrase
-    /// is there exactly where the venue has one. Never retried.
+    /// Wraps a new secret and keeps it. `secret` and `passphrase` are read ends of pipes that hold them and
+    /// whose write ends are closed; the passphrase is there exactly where the venue has one. Never retried.
     ///
     /// # Errors
     /// [`Error`]; code `Exists` where there is such a credential and it is not to be replaced.
     pub fn enroll(
         &self,
         enrollment: &Enrollment,
-        pin: impl Into<OwnedFd>,
+        login: impl Into<Login>,
         secret: impl Into<OwnedFd>,
         passphrase: Option<OwnedFd>,
     ) -> Result<(), Error> {
-        let operation = enrollment.to_wire(passphrase.is_some());
-        let (pin, secret) = (pin.into(), secret.into());
-        match &passphrase {
-            Some(passphrase) => self.call_once(operation, &[pin.as_fd(), secret.as_fd(), passphrase.as_fd()]),
-            None => self.call_once(operation, &[pin.as_fd(), secret.as_fd()]),
-        }
+        let (login, secret) = (login.into(), secret.into());
+        let operation = enrollment.to_wire(&login, passphrase.is_some());
+        self.call_once(operation, &[login.pin.as_ref(), Some(&secret), passphrase.as_ref()])
     }
 
     /// Deletes a credential. Never retried.
@@ -211,11 +219,17 @@ impl Client {
         }
     }
 
-    /// For what must not be done twice: over a connection of its own, which cannot be a dead one.
-    fn call_once(&self, operation: Operation<'_>, descriptors: &[BorrowedFd<'_>]) -> Result<(), Error> {
+    /// For what must not be done twice: over a connection of its own, which cannot be a dead one. Of the
+    /// descriptors those go along that there are.
+    fn call_once<T: FromReply>(
+        &self,
+        operation: Operation<'_>,
+        descriptors: &[Option<&OwnedFd>],
+    ) -> Result<T, Error> {
+        let descriptors: Vec<_> = descriptors.iter().flatten().map(|descriptor| descriptor.as_fd()).collect();
         let deadline = Deadline::start(self.deadline.max(TOKEN_DEADLINE));
         let connection = Connection::open(&self.path, deadline.after, deadline)?;
-        exchange(&connection, &mut Request { id: 0, operation }, descriptors, deadline)
+        exchange(&connection, &mut Request { id: 0, operation }, &descriptors, deadline)
     }
 
     /// The kept connection, or a new one.
@@ -264,7 +278,10 @@ fn exchange<T: FromReply>(
     connection.write(descriptors, deadline, |bytes| Ok(encode(&*request, bytes)?))?;
     let mut result = None;
     connection.wait(&place, 1, deadline, &mut |_, frame| {
-        result = Some(reply::read(frame)?);
+        // One request has one answer; what comes behind it is none.
+        if result.is_none() {
+            result = Some(reply::read(frame)?);
+        }
         Ok(())
     })?;
     result.unwrap_or(Err(Error::Disconnected))

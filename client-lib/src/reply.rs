@@ -107,6 +107,26 @@ pub struct Progress {
     pub total: u32,
 }
 
+/// The agent's token, as it describes itself without a login.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Token {
+    /// Its serial.
+    pub serial: String,
+    /// Its label.
+    pub label: String,
+    /// Manufacturer and model.
+    pub model: String,
+    /// Whether its user has a PIN.
+    pub initialised: bool,
+    /// Whether the PIN is entered on a pad of the token or its reader.
+    pub pad: bool,
+    /// What its counter of wrong PINs says: `unremarkable`, `count-low`, `final-try` or `locked`.
+    pub tries: String,
+    /// Whether the agent has kept the PIN of the last unlock, so that none need come along.
+    pub kept: bool,
+}
+
 impl fmt::Debug for SignedRequest {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let path = self.url.split('?').next().unwrap_or_default();
@@ -243,6 +263,23 @@ impl From<&wire::Protection<'_>> for Protection {
             secret_memory: protection.secret_memory,
             guarded: protection.guarded,
             landlock: protection.landlock.to_owned(),
+        }
+    }
+}
+
+impl FromReply for Token {
+    fn from_reply(reply: Reply<'_>) -> Result<Self, Error> {
+        match reply {
+            Reply::Token(token) => Ok(Self {
+                serial: token.serial.to_owned(),
+                label: token.label.to_owned(),
+                model: token.model.to_owned(),
+                initialised: token.initialised,
+                pad: token.pad,
+                tries: token.tries.to_owned(),
+                kept: token.kept,
+            }),
+            other => Err(unwanted(&other)),
         }
     }
 }

@@ -1,6 +1,9 @@
 //! What a program asks for.
 
 use std::borrow::Cow;
+use std::fs::File;
+use std::io::PipeReader;
+use std::os::fd::OwnedFd;
 
 use strongroom_protocol as wire;
 
@@ -255,7 +258,7 @@ impl Enrollment {
         self
     }
 
-    pub(crate) fn to_wire(&self, passphrase: bool) -> wire::Operation<'_> {
+    pub(crate) fn to_wire(&self, login: &Login, passphrase: bool) -> wire::Operation<'_> {
         wire::Operation::Enroll(wire::Enroll {
             credential: &self.credential,
             venue: &self.venue,
@@ -264,6 +267,60 @@ impl Enrollment {
             base_url: self.base_url.as_deref(),
             replace: self.replace,
             passphrase,
+            login: login.to_wire(),
         })
+    }
+}
+
+/// How the agent is to log in to its token: with the PIN that a descriptor gives, or without one.
+///
+/// A descriptor is the read end of a pipe that holds the PIN and whose write end is closed; it can be given
+/// as it is, in place of a `Login`.
+#[derive(Debug)]
+pub struct Login {
+    pub(crate) pin: Option<OwnedFd>,
+    final_try: bool,
+}
+
+impl Login {
+    /// With the PIN that this descriptor gives.
+    #[must_use]
+    pub const fn with_pin(pin: OwnedFd) -> Self {
+        Self { pin: Some(pin), final_try: false }
+    }
+
+    /// Without a PIN from here: a person enters it on the token's pad, or the agent has kept it.
+    #[must_use]
+    pub const fn without_pin() -> Self {
+        Self { pin: None, final_try: false }
+    }
+
+    /// Says that the last try before the token locks may be spent. Only a person who was told so can.
+    #[must_use]
+    pub fn final_try(mut self) -> Self {
+        self.final_try = true;
+        self
+    }
+
+    pub(crate) const fn to_wire(&self) -> wire::Login {
+        wire::Login { pin: self.pin.is_some(), final_try: self.final_try }
+    }
+}
+
+impl From<OwnedFd> for Login {
+    fn from(pin: OwnedFd) -> Self {
+        Self::with_pin(pin)
+    }
+}
+
+impl From<File> for Login {
+    fn from(pin: File) -> Self {
+        Self::with_pin(pin.into())
+    }
+}
+
+impl From<PipeReader> for Login {
+    fn from(pin: PipeReader) -> Self {
+        Self::with_pin(pin.into())
     }
 }

@@ -68,11 +68,6 @@ impl Keyring {
             *place = None;
         }
     }
-
-    /// Wipes every key.
-    pub fn forget_all(&mut self) {
-        self.slots.clear();
-    }
 }
 
 #[cfg(test)]
@@ -110,8 +105,6 @@ mod tests {
         keyring.forget(0);
         assert_eq!(signature(&keyring, 0), Err(Refusal::SlotEmpty));
         assert_eq!(signature(&keyring, 7), Ok(seven));
-        keyring.forget_all();
-        assert_eq!(signature(&keyring, 7), Err(Refusal::SlotEmpty));
     }
 
     #[test]

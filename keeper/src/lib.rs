@@ -6,12 +6,13 @@
 //! network, starts no threads, decides nothing, and cannot do otherwise ([`confine`]).
 //!
 //! Read it in this order: `serve`, `vault`, `keyring`, `key`, `envelope`, `seed_port`,
-//! `secret_pipe`, `confine`.
+//! `secret_pipe`, `kept_pin`, `confine`.
 
 #![forbid(unsafe_code)]
 
 pub mod confine;
 pub mod envelope;
+mod kept_pin;
 pub mod key;
 pub mod keyring;
 mod secret_pipe;

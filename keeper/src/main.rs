@@ -63,9 +63,9 @@ fn run(socket: &UnixStream, weak: WeakMemory, guarded: bool) -> Result<(), Box<d
     }
     let memory = Memory::map(SIZES, weak).inspect_err(|error| serve::refuse(socket, no_memory(error)))?;
     let secret_memory = memory.is_secret();
-    let keeper = Keeper::new(socket, memory)?;
+    let mut keeper = Keeper::new(socket, memory)?;
     let landlock = confine::landlock();
-    confine::filter_system_calls().inspect_err(|_| serve::refuse(socket, Refusal::Confinement))?;
+    keeper.confine().inspect_err(|_| serve::refuse(socket, Refusal::Confinement))?;
     Ok(keeper.serve(Protection { secret_memory, landlock, guarded })?)
 }
 

@@ -4,6 +4,7 @@ use std::io;
 use std::os::fd::OwnedFd;
 
 use rustix::fs::{FileType, OFlags};
+use strongroom_link::keeper::MAX_PIN_BYTES;
 use strongroom_link::keeper::Refusal;
 use strongroom_link::key::{MAX_PASSPHRASE_BYTES, MAX_SECRET_BYTES};
 use zeroize::Zeroizing;
@@ -11,13 +12,18 @@ use zeroize::Zeroizing;
 /// Room for the longest text, a line break, and one byte that tells that there was more.
 #[expect(clippy::as_conversions, clippy::arithmetic_side_effects, reason = "widening and small, in a const")]
 const fn room(longest: u16) -> usize {
-    longest as usize + 3
+    longest as usize + SPARE
 }
+
+const SPARE: usize = 3;
 
 /// A secret on its way from a client's pipe into an envelope: never reallocated, wiped when dropped.
 pub(crate) type SecretText = PipedText<{ room(MAX_SECRET_BYTES) }>;
 /// The same for a passphrase.
 pub(crate) type PassphraseText = PipedText<{ room(MAX_PASSPHRASE_BYTES) }>;
+
+/// The same for a PIN.
+pub(crate) type PinText = PipedText<{ room(MAX_PIN_BYTES) }>;
 
 /// Text that was read from a pipe. What does not fit is cut off, but stays too long for every spec.
 pub(crate) struct PipedText<const ROOM: usize> {
@@ -52,6 +58,11 @@ impl<const ROOM: usize> PipedText<ROOM> {
                 read => text.length = text.length.saturating_add(read),
             }
         }
+    }
+
+    /// Whether there was more than fits.
+    pub(crate) fn is_too_long(&self) -> bool {
+        self.as_bytes().len() > ROOM.saturating_sub(SPARE)
     }
 
     /// The text, without the one line break that an editor or `echo` puts at its end.

@@ -8,8 +8,11 @@ use std::time::Duration;
 use strongroom_link::Malformed;
 use strongroom_link::frame::{self, Inbox};
 use strongroom_link::keeper::{FromKeeper, GREETING_JOB, LOCKED_BYTES, Protection, Refusal, ToKeeper};
-use strongroom_locked::memory::{Depth, Memory, Sizes};
+use strongroom_locked::ForeignPage;
+use strongroom_locked::confine::{Calls, ConfineError};
+use strongroom_locked::memory::{Depth, Memory, MemoryError, Sizes, WeakMemory};
 
+use crate::confine;
 use crate::envelope::Nonce;
 use crate::vault::Vault;
 
@@ -24,7 +27,13 @@ pub enum KeeperError {
     /// The kernel gave no random bytes.
     #[error("the kernel gives no random bytes")]
     Random(#[from] getrandom::Error),
-    /// No pipe could be made for the seeds.
+    /// The system calls cannot be filtered.
+    #[error(transparent)]
+    Confine(#[from] ConfineError),
+    /// There is no room for the page on which seeds arrive.
+    #[error(transparent)]
+    SeedPage(#[from] MemoryError),
+    /// No wire could be made for the seeds.
     #[error("no seed port can be made")]
     SeedPort(#[source] io::Error),
     /// The front's socket failed.
@@ -50,6 +59,10 @@ pub struct Keeper<'s> {
     /// In secret memory itself: a seed may wait in it, and moved values take padding with them, in
     /// which pieces of a key were found.
     vault: Box<Vault>,
+    /// What the vault asks of the kernel for seeds.
+    seed_calls: Calls,
+    /// Room for the last answer, outside of the arena, which is wiped before it is written.
+    farewell: Vec<u8>,
 }
 
 impl<'s> Keeper<'s> {
@@ -57,11 +70,29 @@ impl<'s> Keeper<'s> {
     ///
     /// # Errors
     /// [`KeeperError::Random`]: the first random bytes are asked for here, because the C library may
-    /// map memory for them.
+    /// map memory for them; [`KeeperError::SeedPage`], [`KeeperError::Confine`].
     pub fn new(socket: &'s UnixStream, mut memory: Memory) -> Result<Self, KeeperError> {
         Nonce::random()?;
-        let vault = memory.run(Depth::Whole, || Box::new(Vault::new()));
-        Ok(Self { socket, inbox: Inbox::roomy(), memory, vault })
+        let weak = if memory.is_secret() { WeakMemory::Refused } else { WeakMemory::Allowed };
+        let seed_page = ForeignPage::reserve(weak)?;
+        let seed_calls = seed_page.calls()?;
+        let vault = memory.run(Depth::Whole, || Box::new(Vault::new(seed_page)));
+        Ok(Self {
+            socket,
+            inbox: Inbox::roomy(),
+            memory,
+            vault,
+            seed_calls,
+            farewell: Vec::with_capacity(64),
+        })
+    }
+
+    /// Kills the process at any system call that [`serve`](Self::serve) does not need.
+    ///
+    /// # Errors
+    /// [`KeeperError::Confine`]; the process must not go on then.
+    pub fn confine(&mut self) -> Result<(), KeeperError> {
+        Ok(confine::filter_system_calls(std::mem::take(&mut self.seed_calls))?)
     }
 
     /// Greets the front and answers it until it closes its socket.
@@ -82,7 +113,11 @@ impl<'s> Keeper<'s> {
             };
             match received {
                 Ok(0) => return Ok(()),
-                Ok(_) => self.answer_all()?,
+                Ok(_) => {
+                    if let Some(job) = self.answer_all()? {
+                        return self.end(job);
+                    }
+                }
                 Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
                 Err(error) if error.kind() == io::ErrorKind::ConnectionReset => return Ok(()),
                 Err(error) => return Err(KeeperError::Socket(error)),
@@ -90,7 +125,8 @@ impl<'s> Keeper<'s> {
         }
     }
 
-    fn answer_all(&mut self) -> Result<(), KeeperError> {
+    /// Answers what has arrived, up to the order to forget all, whose job it gives.
+    fn answer_all(&mut self) -> Result<Option<u64>, KeeperError> {
         while let Some(frame) = self.inbox.take()? {
             if !self.vault.has_room_for_an_answer() {
                 send(self.socket, &mut self.vault, &[])?;
@@ -114,13 +150,36 @@ impl<'s> Keeper<'s> {
                     memory.run(Depth::Whole, || vault.forget(job, slot));
                 }
                 ToKeeper::ForgetAll { job } => {
-                    memory.run(Depth::Whole, || vault.forget_all(job));
+                    self.send(&[])?;
+                    return Ok(Some(job));
+                }
+                ToKeeper::KeepPin { job, pin } => {
+                    memory.run(Depth::Whole, || vault.keep_pin(job, pin));
+                }
+                ToKeeper::GivePin { job, to } => {
+                    memory.run(Depth::Whole, || vault.give_pin(job, to));
+                }
+                ToKeeper::ForgetPin { job } => {
+                    memory.run(Depth::Whole, || vault.forget_pin(job));
                     memory.wipe_stack(Depth::Whole);
                 }
                 ToKeeper::OpenSeedPort { job } => open_seed_port(socket, vault, job)?,
             }
         }
-        self.send(&[])
+        self.send(&[])?;
+        Ok(None)
+    }
+
+    /// Forgets everything, proves it, and says so. Nothing can be allocated after that.
+    fn end(self, job: u64) -> Result<(), KeeperError> {
+        let Self { socket, mut memory, vault, mut farewell, .. } = self;
+        let left_on_page = memory.run(Depth::Whole, || vault.end());
+        let left = memory.erase().saturating_add(left_on_page);
+        FromKeeper::Forgotten { job, left }.encode(&mut farewell);
+        match frame::send_all(socket, &farewell, &[]) {
+            Err(error) if error.kind() != io::ErrorKind::BrokenPipe => Err(KeeperError::Socket(error)),
+            _ => Ok(()),
+        }
     }
 
     fn send(&mut self, descriptors: &[BorrowedFd<'_>]) -> Result<(), KeeperError> {
@@ -131,10 +190,10 @@ impl<'s> Keeper<'s> {
 fn open_seed_port(socket: &UnixStream, vault: &mut Vault, job: u64) -> Result<(), KeeperError> {
     // A send carries its descriptors with its first byte, so what waits goes first.
     send(socket, vault, &[])?;
-    let pipe = vault.open_seed_port().map_err(KeeperError::SeedPort)?;
-    let answer = FromKeeper::SeedPort { job, pipe };
+    let socket_of_worker = vault.open_seed_port().map_err(KeeperError::SeedPort)?;
+    let answer = FromKeeper::SeedPort { job, socket: socket_of_worker };
     answer.encode(&mut vault.answers);
-    // The front must hold the only write end: dropping the answer closes this one.
+    // The front must hold the only other end: dropping the answer closes this one.
     send(socket, vault, &answer.descriptors())
 }
 

@@ -1,6 +1,6 @@
 //! The part of the keeper that touches secrets. All of it runs on the secret stack.
 //!
-//! So the seeds and secrets that it reads from pipes go straight into secret memory, and so does
+//! So the seeds that it copies and the secrets that it reads from pipes go straight into secret memory, and so does
 //! whatever the algorithms leave behind.
 
 use std::io;
@@ -8,8 +8,10 @@ use std::os::fd::OwnedFd;
 
 use strongroom_link::keeper::{FromKeeper, Refusal};
 use strongroom_link::key::KeySpec;
+use strongroom_locked::ForeignPage;
 
 use crate::envelope::{self, Nonce};
+use crate::kept_pin::KeptPin;
 use crate::keyring::Keyring;
 use crate::secret_pipe::{PassphraseText, SecretText};
 use crate::seed_port::SeedPort;
@@ -24,6 +26,7 @@ const ANSWERS_BYTES: usize = 64 * 1024;
 pub(crate) struct Vault {
     keyring: Keyring,
     seeds: SeedPort,
+    pin: KeptPin,
     /// Answers that were not sent yet; there are passphrases in them.
     pub(crate) answers: Vec<u8>,
     /// Room for one signature.
@@ -31,10 +34,11 @@ pub(crate) struct Vault {
 }
 
 impl Vault {
-    pub(crate) fn new() -> Self {
+    pub(crate) fn new(seed_page: ForeignPage) -> Self {
         Self {
             keyring: Keyring::roomy(),
-            seeds: SeedPort::default(),
+            seeds: SeedPort::new(seed_page),
+            pin: KeptPin::default(),
             answers: Vec::with_capacity(ANSWERS_BYTES),
             signature: Vec::with_capacity(64),
         }
@@ -94,9 +98,23 @@ impl Vault {
         self.done_or_refused(job, Ok(()));
     }
 
-    pub(crate) fn forget_all(&mut self, job: u64) {
-        self.keyring.forget_all();
-        self.seeds = SeedPort::default();
+    /// Forgets everything, and gives the number of bytes of the page of seeds that are not zero then.
+    pub(crate) fn end(mut self) -> u64 {
+        self.seeds.erase()
+    }
+
+    pub(crate) fn keep_pin(&mut self, job: u64, pin: OwnedFd) {
+        let kept = self.pin.keep(pin);
+        self.done_or_refused(job, kept);
+    }
+
+    pub(crate) fn give_pin(&mut self, job: u64, to: OwnedFd) {
+        let given = self.pin.give(to);
+        self.done_or_refused(job, given);
+    }
+
+    pub(crate) fn forget_pin(&mut self, job: u64) {
+        self.pin.forget();
         self.done_or_refused(job, Ok(()));
     }
 

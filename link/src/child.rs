@@ -95,6 +95,19 @@ fn begin_to_outlive() -> Result<UnixStream, NotAChild> {
     Ok(UnixStream::from(socket))
 }
 
+/// Marks every descriptor of this process but the first three so that no program it starts gets it: also
+/// those that whoever started this process has left open.
+pub fn keep_descriptors() {
+    #[expect(unsafe_code, reason = "rustix has no close_range(2)")]
+    // SAFETY: nothing is closed; a flag of the descriptors is set.
+    let marked = unsafe { libc::close_range(3, libc::c_uint::MAX, CLOEXEC) };
+    // Kernels before 5.11 have no such call; nothing that runs there has memory to keep secrets in.
+    debug_assert_eq!(marked, 0, "{}", io::Error::last_os_error());
+}
+
+#[expect(clippy::as_conversions, clippy::cast_possible_wrap, reason = "a small number, in a const")]
+const CLOEXEC: libc::c_int = libc::CLOSE_RANGE_CLOEXEC as libc::c_int;
+
 /// Closes every descriptor but the first three.
 fn close_inherited() -> Result<(), NotAChild> {
     #[expect(unsafe_code, reason = "rustix has no close_range(2)")]

@@ -26,6 +26,9 @@ pub const ALLOW_WEAK_MEMORY: &str = "--allow-weak-memory";
 /// systems, and room for [10,000 credentials](Refusal::KeyringFull) all the same.
 pub const LOCKED_BYTES: usize = 7 * 1024 * 1024;
 
+/// Longest PIN that is kept, in bytes. Longer than any token takes.
+pub const MAX_PIN_BYTES: u16 = 255;
+
 /// A question to the keeper.
 #[derive(Debug)]
 pub enum ToKeeper<'a> {
@@ -36,10 +39,29 @@ pub enum ToKeeper<'a> {
         /// Which credential.
         slot: u32,
     },
-    /// Forget every credential and close the seed port. Answer: [`FromKeeper::Done`].
+    /// Forget every credential, wipe all memory, and end. Answer: [`FromKeeper::Forgotten`].
     ForgetAll {
         /// Number of this question.
         job: u64,
+    },
+    /// Wipe the PIN that is kept. Answer: [`FromKeeper::Done`], also where none is.
+    ForgetPin {
+        /// Number of this question.
+        job: u64,
+    },
+    /// Send the PIN that is kept into a socket, and close that. Answer: [`FromKeeper::Done`].
+    GivePin {
+        /// Number of this question.
+        job: u64,
+        /// A unix stream socket, whose other end is for the token worker. Never waited for.
+        to: OwnedFd,
+    },
+    /// Keep the PIN that a descriptor gives, in the place of an older one. Answer: [`FromKeeper::Done`].
+    KeepPin {
+        /// Number of this question.
+        job: u64,
+        /// Gives the PIN and then ends. Never waited for: its writer must have closed it.
+        pin: OwnedFd,
     },
     /// Open `envelope` with the seed that has arrived for this job, and keep the secret in `slot`.
     /// Answer: [`FromKeeper::Done`].
@@ -95,6 +117,14 @@ pub enum FromKeeper<'a> {
         /// Number of the question.
         job: u64,
     },
+    /// Everything is forgotten, and the keeper ends.
+    Forgotten {
+        /// Number of the question.
+        job: u64,
+        /// How many bytes of the memory that may have held secrets were not zero, when it was read back
+        /// after it was wiped. Anything but 0 is a fault of the keeper's.
+        left: u64,
+    },
     /// The keeper has started and is confined.
     Ready {
         /// [`GREETING_JOB`].
@@ -116,12 +146,12 @@ pub enum FromKeeper<'a> {
         /// Opaque to everyone but the keeper; holds no secret without its seed.
         envelope: &'a [u8],
     },
-    /// The write end of the new seed port.
+    /// The token worker's end of the new seed port.
     SeedPort {
         /// Number of the question.
         job: u64,
-        /// For the token worker. The keeper holds the only read end.
-        pipe: OwnedFd,
+        /// For the token worker; nothing can be read from it.
+        socket: OwnedFd,
     },
     /// The signature.
     Signature {
@@ -143,6 +173,9 @@ impl<'a> ToKeeper<'a> {
         match self {
             Self::Forget { job, .. }
             | Self::ForgetAll { job }
+            | Self::ForgetPin { job }
+            | Self::GivePin { job, .. }
+            | Self::KeepPin { job, .. }
             | Self::Load { job, .. }
             | Self::OpenSeedPort { job }
             | Self::Seal { job, .. }
@@ -157,6 +190,7 @@ impl<'a> ToKeeper<'a> {
             Self::Seal { secret, passphrase, .. } => {
                 [Some(secret), passphrase].into_iter().flatten().collect()
             }
+            Self::GivePin { to: descriptor, .. } | Self::KeepPin { pin: descriptor, .. } => vec![descriptor],
             _ => Vec::new(),
         }
     }
@@ -199,6 +233,18 @@ impl<'a> ToKeeper<'a> {
                 to.u32(secret_at.unwrap_or(NO_SECRET));
                 to.bytes(message);
             }
+            Self::KeepPin { job, pin: _ } => {
+                to.u8(7);
+                to.u64(*job);
+            }
+            Self::GivePin { job, to: _ } => {
+                to.u8(8);
+                to.u64(*job);
+            }
+            Self::ForgetPin { job } => {
+                to.u8(9);
+                to.u64(*job);
+            }
         });
     }
 
@@ -208,6 +254,9 @@ impl<'a> ToKeeper<'a> {
         match self {
             Self::Seal { secret, passphrase, .. } => {
                 [Some(secret), passphrase.as_ref()].into_iter().flatten().map(AsFd::as_fd).collect()
+            }
+            Self::GivePin { to: descriptor, .. } | Self::KeepPin { pin: descriptor, .. } => {
+                vec![descriptor.as_fd()]
             }
             _ => Vec::new(),
         }
@@ -246,6 +295,9 @@ impl<'a> ToKeeper<'a> {
                 secret_at: Some(from.u32()?).filter(|at| *at != NO_SECRET),
                 message: from.bytes()?,
             },
+            7 => Self::KeepPin { job, pin: frame.descriptor()? },
+            8 => Self::GivePin { job, to: frame.descriptor()? },
+            9 => Self::ForgetPin { job },
             _ => return Err(Malformed("question to the keeper")),
         };
         from.end()?;
@@ -259,6 +311,7 @@ impl<'a> FromKeeper<'a> {
     pub const fn job(&self) -> u64 {
         match self {
             Self::Done { job }
+            | Self::Forgotten { job, .. }
             | Self::Ready { job, .. }
             | Self::Refused { job, .. }
             | Self::Sealed { job, .. }
@@ -286,7 +339,7 @@ impl<'a> FromKeeper<'a> {
                 to.u64(*job);
                 to.bytes(envelope);
             }
-            Self::SeedPort { job, pipe: _ } => {
+            Self::SeedPort { job, socket: _ } => {
                 to.u8(4);
                 to.u64(*job);
             }
@@ -295,6 +348,11 @@ impl<'a> FromKeeper<'a> {
                 to.u64(*job);
                 to.bytes(signature);
                 to.bytes(passphrase);
+            }
+            Self::Forgotten { job, left } => {
+                to.u8(7);
+                to.u64(*job);
+                to.u64(*left);
             }
             Self::Ready { job, protection } => {
                 to.u8(6);
@@ -308,7 +366,7 @@ impl<'a> FromKeeper<'a> {
     #[must_use]
     pub fn descriptors(&self) -> Vec<BorrowedFd<'_>> {
         match self {
-            Self::SeedPort { pipe, .. } => vec![pipe.as_fd()],
+            Self::SeedPort { socket, .. } => vec![socket.as_fd()],
             _ => Vec::new(),
         }
     }
@@ -328,9 +386,10 @@ impl<'a> FromKeeper<'a> {
                 Self::Refused { job, refusal: Refusal::from_code(code, from.u32()?)? }
             }
             3 => Self::Sealed { job, envelope: from.bytes()? },
-            4 => Self::SeedPort { job, pipe: frame.descriptor()? },
+            4 => Self::SeedPort { job, socket: frame.descriptor()? },
             5 => Self::Signature { job, signature: from.bytes()?, passphrase: from.bytes()? },
             6 => Self::Ready { job, protection: Protection::read(&mut from)? },
+            7 => Self::Forgotten { job, left: from.u64()? },
             _ => return Err(Malformed("answer of the keeper")),
         };
         from.end()?;

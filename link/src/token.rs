@@ -47,6 +47,18 @@ pub enum ToToken<'a> {
         /// Its id, where it is known; else the only KEK with that label.
         id: Option<KekId>,
     },
+    /// Look whether the token is there, without a PIN and without a login. Answer: [`FromToken::Done`], or
+    /// the refusal that says what is there instead.
+    Look {
+        /// Number of this question.
+        job: u64,
+        /// Absolute path of the PKCS#11 module.
+        module: &'a str,
+        /// Serial of the token.
+        serial: &'a str,
+        /// Label of the token.
+        label: &'a str,
+    },
     /// Make an AES-256 KEK and read its attributes back. Answer: [`FromToken::Kek`].
     MakeKek {
         /// Number of this question.
@@ -64,8 +76,10 @@ pub enum ToToken<'a> {
         serial: &'a str,
         /// Label of the token.
         label: &'a str,
-        /// Gives the PIN and then ends.
-        pin: OwnedFd,
+        /// Gives the PIN and then ends. Where none comes along a person enters it on the token's pad.
+        pin: Option<OwnedFd>,
+        /// A person has said that the last try before the token locks may be spent.
+        final_try: bool,
         /// The keeper's seed port, where seeds will be needed.
         seed_port: Option<OwnedFd>,
     },
@@ -167,6 +181,7 @@ impl<'a> ToToken<'a> {
     pub const fn job(&self) -> u64 {
         match self {
             Self::FindKek { job, .. }
+            | Self::Look { job, .. }
             | Self::MakeKek { job, .. }
             | Self::Open { job, .. }
             | Self::Probe { job, .. }
@@ -185,17 +200,26 @@ impl<'a> ToToken<'a> {
                 to.bytes(label.as_bytes());
                 to.bytes(id.as_ref().map_or(&[], KekId::as_slice));
             }
+            Self::Look { job, module, serial, label } => {
+                to.u8(8);
+                to.u64(*job);
+                to.bytes(module.as_bytes());
+                to.bytes(serial.as_bytes());
+                to.bytes(label.as_bytes());
+            }
             Self::MakeKek { job, label } => {
                 to.u8(2);
                 to.u64(*job);
                 to.bytes(label.as_bytes());
             }
-            Self::Open { job, module, serial, label, pin: _, seed_port } => {
+            Self::Open { job, module, serial, label, pin, final_try, seed_port } => {
                 to.u8(3);
                 to.u64(*job);
                 to.bytes(module.as_bytes());
                 to.bytes(serial.as_bytes());
                 to.bytes(label.as_bytes());
+                to.u8(u8::from(pin.is_some()));
+                to.u8(u8::from(*final_try));
                 to.u8(u8::from(seed_port.is_some()));
             }
             Self::Probe { job, kek, only } => {
@@ -230,7 +254,7 @@ impl<'a> ToToken<'a> {
     pub fn descriptors(&self) -> Vec<BorrowedFd<'_>> {
         match self {
             Self::Open { pin, seed_port, .. } => {
-                [Some(pin), seed_port.as_ref()].into_iter().flatten().map(AsFd::as_fd).collect()
+                [pin, seed_port].into_iter().flatten().map(AsFd::as_fd).collect()
             }
             _ => Vec::new(),
         }
@@ -256,14 +280,10 @@ impl<'a> ToToken<'a> {
             2 => Self::MakeKek { job, label: from.str()? },
             3 => {
                 let (module, serial, label) = (from.str()?, from.str()?, from.str()?);
-                let with_port = match from.u8()? {
-                    0 => false,
-                    1 => true,
-                    _ => return Err(Malformed("flag")),
-                };
-                let pin = frame.descriptor()?;
+                let (with_pin, final_try, with_port) = (from.flag()?, from.flag()?, from.flag()?);
+                let pin = if with_pin { Some(frame.descriptor()?) } else { None };
                 let seed_port = if with_port { Some(frame.descriptor()?) } else { None };
-                Self::Open { job, module, serial, label, pin, seed_port }
+                Self::Open { job, module, serial, label, pin, final_try, seed_port }
             }
             4 => {
                 let kek = kek_id(&mut from)?;
@@ -278,6 +298,7 @@ impl<'a> ToToken<'a> {
             7 => {
                 Self::Unprotect { job, kek: kek_id(&mut from)?, rung: rung(&mut from)?, blob: from.bytes()? }
             }
+            8 => Self::Look { job, module: from.str()?, serial: from.str()?, label: from.str()? },
             _ => return Err(Malformed("question to the token worker")),
         };
         from.end()?;

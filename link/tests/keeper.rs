@@ -84,7 +84,7 @@ fn bytes() -> impl Strategy<Value = Vec<u8>> {
 }
 
 /// Every refusal that there is.
-fn refusals(number: u32, version: u8) -> [Refusal; 25] {
+fn refusals(number: u32, version: u8) -> [Refusal; 28] {
     [
         Refusal::KeyringFull { limit: number },
         Refusal::PassphraseMissing,
@@ -111,6 +111,9 @@ fn refusals(number: u32, version: u8) -> [Refusal; 25] {
         Refusal::SecretMemoryFailed,
         Refusal::Confinement,
         Refusal::Traced,
+        Refusal::PinAbsent,
+        Refusal::PinNotSent,
+        Refusal::PinUnfit,
     ]
 }
 
@@ -139,7 +142,8 @@ proptest! {
     ) {
         round_trip_answer(&FromKeeper::Done { job });
         round_trip_answer(&FromKeeper::Sealed { job, envelope: &signature });
-        round_trip_answer(&FromKeeper::SeedPort { job, pipe: descriptor() });
+        round_trip_answer(&FromKeeper::Forgotten { job, left: job });
+        round_trip_answer(&FromKeeper::SeedPort { job, socket: descriptor() });
         round_trip_answer(&FromKeeper::Signature { job, signature: &signature, passphrase: &passphrase });
         for landlock in [Landlock::Absent, Landlock::Full, Landlock::Partial] {
             let (secret_memory, guarded) = (number & 1 == 0, number & 2 == 0);

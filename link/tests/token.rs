@@ -79,13 +79,14 @@ proptest! {
         (kek, id) in any::<([u8; 16], Option<[u8; 16]>)>(),
         (rung, only) in (rung(), prop::option::of(rung())),
         blob in bytes(),
-        with_port in any::<bool>(),
+        (with_pin, final_try, with_port) in any::<(bool, bool, bool)>(),
     ) {
         let (label, module, serial) = (label.as_str(), module.as_str(), serial.as_str());
-        let seed_port = with_port.then(descriptor);
+        let (pin, seed_port) = (with_pin.then(descriptor), with_port.then(descriptor));
         round_trip(&ToToken::FindKek { job, label, id });
+        round_trip(&ToToken::Look { job, module, serial, label });
         round_trip(&ToToken::MakeKek { job, label });
-        round_trip(&ToToken::Open { job, module, serial, label, pin: descriptor(), seed_port });
+        round_trip(&ToToken::Open { job, module, serial, label, pin, final_try, seed_port });
         round_trip(&ToToken::Probe { job, kek, only });
         round_trip(&ToToken::Protect { job, kek, rung });
         round_trip(&ToToken::Tokens { job, module });
@@ -127,6 +128,9 @@ proptest! {
             TokenRefusal::PinIncorrect { left: count.clone() },
             TokenRefusal::PinMissing { reason: count.clone() },
             TokenRefusal::PinLocked,
+            TokenRefusal::PinFinalTry,
+            TokenRefusal::PadAbsent,
+            TokenRefusal::PadCancelled { code: count.clone() },
             TokenRefusal::SeedPort,
             TokenRefusal::SeedRejected { code: count.clone() },
             TokenRefusal::TokenAbsent { label: label.clone(), serial: count.clone(), present: path.clone() },
@@ -159,8 +163,9 @@ proptest! {
             0 => written(&ToToken::FindKek { job, label, id }),
             1 => written(&ToToken::MakeKek { job, label }),
             2 => {
-                let (pin, seed_port) = (descriptor(), id.map(|_| descriptor()));
-                written(&ToToken::Open { job, module: label, serial: label, label, pin, seed_port })
+                let (pin, seed_port) = (only.map(|_| descriptor()), id.map(|_| descriptor()));
+                let (module, serial, final_try) = (label, label, false);
+                written(&ToToken::Open { job, module, serial, label, pin, final_try, seed_port })
             }
             3 => written(&ToToken::Probe { job, kek, only }),
             4 => written(&ToToken::Protect { job, kek, rung }),

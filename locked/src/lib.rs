@@ -4,7 +4,7 @@
 //! It knows nothing of keys, tokens or wires. It is the home of nearly all unsafe code of the project:
 //! the keeper, the token worker and the command line use it and forbid such code to themselves.
 //!
-//! Read it in this order: [`memory`], [`SecretBuffer`], [`guard`], [`confine`].
+//! Read it in this order: [`memory`], [`SecretBuffer`], [`SharedPage`], [`guard`], [`confine`].
 
 #![expect(
     unsafe_code,
@@ -15,5 +15,7 @@ mod buffer;
 pub mod confine;
 pub mod guard;
 pub mod memory;
+mod shared;
 
 pub use buffer::SecretBuffer;
+pub use shared::{ForeignPage, SharedPage, Words};

@@ -34,15 +34,28 @@ pub enum Operation<'a> {
     },
     /// Forget all secrets.
     Lock,
-    /// Log in to the token and load all secrets. Goes with one descriptor: the PIN.
-    Unlock,
-    /// Wrap and keep a new secret. Goes with two or three descriptors.
+    /// Log in to the token and load all secrets. Goes with one descriptor, the PIN, or with none.
+    Unlock(Login),
+    /// Wrap and keep a new secret. Goes with one to three descriptors.
     Enroll(Enroll<'a>),
     /// Delete a credential.
     Remove {
         /// Its name.
         credential: &'a str,
     },
+    /// What the token says about itself and its PIN. Costs no try.
+    Token,
+}
+
+/// How to log in to the token.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Encode, BorrowDecode)]
+#[cfg_attr(test, derive(wincode::SchemaRead, wincode::SchemaWrite))]
+pub struct Login {
+    /// Whether a descriptor with the PIN comes along. Else the keeper has kept it, or a person enters it on
+    /// the token's pad.
+    pub pin: bool,
+    /// Whether a person has said that the last try before the token locks may be spent.
+    pub final_try: bool,
 }
 
 /// A venue request that is to be signed. The agent adds time, nonce, key id and signature.
@@ -99,8 +112,10 @@ pub struct Enroll<'a> {
     pub base_url: Option<&'a str>,
     /// Whether an existing credential of that name is replaced.
     pub replace: bool,
-    /// Whether a third descriptor with the passphrase comes along.
+    /// Whether one more descriptor with the passphrase comes along.
     pub passphrase: bool,
+    /// How to log in.
+    pub login: Login,
 }
 
 /// What the agent sends.
@@ -136,6 +151,8 @@ pub enum Reply<'a> {
     Status(Status<'a>),
     /// How far an `Unlock` has come. Its answer follows.
     Progress(Progress),
+    /// What the token says.
+    Token(Token<'a>),
 }
 
 /// How far an `Unlock` has come.
@@ -248,6 +265,26 @@ pub struct Protection<'a> {
     pub guarded: bool,
     /// How much of Landlock is in force: `full`, `partial` or `absent`.
     pub landlock: &'a str,
+}
+
+/// The configured token, as it describes itself without a login.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Encode, BorrowDecode)]
+#[cfg_attr(test, derive(wincode::SchemaRead, wincode::SchemaWrite))]
+pub struct Token<'a> {
+    /// Its serial.
+    pub serial: &'a str,
+    /// Its label.
+    pub label: &'a str,
+    /// Manufacturer and model.
+    pub model: &'a str,
+    /// Whether its user has a PIN.
+    pub initialised: bool,
+    /// Whether the PIN is entered on a pad of the token or its reader.
+    pub pad: bool,
+    /// What its counter says: `unremarkable`, `count-low`, `final-try` or `locked`.
+    pub tries: &'a str,
+    /// Whether the keeper has kept the PIN of the last unlock, so that none need come along.
+    pub kept: bool,
 }
 
 /// What kind of refusal it is: small, stable, for programs.

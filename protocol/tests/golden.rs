@@ -9,8 +9,8 @@ use std::fmt::Write as _;
 use std::path::Path;
 
 use strongroom_protocol::{
-    Body, Credential, Enroll, ErrorCode, Operation, Param, Progress, Protection, Refusal, Reply, Request,
-    Response, Sign, Signed, Status, decode, encode,
+    Body, Credential, Enroll, ErrorCode, Login, Operation, Param, Progress, Protection, Refusal, Reply,
+    Request, Response, Sign, Signed, Status, Token, decode, encode,
 };
 
 fn requests() -> Vec<(&'static str, Request<'static>)> {
@@ -24,10 +24,12 @@ fn requests() -> Vec<(&'static str, Request<'static>)> {
         })
     };
     let pairs = || vec![("symbol", Param::Text("LTCBTC")), ("quantity", Param::Json("1"))];
-    let enroll = |uid, base_url, passphrase| {
-        let (credential, venue, key_id) = ("okx-main", "okx", "key-1");
-        Operation::Enroll(Enroll { credential, venue, key_id, uid, base_url, replace: true, passphrase })
+    let enroll = |uid, base_url, passphrase, pin| {
+        let (credential, venue, key_id, replace) = ("okx-main", "okx", "key-1", true);
+        let login = Login { pin, final_try: !pin };
+        Operation::Enroll(Enroll { credential, venue, key_id, uid, base_url, replace, passphrase, login })
     };
+    let unlock = |pin| Operation::Unlock(Login { pin, final_try: false });
     vec![
         ("request-sign-query", Request { id: 1, operation: order(pairs(), Body::Empty) }),
         ("request-sign-form", Request { id: 250, operation: order(vec![], Body::Form(pairs())) }),
@@ -39,13 +41,15 @@ fn requests() -> Vec<(&'static str, Request<'static>)> {
         ("request-list", Request { id: 65_536, operation: Operation::List { after: "kraken-main" } }),
         ("request-show", Request { id: 4_294_967_295, operation: Operation::Show { credential: "kraken" } }),
         ("request-lock", Request { id: 4_294_967_296, operation: Operation::Lock }),
-        ("request-unlock", Request { id: u64::MAX, operation: Operation::Unlock }),
-        ("request-enroll", Request { id: 7, operation: enroll(None, None, false) }),
+        ("request-unlock", Request { id: u64::MAX, operation: unlock(true) }),
+        ("request-unlock-pad", Request { id: 1, operation: unlock(false) }),
+        ("request-enroll", Request { id: 7, operation: enroll(None, None, false, false) }),
         (
             "request-enroll-full",
-            Request { id: 8, operation: enroll(Some("uid-1"), Some("https://www.okx.com"), true) },
+            Request { id: 8, operation: enroll(Some("uid-1"), Some("https://www.okx.com"), true, true) },
         ),
         ("request-remove", Request { id: 9, operation: Operation::Remove { credential: "kraken" } }),
+        ("request-token", Request { id: 10, operation: Operation::Token }),
     ]
 }
 
@@ -95,6 +99,15 @@ fn responses() -> Vec<(&'static str, Response<'static>)> {
             landlock: "partial",
         }],
     };
+    let token = Token {
+        serial: "8f2c01d4",
+        label: "strongroom",
+        model: "SoftHSM project SoftHSM v2",
+        initialised: true,
+        pad: false,
+        tries: "count-low",
+        kept: true,
+    };
     vec![
         ("response-done", Response { id: 1, reply: Reply::Done }),
         ("response-error", Response { id: 0, reply: Reply::Error(refusal) }),
@@ -109,6 +122,7 @@ fn responses() -> Vec<(&'static str, Response<'static>)> {
             "response-progress",
             Response { id: 5, reply: Reply::Progress(Progress { done: 250, total: 10_000 }) },
         ),
+        ("response-token", Response { id: 5, reply: Reply::Token(token) }),
     ]
 }
 

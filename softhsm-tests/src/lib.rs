@@ -2,9 +2,14 @@
 
 #![forbid(unsafe_code)]
 
+pub mod load;
+pub mod logind;
 pub mod mock;
 pub mod process;
 pub mod raw;
 pub mod room;
+pub mod seed;
+pub mod settings;
+pub mod slow;
 pub mod softhsm;
 pub mod terminal;

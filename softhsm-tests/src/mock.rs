@@ -4,6 +4,7 @@
 
 use std::fmt;
 use std::path::PathBuf;
+use std::sync::{Arc, Mutex, PoisonError};
 
 use crate::room::program;
 use crate::softhsm::FreshToken;
@@ -61,6 +62,8 @@ impl fmt::Display for Fault {
 #[derive(Debug, Clone)]
 pub struct Mock {
     folder: PathBuf,
+    /// What the person at the pad does, as `mock-module/src/script.rs` names it; no pad if empty.
+    pad: Arc<Mutex<&'static str>>,
 }
 
 impl Mock {
@@ -72,7 +75,7 @@ impl Mock {
     pub fn token() -> (FreshToken, Self) {
         let dir = tempfile::Builder::new().prefix("strongroom-mock-").tempdir();
         let dir = dir.unwrap_or_else(|error| panic!("a temporary folder: {error}"));
-        let mock = Self { folder: dir.path().to_owned() };
+        let mock = Self { folder: dir.path().to_owned(), pad: Arc::default() };
         mock.clear();
         let token = FreshToken {
             variable: "STRONGROOM_MOCK",
@@ -94,6 +97,13 @@ impl Mock {
     /// This goes wrong from now on, and nothing else.
     pub fn set(&self, faults: &[Fault]) {
         self.write(false, faults);
+    }
+
+    /// The token has a pad from now on, and this is what the person at it does: `enters_right`,
+    /// `enters_wrong`, `cancels` or `is_absent`. Nothing else goes wrong.
+    pub fn set_pad(&self, person: &'static str) {
+        *self.pad.lock().unwrap_or_else(PoisonError::into_inner) = person;
+        self.clear();
     }
 
     /// The slot is empty from now on.
@@ -157,6 +167,10 @@ impl Mock {
         let mut text = format!(
             "[token]\nserial = \"{SERIAL}\"\nlabel = \"{LABEL}\"\npin = \"{PIN}\"\ntries = {TRIES}\nabsent = {absent}\n"
         );
+        let pad = *self.pad.lock().unwrap_or_else(PoisonError::into_inner);
+        if !pad.is_empty() {
+            text.push_str(&format!("pad = \"{pad}\"\n"));
+        }
         for Fault { call, nth, act, code, after } in faults {
             text.push_str(&format!(
                 "\n[[fault]]\ncall = \"{call}\"\nnth = {nth}\ndo = \"{act}\"\ncode = \"{code}\"\nafter = {after}\nms = 300\n"

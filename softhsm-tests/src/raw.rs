@@ -41,7 +41,7 @@ impl Raw {
     #[must_use]
     pub fn connect(path: &Path) -> Self {
         let stream = UnixStream::connect(path).unwrap_or_else(|error| panic!("{}: {error}", path.display()));
-        Self { stream, buffer: FrameBuffer::new() }
+        Self::from(stream)
     }
 
     /// Writes these bytes, as far as the agent takes them.
@@ -94,6 +94,12 @@ impl Raw {
                 Err(error) => panic!("reading: {error}"),
             }
         }
+    }
+}
+
+impl From<UnixStream> for Raw {
+    fn from(stream: UnixStream) -> Self {
+        Self { stream, buffer: FrameBuffer::new() }
     }
 }
 

@@ -198,7 +198,16 @@ impl Room {
     /// # Panics
     /// Where it does not answer within seconds.
     #[must_use]
-    pub fn start_command(&self, mut command: Command) -> Agent {
+    pub fn start_command(&self, command: Command) -> Agent {
+        self.start_until(command, || self.client().status().is_ok())
+    }
+
+    /// The same for an agent that does not answer the test: it is there when `is_ready` says so.
+    ///
+    /// # Panics
+    /// Where it is not within seconds.
+    #[must_use]
+    pub fn start_until(&self, mut command: Command, is_ready: impl Fn() -> bool) -> Agent {
         let log = self.dir.path().join("agent.log");
         let file = std::fs::OpenOptions::new().create(true).append(true).open(&log);
         let file = file.unwrap_or_else(|error| panic!("{}: {error}", log.display()));
@@ -206,7 +215,7 @@ impl Room {
         let child = command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::from(file)).spawn();
         let mut agent = Agent { child: child.unwrap_or_else(|error| panic!("{command:?}: {error}")), log };
         let began = Instant::now();
-        while self.client().status().is_err() {
+        while !is_ready() {
             let ended = agent.child.try_wait().ok().flatten();
             if began.elapsed() > START || ended.is_some() {
                 panic!("the agent does not answer ({ended:?}): {}", agent.log());

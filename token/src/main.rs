@@ -7,6 +7,7 @@ use std::io::Write;
 use std::process::ExitCode;
 
 use strongroom_link::child;
+use strongroom_locked::memory::WeakMemory;
 
 /// The front broke the wire, or the kernel the socket.
 const EXIT_BROKEN: u8 = 1;
@@ -43,7 +44,7 @@ fn main() -> ExitCode {
             return ExitCode::from(EXIT_USAGE);
         }
     };
-    match strongroom_token::serve(&socket) {
+    match strongroom_token::serve(&socket, WeakMemory::Refused) {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
             say(chain(&error));

@@ -68,18 +68,17 @@ impl Module {
         {
             return Ok(*slot);
         }
-        let mut present: Vec<String> =
-            tokens.iter().map(|(_, token)| format!("`{}` (serial {})", token.label, token.serial)).collect();
+        let mut present: Vec<String> = tokens.iter().map(|(_, token)| named(token)).collect();
         present.extend(
             unreadable.iter().map(|error| format!("a token that cannot be read ({})", ckr::text(error))),
         );
         let present = if present.is_empty() { "none".to_owned() } else { present.join(", ") };
-        Err(TokenRefusal::TokenAbsent { label: label.to_owned(), serial: serial.to_owned(), present })
+        Err(absent(serial, label, present))
     }
 
-    /// What the token says about its PIN counter now.
-    pub(crate) fn tries(&self, slot: Slot) -> Call<Tries> {
-        self.api.get_token_info(slot).map(|token| tries(&token))
+    /// What the token in that slot says about itself now.
+    pub(crate) fn describe(&self, slot: Slot) -> Call<TokenDescription> {
+        self.api.get_token_info(slot).map(|token| describe(&token))
     }
 
     /// A session that cannot change the token, or one that can where the token has no other kind.
@@ -112,6 +111,16 @@ impl Module {
         }
         Ok(survey)
     }
+}
+
+/// The refusal of a token that is not where it should be; `present` tells what is.
+pub(crate) fn absent(serial: &str, label: &str, present: String) -> TokenRefusal {
+    TokenRefusal::TokenAbsent { label: label.to_owned(), serial: serial.to_owned(), present }
+}
+
+/// A token as the texts of refusals name it.
+pub(crate) fn named(token: &TokenDescription) -> String {
+    format!("`{}` (serial {})", token.label, token.serial)
 }
 
 /// What stands in the slots of a module.

@@ -10,11 +10,12 @@ use zeroize::Zeroizing;
 /// Longest PIN, in bytes. Longer than any token takes; what is longer is no PIN.
 const MAX_PIN_BYTES: usize = 255;
 
-/// Whether a PIN may be sent. The last try belongs to a person with the token's own tool, which
-/// also resets the counter when the PIN is right; a service must not be what locks a token.
-pub(crate) fn permit_one(tries: Tries) -> Result<(), TokenRefusal> {
+/// Whether a PIN may be sent. The last try belongs to a person who has been told that it is the last
+/// (`final_try`); a service must not be what locks a token.
+pub(crate) fn permit_one(tries: Tries, final_try: bool) -> Result<(), TokenRefusal> {
     match tries {
         Tries::Unremarkable | Tries::CountLow => Ok(()),
+        Tries::Final if final_try => Ok(()),
         Tries::Final => Err(TokenRefusal::PinFinalTry),
         Tries::Locked => Err(TokenRefusal::PinLocked),
     }
@@ -109,9 +110,12 @@ mod tests {
 
     #[test]
     fn refuses_to_spend_the_last_try() {
-        assert_eq!(permit_one(Tries::Unremarkable), Ok(()));
-        assert_eq!(permit_one(Tries::CountLow), Ok(()));
-        assert_eq!(permit_one(Tries::Final), Err(TokenRefusal::PinFinalTry));
-        assert_eq!(permit_one(Tries::Locked), Err(TokenRefusal::PinLocked));
+        for final_try in [false, true] {
+            assert_eq!(permit_one(Tries::Unremarkable, final_try), Ok(()));
+            assert_eq!(permit_one(Tries::CountLow, final_try), Ok(()));
+            assert_eq!(permit_one(Tries::Locked, final_try), Err(TokenRefusal::PinLocked));
+        }
+        assert_eq!(permit_one(Tries::Final, false), Err(TokenRefusal::PinFinalTry));
+        assert_eq!(permit_one(Tries::Final, true), Ok(()), "a person has said so");
     }
 }

@@ -13,7 +13,7 @@ use strongroom_link::seed::{SEED_BYTES, Seed};
 use strongroom_link::token::{KekId, Rung, TokenRefusal};
 
 use crate::ckr::{self, Call};
-use crate::module::Module;
+use crate::module::{self, Module};
 use crate::rung::{self, Blob, Iv};
 use crate::{kek, pin};
 
@@ -32,28 +32,47 @@ pub(crate) struct Token {
 }
 
 impl Token {
-    /// Finds a token by serial and label, and logs in with exactly one try.
+    /// Finds a token by serial and label, and logs in with exactly one try: with the PIN that `pin`
+    /// gives, else with one that a person enters on the token's pad.
     pub(crate) fn open(
         module: Rc<Module>,
         serial: &str,
         label: &str,
-        pin: &OwnedFd,
+        pin: Option<&OwnedFd>,
+        final_try: bool,
     ) -> Result<Self, TokenRefusal> {
+        let call = |error| ckr::refusal(&error);
         let slot = module.slot_of(serial, label)?;
-        pin::permit_one(module.tries(slot).map_err(|error| ckr::refusal(&error))?)?;
-        let login = module.session(slot).map_err(|error| ckr::refusal(&error))?;
+        let login = module.session(slot).map_err(call)?;
+        // Asked again behind the session, which ends with the token that it was opened on: what
+        // stands in the slot now is what gets the PIN.
+        let token = module.describe(slot).map_err(call)?;
+        if token.serial != serial || token.label != label {
+            return Err(module::absent(serial, label, module::named(&token)));
+        }
+        pin::permit_one(token.pin.tries, final_try)?;
 
-        let pin = pin::read(pin)?;
-        let answer = login.login(UserType::User, Some(&pin));
+        let pin = match pin {
+            Some(pin) => Some(pin::read(pin)?),
+            None if token.pin.pad => None,
+            None => return Err(TokenRefusal::PadAbsent),
+        };
+        let answer = login.login(UserType::User, pin.as_ref());
+        let on_the_pad = pin.is_none();
         drop(pin);
         match answer {
             Ok(()) | Err(Error::Pkcs11(RvError::UserAlreadyLoggedIn, _)) => {}
             Err(Error::Pkcs11(RvError::PinIncorrect, _)) => {
-                let left = module.tries(slot).map_or("", pin::after_a_wrong_pin).to_owned();
-                return Err(TokenRefusal::PinIncorrect { left });
+                let left = module.describe(slot).map_or("", |token| pin::after_a_wrong_pin(token.pin.tries));
+                return Err(TokenRefusal::PinIncorrect { left: left.to_owned() });
             }
             Err(Error::Pkcs11(RvError::PinLocked, _)) => return Err(TokenRefusal::PinLocked),
-            Err(error) => return Err(ckr::refusal(&error)),
+            Err(error @ Error::Pkcs11(RvError::FunctionCanceled | RvError::FunctionRejected, _))
+                if on_the_pad =>
+            {
+                return Err(TokenRefusal::PadCancelled { code: ckr::code(&error) });
+            }
+            Err(error) => return Err(call(error)),
         }
         Ok(Self { module, slot, login, working: None, checked: None })
     }

@@ -1,15 +1,16 @@
 //! The wire: takes questions in order, answers each, and ends with the front.
 
 use std::io;
-use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::os::fd::OwnedFd;
 use std::os::unix::net::UnixStream;
 use std::rc::Rc;
 
-use rustix::event::{PollFd, PollFlags, poll};
 use strongroom_link::Malformed;
 use strongroom_link::frame::{self, Inbox};
-use strongroom_link::seed::{self, Seed};
+use strongroom_link::seed::Sender;
 use strongroom_link::token::{FromToken, KekId, Rung, ToToken, TokenDescription, TokenRefusal};
+use strongroom_locked::SharedPage;
+use strongroom_locked::memory::WeakMemory;
 
 use crate::module::Module;
 use crate::token::Token;
@@ -32,18 +33,18 @@ pub enum Broken {
 ///
 /// # Errors
 /// [`Broken`]; the process should end in either case.
-pub fn serve(socket: &UnixStream) -> Result<(), Broken> {
-    let mut worker = Worker::default();
+pub fn serve(socket: &UnixStream, weak: WeakMemory) -> Result<(), Broken> {
+    let mut worker = Worker { weak, module: None, token: None, seeds: None };
     let served = worker.serve(socket);
     worker.unload();
     served
 }
 
-#[derive(Default)]
 struct Worker {
+    weak: WeakMemory,
     module: Option<Rc<Module>>,
     token: Option<Token>,
-    seed_port: Option<OwnedFd>,
+    seeds: Option<Sender<SharedPage>>,
 }
 
 impl Worker {
@@ -89,26 +90,30 @@ impl Worker {
             ToToken::FindKek { job: _, label, id } => {
                 Outcome::Kek(self.open()?.find_kek(label, id.as_ref())?)
             }
+            ToToken::Look { job: _, module, serial, label } => {
+                self.load(module)?.slot_of(serial, label)?;
+                Outcome::Done
+            }
             ToToken::MakeKek { job: _, label } => Outcome::Kek(self.open()?.make_kek(label)?),
-            ToToken::Open { job: _, module, serial, label, pin, seed_port } => {
+            ToToken::Open { job: _, module, serial, label, pin, final_try, seed_port } => {
                 self.close();
                 let module = self.load(module)?;
-                self.token = Some(Token::open(module, serial, label, &pin)?);
-                self.seed_port = seed_port;
+                self.token = Some(Token::open(module, serial, label, pin.as_ref(), final_try)?);
+                self.seeds = seed_port.map(|port| seed_port_of(port, self.weak)).transpose()?;
                 Outcome::Done
             }
             ToToken::Probe { job: _, kek, only } => Outcome::Probed(self.open()?.probe(&kek, only)?),
             ToToken::Protect { job, kek, rung } => {
-                let (token, port) = self.open_with_port()?;
+                let (token, seeds) = self.open_with_port()?;
                 let (seed, blob) = token.protect(&kek, rung)?;
-                hand_over(port, job, &seed)?;
+                seeds.send(job, &seed).map_err(|_| TokenRefusal::SeedPort)?;
                 Outcome::Protected(blob)
             }
             ToToken::Tokens { job: _, module } => Outcome::Tokens(self.load(module)?.tokens()?),
             ToToken::Unprotect { job, kek, rung, blob } => {
-                let (token, port) = self.open_with_port()?;
+                let (token, seeds) = self.open_with_port()?;
                 let seed = token.unprotect(&kek, rung, blob)?;
-                hand_over(port, job, &seed)?;
+                seeds.send(job, &seed).map_err(|_| TokenRefusal::SeedPort)?;
                 Outcome::Done
             }
         })
@@ -118,10 +123,10 @@ impl Worker {
         self.token.as_mut().ok_or(TokenRefusal::NotOpen)
     }
 
-    fn open_with_port(&mut self) -> Result<(&mut Token, BorrowedFd<'_>), TokenRefusal> {
+    fn open_with_port(&mut self) -> Result<(&mut Token, &mut Sender<SharedPage>), TokenRefusal> {
         let token = self.token.as_mut().ok_or(TokenRefusal::NotOpen)?;
-        let port = self.seed_port.as_ref().ok_or(TokenRefusal::SeedPort)?;
-        Ok((token, port.as_fd()))
+        let seeds = self.seeds.as_mut().ok_or(TokenRefusal::SeedPort)?;
+        Ok((token, seeds))
     }
 
     /// The module at that path: the one that is loaded, or a new one in its place.
@@ -136,7 +141,7 @@ impl Worker {
     }
 
     fn close(&mut self) {
-        self.seed_port = None;
+        self.seeds = None;
         if let Some(token) = self.token.take() {
             token.close();
         }
@@ -159,22 +164,10 @@ enum Outcome {
     Tokens(Vec<TokenDescription>),
 }
 
-/// Sends a seed to the keeper, waiting where its port is full.
-fn hand_over(port: BorrowedFd<'_>, job: u64, seed: &Seed) -> Result<(), TokenRefusal> {
-    loop {
-        match seed::send(port, job, seed) {
-            Ok(()) => return Ok(()),
-            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
-            Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
-                let mut wanted = [PollFd::from_borrowed_fd(port, PollFlags::OUT)];
-                match poll(&mut wanted, None) {
-                    Ok(_) | Err(rustix::io::Errno::INTR) => {}
-                    Err(_) => return Err(TokenRefusal::SeedPort),
-                }
-            }
-            Err(_) => return Err(TokenRefusal::SeedPort),
-        }
-    }
+/// Makes the page on which seeds are handed over, and gives it to the keeper.
+fn seed_port_of(port: OwnedFd, weak: WeakMemory) -> Result<Sender<SharedPage>, TokenRefusal> {
+    let (page, file) = SharedPage::make(weak).map_err(|_| TokenRefusal::SeedPort)?;
+    Sender::begin(port, page, file).map_err(|_| TokenRefusal::SeedPort)
 }
 
 /// Whether an error only says that the front is gone.

@@ -18,6 +18,7 @@ use crate::policy::Policy;
 use crate::server::{self, Server};
 use crate::signer::Signer;
 use crate::store::Store;
+use crate::watch;
 
 /// Serve bots until a signal ends it.
 ///
@@ -38,9 +39,9 @@ impl Agent {
         log();
         let config = Config::read(&places.config)?;
         let store = Store::open(&places.data)?;
-        let pin = self.pin()?;
+        let unlock = if config.agent.pad_at_start { Some(None) } else { self.pin()?.map(Some) };
         raise_descriptor_limit();
-        block_on(serve(config, store, pin, || places.socket().map(ToOwned::to_owned)))?;
+        block_on(serve(config, store, unlock, || places.socket().map(ToOwned::to_owned)))?;
         Ok(())
     }
 
@@ -67,14 +68,14 @@ impl Agent {
 async fn serve(
     config: Config,
     store: Store,
-    pin: Option<OwnedFd>,
+    unlock: Option<Option<OwnedFd>>,
     socket: impl FnOnce() -> Result<PathBuf, Fault>,
 ) -> Result<(), Fault> {
     let (mut terminate, mut interrupt) = (
         signal(SignalKind::terminate()).map_err(Fault::defect)?,
         signal(SignalKind::interrupt()).map_err(Fault::defect)?,
     );
-    for weakness in config.agent.weaknesses() {
+    for weakness in config.weaknesses() {
         tracing::warn!(weakness, "a setting weakens this agent");
     }
     let signer = Signer::new(config, store)?;
@@ -89,7 +90,10 @@ async fn serve(
     signer.audit().record(&life(Kind::Start));
     let server = Server::new(Rc::clone(&signer), Policy::own());
     tracing::info!(socket = listening.place(), pid = std::process::id(), "serving");
-    if let Some(pin) = pin {
+    if let Some(pin) = unlock {
+        if pin.is_none() {
+            tracing::warn!("enter the PIN on the token's pad");
+        }
         let signer = Rc::clone(&signer);
         tokio::task::spawn_local(async move {
             if let Err(fault) = signer.unlock_by_itself(pin).await {
@@ -97,6 +101,7 @@ async fn serve(
             }
         });
     }
+    watch::start(&signer);
     tokio::task::spawn_local(watchdog());
     notify(&[NotifyState::Ready]);
     tokio::select! {

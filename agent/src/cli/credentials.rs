@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 use strongroom_protocol::ErrorCode;
 
 use super::bar::Bar;
-use super::secret::PinSource;
+use super::pin::{Facts, PinSource};
 use super::shown::Shown;
 use super::{Json, Stop, client, output, running};
 use crate::audit::line::{Event, Kind, Verdict, clip};
@@ -36,10 +36,13 @@ impl Unlock {
         let status = agent.status()?;
         // Where all can sign already, the token is left alone.
         if status.locked || status.ready < status.credentials {
-            let token = format!("`{}` (serial {})", status.token_label, status.token_serial);
-            let pin = self.pin.take(&token)?;
+            // The agent has read its own; this one only says how a person is asked.
+            let config = places.config.exists().then(|| Config::read(&places.config)).transpose()?;
+            let pinentry = config.as_ref().and_then(|config| config.agent.pinentry.as_deref());
+            let road = self.pin.road(pinentry, || Ok(Facts::try_from(agent.token()?)?))?;
+            let login = road.login()?;
             let mut bar = Bar::default();
-            agent.unlock_with(pin, |progress| bar.show(progress))?;
+            agent.unlock_with(login, |progress| bar.show(progress))?;
         }
         let credentials = agent.list()?;
         let ready = credentials.iter().filter(|credential| credential.ready).count();
@@ -107,7 +110,7 @@ impl Status {
             ));
         }
         for weakness in &status.weaknesses {
-            output::talk(&format!("warning: {weakness} is on"));
+            output::talk(&format!("warning: {}", output::weakness(weakness)));
         }
         Ok(())
     }

@@ -6,11 +6,13 @@ use clap::Args;
 use serde_json::json;
 use strongroom_client::{Client, Enrollment as ClientEnrollment};
 use strongroom_link::key::PassphraseUse;
-use strongroom_protocol::{Enroll as Wire, ErrorCode};
+use strongroom_protocol::{Enroll as Wire, ErrorCode, Login};
 
-use super::secret::{self, PinSource};
+use super::pin::{Facts, PinSource};
+use super::secret;
 use super::{Json, Stop, block_on, output, running};
 use crate::config::{Config, Places};
+use crate::crew::token;
 use crate::fault::Fault;
 use crate::identity::Principal;
 use crate::policy::Policy;
@@ -69,22 +71,26 @@ impl Enroll {
             let message = format!("keys of {} have no passphrase", self.venue);
             return Err(Fault::new(ErrorCode::Invalid, message, "leave --passphrase-fd out").into());
         }
-        let wanted = self.wire(has_passphrase);
+        let login = Login { pin: false, final_try: false };
+        let wanted = self.wire(has_passphrase, login);
         Enrollment::check(&wanted, &profile)?;
         let agent = running(places)?;
         if !self.replace && self.exists(agent.as_ref(), places) {
             return Err(enroll::exists_already(&self.name).into());
         }
 
-        let token = format!("`{}` (serial {})", config.token.label, config.token.serial);
+        let road = self.pin.road(config.agent.pinentry.as_deref(), || match &agent {
+            Some(agent) => Ok(Facts::try_from(agent.token()?)?),
+            None => block_on(async { Ok(Facts::from(&token::look(&config.token).await?)) }),
+        })?;
         let secret = secret::secret(self.secret_stdin, self.secret_fd, spec.form, &self.name)?;
         let passphrase =
             has_passphrase.then(|| secret::passphrase(self.passphrase_fd, &self.name)).transpose()?;
-        let secrets = Secrets { pin: self.pin.take(&token)?, secret, passphrase };
+        let secrets = Secrets { login: road.login()?, secret, passphrase };
         match agent {
             Some(client) => {
-                let Secrets { pin, secret, passphrase } = secrets;
-                client.enroll(&self.for_agent(), pin, secret, passphrase)?;
+                let Secrets { login, secret, passphrase } = secrets;
+                client.enroll(&self.for_agent(), login, secret, passphrase)?;
             }
             None => self.alone(places, config, secrets)?,
         }
@@ -110,7 +116,7 @@ impl Enroll {
         wanted
     }
 
-    fn wire(&self, passphrase: bool) -> Wire<'_> {
+    fn wire(&self, passphrase: bool, login: Login) -> Wire<'_> {
         Wire {
             credential: &self.name,
             venue: &self.venue,
@@ -119,6 +125,7 @@ impl Enroll {
             base_url: self.base_url.as_deref(),
             replace: self.replace,
             passphrase,
+            login,
         }
     }
 
@@ -133,7 +140,9 @@ impl Enroll {
 
     /// Enrols without an agent, by the same code and under the same lock.
     fn alone(&self, places: &Places, config: Config, secrets: Secrets) -> Result<(), Fault> {
-        let wanted = self.wire(secrets.passphrase.is_some());
+        let Secrets { login, passphrase, .. } = &secrets;
+        let login = Login { pin: login.pin.is_some(), final_try: login.final_try };
+        let wanted = self.wire(passphrase.is_some(), login);
         let enrollment = Enrollment::new(&wanted, secrets)?;
         let order = Policy::own().decide(&Principal::own(), enrollment).map_err(Fault::from)?;
         let store = Store::open(&places.data)?;

@@ -5,10 +5,10 @@ use std::path::PathBuf;
 
 use clap::Args;
 use serde_json::json;
-use strongroom_link::token::{KekId, Rung, TokenDescription, TokenRefusal};
+use strongroom_link::token::{Rung, TokenDescription, TokenRefusal};
 use strongroom_protocol::ErrorCode;
 
-use super::secret::PinSource;
+use super::pin::{Facts, PinSource};
 use super::{Json, Stop, block_on, output};
 use crate::config::{Config, Patience, Places, TokenConfig, kek_id};
 use crate::crew::CrewError;
@@ -70,7 +70,8 @@ impl Init {
         };
         let known = before.as_ref().map(|config| config.token.patience_s);
         let patience = self.patience.or(known).unwrap_or_default();
-        let wanted = Wanted { init: &self, module: module.clone(), environment, patience };
+        let pinentry = before.as_ref().and_then(|config| config.agent.pinentry.as_deref());
+        let wanted = Wanted { init: &self, module, environment, patience, pinentry };
         let token = block_on(wanted.prepare(before.as_ref().map(|config| &config.token)))?;
         let (agent, audit) = before.map(|config| (config.agent, config.audit)).unwrap_or_default();
         Config { token: token.clone(), agent, audit }.write(&places.config)?;
@@ -113,10 +114,12 @@ struct Wanted<'a> {
     module: PathBuf,
     environment: BTreeMap<String, String>,
     patience: Patience,
+    /// The configured program.
+    pinentry: Option<&'a str>,
 }
 
 impl Wanted<'_> {
-    async fn prepare(self, before: Option<&TokenConfig>) -> Result<TokenConfig, Fault> {
+    async fn prepare(self, before: Option<&TokenConfig>) -> Result<TokenConfig, Stop> {
         let mut worker = TokenWorker::start(&self.environment, self.patience)?;
         let module = self.module.to_string_lossy().into_owned();
         let tokens = worker.tokens(&module).await?;
@@ -124,8 +127,8 @@ impl Wanted<'_> {
         if let Some(before) = before {
             self.check_same(before, token)?;
         }
-        let pin = self.init.pin.take(&format!("`{}` (serial {})", token.label, token.serial))?;
-        worker.open(&module, &token.serial, &token.label, pin, None).await?;
+        let login = self.init.pin.road(self.pinentry, || Ok(Facts::from(token)))?.login()?;
+        worker.open(&module, &token.serial, &token.label, login, None).await?;
         let kek_label = &self.init.kek_label;
         let kek = match worker.find_kek(kek_label, before.map(|before| before.kek_id)).await {
             Err(CrewError::Token(TokenRefusal::KekAbsent { .. })) if before.is_none() => {
@@ -136,19 +139,17 @@ impl Wanted<'_> {
         let rung = worker.probe(kek, self.init.rung.or(before.map(|before| before.rung))).await?;
         let (serial, label) = (token.serial.clone(), token.label.clone());
         worker.end().await;
-        self.config(serial, label, kek, rung)
-    }
-
-    fn config(self, serial: String, label: String, kek_id: KekId, rung: Rung) -> Result<TokenConfig, Fault> {
-        let kek_label = self.init.kek_label.clone();
         Ok(TokenConfig {
             module: self.module,
             serial,
             label,
-            kek_label,
-            kek_id,
+            kek_label: kek_label.clone(),
+            kek_id: kek,
             rung,
             patience_s: self.patience,
+            on_token_removed: before.map(|before| before.on_token_removed).unwrap_or_default(),
+            watch_every_s: before.map(|before| before.watch_every_s).unwrap_or_default(),
+            relogin: before.is_some_and(|before| before.relogin),
             environment: self.environment,
         })
     }

@@ -4,13 +4,17 @@ mod agent;
 mod audit;
 mod bar;
 mod credentials;
+mod doctor;
 mod enroll;
 mod init;
 mod install;
 mod output;
+mod pin;
+mod pinentry;
 mod secret;
 mod shown;
 mod sign;
+mod terminal;
 
 use std::ffi::OsString;
 use std::path::PathBuf;
@@ -61,6 +65,8 @@ enum Command {
     Sign(sign::Sign),
     /// Tell how the agent is
     Status(credentials::Status),
+    /// Tell what protects this installation and what does not
+    Doctor(doctor::Doctor),
     /// List all credentials
     List(credentials::List),
     /// Show one credential; never its secret
@@ -83,10 +89,12 @@ struct Json {
 
 const EXIT_CODES: &str = "Exit codes: 0 done · 1 failed (a defect; please report it) · 2 wrong usage · 3 invalid request or \
                           secret · 4 not found · 5 locked · 6 denied · 7 unavailable (token, keeper or disk refuse) · 8 no \
-                          agent answers · 9 exists already";
+                          agent answers · 9 exists already · 10 weaker than configured (doctor)";
 
 /// No agent answers at the socket.
 const NO_AGENT: u8 = 8;
+/// Something is weaker than the configuration promises.
+const WEAK: u8 = 10;
 
 /// Runs the command line of this process.
 pub(crate) fn main() -> ExitCode {
@@ -101,6 +109,7 @@ pub(crate) fn main() -> ExitCode {
             output::fault(&fault);
             ExitCode::from(NO_AGENT)
         }
+        Err(Stop::Weak) => ExitCode::from(WEAK),
     }
 }
 
@@ -109,11 +118,19 @@ pub(crate) fn main() -> ExitCode {
 enum Stop {
     Fault(Fault),
     NoAgent(Fault),
+    /// `doctor` has found, and said, that something is weaker than the configuration promises.
+    Weak,
 }
 
 impl From<Fault> for Stop {
     fn from(fault: Fault) -> Self {
         Self::Fault(fault)
+    }
+}
+
+impl From<crate::crew::CrewError> for Stop {
+    fn from(error: crate::crew::CrewError) -> Self {
+        Self::Fault(error.into())
     }
 }
 
@@ -153,6 +170,7 @@ fn run(cli: Cli) -> Result<(), Stop> {
     match cli.command {
         Command::Agent(command) => command.run(&places),
         Command::Audit(command) => command.run(&places),
+        Command::Doctor(command) => command.run(&places),
         Command::Enroll(command) => command.run(&places),
         Command::Init(command) => command.run(&places),
         Command::Install(command) => command.run(&places),
@@ -183,7 +201,7 @@ fn running(places: &Places) -> Result<Option<Client>, Stop> {
 }
 
 /// Runs `work` on a runtime of this thread, with local tasks.
-fn block_on<T>(work: impl Future<Output = Result<T, Fault>>) -> Result<T, Fault> {
+fn block_on<T, E: From<Fault>>(work: impl Future<Output = Result<T, E>>) -> Result<T, E> {
     let runtime =
         tokio::runtime::Builder::new_current_thread().enable_all().build().map_err(Fault::defect)?;
     tokio::task::LocalSet::new().block_on(&runtime, work)

@@ -58,6 +58,17 @@ fn protection_json(protection: &Protection) -> Value {
     })
 }
 
+/// What the name of a weakness means.
+pub(super) fn weakness(name: &str) -> String {
+    match name {
+        "keys_outlive_token" => "keys stay loaded when the token is removed (on_token_removed)".to_owned(),
+        "no_lock_on_suspend" => "keys stay loaded when the machine sleeps (lock_on_suspend)".to_owned(),
+        "token_gone" => "the token is gone, and the keys have stayed".to_owned(),
+        "token_unwatched" => "nobody sees whether the token is removed; the agent's log says why".to_owned(),
+        setting => format!("{setting} is on"),
+    }
+}
+
 /// Seconds since 1970 as a date that people read, in UTC.
 pub(super) fn when(unix: u64) -> String {
     i64::try_from(unix)

@@ -1,42 +1,20 @@
 //! Taking a PIN or a secret from a person or a program, and handing it on as a descriptor.
 //!
-//! Never from the command line or the environment: both can be read by others. What was typed is put
-//! into a pipe whose write end is closed at once, and wiped here.
+//! Never from the command line or the environment: both can be read by others. What comes is read into
+//! memory that no dump shows, and from there into a pipe whose write end is closed at once.
 
 use std::fs::File;
 use std::io;
-use std::os::fd::OwnedFd;
+use std::os::fd::{AsFd, OwnedFd};
 
-use clap::Args;
-use rustix::termios::{LocalModes, OptionalActions, Termios, tcgetattr, tcsetattr};
 use strongroom_link::key::{MAX_PASSPHRASE_BYTES, MAX_SECRET_BYTES, SecretForm};
+use strongroom_locked::SecretBuffer;
+use strongroom_locked::memory::{MemoryError, WeakMemory};
 use strongroom_protocol::ErrorCode;
-use zeroize::Zeroizing;
 
-use crate::fault::Fault;
-
-/// Longest PIN; PKCS#11 modules take far less.
-const MAX_PIN_BYTES: u16 = 255;
-
-/// Where the PIN comes from, if not from the terminal.
-#[derive(Debug, Clone, Args)]
-pub(super) struct PinSource {
-    /// Read the token's PIN from standard input
-    #[arg(long, conflicts_with = "pin_fd")]
-    pin_stdin: bool,
-    /// Read the token's PIN from this descriptor
-    #[arg(long, value_name = "N")]
-    pin_fd: Option<u32>,
-}
-
-impl PinSource {
-    /// The PIN, as a pipe that gives it.
-    pub(super) fn take(&self, token: &str) -> Result<OwnedFd, Fault> {
-        take(self.pin_stdin, self.pin_fd, MAX_PIN_BYTES, "PIN", "--pin-stdin or --pin-fd", || {
-            line(&format!("PIN of token {token}: "))
-        })
-    }
-}
+use super::output;
+use super::terminal::Terminal;
+use crate::fault::{Fault, chain};
 
 /// The secret, as a pipe that gives it. A PEM block may be pasted: it is read to its last line.
 pub(super) fn secret(
@@ -45,45 +23,93 @@ pub(super) fn secret(
     form: SecretForm,
     name: &str,
 ) -> Result<OwnedFd, Fault> {
-    take(stdin, number, MAX_SECRET_BYTES, "secret", "--secret-stdin or --secret-fd", || match form {
-        SecretForm::Pem => pem(&format!("Secret of {name} (paste the whole PEM block): ")),
-        _ => line(&format!("Secret of {name}: ")),
-    })
+    let what = Wanted { what: "secret", limit: MAX_SECRET_BYTES, options: "--secret-stdin or --secret-fd" };
+    match (stdin, number, form) {
+        (false, None, SecretForm::Pem) => what.typed(|terminal, into| {
+            terminal.pem(&format!("Secret of {name} (paste the whole PEM block): "), into)
+        }),
+        (false, None, _) => what.line(&format!("Secret of {name}: ")),
+        _ => what.given(stdin, number),
+    }
 }
 
 /// The passphrase, as a pipe that gives it.
 pub(super) fn passphrase(number: Option<u32>, name: &str) -> Result<OwnedFd, Fault> {
-    take(false, number, MAX_PASSPHRASE_BYTES, "passphrase", "--passphrase-fd", || {
-        line(&format!("Passphrase of {name}: "))
-    })
+    let what = Wanted { what: "passphrase", limit: MAX_PASSPHRASE_BYTES, options: "--passphrase-fd" };
+    match number {
+        Some(_) => what.given(false, number),
+        None => what.line(&format!("Passphrase of {name}: ")),
+    }
 }
 
-fn take(
-    stdin: bool,
-    number: Option<u32>,
-    limit: u16,
-    what: &str,
-    options: &str,
-    ask: impl FnOnce() -> io::Result<Zeroizing<String>>,
-) -> Result<OwnedFd, Fault> {
-    let invalid = |error: io::Error, hint: String| {
-        Fault::new(ErrorCode::Invalid, format!("the {what} cannot be read: {error}"), hint)
-    };
-    let read = match (stdin, number) {
-        (true, _) => read_all(&io::stdin(), limit).map_err(|error| invalid(error, String::new()))?,
-        (false, Some(number)) => {
-            let hint = format!("open it for reading, as in {number}<file");
-            descriptor(number)
-                .and_then(|file| read_all(&file, limit))
-                .map_err(|error| invalid(error, hint))?
+/// One thing that must come from outside.
+pub(super) struct Wanted {
+    pub(super) what: &'static str,
+    /// Most bytes that it can have.
+    pub(super) limit: u16,
+    /// What to use where there is no terminal.
+    pub(super) options: &'static str,
+}
+
+impl Wanted {
+    /// From standard input or from a descriptor.
+    pub(super) fn given(&self, stdin: bool, number: Option<u32>) -> Result<OwnedFd, Fault> {
+        let mut buffer = self.buffer()?;
+        let (read, hint) = match number {
+            Some(number) if !stdin => (
+                descriptor(number).and_then(|file| read_all(&file, &mut buffer)),
+                format!("open it for reading, as in {number}<file"),
+            ),
+            _ => (read_all(&io::stdin(), &mut buffer), String::new()),
+        };
+        read.map_err(|error| self.unreadable(&error, hint))?;
+        self.piped(&buffer)
+    }
+
+    /// From a person at the terminal, as one line.
+    pub(super) fn line(&self, prompt: &str) -> Result<OwnedFd, Fault> {
+        self.typed(|terminal, into| terminal.line(prompt, into))
+    }
+
+    fn typed(
+        &self,
+        ask: impl FnOnce(&mut Terminal, &mut SecretBuffer) -> io::Result<()>,
+    ) -> Result<OwnedFd, Fault> {
+        let mut buffer = self.buffer()?;
+        let asked = Terminal::hush().and_then(|mut terminal| ask(&mut terminal, &mut buffer));
+        asked
+            .map_err(|error| self.unreadable(&error, format!("without a terminal, use {}", self.options)))?;
+        self.piped(&buffer)
+    }
+
+    /// Room for it, for a line break, and for one byte too many.
+    pub(super) fn buffer(&self) -> Result<SecretBuffer, Fault> {
+        buffer(usize::from(self.limit).saturating_add(3)).map_err(|error| {
+            let message = format!("there is no memory for the {}: {}", self.what, chain(&error));
+            Fault::new(ErrorCode::Unavailable, message, "raise the limit of locked memory: `ulimit -l 8192`")
+        })
+    }
+
+    /// A pipe that holds what `buffer` holds, and whose write end is closed. The longest secret fits it.
+    pub(super) fn piped(&self, buffer: &SecretBuffer) -> Result<OwnedFd, Fault> {
+        let bytes = buffer.as_slice();
+        // A line break at the end, of one or two bytes, is no part of it.
+        if bytes.len() > usize::from(self.limit).saturating_add(2) {
+            let too_long = io::Error::other(format!("it has more than {} bytes", self.limit));
+            return Err(self.unreadable(&too_long, String::new()));
         }
-        (false, None) => {
-            let typed =
-                ask().map_err(|error| invalid(error, format!("without a terminal, use {options}")))?;
-            Zeroizing::new(typed.as_bytes().to_vec())
-        }
-    };
-    into_pipe(&read).map_err(Fault::defect)
+        let piped = || -> io::Result<OwnedFd> {
+            let (reader, writer) = rustix::pipe::pipe_with(rustix::pipe::PipeFlags::CLOEXEC)?;
+            rustix::fs::fcntl_setfl(&writer, rustix::fs::OFlags::NONBLOCK)?;
+            let written = rustix::io::write(&writer, bytes)?;
+            if written == bytes.len() { Ok(reader) } else { Err(io::ErrorKind::WriteZero.into()) }
+        };
+        piped().map_err(Fault::defect)
+    }
+
+    fn unreadable(&self, error: &io::Error, hint: String) -> Fault {
+        Fault::new(ErrorCode::Invalid, format!("the {} cannot be read: {error}", self.what), hint)
+    }
 }
 
 /// A copy of one of this process's own descriptors, by number.
@@ -91,81 +117,26 @@ pub(super) fn descriptor(number: u32) -> io::Result<OwnedFd> {
     Ok(OwnedFd::from(File::open(format!("/proc/self/fd/{number}"))?))
 }
 
-/// Reads to the end, into one buffer that never moves and is wiped.
-fn read_all(from: &impl std::os::fd::AsFd, limit: u16) -> io::Result<Zeroizing<Vec<u8>>> {
-    // Room for a line break and for one byte too many.
-    let room = usize::from(limit).saturating_add(3);
-    let mut buffer = Zeroizing::new(vec![0; room]);
-    let mut filled = 0_usize;
+/// Reads to the end.
+fn read_all(from: &impl AsFd, into: &mut SecretBuffer) -> io::Result<()> {
     loop {
-        let rest = buffer.get_mut(filled..).unwrap_or_default();
-        if rest.is_empty() {
-            return Err(io::Error::new(
-                io::ErrorKind::InvalidData,
-                format!("it has more than {limit} bytes"),
-            ));
+        let room = into.room();
+        if room.is_empty() {
+            return Err(io::Error::new(io::ErrorKind::InvalidData, "it is too long"));
         }
-        match rustix::io::read(from, rest)? {
-            0 => break,
-            read => filled = filled.saturating_add(read),
+        match rustix::io::retry_on_intr(|| rustix::io::read(from, &mut *room))? {
+            0 => return Ok(()),
+            read => into.add(read),
         }
     }
-    buffer.truncate(filled);
+}
+
+/// Memory that no dump shows. Where the kernel has none the person is told, and goes on: the keeper decides
+/// whether that is enough.
+pub(super) fn buffer(bytes: usize) -> Result<SecretBuffer, MemoryError> {
+    let buffer = SecretBuffer::new(bytes, WeakMemory::Allowed)?;
+    if !buffer.is_secret() {
+        output::talk("warning: this kernel has no memfd_secret: root can read what is entered here");
+    }
     Ok(buffer)
-}
-
-/// A pipe that holds `bytes` and whose write end is closed. The longest secret fits a pipe's buffer.
-fn into_pipe(bytes: &[u8]) -> io::Result<OwnedFd> {
-    let (reader, writer) = rustix::pipe::pipe_with(rustix::pipe::PipeFlags::CLOEXEC)?;
-    rustix::fs::fcntl_setfl(&writer, rustix::fs::OFlags::NONBLOCK)?;
-    let written = rustix::io::write(&writer, bytes)?;
-    if written == bytes.len() { Ok(reader) } else { Err(io::ErrorKind::WriteZero.into()) }
-}
-
-/// One typed line. The terminal is hushed before the prompt stands there, and not only when the line is
-/// read: what is pasted the moment the prompt is seen must not be shown.
-fn line(prompt: &str) -> io::Result<Zeroizing<String>> {
-    let _hushed = Hushed::terminal()?;
-    rpassword::prompt_password(prompt).map(Zeroizing::new)
-}
-
-/// The lines of one PEM block. The terminal stays hushed between them, for they come all at once.
-fn pem(prompt: &str) -> io::Result<Zeroizing<String>> {
-    let _hushed = Hushed::terminal()?;
-    let mut block = Zeroizing::new(String::with_capacity(usize::from(MAX_SECRET_BYTES)));
-    let mut prompt = prompt;
-    while block.len() < usize::from(MAX_SECRET_BYTES) {
-        let line = rpassword::prompt_password(prompt).map(Zeroizing::new)?;
-        prompt = "";
-        block.push_str(line.trim());
-        block.push('\n');
-        // A key from a JSON file stands on one line, with its line breaks written as \n.
-        if line.contains("-----END ") || line.trim().is_empty() {
-            break;
-        }
-    }
-    Ok(block)
-}
-
-/// The controlling terminal, which shows nothing of what is typed while this lives.
-struct Hushed {
-    terminal: File,
-    before: Termios,
-}
-
-impl Hushed {
-    fn terminal() -> io::Result<Self> {
-        let terminal = File::options().read(true).write(true).open("/dev/tty")?;
-        let before = tcgetattr(&terminal)?;
-        let mut hushed = before.clone();
-        hushed.local_modes.remove(LocalModes::ECHO);
-        tcsetattr(&terminal, OptionalActions::Now, &hushed)?;
-        Ok(Self { terminal, before })
-    }
-}
-
-impl Drop for Hushed {
-    fn drop(&mut self) {
-        let _ = tcsetattr(&self.terminal, OptionalActions::Now, &self.before);
-    }
 }

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::os::fd::OwnedFd;
 use std::rc::Rc;
 
+use rustix::net::{AddressFamily, Shutdown, SocketFlags, SocketType, shutdown, socketpair};
 use strongroom_link::keeper::{ALLOW_WEAK_MEMORY, Landlock, Protection, ToKeeper};
 use strongroom_link::key::KeySpec;
 use tokio::sync::oneshot;
@@ -95,10 +96,10 @@ impl Keeper {
         job
     }
 
-    /// Has the keeper make a new seed port and gives its write end.
+    /// Has the keeper make a new seed port and gives the token worker's end.
     pub(crate) async fn open_seed_port(&self) -> Result<OwnedFd, CrewError> {
         match self.call(ToKeeper::OpenSeedPort { job: self.job() }).await? {
-            Answer::SeedPort(pipe) => Ok(pipe),
+            Answer::SeedPort(socket) => Ok(socket),
             _ => Err(CrewError::OutOfStep { who: WHO }),
         }
     }
@@ -130,6 +131,37 @@ impl Keeper {
         }
     }
 
+    /// Has the keeper keep the PIN that this pipe gives, in the place of an older one.
+    pub(crate) async fn keep_pin(&self, pin: OwnedFd) -> Result<(), CrewError> {
+        self.call(ToKeeper::KeepPin { job: self.job(), pin }).await.and_then(done)?;
+        self.link.pin_kept.set(true);
+        Ok(())
+    }
+
+    /// Whether it has kept a PIN.
+    pub(crate) fn keeps_pin(&self) -> bool {
+        self.link.pin_kept.get() && !self.link.is_over()
+    }
+
+    /// Has the keeper write the PIN into a socket, and gives the other end, which ends behind it. Whoever
+    /// gets that can use the token; this process passes it on unread.
+    pub(crate) async fn give_pin(&self) -> Result<OwnedFd, CrewError> {
+        let made = || -> std::io::Result<_> {
+            let (ours, to) = socketpair(AddressFamily::UNIX, SocketType::STREAM, SocketFlags::CLOEXEC, None)?;
+            shutdown(&ours, Shutdown::Write)?;
+            Ok((ours, to))
+        };
+        let (ours, to) = made().map_err(CrewError::PinDescriptor)?;
+        self.call(ToKeeper::GivePin { job: self.job(), to }).await.and_then(done)?;
+        Ok(ours)
+    }
+
+    /// Has the keeper wipe the PIN that it keeps.
+    pub(crate) async fn forget_pin(&self) -> Result<(), CrewError> {
+        self.link.pin_kept.set(false);
+        self.call(ToKeeper::ForgetPin { job: self.job() }).await.and_then(done)
+    }
+
     /// Forgets one credential.
     pub(crate) async fn forget(&self, slot: u32) -> Result<(), CrewError> {
         self.call(ToKeeper::Forget { job: self.job(), slot }).await.and_then(done)
@@ -141,7 +173,7 @@ impl Keeper {
         if self.link.state.get() == State::Running {
             self.link.state.set(State::Ending);
         }
-        let forgotten = self.call(ToKeeper::ForgetAll { job: self.job() }).await.and_then(done);
+        let forgotten = self.call(ToKeeper::ForgetAll { job: self.job() }).await.and_then(wiped);
         self.link.finish();
         while self.link.state.get() != State::Gone {
             // It is killed, so this is short; only what the kernel cannot end would keep us here.
@@ -239,6 +271,21 @@ impl Drop for Keeper {
             self.link.dismissed.set(true);
             self.link.finish();
         }
+    }
+}
+
+/// What the keeper found when it read its memory back.
+fn wiped(answer: Answer) -> Result<(), CrewError> {
+    match answer {
+        Answer::Forgotten { left: 0 } => {
+            tracing::info!("the keeper has wiped its memory and found nothing left");
+            Ok(())
+        }
+        Answer::Forgotten { left } => {
+            tracing::error!(left, "the keeper has wiped its memory and found bytes that are not zero");
+            Err(CrewError::NotWiped { left })
+        }
+        _ => Err(CrewError::OutOfStep { who: WHO }),
     }
 }
 

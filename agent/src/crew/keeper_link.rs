@@ -8,6 +8,7 @@ use std::cell::{Cell, RefCell};
 use std::collections::VecDeque;
 use std::io;
 use std::os::fd::OwnedFd;
+use std::os::unix::process::ExitStatusExt as _;
 use std::rc::{Rc, Weak};
 use std::time::Duration;
 
@@ -17,6 +18,7 @@ use tokio::io::Interest;
 use tokio::net::UnixStream;
 use tokio::process::Child;
 use tokio::sync::{Notify, oneshot};
+use tokio::time::timeout;
 
 use super::CrewError;
 use super::outbox::Outbox;
@@ -62,6 +64,8 @@ pub(super) struct Link {
     pub(super) state: Cell<State>,
     /// Whether somebody here has asked it to end.
     pub(super) dismissed: Cell<bool>,
+    /// Whether it was given a PIN to keep.
+    pub(super) pin_kept: Cell<bool>,
 }
 
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -82,6 +86,7 @@ pub(super) enum Waiter {
 
 pub(super) enum Answer {
     Done,
+    Forgotten { left: u64 },
     Ready(Protection),
     Sealed(Vec<u8>),
     SeedPort(OwnedFd),
@@ -107,6 +112,7 @@ impl Link {
             gone: Notify::new(),
             state: Cell::new(State::Running),
             dismissed: Cell::new(false),
+            pin_kept: Cell::new(false),
         });
         tokio::task::spawn_local(run(Rc::clone(&link), helper.process, on_end));
         tokio::task::spawn_local(watch(Rc::downgrade(&link)));
@@ -172,9 +178,10 @@ impl Link {
                     }
                     let _ = sender.send(match answer {
                         FromKeeper::Done { .. } => Ok(Answer::Done),
+                        FromKeeper::Forgotten { left, .. } => Ok(Answer::Forgotten { left }),
                         FromKeeper::Ready { protection, .. } => Ok(Answer::Ready(protection)),
                         FromKeeper::Sealed { envelope, .. } => Ok(Answer::Sealed(envelope.to_vec())),
-                        FromKeeper::SeedPort { pipe, .. } => Ok(Answer::SeedPort(pipe)),
+                        FromKeeper::SeedPort { socket, .. } => Ok(Answer::SeedPort(socket)),
                         FromKeeper::Refused { refusal, .. } => Err(CrewError::Keeper(refusal)),
                         FromKeeper::Signature { .. } => Err(CrewError::OutOfStep { who: WHO }),
                     });
@@ -252,8 +259,14 @@ async fn run(link: Rc<Link>, mut process: Child, on_end: impl FnOnce(CrewError))
     };
     link.state.set(State::Ended);
     link.drained.notify_waiters();
+    if matches!(outcome, Ok(false)) {
+        // It has closed its end, so it is ending: how it does is what there is to tell.
+        let _ = timeout(LOOK, process.wait()).await;
+    }
     let _ = process.start_kill();
-    let status = process.wait().await.ok().map(|status| status.to_string());
+    let status = process.wait().await.ok();
+    let killed = status.filter(|status| status.signal().is_some());
+    let status = status.map(|status| status.to_string());
     link.state.set(State::Gone);
     link.gone.notify_waiters();
     for (_, waiter) in link.waiting.take() {
@@ -263,7 +276,12 @@ async fn run(link: Rc<Link>, mut process: Child, on_end: impl FnOnce(CrewError))
         }
     }
     if !link.dismissed.get() {
-        on_end(outcome.err().unwrap_or_else(|| ended(status)));
+        on_end(match (outcome, killed) {
+            (Err(error), _) => error,
+            (Ok(true), _) => CrewError::Late { who: WHO, after: PATIENCE },
+            (Ok(false), Some(status)) => CrewError::Killed { who: WHO, status },
+            (Ok(false), None) => ended(status),
+        });
     }
 }
 

@@ -6,11 +6,13 @@
 pub(crate) mod keeper;
 mod keeper_link;
 mod outbox;
+pub(crate) mod pin;
 mod spawn;
 pub(crate) mod token;
 
 use std::io;
 use std::path::PathBuf;
+use std::process::ExitStatus;
 use std::time::Duration;
 
 use strongroom_link::Malformed;
@@ -27,6 +29,10 @@ pub(crate) enum CrewError {
     Ended { who: &'static str, detail: Option<String> },
     #[error("{0}")]
     Keeper(Refusal),
+    #[error(
+        "the {who} was killed ({status}): by somebody, by the kernel for want of memory, or because its guard ended; all secrets are forgotten, and `strongroom unlock` starts another"
+    )]
+    Killed { who: &'static str, status: ExitStatus },
     #[error("the {who} did not answer within {} s and was ended", after.as_secs())]
     Late { who: &'static str, after: Duration },
     #[error("the {who} broke the private protocol")]
@@ -35,8 +41,12 @@ pub(crate) enum CrewError {
         #[source]
         source: Malformed,
     },
+    #[error("the keeper has ended, but {left} bytes of its memory were not wiped before")]
+    NotWiped { left: u64 },
     #[error("the {who} answered another question than was asked")]
     OutOfStep { who: &'static str },
+    #[error("the PIN cannot be taken from its descriptor")]
+    PinDescriptor(#[source] io::Error),
     #[error("the {who} cannot be started from {}", path.display())]
     Spawn {
         who: &'static str,
@@ -93,9 +103,12 @@ impl From<CrewError> for Fault {
                 TokenRefusal::PinIncorrect { .. } => {
                     (Unavailable, "enter the right PIN; it is not tried again by itself")
                 }
-                TokenRefusal::PinFinalTry => {
-                    (Unavailable, "log in once with the token's own tool, which makes its counter full again")
-                }
+                TokenRefusal::PinFinalTry => (
+                    Unavailable,
+                    "log in once with the token's own tool, which makes its counter full again, or be sure of the PIN and use --final-try",
+                ),
+                TokenRefusal::PadAbsent => (Invalid, "give a PIN with --pin-fd or --pin-stdin, or type it"),
+                TokenRefusal::PadCancelled { .. } => (Unavailable, "run it again, and enter the PIN"),
                 TokenRefusal::PinLocked => {
                     (Unavailable, "unblock the PIN with the token's own tool (SO PIN or PUK)")
                 }
@@ -120,10 +133,12 @@ impl From<CrewError> for Fault {
                 }
                 _ => (Unavailable, "check the token with its own tool, then try again"),
             },
+            CrewError::PinDescriptor(_) => (Invalid, "write the PIN into a pipe and close it"),
             CrewError::Spawn { .. } => (Unavailable, "install all three programs into one folder"),
-            CrewError::Ended { .. } | CrewError::Late { .. } => {
+            CrewError::Ended { .. } | CrewError::Killed { .. } | CrewError::Late { .. } => {
                 (Unavailable, "the agent's log may say more; try again")
             }
+            CrewError::NotWiped { .. } => (Failed, "please report it, with the agent's log"),
             CrewError::Malformed { .. } | CrewError::OutOfStep { .. } => {
                 (Failed, "are all three programs of one version? If so, please report it")
             }

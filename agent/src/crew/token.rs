@@ -6,7 +6,7 @@ use std::os::fd::OwnedFd;
 use std::time::Duration;
 
 use strongroom_link::frame::{self, Inbox};
-use strongroom_link::token::{FromToken, KekId, Rung, ToToken, TokenDescription};
+use strongroom_link::token::{FromToken, KekId, Rung, ToToken, TokenDescription, TokenRefusal};
 use tokio::io::Interest;
 use tokio::time::timeout;
 
@@ -16,6 +16,16 @@ use crate::config::{Patience, TokenConfig};
 
 const WHO: &str = "token worker";
 const PROGRAM: &str = "strongroom-token";
+
+/// Whose PIN goes to the token.
+#[derive(Debug)]
+pub(crate) struct Login {
+    /// Gives the PIN and then ends; nobody in this process reads it. Without one a person enters it on the
+    /// token's pad.
+    pub(crate) pin: Option<OwnedFd>,
+    /// A person has said that the last try before the token locks may be spent.
+    pub(crate) final_try: bool,
+}
 
 /// A running token worker. Dropping it ends the token's session, and the process: not by a kill, which may
 /// hit the module while it writes to its token.
@@ -55,17 +65,27 @@ impl TokenWorker {
         .await
     }
 
-    /// Finds the configured token by serial and label, and logs in with the PIN that `pin` gives.
+    /// Finds the configured token by serial and label, and logs in. Without a PIN it waits for the person at
+    /// the pad, whom the reader gives half a minute.
     pub(crate) async fn open(
         &mut self,
         module: &str,
         serial: &str,
         label: &str,
-        pin: OwnedFd,
+        login: Login,
         seed_port: Option<OwnedFd>,
     ) -> Result<(), CrewError> {
-        let job = self.job();
-        self.ask(ToToken::Open { job, module, serial, label, pin, seed_port }, done).await
+        let (job, Login { pin, final_try }) = (self.job(), login);
+        let patience = if pin.is_some() { self.patience } else { Patience::most() };
+        let question = ToToken::Open { job, module, serial, label, pin, final_try, seed_port };
+        self.ask_within(patience, question, done).await
+    }
+
+    /// Looks whether the token is there. No PIN, no login.
+    pub(crate) async fn look(&mut self, token: &TokenConfig) -> Result<(), CrewError> {
+        let (job, module) = (self.job(), token.module.to_string_lossy());
+        let TokenConfig { serial, label, .. } = token;
+        self.ask(ToToken::Look { job, module: &module, serial, label }, done).await
     }
 
     /// Makes a KEK.
@@ -132,7 +152,15 @@ impl TokenWorker {
         question: ToToken<'_>,
         pick: impl FnOnce(FromToken<'_>) -> Option<T>,
     ) -> Result<T, CrewError> {
-        let patience = self.patience;
+        self.ask_within(self.patience, question, pick).await
+    }
+
+    async fn ask_within<T>(
+        &mut self,
+        patience: Duration,
+        question: ToToken<'_>,
+        pick: impl FnOnce(FromToken<'_>) -> Option<T>,
+    ) -> Result<T, CrewError> {
         match timeout(patience, self.exchange(question, pick)).await {
             Ok(answer) => answer,
             Err(_) => {
@@ -194,15 +222,29 @@ impl TokenWorker {
     }
 }
 
+/// What the configured token says about itself. Costs no try.
+pub(crate) async fn look(config: &TokenConfig) -> Result<TokenDescription, CrewError> {
+    let mut worker = TokenWorker::start(&config.environment, config.patience_s)?;
+    let tokens = worker.tokens(&config.module.to_string_lossy()).await?;
+    worker.end().await;
+    let is_it = |token: &&TokenDescription| token.serial == config.serial && token.label == config.label;
+    tokens.iter().find(is_it).cloned().ok_or_else(|| {
+        let present: Vec<_> = tokens.iter().map(ToString::to_string).collect();
+        let present = if present.is_empty() { "none".to_owned() } else { present.join(", ") };
+        let (label, serial) = (config.label.clone(), config.serial.clone());
+        CrewError::Token(TokenRefusal::TokenAbsent { label, serial, present })
+    })
+}
+
 /// Starts a worker and opens the configured token, whose KEK is checked again.
 pub(crate) async fn open_configured(
     config: &TokenConfig,
-    pin: OwnedFd,
+    login: Login,
     seed_port: Option<OwnedFd>,
 ) -> Result<TokenWorker, CrewError> {
     let mut worker = TokenWorker::start(&config.environment, config.patience_s)?;
     let module = config.module.to_string_lossy();
-    worker.open(&module, &config.serial, &config.label, pin, seed_port).await?;
+    worker.open(&module, &config.serial, &config.label, login, seed_port).await?;
     worker.find_kek(&config.kek_label, Some(config.kek_id)).await?;
     Ok(worker)
 }

@@ -7,16 +7,18 @@ use std::time::Instant;
 
 use strongroom_link::keeper::Protection as KeeperProtection;
 use strongroom_protocol::{
-    Body, Credential, DecodeError, ErrorCode, Operation, Param, Protection, Reply, Request, Sign, Signed,
-    Status, decode,
+    self as wire, Body, Credential, DecodeError, ErrorCode, Operation, Param, Protection, Reply, Request,
+    Sign, Signed, Status, decode,
 };
 use strongroom_venues as venues;
 
 use super::connection::Connection;
 use super::{Server, progress, reply};
+use crate::crew::token::Login;
 use crate::fault::Fault;
 use crate::policy::{Authorized, Denied};
 use crate::signer::enroll::{Enrollment, Secrets};
+use crate::signer::login::TokenReport;
 use crate::signer::report::{CUSTODY, CredentialReport, Inspect, StatusReport};
 use crate::signer::sign::SignOrder;
 use crate::signer::{LockNow, Remove, Signer, Unlock};
@@ -95,14 +97,14 @@ fn perform(
             let order = server.decide(who, LockNow { reason: "a client locked it".to_owned() })?;
             spawn(server, connection, id, async |signer| signer.lock(order).await);
         }
-        Operation::Unlock => {
+        Operation::Unlock(wanted) => {
             let progress = progress::told_to(connection, id);
-            let order = server.decide(who, Unlock { pin: descriptor(descriptors, "PIN")?, progress })?;
+            let order = server.decide(who, Unlock { login: login(wanted, descriptors)?, progress })?;
             spawn(server, connection, id, async |signer| signer.unlock(order).await);
         }
         Operation::Enroll(wanted) => {
             let secrets = Secrets {
-                pin: descriptor(descriptors, "PIN")?,
+                login: login(wanted.login, descriptors)?,
                 secret: descriptor(descriptors, "secret")?,
                 passphrase: wanted.passphrase.then(|| descriptor(descriptors, "passphrase")).transpose()?,
             };
@@ -113,6 +115,16 @@ fn perform(
             let order = server.decide(who, Remove { credential: credential.to_owned() })?;
             spawn(server, connection, id, async |signer| signer.remove(order).await);
         }
+        Operation::Token => {
+            let order = server.decide(who, Inspect)?;
+            let (signer, connection) = (Rc::clone(signer), Rc::clone(connection));
+            tokio::task::spawn_local(async move {
+                match signer.token(order).await {
+                    Ok(report) => connection.answer(id, Reply::Token(report.wire())),
+                    Err(fault) => connection.answer(id, reply::error(&fault)),
+                }
+            });
+        }
     }
     Ok(())
 }
@@ -120,12 +132,12 @@ fn perform(
 fn sign(signer: &Signer, connection: &Rc<Connection>, id: u64, order: Authorized<SignOrder<'_>>) {
     let began = Instant::now();
     let to = Rc::clone(connection);
-    signer.sign(order, move |outcome| {
+    signer.sign(order, began, move |outcome| {
         let (pid, micros) = (to.principal.pid, began.elapsed().as_micros());
         match outcome {
             Ok(signed) => {
                 tracing::debug!(pid, micros, url = %signed.url.split('?').next().unwrap_or_default(), "signed");
-                to.answer(id, Reply::Signed(wire(&signed)));
+                to.answer(id, Reply::Signed(self::signed(&signed)));
             }
             Err(error) => {
                 let fault = Fault::from(error);
@@ -150,6 +162,12 @@ fn spawn(
             Err(fault) => connection.answer(id, reply::error(&fault)),
         }
     });
+}
+
+/// Takes the PIN's descriptor, where one is announced.
+fn login(wanted: wire::Login, descriptors: &mut VecDeque<OwnedFd>) -> Result<Login, Fault> {
+    let pin = wanted.pin.then(|| descriptor(descriptors, "PIN")).transpose()?;
+    Ok(Login { pin, final_try: wanted.final_try })
 }
 
 fn descriptor(queue: &mut VecDeque<OwnedFd>, what: &str) -> Result<OwnedFd, Fault> {
@@ -179,7 +197,7 @@ fn order(sign: Sign<'_>) -> SignOrder<'_> {
     }
 }
 
-fn wire(signed: &venues::SignedRequest) -> Signed<'_> {
+fn signed(signed: &venues::SignedRequest) -> Signed<'_> {
     Signed {
         method: &signed.method,
         url: &signed.url,
@@ -211,6 +229,21 @@ impl StatusReport {
 fn keeper_wire(pid: u32, keeper: KeeperProtection) -> Protection<'static> {
     let KeeperProtection { secret_memory, landlock, guarded } = keeper;
     Protection { process: "keeper", pid, secret_memory, guarded, landlock: landlock.name() }
+}
+
+impl TokenReport {
+    fn wire(&self) -> wire::Token<'_> {
+        let Self { token, kept } = self;
+        wire::Token {
+            serial: &token.serial,
+            label: &token.label,
+            model: &token.model,
+            initialised: token.pin.initialised,
+            pad: token.pin.pad,
+            tries: token.pin.tries.name(),
+            kept: *kept,
+        }
+    }
 }
 
 impl CredentialReport {

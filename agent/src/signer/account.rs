@@ -33,11 +33,12 @@ pub(super) struct Account {
 }
 
 impl Account {
-    pub(super) fn begin(audit: &Rc<AuditLog>, by: Decision) -> Self {
+    /// Of an order that was asked for at `began`.
+    pub(super) fn begin(audit: &Rc<AuditLog>, by: Decision, began: Instant) -> Self {
         Self {
             audit: Rc::clone(audit),
             by,
-            began: Instant::now(),
+            began,
             credential: String::new(),
             method: String::new(),
             path: String::new(),
@@ -55,6 +56,11 @@ impl Account {
         self.method = short(order.request.method);
         self.path = short(order.request.path);
         self
+    }
+
+    /// When it was asked for.
+    pub(super) const fn began(&self) -> Instant {
+        self.began
     }
 
     pub(super) fn venue(&mut self, venue: &str) {

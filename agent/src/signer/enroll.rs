@@ -10,11 +10,12 @@ use strongroom_protocol::{Enroll, ErrorCode};
 use strongroom_venues::Profile;
 
 use super::keyring::Live;
+use super::login::Keep;
 use super::unlock::open;
 use super::{Signer, State, busy, credential_name, on_disk};
 use crate::audit::line::Kind;
 use crate::crew::keeper::Keeper;
-use crate::crew::token;
+use crate::crew::token::Login;
 use crate::fault::Fault;
 use crate::policy::Authorized;
 use crate::store::atomic::Existing;
@@ -35,8 +36,8 @@ pub(crate) struct Enrollment {
 /// Descriptors that nobody in this process reads.
 #[derive(Debug)]
 pub(crate) struct Secrets {
-    /// Gives the PIN; for the token worker.
-    pub(crate) pin: OwnedFd,
+    /// For the token worker.
+    pub(crate) login: Login,
     /// Gives the secret; for the keeper.
     pub(crate) secret: OwnedFd,
     /// Gives the passphrase; for the keeper.
@@ -173,8 +174,7 @@ impl Signer {
 
     /// Has the secret sealed and opened again into `slot`.
     async fn wrap(&self, keeper: &Keeper, slot: u32, meta: Meta, secrets: Secrets) -> Result<Record, Fault> {
-        let port = keeper.open_seed_port().await?;
-        let mut worker = token::open_configured(&self.config.token, secrets.pin, Some(port)).await?;
+        let mut worker = self.log_in(keeper, secrets.login, Keep::Never).await?;
         let job = keeper.job();
         let seed = worker.protect(job, meta.kek_id, meta.rung).await?;
         let envelope =

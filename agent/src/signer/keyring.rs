@@ -2,6 +2,7 @@
 
 use std::collections::HashMap;
 use std::rc::Rc;
+use std::time::Instant;
 
 use jiff::Timestamp;
 use strongroom_venues::Profile;
@@ -30,6 +31,8 @@ pub(crate) struct Unlocked {
     /// Slots of the keeper that are empty again, and the lowest that was never used.
     free_slots: Vec<u32>,
     next_slot: u32,
+    /// When a signature was last asked for; at first, when it was unlocked.
+    pub(super) last_use: Instant,
 }
 
 /// A credential whose secret the keeper holds.
@@ -67,6 +70,7 @@ impl Keyring<Unlocked> {
             faults: HashMap::new(),
             free_slots: Vec::new(),
             next_slot: 0,
+            last_use: Instant::now(),
         };
         Self { since: Timestamp::now(), state }
     }
@@ -80,13 +84,14 @@ impl Keyring<Unlocked> {
             faults: HashMap::new(),
             free_slots: self.state.free_slots.clone(),
             next_slot: self.state.next_slot,
+            last_use: self.state.last_use,
         };
         Self { since: self.since, state }
     }
 
     /// Takes over what was loaded beside.
     pub(super) fn absorb(&mut self, more: Self) {
-        let Unlocked { keeper: _, live, faults, free_slots, next_slot } = more.state;
+        let Unlocked { keeper: _, live, faults, free_slots, next_slot, last_use: _ } = more.state;
         for name in live.keys() {
             self.state.faults.remove(name);
         }

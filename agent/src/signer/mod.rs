@@ -6,25 +6,29 @@
 mod account;
 pub(crate) mod enroll;
 mod keyring;
+pub(crate) mod login;
 pub(crate) mod profiles;
 pub(crate) mod report;
 pub(crate) mod sign;
 mod unlock;
+mod watched;
 
 use std::cell::{Cell, RefCell};
-use std::os::fd::OwnedFd;
 use std::rc::Rc;
 use std::time::Duration;
 
 use strongroom_protocol::ErrorCode;
+use tokio::sync::watch;
 use tokio::time::timeout;
 
 use self::keyring::{Keyring, Locked, Unlocked};
 use self::profiles::Profiles;
+pub(crate) use self::watched::TokenSight;
 use crate::audit::line::Kind;
 use crate::audit::log::AuditLog;
 use crate::config::Config;
 use crate::crew::CrewError;
+use crate::crew::token::Login;
 use crate::fault::Fault;
 use crate::identity::Principal;
 use crate::policy::Authorized;
@@ -34,8 +38,8 @@ use crate::store::{Store, StoreError};
 
 /// The order to log in and load all secrets.
 pub(crate) struct Unlock {
-    /// Gives the PIN and then ends.
-    pub(crate) pin: OwnedFd,
+    /// Whose PIN it is.
+    pub(crate) login: Login,
     /// Is told how far it is.
     pub(crate) progress: Progress,
 }
@@ -69,6 +73,9 @@ pub(crate) struct Signer {
     custody: tokio::sync::Mutex<()>,
     /// How often it was locked, so that an unlock can tell that a lock has overtaken it.
     locks: Cell<u64>,
+    /// Whether it is unlocked, for those who watch while it is.
+    unlocked: watch::Sender<bool>,
+    token_sight: Cell<TokenSight>,
 }
 
 /// The keyring of a running agent.
@@ -94,6 +101,8 @@ impl Signer {
             keyring: RefCell::new(State::Locked(locked)),
             custody: tokio::sync::Mutex::new(()),
             locks: Cell::new(0),
+            unlocked: watch::Sender::new(false),
+            token_sight: Cell::default(),
         }))
     }
 
@@ -137,6 +146,7 @@ impl Signer {
     async fn lock_by(&self, who: Principal, rule: Option<&str>, reason: &str) -> Result<(), Fault> {
         self.locks.set(self.locks.get().wrapping_add(1));
         let before = self.keyring.replace(State::Locked(Keyring::locked(reason)));
+        self.unlocked.send_replace(false);
         match before {
             State::Locked(keyring) => {
                 // What locked it first is what the admin wants to know.
@@ -151,6 +161,11 @@ impl Signer {
         }
     }
 
+    /// Whether the keeper has kept the PIN of the last unlock.
+    fn keeps_pin(&self) -> bool {
+        matches!(&*self.keyring.borrow(), State::Unlocked(keyring) if keyring.keeper().keeps_pin())
+    }
+
     /// Waits until nobody works with the token, so that the end of the agent does not cut a module off while
     /// it writes. Does not wait for one that hangs.
     pub(crate) async fn token_at_rest(&self) {
@@ -163,6 +178,7 @@ impl Signer {
         tracing::error!(%reason, "locked, because the keeper has ended");
         self.tell_lock(Principal::own(), None, &reason);
         self.keyring.replace(State::Locked(Keyring::locked(&reason)));
+        self.unlocked.send_replace(false);
     }
 
     /// Deletes a credential: its record, and its secret in the keeper.

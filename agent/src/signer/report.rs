@@ -78,7 +78,12 @@ impl Signer {
             keeper_pid: keeper.as_ref().map_or(0, Keeper::pid),
             keeper: keeper.as_ref().map(Keeper::protection),
             token: self.config.token.clone(),
-            weaknesses: self.config.agent.weaknesses(),
+            weaknesses: self
+                .config
+                .weaknesses()
+                .into_iter()
+                .chain(self.token_sight.get().weakness())
+                .collect(),
         }
     }
 

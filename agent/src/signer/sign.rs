@@ -1,6 +1,6 @@
 //! One signature: order → canonical request → MAC → signed request.
 
-use std::time::{SystemTime, UNIX_EPOCH};
+use std::time::{Instant, SystemTime, UNIX_EPOCH};
 
 use strongroom_protocol::ErrorCode;
 use strongroom_venues::{
@@ -84,14 +84,15 @@ impl From<SignError> for Fault {
 
 impl Signer {
     /// Signs one request. `deliver` is called once: now where there is no signature to wait for, else
-    /// when the keeper has answered; the line of the audit log is noted by then. The keeper is asked at the next
-    /// [`flush`](Signer::flush).
+    /// when the keeper has answered; the line of the audit log is noted by then. `now` is when it was asked. The
+    /// keeper is asked at the next [`flush`](Signer::flush).
     pub(crate) fn sign(
         &self,
         order: Authorized<SignOrder<'_>>,
+        now: Instant,
         deliver: impl FnOnce(Result<SignedRequest, SignError>) + 'static,
     ) {
-        let account = Account::begin(&self.audit, order.decision());
+        let account = Account::begin(&self.audit, order.decision(), now);
         if let Err(error) = self.audit.check() {
             return account.close(Err(error.into()), deliver);
         }
@@ -123,7 +124,11 @@ impl Keyring<Unlocked> {
             return account.close(Err(self.no_such(credential)), deliver);
         };
         match live.canonicalise(&request, any_time, reserver, &mut account) {
-            Ok(canonical) => ask(keeper, live.slot(), canonical, account, deliver),
+            Ok(canonical) => {
+                let began = account.began();
+                ask(keeper, live.slot(), canonical, account, deliver);
+                self.state.last_use = began;
+            }
             Err(error) => account.close(Err(error), deliver),
         }
     }

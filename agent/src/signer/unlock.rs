@@ -3,30 +3,21 @@
 use std::os::fd::OwnedFd;
 use std::rc::Rc;
 
-use strongroom_link::token::TokenRefusal;
 use strongroom_protocol::ErrorCode;
 
 use super::keyring::{Keyring, Live, Unlocked};
+use super::login::{Keep, PinSource};
 use super::{Progress, Signer, State, Unlock, busy};
 use crate::audit::line::Kind;
 use crate::crew::CrewError;
 use crate::crew::keeper::Keeper;
-use crate::crew::token::{self, TokenWorker};
-use crate::fault::{Fault, chain};
+use crate::crew::token::{Login, TokenWorker};
+use crate::fault::Fault;
 use crate::identity::Principal;
 use crate::policy::{Authorized, Decision};
 use crate::store::Found;
 use crate::store::nonce::NonceSequence;
 use crate::store::record::{CredentialName, Meta, Record};
-
-/// Who has given a PIN.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum PinSource {
-    /// The service manager or the command line that has started the agent: it would give it again.
-    Itself,
-    /// A person, who reads what is said about it.
-    Person,
-}
 
 impl Signer {
     /// Logs in to the token with one try of the PIN, and loads every record that is not loaded yet.
@@ -37,34 +28,36 @@ impl Signer {
     /// and the next unlock loads the rest. Where no record opened although there are some: the first cause.
     pub(crate) async fn unlock(self: Rc<Self>, order: Authorized<Unlock>) -> Result<(), Fault> {
         let by = order.decision();
-        let Unlock { pin, progress } = order.spend();
+        let Unlock { login, progress } = order.spend();
         self.audit.check()?;
-        let unlocked = self.unlock_with(pin, PinSource::Person, progress).await;
+        let unlocked = self.unlock_with(login, PinSource::Person, progress).await;
         self.tell(Kind::Unlock, by, None, &unlocked);
         unlocked
     }
 
-    /// Unlocks with a PIN that the service manager or the command line gave to the agent itself. Where
+    /// Unlocks with a PIN that the service manager or the command line gave to the agent itself, or that a
+    /// person enters on the token's pad because the configuration says so. Where
     /// such a PIN was wrong before, none is tried until a person has unlocked.
     ///
     /// # Errors
     /// As [`unlock`](Self::unlock).
-    pub(crate) async fn unlock_by_itself(self: &Rc<Self>, pin: OwnedFd) -> Result<(), Fault> {
+    pub(crate) async fn unlock_by_itself(self: &Rc<Self>, pin: Option<OwnedFd>) -> Result<(), Fault> {
+        let login = Login { pin, final_try: false };
         self.audit.check()?;
-        let unlocked = self.unlock_with(pin, PinSource::Itself, Box::new(|_, _| {})).await;
+        let unlocked = self.unlock_with(login, PinSource::Itself, Box::new(|_, _| {})).await;
         self.tell(Kind::Unlock, Decision { who: Principal::own(), rule: "by-itself" }, None, &unlocked);
         unlocked
     }
 
     async fn unlock_with(
         self: &Rc<Self>,
-        pin: OwnedFd,
+        login: Login,
         source: PinSource,
         progress: Progress,
     ) -> Result<(), Fault> {
         let Ok(_alone) = self.custody.try_lock() else { return Err(busy()) };
         let outcome = match self.check_latch(source) {
-            Ok(()) => self.try_unlock(pin, source, progress).await,
+            Ok(()) => self.try_unlock(login, source, progress).await,
             Err(fault) => Err(fault),
         };
         if let (Err(fault), State::Locked(keyring)) = (&outcome, &mut *self.keyring.borrow_mut()) {
@@ -76,7 +69,7 @@ impl Signer {
     /// Must be called by the one who works with the token.
     async fn try_unlock(
         self: &Rc<Self>,
-        pin: OwnedFd,
+        login: Login,
         source: PinSource,
         progress: Progress,
     ) -> Result<(), Fault> {
@@ -96,8 +89,7 @@ impl Signer {
             Some(keyring) => keyring,
             None => Keyring::unlocked(self.start_keeper().await?),
         };
-        let port = keyring.keeper().open_seed_port().await?;
-        let opened = token::open_configured(&self.config.token, pin, Some(port)).await;
+        let opened = self.log_in(keyring.keeper(), login, Keep::UntilLock).await;
         self.remember(&opened, source);
         let mut worker = opened?;
         let done = self.load_all(&mut keyring, &mut worker, records, &progress).await;
@@ -121,36 +113,8 @@ impl Signer {
             State::Unlocked(before) => before.absorb(keyring),
             state @ State::Locked(_) => *state = State::Unlocked(keyring),
         }
+        self.unlocked.send_replace(true);
         done.outcome(loaded)
-    }
-
-    fn check_latch(&self, source: PinSource) -> Result<(), Fault> {
-        if source == PinSource::Person {
-            return Ok(());
-        }
-        match self.store.pin_latch().set_since(&self.config.token.serial)? {
-            None => Ok(()),
-            Some(since) => Err(Fault::new(
-                ErrorCode::Unavailable,
-                format!("refusing to try the PIN that came by itself: such a PIN was wrong on {since}"),
-                "correct it, and run `strongroom unlock` once",
-            )),
-        }
-    }
-
-    /// Keeps what a login has shown about PINs that come by themselves.
-    fn remember(&self, opened: &Result<TokenWorker, CrewError>, source: PinSource) {
-        let latch = self.store.pin_latch();
-        let kept = match (opened, source) {
-            (Ok(_), _) => latch.clear(),
-            (Err(CrewError::Token(TokenRefusal::PinIncorrect { .. })), PinSource::Itself) => {
-                latch.set(&self.config.token.serial)
-            }
-            (Err(_), _) => Ok(()),
-        };
-        if let Err(error) = kept {
-            tracing::error!(error = %chain(&error), "what is known of the PIN could not be kept");
-        }
     }
 
     /// Loads records until the token fails. A record that does not open stops no other.

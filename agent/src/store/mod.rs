@@ -70,6 +70,9 @@ impl From<StoreError> for Fault {
 /// A record's name, and what its file holds.
 pub(crate) type Found = (CredentialName, Result<Record, StoreError>);
 
+/// A credential's name, and below which its nonces may have been handed out.
+pub(crate) type Reserved = (CredentialName, Result<u64, StoreError>);
+
 /// The data folder, owned by this process.
 #[derive(Debug)]
 pub(crate) struct Store {
@@ -146,7 +149,7 @@ impl Store {
 
     /// What is remembered of a wrong PIN.
     pub(crate) fn pin_latch(&self) -> PinLatch {
-        PinLatch::new(self.folder.join("wrong-pin.toml"))
+        pin_latch(&self.folder)
     }
 
     /// The folder of the audit log.
@@ -197,11 +200,33 @@ pub(crate) fn read_records(folder: &Path) -> Result<Vec<Found>, StoreError> {
     Ok(names(folder)?.into_iter().map(read).collect())
 }
 
+/// How far the nonces of each name are reserved, without owning the folder.
+///
+/// # Errors
+/// [`StoreError::Io`] where the folder cannot be read.
+pub(crate) fn read_nonces(folder: &Path) -> Result<Vec<Reserved>, StoreError> {
+    let path = folder.join(NONCES);
+    let read = |name: CredentialName| {
+        let ceiling = nonce::ceiling(&path.join(format!("{name}.toml")));
+        (name, ceiling)
+    };
+    Ok(names_in(&path)?.into_iter().map(read).collect())
+}
+
+/// What is remembered of a wrong PIN, without owning the folder.
+pub(crate) fn pin_latch(folder: &Path) -> PinLatch {
+    PinLatch::new(folder.join("wrong-pin.toml"))
+}
+
 /// Names of all records, sorted.
 fn names(folder: &Path) -> Result<Vec<CredentialName>, StoreError> {
-    let path = folder.join(RECORDS);
-    let broken = |source| StoreError::Io { action: "reading", path: path.clone(), source };
-    let entries = match std::fs::read_dir(&path) {
+    names_in(&folder.join(RECORDS))
+}
+
+/// The credentials after which the files of one folder are named, sorted. No folder means none.
+fn names_in(path: &Path) -> Result<Vec<CredentialName>, StoreError> {
+    let broken = |source| StoreError::Io { action: "reading", path: path.to_owned(), source };
+    let entries = match std::fs::read_dir(path) {
         Ok(entries) => entries,
         Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Vec::new()),
         Err(error) => return Err(broken(error)),

@@ -78,23 +78,7 @@ impl NonceSequence {
     /// [`StoreError::Invalid`] where the file is damaged: without it nobody knows which numbers are
     /// used, so nothing may be signed.
     pub(crate) fn open(path: PathBuf) -> Result<Self, StoreError> {
-        let ceiling = match std::fs::read_to_string(&path) {
-            Ok(text) => {
-                toml::from_str::<File>(&text)
-                    .map_err(|_| {
-                        StoreError::Invalid {
-                    path: path.clone(),
-                    fault:
-                        "is damaged, so nobody can say which nonces are used; write `ceiling = N` into it, \
-                                with N above every nonce that the venue has seen"
-                            .to_owned(),
-                }
-                    })?
-                    .ceiling
-            }
-            Err(error) if error.kind() == std::io::ErrorKind::NotFound => 0,
-            Err(source) => return Err(StoreError::Io { action: "reading", path, source }),
-        };
+        let ceiling = ceiling(&path)?;
         let shared = Shared {
             path,
             ceiling: AtomicU64::new(ceiling),
@@ -145,6 +129,24 @@ impl NonceSequence {
         self.last = number;
         Ok(number)
     }
+}
+
+/// Below which numbers may have been handed out, as `path` says. No file means that none was.
+///
+/// # Errors
+/// As [`NonceSequence::open`].
+pub(super) fn ceiling(path: &Path) -> Result<u64, StoreError> {
+    let text = match std::fs::read_to_string(path) {
+        Ok(text) => text,
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(0),
+        Err(source) => return Err(StoreError::Io { action: "reading", path: path.to_owned(), source }),
+    };
+    let file = toml::from_str::<File>(&text).map_err(|_| {
+        let fault = "is damaged, so nobody can say which nonces are used; write `ceiling = N` into it, \
+                     with N above every nonce that the venue has seen";
+        StoreError::Invalid { path: path.to_owned(), fault: fault.to_owned() }
+    })?;
+    Ok(file.ceiling)
 }
 
 impl Shared {

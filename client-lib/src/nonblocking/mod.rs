@@ -14,8 +14,8 @@ use tokio::sync::Mutex;
 use tokio::time::timeout;
 
 use crate::error::Error;
-use crate::reply::{Credential, FromReply, Listing, Page, Progress, SignedRequest, Status};
-use crate::request::{Enrollment, SignRequest};
+use crate::reply::{Credential, FromReply, Listing, Page, Progress, SignedRequest, Status, Token};
+use crate::request::{Enrollment, Login, SignRequest};
 use crate::socket::default_socket;
 use crate::{DEFAULT_DEADLINE, TOKEN_DEADLINE};
 
@@ -122,6 +122,15 @@ impl AsyncClient {
         self.call(Operation::Show { credential }).await
     }
 
+    /// What the token says about itself and its PIN; the agent asks it now. Costs no try. Takes as long as the
+    /// token does, a minute at most, or the deadline if that is longer.
+    ///
+    /// # Errors
+    /// [`Error`]; code `Unavailable` where the token is not there.
+    pub async fn token(&self) -> Result<Token, Error> {
+        self.call_once(Operation::Token, Vec::new()).await
+    }
+
     /// Makes the agent forget all secrets. Done when this returns.
     ///
     /// # Errors
@@ -130,13 +139,13 @@ impl AsyncClient {
         self.call(Operation::Lock).await
     }
 
-    /// Logs in to the token and loads all secrets. `pin` is the read end of a pipe that holds the PIN and
-    /// whose write end is closed. Never retried: a token counts wrong PINs.
+    /// Logs in to the token and loads all secrets. A `login` without a PIN waits for a person at the token's
+    /// pad, or uses the PIN that the agent has kept. Never retried: a token counts wrong PINs.
     ///
     /// # Errors
-    /// [`Error`]; code `Denied` where the PIN is wrong.
-    pub async fn unlock(&self, pin: impl Into<OwnedFd>) -> Result<(), Error> {
-        self.unlock_with(pin, |_| {}).await
+    /// [`Error`]; code `Unavailable` where the PIN is wrong.
+    pub async fn unlock(&self, login: impl Into<Login>) -> Result<(), Error> {
+        self.unlock_with(login, |_| {}).await
     }
 
     /// The same, and calls `progress` whenever the agent tells how far it is: some times a second, and not
@@ -146,13 +155,15 @@ impl AsyncClient {
     /// As [`unlock`](Self::unlock).
     pub async fn unlock_with(
         &self,
-        pin: impl Into<OwnedFd>,
+        login: impl Into<Login>,
         mut progress: impl FnMut(Progress),
     ) -> Result<(), Error> {
         let after = self.deadline.max(TOKEN_DEADLINE);
         let connection = self.within(after, Connection::open(&self.path)).await?;
-        let mut request = Request { id: 0, operation: Operation::Unlock };
-        let asked = self.within(after, connection.ask(&mut request, vec![pin.into()])).await?;
+        let login = login.into();
+        let mut request = Request { id: 0, operation: Operation::Unlock(login.to_wire()) };
+        let descriptors = login.pin.into_iter().collect();
+        let asked = self.within(after, connection.ask(&mut request, descriptors)).await?;
         let mut how_far = asked.follow();
         connection.flush();
         let answer = asked.answer();
@@ -172,20 +183,21 @@ impl AsyncClient {
         }
     }
 
-    /// Wraps a new secret and keeps it. The descriptors are as for [`unlock`](Self::unlock); the passphrase
-    /// is there exactly where the venue has one. Never retried.
+    /// Wraps a new secret and keeps it. `secret` and `passphrase` are read ends of pipes that hold them and
+    /// whose write ends are closed; the passphrase is there exactly where the venue has one. Never retried.
     ///
     /// # Errors
     /// [`Error`]; code `Exists` where there is such a credential and it is not to be replaced.
     pub async fn enroll(
         &self,
         enrollment: &Enrollment,
-        pin: impl Into<OwnedFd>,
+        login: impl Into<Login>,
         secret: impl Into<OwnedFd>,
         passphrase: Option<OwnedFd>,
     ) -> Result<(), Error> {
-        let operation = enrollment.to_wire(passphrase.is_some());
-        let descriptors = [pin.into(), secret.into()].into_iter().chain(passphrase).collect();
+        let login = login.into();
+        let operation = enrollment.to_wire(&login, passphrase.is_some());
+        let descriptors = [login.pin, Some(secret.into()), passphrase].into_iter().flatten().collect();
         self.call_once(operation, descriptors).await
     }
 
@@ -212,7 +224,11 @@ impl AsyncClient {
     }
 
     /// For what must not be done twice: over a connection of its own, which cannot be a dead one.
-    async fn call_once(&self, operation: Operation<'_>, descriptors: Vec<OwnedFd>) -> Result<(), Error> {
+    async fn call_once<T: FromReply>(
+        &self,
+        operation: Operation<'_>,
+        descriptors: Vec<OwnedFd>,
+    ) -> Result<T, Error> {
         let mut request = Request { id: 0, operation };
         self.within(self.deadline.max(TOKEN_DEADLINE), async {
             exchange(&Connection::open(&self.path).await?, &mut request, descriptors).await

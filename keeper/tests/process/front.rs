@@ -8,7 +8,9 @@ use std::time::Duration;
 use strongroom_link::frame::{self, Inbox};
 use strongroom_link::keeper::{FromKeeper, GREETING_JOB, Protection, Refusal, ToKeeper};
 use strongroom_link::key::{Algorithm, KeySpec, PassphraseUse, SecretForm};
-use strongroom_link::seed::{self, Seed};
+use strongroom_link::seed::{Seed, Sender};
+use strongroom_locked::SharedPage;
+use strongroom_locked::memory::WeakMemory;
 
 pub(crate) const BINARY: &str = env!("CARGO_BIN_EXE_strongroom-keeper");
 pub(crate) const CONTEXT: &[u8] = b"binance-main";
@@ -29,6 +31,7 @@ const PATIENCE: Duration = Duration::from_secs(20);
 #[derive(Debug)]
 pub(crate) enum Answer {
     Done(u64),
+    Forgotten(u64, u64),
     Ready(u64, Protection),
     Refused(u64, Refusal),
     Sealed(u64, Vec<u8>),
@@ -117,10 +120,11 @@ impl Keeper {
         let frame = self.inbox.take().expect("whole frames")?;
         Some(match FromKeeper::decode(frame).expect("an answer") {
             FromKeeper::Done { job } => Answer::Done(job),
+            FromKeeper::Forgotten { job, left } => Answer::Forgotten(job, left),
             FromKeeper::Ready { job, protection } => Answer::Ready(job, protection),
             FromKeeper::Refused { job, refusal } => Answer::Refused(job, refusal),
             FromKeeper::Sealed { job, envelope } => Answer::Sealed(job, envelope.to_vec()),
-            FromKeeper::SeedPort { job, pipe } => Answer::SeedPort(job, pipe),
+            FromKeeper::SeedPort { job, socket } => Answer::SeedPort(job, socket),
             FromKeeper::Signature { job, signature, passphrase } => {
                 Answer::Signature(job, signature.to_vec(), passphrase.to_vec())
             }
@@ -151,10 +155,15 @@ impl Keeper {
         }
     }
 
-    pub(crate) fn open_seed_port(&mut self) -> OwnedFd {
+    pub(crate) fn open_seed_port(&mut self) -> Port {
+        worker(self.seed_socket())
+    }
+
+    /// What the front gets of a new seed port.
+    pub(crate) fn seed_socket(&mut self) -> OwnedFd {
         let job = self.next_job();
         match self.ask(ToKeeper::OpenSeedPort { job }) {
-            Answer::SeedPort(answered, pipe) if answered == job => pipe,
+            Answer::SeedPort(answered, socket) if answered == job => socket,
             other => panic!("{other:?}"),
         }
     }
@@ -162,13 +171,13 @@ impl Keeper {
     /// Seals with a seed for the right job, as the front and a token worker would.
     pub(crate) fn seal(
         &mut self,
-        port: &OwnedFd,
+        port: &mut Port,
         spec: KeySpec,
         secret: OwnedFd,
         passphrase: Option<OwnedFd>,
     ) -> Result<Vec<u8>, Refusal> {
         let job = self.next_job();
-        seed::send(port, job, &record_seed()).expect("the keeper holds the port");
+        port.send(job, &record_seed()).expect("the keeper holds the port");
         match self.ask(ToKeeper::Seal { job, spec, context: CONTEXT, secret, passphrase }) {
             Answer::Sealed(answered, envelope) if answered == job => Ok(envelope),
             Answer::Refused(answered, refusal) if answered == job => Err(refusal),
@@ -178,13 +187,13 @@ impl Keeper {
 
     pub(crate) fn load(
         &mut self,
-        port: &OwnedFd,
+        port: &mut Port,
         slot: u32,
         spec: KeySpec,
         envelope: &[u8],
     ) -> Result<(), Refusal> {
         let job = self.next_job();
-        seed::send(port, job, &record_seed()).expect("the keeper holds the port");
+        port.send(job, &record_seed()).expect("the keeper holds the port");
         self.told(ToKeeper::Load { job, slot, spec, context: CONTEXT, envelope })
     }
 
@@ -218,6 +227,18 @@ impl Keeper {
         }
     }
 
+    /// Has it forget everything and end, and gives how many bytes were not wiped.
+    pub(crate) fn forget_all(mut self) -> u64 {
+        let job = self.next_job();
+        let left = match self.ask(ToKeeper::ForgetAll { job }) {
+            Answer::Forgotten(answered, left) if answered == job => left,
+            other => panic!("{other:?}"),
+        };
+        let output = self.ended();
+        assert!(output.status.success(), "{output:?}");
+        left
+    }
+
     /// Waits for the process to end by itself, leaving the socket open.
     pub(crate) fn ended(self) -> Output {
         let output = self.process.wait_with_output().expect("an exit code");
@@ -230,6 +251,15 @@ impl Keeper {
         drop(self.socket);
         self.process.wait_with_output().expect("an exit code")
     }
+}
+
+/// The token worker's side of a seed port.
+pub(crate) type Port = Sender<SharedPage>;
+
+/// Does with its end of a seed port what a worker does.
+pub(crate) fn worker(socket: OwnedFd) -> Port {
+    let (page, file) = SharedPage::make(WeakMemory::Refused).expect("a page");
+    Sender::begin(socket, page, file).expect("the keeper holds the port")
 }
 
 /// The seed of the one record that the tests seal and load.

@@ -7,10 +7,10 @@ use std::thread;
 
 use rustix::process::{Pid, Signal, kill_process};
 use strongroom_link::keeper::{GREETING_JOB, Refusal};
+use strongroom_scanner::{Traced, denying};
 
-use crate::confine::{denying, is_root, status_field};
+use crate::confine::{is_root, status_field};
 use crate::front::{Answer, Keeper, SECRET, SPEC, piped};
-use crate::registers::Traced;
 
 /// The guard of a keeper.
 fn guard_of(keeper: &Keeper) -> u32 {
@@ -19,7 +19,7 @@ fn guard_of(keeper: &Keeper) -> u32 {
     guard
 }
 
-fn signal(process: u32, signal: Signal) {
+pub(crate) fn signal(process: u32, signal: Signal) {
     let pid = Pid::from_raw(process.try_into().expect("a process id")).expect("not zero");
     kill_process(pid, signal).expect("it runs");
 }
@@ -27,9 +27,9 @@ fn signal(process: u32, signal: Signal) {
 #[test]
 fn lets_nobody_else_trace_the_keeper_while_it_signs() {
     let mut keeper = Keeper::start();
-    let port = keeper.open_seed_port();
-    let envelope = keeper.seal(&port, SPEC, piped(SECRET.as_bytes()), None).expect("seals");
-    keeper.load(&port, 0, SPEC, &envelope).expect("loads");
+    let mut port = keeper.open_seed_port();
+    let envelope = keeper.seal(&mut port, SPEC, piped(SECRET.as_bytes()), None).expect("seals");
+    keeper.load(&mut port, 0, SPEC, &envelope).expect("loads");
     let process = keeper.id();
     let done = AtomicBool::new(false);
     thread::scope(|scope| {

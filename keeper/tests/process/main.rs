@@ -10,15 +10,12 @@
 
 mod capacity;
 mod confine;
-mod dump;
 mod front;
 mod guard;
 mod leak;
-mod registers;
 mod secrets;
 
 use std::io::ErrorKind;
-use std::os::fd::OwnedFd;
 use std::process::{Command, Stdio};
 
 use strongroom_keeper::key::SigningKey;
@@ -27,7 +24,7 @@ use strongroom_link::keeper::{Refusal, ToKeeper};
 use strongroom_link::key::{Algorithm, KeySpec, PassphraseUse, SecretForm};
 use strongroom_link::seed;
 
-use front::{Answer, BINARY, CONTEXT, Keeper, SECRET, SPEC, open_pipe, piped, record_seed};
+use front::{Answer, BINARY, CONTEXT, Keeper, Port, SECRET, SPEC, open_pipe, piped, record_seed, worker};
 
 /// What this secret signs, computed without the process.
 fn expected(spec: &KeySpec, secret: &str, message: &[u8]) -> Vec<u8> {
@@ -38,11 +35,11 @@ fn expected(spec: &KeySpec, secret: &str, message: &[u8]) -> Vec<u8> {
 }
 
 /// A keeper that holds [`SECRET`] in slot 0, its envelope, and its seed port.
-fn loaded() -> (Keeper, OwnedFd, Vec<u8>) {
+fn loaded() -> (Keeper, Port, Vec<u8>) {
     let mut keeper = Keeper::start();
-    let port = keeper.open_seed_port();
-    let envelope = keeper.seal(&port, SPEC, piped(SECRET.as_bytes()), None).expect("seals");
-    keeper.load(&port, 0, SPEC, &envelope).expect("loads");
+    let mut port = keeper.open_seed_port();
+    let envelope = keeper.seal(&mut port, SPEC, piped(SECRET.as_bytes()), None).expect("seals");
+    keeper.load(&mut port, 0, SPEC, &envelope).expect("loads");
     (keeper, port, envelope)
 }
 
@@ -61,15 +58,15 @@ fn opens_in_a_new_process_what_an_older_one_sealed() {
     let (keeper, _port, envelope) = loaded();
     assert!(keeper.hang_up().status.success());
     let mut keeper = Keeper::start();
-    let port = keeper.open_seed_port();
-    keeper.load(&port, 9_999, SPEC, &envelope).expect("loads");
+    let mut port = keeper.open_seed_port();
+    keeper.load(&mut port, 9_999, SPEC, &envelope).expect("loads");
     assert_eq!(keeper.sign(9_999, b"m").expect("signs").0, expected(&SPEC, SECRET, b"m"));
 }
 
 #[test]
 fn signs_with_every_algorithm_and_releases_the_passphrase_as_enrolled() {
     let mut keeper = Keeper::start();
-    let port = keeper.open_seed_port();
+    let mut port = keeper.open_seed_port();
     let pem = |algorithm| KeySpec { algorithm, form: SecretForm::Pem, max_bytes: 1024, ..SPEC };
     let p256 = include_str!("../pem/p256-sec1.pem");
     let ed25519 = include_str!("../pem/ed25519-pkcs8.pem");
@@ -81,14 +78,14 @@ fn signs_with_every_algorithm_and_releases_the_passphrase_as_enrolled() {
         (pem(Algorithm::Ed25519), ed25519),
     ];
     for (slot, (spec, secret)) in (0..).zip(cases) {
-        let envelope = keeper.seal(&port, spec, piped(secret.as_bytes()), None).expect("seals");
-        keeper.load(&port, slot, spec, &envelope).expect("loads");
+        let envelope = keeper.seal(&mut port, spec, piped(secret.as_bytes()), None).expect("seals");
+        keeper.load(&mut port, slot, spec, &envelope).expect("loads");
         assert_eq!(keeper.sign(slot, b"m").expect("signs").0, expected(&spec, secret, b"m"), "{spec:?}");
     }
     let plain = KeySpec { passphrase: PassphraseUse::Plain, ..SPEC };
     let secret = piped(b"secret\n");
-    let envelope = keeper.seal(&port, plain, secret, Some(piped(b"phrase\r\n"))).expect("seals");
-    keeper.load(&port, 100, plain, &envelope).expect("loads");
+    let envelope = keeper.seal(&mut port, plain, secret, Some(piped(b"phrase\r\n"))).expect("seals");
+    keeper.load(&mut port, 100, plain, &envelope).expect("loads");
     assert_eq!(keeper.sign(100, b"m").expect("signs"), (expected(&SPEC, "secret", b"m"), b"phrase".to_vec()));
 }
 
@@ -141,7 +138,7 @@ fn answers_questions_that_come_byte_by_byte() {
 
 #[test]
 fn answers_more_in_one_batch_than_its_buffer_holds() {
-    let (mut keeper, port, envelope) = loaded();
+    let (mut keeper, mut port, envelope) = loaded();
     // Two thousand refusals and signatures are far over 64 KiB, and a seed port among them makes a
     // send of its own.
     let mut questions = Vec::new();
@@ -155,22 +152,23 @@ fn answers_more_in_one_batch_than_its_buffer_holds() {
         assert!(matches!(keeper.answer(), Answer::Signature(answered, ..) if answered == job), "{job}");
     }
     let Answer::SeedPort(2_000, newer) = keeper.answer() else { panic!("no seed port") };
+    let mut newer = worker(newer);
     assert!(matches!(keeper.answer(), Answer::Done(2_001)));
-    assert_eq!(seed::send(&port, 1, &record_seed()).expect_err("closed").kind(), ErrorKind::BrokenPipe);
-    keeper.load(&newer, 0, SPEC, &envelope).expect("loads");
+    assert_eq!(port.send(1, &record_seed()).expect_err("closed").kind(), ErrorKind::BrokenPipe);
+    keeper.load(&mut newer, 0, SPEC, &envelope).expect("loads");
 }
 
 #[test]
 fn loads_only_with_the_seed_of_the_same_job() {
-    let (mut keeper, port, envelope) = loaded();
+    let (mut keeper, mut port, envelope) = loaded();
     let load = |job| ToKeeper::Load { job, slot: 1, spec: SPEC, context: CONTEXT, envelope: &envelope };
     assert_eq!(keeper.told(load(100)), Err(Refusal::SeedMissing), "none at all");
 
-    seed::send(&port, 100, &record_seed()).expect("sends");
+    port.send(100, &record_seed()).expect("sends");
     assert_eq!(keeper.told(load(101)), Err(Refusal::SeedMissing), "only an older one");
     assert_eq!(keeper.told(load(100)), Err(Refusal::SeedMissing), "skipped for good");
 
-    seed::send(&port, 103, &record_seed()).expect("sends");
+    port.send(103, &record_seed()).expect("sends");
     assert_eq!(keeper.told(load(102)), Err(Refusal::SeedMissing), "only a newer one");
     assert_eq!(keeper.told(load(103)), Ok(()), "which was kept for its job");
     assert_eq!(keeper.told(load(103)), Err(Refusal::SeedMissing), "and given once");
@@ -179,19 +177,19 @@ fn loads_only_with_the_seed_of_the_same_job() {
 
 #[test]
 fn refuses_records_that_were_changed_or_swapped() {
-    let (mut keeper, port, envelope) = loaded();
+    let (mut keeper, mut port, envelope) = loaded();
     let mut edited = envelope.clone();
     *edited.last_mut().expect("a tag") ^= 1;
-    assert_eq!(keeper.load(&port, 1, SPEC, &edited), Err(Refusal::RecordChanged));
+    assert_eq!(keeper.load(&mut port, 1, SPEC, &edited), Err(Refusal::RecordChanged));
     edited[0] = 9;
-    assert_eq!(keeper.load(&port, 1, SPEC, &edited), Err(Refusal::RecordVersion { version: 9 }));
+    assert_eq!(keeper.load(&mut port, 1, SPEC, &edited), Err(Refusal::RecordVersion { version: 9 }));
     let other_use = KeySpec { algorithm: Algorithm::HmacSha512, ..SPEC };
-    assert_eq!(keeper.load(&port, 1, other_use, &envelope), Err(Refusal::RecordChanged));
-    seed::send(&port, 900, &record_seed()).expect("sends");
+    assert_eq!(keeper.load(&mut port, 1, other_use, &envelope), Err(Refusal::RecordChanged));
+    port.send(900, &record_seed()).expect("sends");
     let other_name =
         ToKeeper::Load { job: 900, slot: 1, spec: SPEC, context: b"binance-spare", envelope: &envelope };
     assert_eq!(keeper.told(other_name), Err(Refusal::RecordChanged));
-    seed::send(&port, 901, &seed::Seed::new([1; 32])).expect("sends");
+    port.send(901, &seed::Seed::new([1; 32])).expect("sends");
     let other_seed = ToKeeper::Load { job: 901, slot: 1, spec: SPEC, context: CONTEXT, envelope: &envelope };
     assert_eq!(keeper.told(other_seed), Err(Refusal::RecordChanged));
     assert_eq!(keeper.sign(1, b"m"), Err(Refusal::SlotEmpty));
@@ -199,10 +197,10 @@ fn refuses_records_that_were_changed_or_swapped() {
 
 #[test]
 fn never_replaces_a_key_and_knows_its_limit() {
-    let (mut keeper, port, envelope) = loaded();
-    assert_eq!(keeper.load(&port, 0, SPEC, &envelope), Err(Refusal::SlotTaken));
+    let (mut keeper, mut port, envelope) = loaded();
+    assert_eq!(keeper.load(&mut port, 0, SPEC, &envelope), Err(Refusal::SlotTaken));
     for slot in [LIMIT, u32::MAX] {
-        let refused = keeper.load(&port, slot, SPEC, &envelope);
+        let refused = keeper.load(&mut port, slot, SPEC, &envelope);
         assert_eq!(refused, Err(Refusal::KeyringFull { limit: LIMIT }), "{slot}");
     }
     assert!(keeper.sign(0, b"m").is_ok());
@@ -210,42 +208,58 @@ fn never_replaces_a_key_and_knows_its_limit() {
 
 #[test]
 fn forgets_what_it_is_told_to_forget() {
-    let (mut keeper, port, envelope) = loaded();
-    keeper.load(&port, 1, SPEC, &envelope).expect("loads");
+    let (mut keeper, mut port, envelope) = loaded();
+    keeper.load(&mut port, 1, SPEC, &envelope).expect("loads");
     assert_eq!(keeper.told(ToKeeper::Forget { job: 50, slot: 0 }), Ok(()));
     assert_eq!(keeper.told(ToKeeper::Forget { job: 51, slot: 0 }), Ok(()), "an empty slot is no fault");
     assert_eq!(keeper.sign(0, b"m"), Err(Refusal::SlotEmpty));
     assert!(keeper.sign(1, b"m").is_ok());
 
-    assert_eq!(keeper.told(ToKeeper::ForgetAll { job: 52 }), Ok(()));
-    assert_eq!(keeper.sign(1, b"m"), Err(Refusal::SlotEmpty));
-    let closed = seed::send(&port, 53, &record_seed()).expect_err("the port is closed");
-    assert_eq!(closed.kind(), ErrorKind::BrokenPipe);
-    let port = keeper.open_seed_port();
-    keeper.load(&port, 1, SPEC, &envelope).expect("loads again");
+    port.send(52, &record_seed()).expect("nobody takes it");
+    assert_eq!(keeper.forget_all(), 0, "bytes were left");
+    let closed = port.send(53, &record_seed()).expect_err("the port is closed");
+    // A reset, where it had not taken all.
+    assert!(matches!(closed.kind(), ErrorKind::BrokenPipe | ErrorKind::ConnectionReset), "{closed}");
+}
+
+#[test]
+fn answers_what_was_asked_before_the_order_to_forget_all() {
+    let (mut keeper, _port, _) = loaded();
+    let mut questions = Vec::new();
+    for job in 0..2_000 {
+        ToKeeper::Sign { job, slot: 0, secret_at: None, message: b"m" }.encode(&mut questions);
+    }
+    ToKeeper::ForgetAll { job: 2_000 }.encode(&mut questions);
+    ToKeeper::Sign { job: 2_001, slot: 0, secret_at: None, message: b"m" }.encode(&mut questions);
+    keeper.send(&questions);
+    for job in 0..2_000 {
+        assert!(matches!(keeper.answer(), Answer::Signature(answered, ..) if answered == job), "{job}");
+    }
+    assert!(matches!(keeper.answer(), Answer::Forgotten(2_000, 0)));
+    assert_eq!(keeper.receive(), 0, "it has ended");
 }
 
 #[test]
 fn does_not_hang_on_a_secret_whose_writer_stays() {
-    let (mut keeper, port, _) = loaded();
+    let (mut keeper, mut port, _) = loaded();
     let with_passphrase = KeySpec { passphrase: PassphraseUse::Plain, ..SPEC };
     for written in [b"".as_slice(), b"secret\n"] {
         let (read, _writer) = open_pipe(written);
-        assert_eq!(keeper.seal(&port, SPEC, read, None), Err(Refusal::SecretDescriptor));
+        assert_eq!(keeper.seal(&mut port, SPEC, read, None), Err(Refusal::SecretDescriptor));
         let (read, _writer) = open_pipe(written);
-        let refused = keeper.seal(&port, with_passphrase, piped(b"secret"), Some(read));
+        let refused = keeper.seal(&mut port, with_passphrase, piped(b"secret"), Some(read));
         assert_eq!(refused, Err(Refusal::SecretDescriptor));
     }
     let file = std::fs::File::open("/dev/zero").expect("a device").into();
-    assert_eq!(keeper.seal(&port, SPEC, file, None), Err(Refusal::SecretDescriptor), "no pipe");
+    assert_eq!(keeper.seal(&mut port, SPEC, file, None), Err(Refusal::SecretDescriptor), "no pipe");
     assert!(keeper.sign(0, b"m").is_ok(), "it goes on");
 }
 
 #[test]
 fn says_what_is_wrong_with_a_secret_and_seals_nothing() {
-    let (mut keeper, port, _) = loaded();
+    let (mut keeper, mut port, _) = loaded();
     let mut refusal = |spec, secret: &[u8], passphrase: Option<&[u8]>| {
-        keeper.seal(&port, spec, piped(secret), passphrase.map(piped)).expect_err("refused")
+        keeper.seal(&mut port, spec, piped(secret), passphrase.map(piped)).expect_err("refused")
     };
     let limit = SPEC.max_bytes.into();
     assert_eq!(refusal(SPEC, b"", None), Refusal::SecretEmpty);
@@ -337,7 +351,7 @@ fn has_one_thread_and_gave_up_what_it_does_not_need() {
             .collect();
         open.sort();
         // Standard input and its duplicate; standard error and the seed port; nothing else.
-        assert_eq!(open, ["/dev/null", "pipe", "pipe", "socket", "socket"]);
+        assert_eq!(open, ["/dev/null", "pipe", "socket", "socket", "socket"]);
     } else {
         let denied = proc("environ").expect_err("not dumpable");
         assert_eq!(denied.kind(), ErrorKind::PermissionDenied);
@@ -346,9 +360,9 @@ fn has_one_thread_and_gave_up_what_it_does_not_need() {
 
 #[test]
 fn keeps_no_descriptor_of_a_question() {
-    let (mut keeper, port, _) = loaded();
+    let (mut keeper, mut port, _) = loaded();
     let (read, write) = open_pipe(b"");
-    assert_eq!(keeper.seal(&port, SPEC, read, None), Err(Refusal::SecretDescriptor));
+    assert_eq!(keeper.seal(&mut port, SPEC, read, None), Err(Refusal::SecretDescriptor));
     let gone = rustix::io::write(&write, b"secret").expect_err("nobody can read it any more");
     assert_eq!(gone, rustix::io::Errno::PIPE);
 }

@@ -27,6 +27,12 @@ pub enum Refusal {
     PassphraseShape,
     /// A passphrase came for a venue that has none.
     PassphraseUnexpected,
+    /// No PIN is kept.
+    PinAbsent,
+    /// The socket for the token worker did not take the PIN.
+    PinNotSent,
+    /// The PIN is empty or too long, or its descriptor cannot be read to its end.
+    PinUnfit,
     /// The envelope does not belong to this metadata, or either was edited.
     RecordChanged,
     /// The envelope was written by a newer Strongroom.
@@ -106,6 +112,9 @@ impl Refusal {
             Self::SecretMemoryFailed => (23, 0),
             Self::Confinement => (24, 0),
             Self::Traced => (25, 0),
+            Self::PinAbsent => (26, 0),
+            Self::PinNotSent => (27, 0),
+            Self::PinUnfit => (28, 0),
         }
     }
 
@@ -136,6 +145,9 @@ impl Refusal {
             23 => Self::SecretMemoryFailed,
             24 => Self::Confinement,
             25 => Self::Traced,
+            26 => Self::PinAbsent,
+            27 => Self::PinNotSent,
+            28 => Self::PinUnfit,
             _ => return Err(Malformed("refusal")),
         };
         // A number where none belongs would be a second way to write the same refusal.
@@ -168,6 +180,11 @@ impl fmt::Display for Refusal {
             Self::PassphraseUnexpected => {
                 f.write_str("this venue's keys have no passphrase, but one was given")
             }
+            Self::PinAbsent => f.write_str("the keeper keeps no PIN"),
+            Self::PinNotSent => f.write_str("the token worker did not take the PIN from the keeper"),
+            Self::PinUnfit => f.write_str(
+                "the PIN is empty or longer than 255 bytes, or its descriptor was not closed by its writer",
+            ),
             Self::RecordChanged => {
                 f.write_str("the record does not open: it was edited, damaged, or swapped with another")
             }

@@ -53,6 +53,15 @@ pub enum TokenRefusal {
     /// A question that needs an open token came before `Open`.
     #[error("no token is open")]
     NotOpen,
+    /// No PIN came, and nobody can enter one.
+    #[error("no PIN came, and the token has no pad to enter it on")]
+    PadAbsent,
+    /// The person at the pad gave up, or took too long.
+    #[error("no PIN was entered on the token's pad: it was cancelled there, or took too long ({code})")]
+    PadCancelled {
+        /// The CKR code by name.
+        code: String,
+    },
     /// The PIN is wrong. One try of the token's counter is gone.
     #[error("the PIN is wrong; one try of the token's counter is gone{left}")]
     PinIncorrect {
@@ -96,9 +105,7 @@ pub enum TokenRefusal {
         label: String,
     },
     /// The next wrong PIN would lock the token, so none is tried.
-    #[error(
-        "refusing to try the PIN: one more wrong one locks the token; log in once with the token's own tool, which resets its counter"
-    )]
+    #[error("refusing to try the PIN: one more wrong one locks the token")]
     PinFinalTry,
 }
 
@@ -139,4 +146,6 @@ refusals! {
     13 TokenAbsent { label, serial, present },
     14 LabelTaken { label },
     15 PinFinalTry {},
+    16 PadAbsent {},
+    17 PadCancelled { code },
 }

@@ -4,7 +4,7 @@ use std::io;
 use std::os::fd::{AsRawFd as _, FromRawFd as _, OwnedFd};
 use std::ptr::{self, NonNull};
 
-const GUARD_BYTES: usize = 64 * 1024;
+pub(crate) const GUARD_BYTES: usize = 64 * 1024;
 
 /// Whether memory may do that root can read.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -132,14 +132,14 @@ fn map_piece(
     let access = libc::PROT_READ | libc::PROT_WRITE;
     // SAFETY: the piece lies inside of a reservation, which nobody uses.
     let piece = unsafe { libc::mmap(place.as_ptr().cast(), bytes, access, flags, descriptor, in_file) };
-    let piece = mapped(piece).ok_or_else(|| lock_error("mmap", sum))?;
+    let piece = mapped(piece).ok_or_else(|| lock_error("mmap", io::Error::last_os_error(), sum))?;
     // Secret memory is locked, in no core dump, and cannot be wiped on fork; a child must not have it.
     let advices: &[_] = if file.is_some() {
         &[libc::MADV_DONTFORK]
     } else {
         // SAFETY: the piece was mapped just now.
         if unsafe { libc::mlock(piece.as_ptr().cast(), bytes) } != 0 {
-            return Err(lock_error("mlock", sum));
+            return Err(lock_error("mlock", io::Error::last_os_error(), sum));
         }
         &[libc::MADV_DONTFORK, libc::MADV_DONTDUMP, libc::MADV_WIPEONFORK]
     };
@@ -152,7 +152,7 @@ fn map_piece(
     Ok(piece)
 }
 
-fn memfd_secret() -> io::Result<OwnedFd> {
+pub(crate) fn memfd_secret() -> io::Result<OwnedFd> {
     // SAFETY: makes a descriptor and nothing else.
     let descriptor = unsafe { libc::syscall(libc::SYS_memfd_secret, libc::O_CLOEXEC) };
     match i32::try_from(descriptor) {
@@ -166,13 +166,12 @@ fn mapped(address: *mut libc::c_void) -> Option<NonNull<u8>> {
     if address == libc::MAP_FAILED { None } else { NonNull::new(address.cast()) }
 }
 
-fn step(step: &'static str) -> MemoryError {
+pub(crate) fn step(step: &'static str) -> MemoryError {
     MemoryError::Step { step, source: io::Error::last_os_error() }
 }
 
 /// The kernel says "try again" or "not permitted" or "no memory" where the limit is too low.
-fn lock_error(call: &'static str, needed: usize) -> MemoryError {
-    let source = io::Error::last_os_error();
+pub(crate) fn lock_error(call: &'static str, source: io::Error, needed: usize) -> MemoryError {
     let limit = rustix::process::getrlimit(rustix::process::Resource::Memlock).current;
     let is_short = limit.is_some_and(|limit| u64::try_from(needed).is_ok_and(|needed| limit < needed));
     match (limit, source.raw_os_error()) {

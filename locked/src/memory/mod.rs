@@ -44,6 +44,7 @@ pub struct Sizes {
 pub struct Memory {
     /// Never given back.
     stack: NonNull<u8>,
+    heap: NonNull<u8>,
     sizes: Sizes,
     is_secret: bool,
     wipe: switch::Wipe,
@@ -75,10 +76,10 @@ impl Memory {
         let heap_at = (heap.as_ptr().addr(), heap_bytes);
         let stack_at = (stack.as_ptr().addr(), stack_bytes);
         // SAFETY: the arena was mapped just now, for this alone, and is never unmapped.
-        let heap = unsafe { heap::Heap::new(heap, heap_bytes) };
-        route::serve_from(heap, heap_at, stack_at);
+        let holes = unsafe { heap::Heap::new(heap, heap_bytes) };
+        route::serve_from(holes, heap_at, stack_at);
         let sizes = Sizes { stack: stack_bytes, heap: heap_bytes, ..sizes };
-        Ok(Self { stack, sizes, is_secret, wipe: switch::register_wipe(), one_thread: PhantomData })
+        Ok(Self { stack, heap, sizes, is_secret, wipe: switch::register_wipe(), one_thread: PhantomData })
     }
 
     /// Whether it is secret from root too.
@@ -124,6 +125,33 @@ impl Memory {
         route::has_room(bytes)
     }
 
+    /// Wipes the whole arena, reads it back, and gives the number of bytes that are not zero.
+    ///
+    /// Nothing can be allocated from it any more, and what was is not to be used or dropped.
+    #[must_use]
+    pub fn erase(self) -> u64 {
+        route::close();
+        // SAFETY: this work is on another stack, nobody else has the arena, and the allocator is closed.
+        unsafe {
+            wipe(self.stack.as_ptr(), self.sizes.stack);
+            wipe(self.heap.as_ptr(), self.sizes.heap);
+        }
+        self.bytes_not_zero()
+    }
+
+    fn bytes_not_zero(&self) -> u64 {
+        let pieces = [(self.stack, self.sizes.stack), (self.heap, self.sizes.heap)];
+        let words = pieces.into_iter().flat_map(|(start, bytes)| {
+            let start = start.cast::<u64>();
+            // SAFETY: inside of the arena, whose pieces are whole pages. Volatile, so that what was written
+            // is not taken for what is there.
+            (0..bytes.div_euclid(size_of::<u64>())).map(move |at| unsafe { start.add(at).read_volatile() })
+        });
+        let left =
+            words.filter(|word| *word != 0).flat_map(u64::to_ne_bytes).filter(|byte| *byte != 0).count();
+        u64::try_from(left).unwrap_or(u64::MAX)
+    }
+
     /// From now on every allocation of the process comes from the arena, so that none needs the kernel.
     pub fn serve_all(&self) {
         route::serve_all();
@@ -145,4 +173,35 @@ unsafe extern "C" fn enter<F: FnOnce() -> R, R>(data: *mut c_void) {
 /// Names the types of a task.
 fn enter_for<F: FnOnce() -> R, R>(_: &Task<F, R>) -> switch::Work {
     enter::<F, R>
+}
+
+#[cfg(test)]
+mod tests {
+    use std::alloc::{GlobalAlloc as _, Layout};
+
+    use super::*;
+
+    #[test]
+    fn is_all_zero_when_it_was_erased_and_was_not_before() {
+        let sizes = Sizes { stack: 128 * 1024, shallow: 32 * 1024, heap: 256 * 1024 };
+        let mut memory = Memory::map(sizes, WeakMemory::Refused).unwrap();
+        let layout = Layout::from_size_align(100, 1).unwrap();
+        let (block, kept) = memory.run(Depth::Whole, || {
+            let on_stack = std::hint::black_box([0xA5_u8; 1000]);
+            // SAFETY: the block is as long as the layout says.
+            let block = unsafe {
+                let block = Routed.alloc(layout);
+                block.copy_from_nonoverlapping(on_stack.as_ptr(), layout.size());
+                block
+            };
+            (block, layout.size() + on_stack.len())
+        });
+        let before = memory.bytes_not_zero();
+        assert!(before > u64::try_from(kept).unwrap(), "the control: {before}");
+        assert_eq!(memory.erase(), 0);
+        // What was allocated is out of use: freeing it and allocating more change nothing.
+        // SAFETY: it was allocated with this layout.
+        unsafe { Routed.dealloc(block, layout) };
+        assert!(!route::has_room(1));
+    }
 }

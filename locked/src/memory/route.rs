@@ -16,6 +16,7 @@ static HEAP: Mutex<Heap> = Mutex::new(Heap::empty());
 static HEAP_AT: Range = Range::nowhere();
 static STACK_AT: Range = Range::nowhere();
 static ONLY: AtomicBool = AtomicBool::new(false);
+static CLOSED: AtomicBool = AtomicBool::new(false);
 
 /// A range of addresses that is set once.
 struct Range {
@@ -46,6 +47,12 @@ pub(super) fn serve_from(heap: Heap, heap_at: (usize, usize), stack_at: (usize, 
 /// From now on nothing is allocated elsewhere.
 pub(super) fn serve_all() {
     ONLY.store(true, Relaxed);
+}
+
+/// From now on nothing is allocated from the arena, and nothing is given back to it.
+pub(super) fn close() {
+    CLOSED.store(true, Relaxed);
+    *lock() = Heap::empty();
 }
 
 /// Whether one block of `bytes` could be allocated.
@@ -81,7 +88,9 @@ unsafe impl GlobalAlloc for Routed {
         // SAFETY: the caller's contract is the same, for the allocator that gave the block.
         unsafe {
             if HEAP_AT.has(block.addr()) {
-                lock().free(block, layout);
+                if !CLOSED.load(Relaxed) {
+                    lock().free(block, layout);
+                }
             } else if !ONLY.load(Relaxed) {
                 // A confined process keeps what it had before: giving it back may be a system call.
                 System.dealloc(block, layout);

@@ -5,8 +5,8 @@ use proptest::option;
 use proptest::prelude::*;
 
 use crate::{
-    Body, Credential, Enroll, Operation, Param, Progress, Protection, Refusal, Reply, Request, Response,
-    Sign, Signed, Status,
+    Body, Credential, Enroll, Login, Operation, Param, Progress, Protection, Refusal, Reply, Request,
+    Response, Sign, Signed, Status, Token,
 };
 
 type Text = &'static str;
@@ -61,10 +61,12 @@ fn operation() -> impl Strategy<Value = Operation<'static>> {
         (text(), text(), text(), params(), body()).prop_map(|(credential, method, path, query, body)| {
             Operation::Sign(Sign { credential, method, path, query, body })
         });
-    let enroll = (text(), text(), text(), option::of(text()), option::of(text()), any::<[bool; 2]>())
-        .prop_map(|(credential, venue, key_id, uid, base_url, [replace, passphrase])| {
-            Operation::Enroll(Enroll { credential, venue, key_id, uid, base_url, replace, passphrase })
-        });
+    let ids = (option::of(text()), option::of(text()));
+    let enroll = (text(), text(), text(), ids, any::<[bool; 2]>(), login()).prop_map(
+        |(credential, venue, key_id, (uid, base_url), [replace, passphrase], login)| {
+            Operation::Enroll(Enroll { credential, venue, key_id, uid, base_url, replace, passphrase, login })
+        },
+    );
     prop_oneof![
         4 => sign,
         2 => enroll,
@@ -72,9 +74,14 @@ fn operation() -> impl Strategy<Value = Operation<'static>> {
         1 => text().prop_map(|after| Operation::List { after }),
         1 => text().prop_map(|credential| Operation::Show { credential }),
         1 => Just(Operation::Lock),
-        1 => Just(Operation::Unlock),
+        1 => login().prop_map(Operation::Unlock),
+        1 => Just(Operation::Token),
         1 => text().prop_map(|credential| Operation::Remove { credential }),
     ]
+}
+
+fn login() -> impl Strategy<Value = Login> {
+    any::<[bool; 2]>().prop_map(|[pin, final_try]| Login { pin, final_try })
 }
 
 fn reply() -> impl Strategy<Value = Reply<'static>> {
@@ -90,6 +97,7 @@ fn reply() -> impl Strategy<Value = Reply<'static>> {
         1 => credential().prop_map(Reply::Credential),
         2 => status().prop_map(Reply::Status),
         1 => (small_number(), small_number()).prop_map(|(done, total)| Reply::Progress(Progress { done, total })),
+        1 => token().prop_map(Reply::Token),
     ]
 }
 
@@ -110,6 +118,20 @@ fn credential() -> impl Strategy<Value = Credential<'static>> {
             fault,
         }
     })
+}
+
+fn token() -> impl Strategy<Value = Token<'static>> {
+    (proptest::array::uniform4(text()), any::<[bool; 3]>()).prop_map(
+        |([serial, label, model, tries], [initialised, pad, kept])| Token {
+            serial,
+            label,
+            model,
+            initialised,
+            pad,
+            tries,
+            kept,
+        },
+    )
 }
 
 fn status() -> impl Strategy<Value = Status<'static>> {

@@ -137,7 +137,8 @@ unsafe extern "C" fn login(
             return Err(ck::CKR_USER_TYPE_INVALID);
         }
         // SAFETY: the PIN has its length by the caller's promise.
-        module.login(now, session, unsafe { bytes(pin.cast(), length) })
+        let given = (!pin.is_null()).then(|| unsafe { bytes(pin.cast(), length) });
+        module.login(now, session, given)
     })
 }
 

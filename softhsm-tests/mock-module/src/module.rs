@@ -9,7 +9,7 @@ use cryptoki_sys::{CK_FLAGS, CK_OBJECT_HANDLE, CK_RV, CK_SESSION_HANDLE, CK_SLOT
 use crate::cipher::{self, Direction, Mechanism};
 use crate::code::{self, Outcome};
 use crate::key::{Attributes, Key};
-use crate::script::{Act, Fault, Script, TokenScript};
+use crate::script::{Act, Fault, Pad, Script, TokenScript};
 use crate::store::Store;
 
 /// The only slot. Not zero, so that nobody can take it for granted.
@@ -188,6 +188,9 @@ impl Module {
         if wrong >= tries {
             flags |= ck::CKF_USER_PIN_LOCKED;
         }
+        if now.token.pad.is_some() {
+            flags |= ck::CKF_PROTECTED_AUTHENTICATION_PATH;
+        }
         let serial = match now.act {
             Some(Act::OtherSerial) => "another".to_owned(),
             _ => now.token.serial.clone(),
@@ -212,7 +215,8 @@ impl Module {
     }
 
     /// One try of the user's PIN, counted on the disk before it is compared, as a card does.
-    pub(crate) fn login(&mut self, now: &Now, session: CK_SESSION_HANDLE, pin: &[u8]) -> Outcome<()> {
+    /// Without a PIN the person at the pad is asked.
+    pub(crate) fn login(&mut self, now: &Now, session: CK_SESSION_HANDLE, pin: Option<&[u8]>) -> Outcome<()> {
         self.session(session)?;
         if self.logged_in {
             return Err(ck::CKR_USER_ALREADY_LOGGED_IN);
@@ -221,8 +225,16 @@ impl Module {
         if wrong >= now.token.tries {
             return Err(ck::CKR_PIN_LOCKED);
         }
+        let is_right = match (pin, now.token.pad) {
+            (Some(pin), _) => pin == now.token.pin.as_bytes(),
+            (None, None) => return Err(ck::CKR_ARGUMENTS_BAD),
+            (None, Some(Pad::Cancels)) => return Err(ck::CKR_FUNCTION_CANCELED),
+            (None, Some(Pad::IsAbsent)) => return Err(ck::CKR_FUNCTION_REJECTED),
+            (None, Some(Pad::EntersRight)) => true,
+            (None, Some(Pad::EntersWrong)) => false,
+        };
         now.store.set_wrong_pins(wrong.saturating_add(1))?;
-        if pin != now.token.pin.as_bytes() {
+        if !is_right {
             return Err(ck::CKR_PIN_INCORRECT);
         }
         now.store.set_wrong_pins(0)?;

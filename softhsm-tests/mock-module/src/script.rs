@@ -33,6 +33,23 @@ pub(crate) struct TokenScript {
     /// Nothing is in the slot.
     #[serde(default)]
     pub(crate) absent: bool,
+    /// There is a pad, and what the person at it does.
+    #[serde(default)]
+    pub(crate) pad: Option<Pad>,
+}
+
+/// What a person does whom the token asks for the PIN on its pad.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub(crate) enum Pad {
+    /// Presses the red key.
+    Cancels,
+    /// Enters the right PIN.
+    EntersRight,
+    /// Enters a wrong PIN.
+    EntersWrong,
+    /// Is not there, so that the reader gives up.
+    IsAbsent,
 }
 
 /// One thing that goes wrong.

@@ -4,9 +4,9 @@ use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
 use strongroom_softhsm_tests::room::{Room, program};
+use strongroom_softhsm_tests::slow::SlowToken;
 
 use crate::keys::{BINANCE, account, value};
-use crate::token_trouble::SlowToken;
 
 /// Two secrets, so that a signature tells which of them the record holds.
 const SECRETS: [&str; 2] =

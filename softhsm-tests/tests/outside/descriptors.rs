@@ -5,13 +5,14 @@ use std::io::Write as _;
 use std::os::fd::AsFd as _;
 use std::time::Duration;
 
-use strongroom_protocol::Operation;
+use strongroom_protocol::{Login, Operation};
 use strongroom_softhsm_tests::process::{descriptors, wait_until};
 use strongroom_softhsm_tests::raw::{Heard, Raw, frame};
 use strongroom_softhsm_tests::room::Room;
 
 use crate::keys::{BINANCE, account};
 
+const WITH_PIN: Login = Login { pin: true, final_try: false };
 const SOON: Duration = Duration::from_secs(10);
 
 #[test]
@@ -53,7 +54,7 @@ fn unlocks_by_hand_with_the_descriptor_of_a_pipe() {
     writer.write_all(room.token.pin.as_bytes()).unwrap();
     drop(writer);
     let mut peer = Raw::connect(&room.socket());
-    peer.write_with(&frame(4, Operation::Unlock), &[reader.as_fd()]).unwrap();
+    peer.write_with(&frame(4, Operation::Unlock(WITH_PIN)), &[reader.as_fd()]).unwrap();
     assert_eq!(peer.hear(SOON), Heard::Good(4));
     let _ = room.client().sign(&account()).unwrap();
     peer.ask(5, Operation::Lock).unwrap();
@@ -71,7 +72,7 @@ fn answers_others_while_a_pin_does_not_end() {
     let (reader, mut writer) = std::io::pipe().unwrap();
     writer.write_all(room.token.pin.as_bytes()).unwrap();
     let mut peer = Raw::connect(&room.socket());
-    peer.write_with(&frame(4, Operation::Unlock), &[reader.as_fd()]).unwrap();
+    peer.write_with(&frame(4, Operation::Unlock(WITH_PIN)), &[reader.as_fd()]).unwrap();
     assert_eq!(peer.hear(Duration::from_millis(500)), Heard::Silence);
     assert!(room.client().status().unwrap().locked);
     drop(writer);

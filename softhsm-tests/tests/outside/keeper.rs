@@ -7,7 +7,7 @@ use strongroom_softhsm_tests::room::{Agent, Room, program};
 use crate::keys::{BINANCE, account};
 
 /// Starts an agent that may lock no more than 64 KiB of memory; root loses the right to lock more.
-fn start_with_a_low_limit(room: &Room) -> Agent {
+pub(crate) fn start_with_a_low_limit(room: &Room) -> Agent {
     let mut command = Command::new("/bin/sh");
     let exec = if rustix::process::geteuid().is_root() {
         "exec setpriv --bounding-set=-ipc_lock \"$0\" agent"
@@ -53,4 +53,22 @@ fn logs_what_protects_the_keeper_and_lists_the_permission_to_go_without() {
     assert!(log.contains("the keeper is ready"), "{log}");
     // This kernel has what it takes, so the permission is not used.
     assert!(log.contains("secret_memory=true"), "{log}");
+}
+
+/// What the keeper counts when it reads its memory back. That the count finds what is left is proven where
+/// it is made, in `locked`.
+#[test]
+fn finds_nothing_left_in_the_keeper_after_a_lock() {
+    let room = Room::new();
+    let agent = room.start_unlocked();
+    let _ = room.enroll(&BINANCE, &[]).ok();
+    for round in 1..=3 {
+        let _ = room.client().sign(&account()).unwrap();
+        let _ = room.run(&["lock"], None, &[]).ok();
+        let log = agent.log();
+        let proofs = log.matches("the keeper has wiped its memory and found nothing left").count();
+        assert_eq!(proofs, round, "{log}");
+        assert!(!log.contains("not zero"), "{log}");
+        let _ = room.unlock().ok();
+    }
 }

@@ -3,6 +3,7 @@
 use strongroom_client::SignRequest;
 use strongroom_softhsm_tests::process::{is_root_or_skip, memory_has};
 use strongroom_softhsm_tests::room::{Key, Room};
+use strongroom_softhsm_tests::seed::seed_of;
 
 use crate::keys::{BINANCE, KUCOIN, account};
 
@@ -66,40 +67,4 @@ fn leaves_no_secret_in_a_locked_agent() {
     let _ = room.run(&["lock"], None, &[]).ok();
     assert_eq!(agent.children("strongroom-keeper"), [0; 0]);
     assert_eq!(memory_has(agent.pid(), &[BINANCE.secret.as_bytes()]), [false]);
-}
-
-/// The seed of a record, decrypted as somebody who has token and PIN can.
-fn seed_of(room: &Room, name: &str) -> Vec<u8> {
-    use base64ct::{Base64, Encoding as _};
-    let field = |name: &str, text: &str| -> String {
-        let line = text.lines().find_map(|line| line.strip_prefix(&format!("{name} = "))).unwrap();
-        line.trim_matches('"').to_owned()
-    };
-    let record = std::fs::read_to_string(room.record(name)).unwrap();
-    let blob = Base64::decode_vec(&field("seed", &record)).unwrap();
-    // `01` ‖ IV (16) ‖ ciphertext (32), as docs/reference/tokens.md says.
-    assert_eq!((blob.len(), blob[0]), (49, 1));
-    let (iv, ciphertext) = blob[1..].split_at(16);
-    let (from, to) = (room.folder().join("seed.enc"), room.folder().join("seed"));
-    std::fs::write(&from, ciphertext).unwrap();
-    let (from, to) = (from.display().to_string(), to.display().to_string());
-    let iv: String = iv.iter().map(|byte| format!("{byte:02x}")).collect();
-    let id = field("kek_id", &record);
-    let output = room.token.pkcs11_tool(&[
-        "--decrypt",
-        "--mechanism",
-        "AES-CBC",
-        "--id",
-        &id,
-        "--iv",
-        &iv,
-        "--input-file",
-        &from,
-        "--output-file",
-        &to,
-    ]);
-    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
-    let seed = std::fs::read(&to).unwrap();
-    assert_eq!(seed.len(), 32);
-    seed
 }

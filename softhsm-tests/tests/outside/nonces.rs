@@ -7,9 +7,9 @@ use std::time::{Duration, Instant};
 use strongroom_client::{ErrorCode, SignRequest, SignedRequest};
 use strongroom_softhsm_tests::process::wait_until;
 use strongroom_softhsm_tests::room::{Key, Room};
+use strongroom_softhsm_tests::slow::SlowToken;
 
 use crate::keys::{BINANCE, KRAKEN, account, balance, value};
-use crate::token_trouble::SlowToken;
 
 pub(crate) fn nonce(signed: &SignedRequest) -> u64 {
     value(&String::from_utf8_lossy(&signed.body), "nonce").parse().unwrap()

@@ -8,9 +8,9 @@ use strongroom_softhsm_tests::process::{
     descriptors, environment, folder, is_root_or_skip, runs, wait_until,
 };
 use strongroom_softhsm_tests::room::{Room, children, program, signal};
+use strongroom_softhsm_tests::slow::SlowToken;
 
 use crate::keys::{BINANCE, account, copy_program};
-use crate::token_trouble::SlowToken;
 
 const SOON: Duration = Duration::from_secs(10);
 

@@ -1,110 +1,16 @@
 //! A token that is slow, hangs, or goes away while the agent needs it.
 
-use std::path::PathBuf;
-use std::process::Command;
 use std::time::{Duration, Instant};
 
 use rustix::process::Signal;
 use strongroom_client::ErrorCode;
 use strongroom_softhsm_tests::process::{runs, wait_until};
 use strongroom_softhsm_tests::room::{Room, children, signal};
+use strongroom_softhsm_tests::slow::SlowToken;
 
-use crate::keys::{BINANCE, KRAKEN, account, edit};
+use crate::keys::{BINANCE, KRAKEN, account};
 
 const SOON: Duration = Duration::from_secs(15);
-
-/// A module that passes all calls on to SoftHSM, but waits in `C_Login` while a file is there.
-const SLOW_MODULE: &str = r#"
-#define _GNU_SOURCE
-#include <dlfcn.h>
-#include <fcntl.h>
-#include <stdlib.h>
-#include <string.h>
-#include <unistd.h>
-typedef unsigned long ulong;
-typedef ulong (*function)();
-enum { LOGIN = 18, FUNCTIONS = 68 };
-struct list { unsigned char version[2]; function call[FUNCTIONS]; };
-static struct list real, slow;
-static ulong login(ulong session, ulong user, unsigned char *pin, ulong length) {
-    int reached = open(getenv("REACHED"), O_CREAT | O_WRONLY | O_CLOEXEC, 0600);
-    close(reached);
-    while (access(getenv("HOLD"), F_OK) == 0) usleep(5000);
-    return real.call[LOGIN](session, user, pin, length);
-}
-ulong C_GetFunctionList(struct list **out) {
-    void *module = dlopen(getenv("REAL_MODULE"), RTLD_NOW | RTLD_LOCAL);
-    ulong (*get)(struct list **) = module ? (ulong (*)(struct list **))dlsym(module, "C_GetFunctionList") : 0;
-    struct list *list;
-    if (!get || get(&list)) return 5;
-    memcpy(&real, list, sizeof real);
-    memcpy(&slow, list, sizeof slow);
-    slow.call[LOGIN] = login;
-    *out = &slow;
-    return 0;
-}
-"#;
-
-/// A room's token behind a module that can be held in its login.
-pub(crate) struct SlowToken {
-    reached: PathBuf,
-    hold: PathBuf,
-    real: PathBuf,
-}
-
-impl SlowToken {
-    /// Puts the module between the room's configuration and SoftHSM, and holds it.
-    pub(crate) fn new(room: &Room) -> Self {
-        let folder = room.folder();
-        let (source, module) = (folder.join("slow.c"), folder.join("slow.so"));
-        std::fs::write(&source, SLOW_MODULE).unwrap();
-        // A machine that builds Rust has a C compiler: it is what links.
-        let built = Command::new("cc")
-            .args(["-shared", "-fPIC", "-w", "-o"])
-            .arg(&module)
-            .arg(&source)
-            .arg("-ldl")
-            .status()
-            .unwrap();
-        assert!(built.success(), "cc");
-        let slow = Self {
-            reached: folder.join("reached"),
-            hold: folder.join("hold"),
-            real: room.token.module.clone(),
-        };
-        slow.hold_on();
-        edit(&room.config(), |text| {
-            let real = format!("module = \"{}\"", slow.real.display());
-            let text = text.replace(&real, &format!("module = \"{}\"", module.display()));
-            let more = slow.environment().join("\"\n").replace('=', " = \"");
-            text.replace("[token.environment]\n", &format!("[token.environment]\n{more}\"\n"))
-        });
-        slow
-    }
-
-    /// The variables that the module needs.
-    pub(crate) fn environment(&self) -> Vec<String> {
-        [("REACHED", &self.reached), ("HOLD", &self.hold), ("REAL_MODULE", &self.real)]
-            .map(|(name, path)| format!("{name}={}", path.display()))
-            .to_vec()
-    }
-
-    /// Holds the next login.
-    pub(crate) fn hold_on(&self) {
-        let _ = std::fs::remove_file(&self.reached);
-        std::fs::write(&self.hold, "").unwrap();
-    }
-
-    /// Waits until a worker is held in its login.
-    pub(crate) fn wait_for_login(&self) {
-        wait_until("the login is reached", SOON, || self.reached.exists());
-    }
-
-    /// Lets the login go on.
-    pub(crate) fn go_on(&self) {
-        std::fs::remove_file(&self.hold).unwrap();
-    }
-}
 
 #[test]
 fn answers_others_while_the_token_is_slow() {

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use strongroom_client::ErrorCode;
-use strongroom_protocol::{Body, Operation, Param, Sign};
+use strongroom_protocol::{Body, Login, Operation, Param, Sign};
 use strongroom_softhsm_tests::raw::{Heard, Raw, frame};
 use strongroom_softhsm_tests::room::Room;
 
@@ -170,7 +170,7 @@ fn refuses_an_operation_whose_descriptor_did_not_come() {
     let room = Room::new();
     let _agent = room.start();
     let mut peer = Raw::connect(&room.socket());
-    peer.ask(5, Operation::Unlock).unwrap();
+    peer.ask(5, Operation::Unlock(Login { pin: true, final_try: false })).unwrap();
     let expected = error(5, ErrorCode::Malformed, "the descriptor of the PIN is missing");
     assert_eq!(peer.hear(SOON), expected);
     // The frame itself was in order, so the connection goes on.

@@ -9,10 +9,12 @@ use std::path::Path;
 use std::process::{Child, Command, ExitStatus, Stdio};
 use std::time::Duration;
 
-use rustix::pipe::{PipeFlags, pipe, pipe_with};
+use rustix::pipe::pipe;
 use strongroom_link::frame::{self, Inbox};
-use strongroom_link::seed::{self, SEED_BYTES};
+use strongroom_link::seed::{self, Arrived, SEED_BYTES};
 use strongroom_link::token::{FromToken, KekId, Rung, ToToken, TokenDescription, TokenRefusal};
+use strongroom_locked::ForeignPage;
+use strongroom_locked::memory::WeakMemory;
 use strongroom_softhsm_tests::softhsm::FreshToken;
 
 /// Longer than any answer of a software token takes; a test that waits longer has found a hang.
@@ -39,6 +41,7 @@ pub(crate) struct Front {
     job: u64,
     seeds: OwnedFd,
     seed_port: OwnedFd,
+    page: ForeignPage,
 }
 
 impl Front {
@@ -58,8 +61,9 @@ impl Front {
             .stderr(Stdio::piped())
             .spawn()
             .unwrap();
-        let (seeds, seed_port) = pipe_with(PipeFlags::CLOEXEC | PipeFlags::NONBLOCK).unwrap();
-        Self { child, socket, inbox: Inbox::default(), job: 0, seeds, seed_port }
+        let (seeds, seed_port) = seed::pair().unwrap();
+        let page = ForeignPage::reserve(WeakMemory::Refused).unwrap();
+        Self { child, socket, inbox: Inbox::default(), job: 0, seeds, seed_port, page }
     }
 
     /// Asks one question, whose job number `question` is given, and waits for its answer.
@@ -96,7 +100,8 @@ impl Front {
         let seed_port = self.seed_port.try_clone().unwrap();
         let module = module.to_str().unwrap();
         let pin = readable(pin);
-        self.ask(|job| ToToken::Open { job, module, serial, label, pin, seed_port: Some(seed_port) })
+        let (pin, seed_port) = (Some(pin), Some(seed_port));
+        self.ask(|job| ToToken::Open { job, module, serial, label, pin, final_try: false, seed_port })
     }
 
     pub(crate) fn tokens(&mut self, module: &Path) -> Answer {
@@ -138,8 +143,7 @@ impl Front {
         match self.ask(|job| ToToken::Unprotect { job, kek, rung, blob }) {
             Answer::Done => Ok(self.seed()),
             Answer::Refused(refusal) => {
-                let waiting = seed::receive(&self.seeds).map(drop).unwrap_err();
-                assert_eq!(waiting.kind(), std::io::ErrorKind::WouldBlock, "a refusal sends no seed");
+                assert_eq!(self.waiting(), None, "a refusal sends no seed");
                 Err(refusal)
             }
             other => panic!("{other:?}"),
@@ -147,17 +151,30 @@ impl Front {
     }
 
     /// The one seed that has arrived, which must be for the last job.
-    fn seed(&self) -> [u8; SEED_BYTES] {
-        let (job, seed) = seed::receive(&self.seeds).unwrap();
+    fn seed(&mut self) -> [u8; SEED_BYTES] {
+        let (job, slot) = self.waiting().unwrap();
         assert_eq!(job, self.job);
-        assert!(seed::receive(&self.seeds).is_err(), "one job sends one seed");
-        *seed
+        assert_eq!(self.waiting(), None, "one job sends one seed");
+        *seed::take(self.page.words().unwrap(), slot, job).unwrap()
     }
 
-    /// Closes the seed port's only read end, as a keeper does that dies.
+    /// The job and the slot of a seed that waits, behind the page that came before the first.
+    fn waiting(&mut self) -> Option<(u64, u32)> {
+        loop {
+            match seed::receive(&self.seeds) {
+                Ok(Arrived::Page(file)) => self.page.map(file).unwrap(),
+                Ok(Arrived::Seed { job, slot }) => return Some((job, slot)),
+                Err(error) => {
+                    assert_eq!(error.kind(), std::io::ErrorKind::WouldBlock);
+                    return None;
+                }
+            }
+        }
+    }
+
+    /// Closes the keeper's end of the seed port, as a keeper does that dies.
     pub(crate) fn lose_the_keeper(&mut self) {
-        let (reader, writer) = pipe().unwrap();
-        (self.seeds, self.seed_port) = (reader, writer);
+        (self.seeds, self.seed_port) = seed::pair().unwrap();
     }
 
     /// Closes the socket, and gives how the worker ended and what it wrote to standard error.

@@ -1,0 +1,70 @@
+//! Each credential: where its secret is, and whether its record reads.
+
+use std::collections::HashMap;
+
+use strongroom_client::{Client, Credential};
+
+use super::{Check, Installation};
+use crate::config::Config;
+use crate::fault::chain;
+use crate::signer::report::CUSTODY;
+use crate::store;
+use crate::store::record::Meta;
+
+const ID: &str = "credential";
+
+pub(super) fn checks(installation: &Installation<'_>) -> Vec<Check> {
+    let found = match store::read_records(&installation.places.data) {
+        Ok(found) => found,
+        Err(error) => return vec![Check::unknown(ID, chain(&error), "run doctor as the agent's user")],
+    };
+    let config = installation.config.as_ref().ok();
+    let told = told(installation);
+    let check = |(name, record): store::Found| {
+        let check = match &record {
+            Err(error) => Check::weak(
+                ID,
+                chain(error),
+                "restore the record from a backup, or enrol the credential again with --replace",
+            ),
+            Ok(record) => readable(&record.meta, config, told.get(name.as_str())),
+        };
+        check.about(name.to_string())
+    };
+    found.into_iter().map(check).collect()
+}
+
+/// What an unlocked agent says of each.
+fn told(installation: &Installation<'_>) -> HashMap<String, Credential> {
+    let unlocked = installation.status().is_some_and(|status| !status.locked);
+    let Some(socket) = installation.places.socket.as_ref().filter(|_| unlocked) else {
+        return HashMap::new();
+    };
+    let listed = Client::at(socket).list().unwrap_or_default();
+    listed.into_iter().map(|credential| (credential.name.clone(), credential)).collect()
+}
+
+fn readable(meta: &Meta, config: Option<&Config>, told: Option<&Credential>) -> Check {
+    let fact = format!(
+        "{} at {}; custody {CUSTODY}: the secret is wrapped on the disk ({}), and in memory in the keeper only",
+        meta.algorithm, meta.venue, meta.rung
+    );
+    let of_another = config
+        .is_some_and(|config| meta.token_serial != config.token.serial || meta.kek_id != config.token.kek_id);
+    match told {
+        _ if of_another => Check::weak(
+            ID,
+            format!(
+                "its record was wrapped by token `{}` (serial {}), or by another KEK of it, and so does not open",
+                meta.token_label, meta.token_serial
+            ),
+            "configure that token, or enrol the credential again with --replace",
+        ),
+        Some(told) if !told.ready => Check::weak(
+            ID,
+            format!("it cannot sign: {}", told.fault),
+            "run `strongroom unlock`; `strongroom show` says more",
+        ),
+        _ => Check::ok(ID, fact),
+    }
+}

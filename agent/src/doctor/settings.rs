@@ -1,0 +1,73 @@
+//! What the configuration allows, and whether the running agent goes by it.
+
+use strongroom_client::Status;
+
+use super::{Check, Installation};
+use crate::config::Config;
+
+pub(super) fn checks(installation: &Installation<'_>) -> Vec<Check> {
+    let config = match &installation.config {
+        Ok(config) => config,
+        Err(fault) => {
+            return vec![Check::weak("configuration", fault.message.clone(), fault.hint.clone())];
+        }
+    };
+    let read = format!("{} is read", installation.places.config.display());
+    let mut checks = vec![Check::ok("configuration", read)];
+    checks.extend(config.weaknesses().into_iter().map(|setting| {
+        Check::notice("danger-setting", meaning(setting), "set it back if nothing needs it").about(setting)
+    }));
+    if let Some(status) = installation.status() {
+        checks.push(in_force(config, status));
+        let seen = status.weaknesses.iter().filter_map(|weakness| of_the_moment(weakness));
+        checks.extend(seen.map(|fact| {
+            Check::notice(
+                "token-watch",
+                fact,
+                "see the agent's log, and whether the token is where it should be",
+            )
+        }));
+    }
+    checks
+}
+
+fn meaning(setting: &str) -> &'static str {
+    match setting {
+        "danger_accept_any_caller_time" => "a bot can collect signatures for any time to come",
+        "danger_allow_weak_memory" => "the agent unlocks also where root can read its secrets",
+        "no_lock_on_suspend" => "keys stay in memory while the machine sleeps (lock_on_suspend is false)",
+        "keys_outlive_token" => "keys stay in memory when the token is removed (on_token_removed is keep)",
+        _ => "it weakens the agent",
+    }
+}
+
+/// What the running agent has seen, and no setting says.
+fn of_the_moment(weakness: &str) -> Option<&'static str> {
+    match weakness {
+        "token_gone" => Some("the token is gone, and the keys are still in memory"),
+        "token_unwatched" => Some("nobody can tell whether the token is still there: looking for it fails"),
+        _ => None,
+    }
+}
+
+/// Whether the running agent has read this configuration, or an older one.
+fn in_force(config: &Config, status: &Status) -> Check {
+    const ID: &str = "configuration-in-force";
+    let promised = config.weaknesses();
+    let mut on = status.weaknesses.iter().filter(|weakness| of_the_moment(weakness).is_none());
+    let settings = on.clone().count();
+    if let Some(setting) = on.find(|on| !promised.contains(&on.as_str())) {
+        let fact = format!("the running agent has {setting} on, and the configuration has not");
+        return Check::weak(ID, fact, "restart the agent");
+    }
+    let token = &config.token;
+    let same = token.serial == status.token_serial
+        && token.label == status.token_label
+        && token.rung.name() == status.rung
+        && promised.len() == settings;
+    if same {
+        Check::ok(ID, "the running agent goes by this configuration")
+    } else {
+        Check::notice(ID, "the configuration was changed after the agent was started", "restart the agent")
+    }
+}

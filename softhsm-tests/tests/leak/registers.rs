@@ -1,0 +1,79 @@
+//! What is in the registers, which a debugger reads and every core dump holds.
+
+use std::process::Command;
+use std::time::Duration;
+
+use strongroom_scanner::chance::Chance;
+use strongroom_scanner::{Traced, denying, trace};
+use strongroom_softhsm_tests::process::wait_until;
+use strongroom_softhsm_tests::room::program;
+
+use crate::client::BusyClient;
+use crate::report::{Expected, Report};
+use crate::site::{Site, keeper_and_guard};
+
+pub(crate) fn case(report: &mut Report) {
+    let site = Site::new();
+    guarded(report, &site);
+    unguarded(report, &site);
+}
+
+/// Nobody gets at the registers of a keeper that has a guard.
+fn guarded(report: &mut Report, site: &Site) {
+    let agent = site.room.start_unlocked();
+    let (keeper, guard) = keeper_and_guard(&agent);
+    let mut chance = Chance::new();
+    for duty in ["idle", "busy"] {
+        let clients = (duty == "busy").then(|| BusyClient::start(&site.room.socket()));
+        let signs = || clients.as_ref().is_none_or(|client| client.signatures() > 0);
+        wait_until("the client signs", Duration::from_secs(20), signs);
+        let (mut tried, mut refused) = (0, 0);
+        for _ in 0..report.samples(50, 40) {
+            chance.sleep(Duration::from_millis(2));
+            tried += 1;
+            refused += u32::from(
+                Traced::seize(keeper).err().and_then(|error| error.raw_os_error()) == Some(libc::EPERM),
+            );
+            for (process, pid) in [("front", agent.pid()), ("guard", guard)] {
+                let registers = trace::registers(pid, &mut chance).expect("root may");
+                let what = format!("registers, {duty}");
+                report.sample(&what, process, Expected::Nothing, &[&site.needles], &registers);
+            }
+        }
+        let outcome = format!("{refused} of {tried} refused");
+        report.fact(&format!("attaching to the keeper, {duty}"), outcome, refused == tried);
+    }
+}
+
+/// What there would be to get, in an agent that may not trace and so has no guard.
+fn unguarded(report: &mut Report, site: &Site) {
+    let mut command = Command::new(program("strongroom"));
+    command.arg("agent");
+    denying(&mut command, libc::SYS_ptrace);
+    let agent = site.room.start_command(command);
+    let _ = site.room.unlock().ok();
+    let keeper = agent.children("strongroom-keeper")[0];
+    let mut chance = Chance::new();
+    let client = BusyClient::start(&site.room.socket());
+    wait_until("the client signs", Duration::from_secs(20), || client.signatures() > 0);
+    for _ in 0..report.samples(50, 40) {
+        chance.sleep(Duration::from_millis(2));
+        let registers = trace::registers(keeper, &mut chance).expect("nobody else traces it");
+        report.sample("registers, busy, no guard", "keeper", Expected::Told, &[&site.needles], &registers);
+    }
+    let tokens = client.tokens_around_now();
+    drop(client);
+    // Its last requests are answered, and then the keeper sleeps.
+    std::thread::sleep(Duration::from_millis(300));
+    let nonces = site.nonces(&tokens);
+    for sample in 0..report.samples(20, 40) {
+        let registers = trace::registers(keeper, &mut chance).expect("nobody else traces it");
+        let what = "registers, idle, no guard";
+        report.sample(what, "keeper", Expected::Nothing, &[&site.needles, &nonces], &registers);
+        // What the last of them leaves behind is different for each algorithm.
+        let orders = strongroom_softhsm_tests::load::orders();
+        let order = &orders[orders.len() - 1 - usize::try_from(sample % 6).expect("a number")];
+        let _ = site.room.client().sign(order).expect("signs");
+        std::thread::sleep(Duration::from_millis(2));
+    }
+}

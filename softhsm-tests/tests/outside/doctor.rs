@@ -1,0 +1,489 @@
+//! What `strongroom doctor` finds: nothing weak where all is well, and each fault that can be provoked.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::os::unix::fs::{PermissionsExt as _, chown};
+use std::path::Path;
+use std::process::{Command, Stdio};
+use std::time::{SystemTime, UNIX_EPOCH};
+
+use seccompiler::{BpfProgram, SeccompAction, SeccompFilter};
+use serde_json::Value;
+use strongroom_softhsm_tests::mock::{Mock, TRIES};
+use strongroom_softhsm_tests::process::is_root_or_skip;
+use strongroom_softhsm_tests::room::{Agent, Room, Run, program};
+use strongroom_softhsm_tests::terminal::Terminal;
+
+use crate::keys::{BINANCE, KRAKEN, balance, copy_program, edit};
+
+/// Something is weaker than the configuration promises.
+const WEAK: i32 = 10;
+
+/// What one run of `doctor --json` has found.
+struct Findings {
+    code: i32,
+    report: Value,
+}
+
+impl Findings {
+    fn of(run: Run) -> Self {
+        let code = run.code();
+        let report = serde_json::from_str(&run.stdout);
+        let report = report.unwrap_or_else(|error| panic!("{error}: {} {}", run.stdout, run.stderr));
+        Self { code, report }
+    }
+
+    fn checks(&self) -> &[Value] {
+        self.report["checks"].as_array().unwrap()
+    }
+
+    /// The verdict of the first check of that id, and about that where it is not empty.
+    fn verdict(&self, id: &str, about: &str) -> &str {
+        let found = self.checks().iter().find(|check| {
+            check["id"] == id
+                && (about.is_empty() || check["about"].as_str().unwrap_or_default().contains(about))
+        });
+        found.unwrap_or_else(|| panic!("no {id} about {about:?}: {:#}", self.report))["verdict"]
+            .as_str()
+            .unwrap()
+    }
+
+    /// Ids of all that has a verdict.
+    fn all(&self, verdict: &str) -> Vec<&str> {
+        self.checks()
+            .iter()
+            .filter(|check| check["verdict"] == verdict)
+            .map(|check| check["id"].as_str().unwrap())
+            .collect()
+    }
+
+    fn assert_sound(&self, when: &str) {
+        assert_eq!(self.all("weak"), [""; 0], "{when}: {:#}", self.report);
+        assert_eq!(self.code, 0, "{when}");
+    }
+
+    fn assert_weak(&self, ids: &[&str]) {
+        assert_eq!(self.all("weak"), ids, "{:#}", self.report);
+        assert_eq!(self.code, WEAK);
+    }
+}
+
+fn doctor(room: &Room) -> Findings {
+    Findings::of(room.run(&["doctor", "--json"], None, &[]))
+}
+
+fn mode(path: &Path, mode: u32) {
+    std::fs::set_permissions(path, std::fs::Permissions::from_mode(mode)).unwrap();
+}
+
+/// An installation with two credentials, one of which has used a nonce; unlocked.
+fn sound() -> (Room, Agent) {
+    let room = Room::new();
+    for key in [BINANCE, KRAKEN] {
+        let _ = room.enroll(&key, &[]).ok();
+    }
+    let agent = room.start_unlocked();
+    let _ = room.client().sign(&balance()).unwrap();
+    (room, agent)
+}
+
+/// Starts an agent to which the kernel answers one system call as if it did not know it.
+fn start_without(room: &Room, call: i64) -> Agent {
+    let filter = SeccompFilter::new(
+        BTreeMap::from([(call, vec![])]),
+        SeccompAction::Allow,
+        SeccompAction::Errno(libc::ENOSYS.unsigned_abs()),
+        std::env::consts::ARCH.try_into().unwrap(),
+    );
+    let program: BpfProgram = filter.unwrap().try_into().unwrap();
+    // A filter is one thread's and its children's, so this thread is given up to it.
+    std::thread::scope(|scope| {
+        let started = scope.spawn(|| {
+            seccompiler::apply_filter(&program).unwrap();
+            room.start()
+        });
+        started.join().unwrap()
+    })
+}
+
+#[test]
+fn finds_nothing_weak_where_all_is_well() {
+    let (room, agent) = sound();
+    let unlocked = doctor(&room);
+    unlocked.assert_sound("unlocked");
+    for (id, about) in [
+        ("agent", ""),
+        ("programs", ""),
+        ("configuration", ""),
+        ("configuration-in-force", ""),
+        ("core-pattern", ""),
+        ("secret-memory", "keeper"),
+        ("lock-limit", ""),
+        ("confinement", "keeper"),
+        ("confinement", "guard"),
+        ("keeper-guard", ""),
+        ("socket", ""),
+        ("socket-folder", ""),
+        ("configuration-mode", ""),
+        ("data-mode", ""),
+        ("program-mode", ""),
+        ("token", ""),
+        ("pin-count", ""),
+        ("pin-pad", ""),
+        ("pin-latch", ""),
+        ("kek", ""),
+        ("credential", "binance-main"),
+        ("credential", "kraken-main"),
+        ("clock-set-back", ""),
+    ] {
+        assert_eq!(unlocked.verdict(id, about), "ok", "{id} {about}: {:#}", unlocked.report);
+    }
+    for id in
+        ["kernel", "swap", "hibernation", "lockdown", "yama", "landlock", "clock-synchronised", "clients"]
+    {
+        unlocked.verdict(id, "");
+    }
+
+    room.client().lock().unwrap();
+    let locked = doctor(&room);
+    locked.assert_sound("locked");
+    assert_eq!(locked.verdict("secret-memory", "keeper"), "ok", "measured by a keeper of its own");
+    assert_eq!(locked.verdict("kek", ""), "unknown");
+    assert!(agent.children("strongroom-keeper").is_empty(), "the agent was not asked to start one");
+
+    agent.kill();
+    let alone = doctor(&room);
+    alone.assert_sound("no agent");
+    assert_eq!(alone.verdict("agent", ""), "notice");
+    assert_eq!(alone.verdict("credential", "binance-main"), "ok");
+}
+
+#[test]
+fn gives_programs_what_the_reference_describes() {
+    let (room, _agent) = sound();
+    let Findings { report, .. } = doctor(&room);
+    let keys = |value: &Value| value.as_object().unwrap().keys().cloned().collect::<BTreeSet<_>>();
+    let set = |names: &[&str]| names.iter().map(|name| (*name).to_owned()).collect::<BTreeSet<_>>();
+    assert_eq!(keys(&report), set(&["checks", "counts", "version", "weak"]));
+    assert_eq!(keys(&report["counts"]), set(&["notice", "ok", "unknown", "weak"]));
+    assert_eq!(report["weak"], false);
+    let reference = include_str!("../../../docs/reference/cli.md");
+    let mut counts = BTreeMap::new();
+    for check in report["checks"].as_array().unwrap() {
+        assert_eq!(keys(check), set(&["about", "advice", "fact", "group", "id", "verdict"]));
+        let text = |key: &str| check[key].as_str().unwrap_or_else(|| panic!("{key}: {check}"));
+        assert!(text("id").bytes().all(|byte| byte.is_ascii_lowercase() || byte == b'-'), "{check}");
+        assert!(
+            reference.contains(&format!("| `{}` |", text("id"))),
+            "{} is not in the reference",
+            text("id")
+        );
+        assert!(!text("fact").is_empty() && !text("group").is_empty(), "{check}");
+        assert!(text("verdict") != "ok" || text("advice").is_empty(), "{check}");
+        assert!(check["about"].is_null() || check["about"].is_string(), "{check}");
+        *counts.entry(text("verdict").to_owned()).or_insert(0_u64) += 1;
+    }
+    for (verdict, count) in report["counts"].as_object().unwrap() {
+        assert_eq!(count.as_u64().unwrap(), counts.get(verdict).copied().unwrap_or_default(), "{verdict}");
+    }
+}
+
+#[test]
+fn says_in_words_what_it_gives_programs_and_colours_them_on_a_terminal_only() {
+    let (room, _agent) = sound();
+    let text = room.run(&["doctor"], None, &[]).ok();
+    assert!(
+        text.contains("secrets in the keeper lie in memory that root cannot read (memfd_secret)"),
+        "{text}"
+    );
+    assert!(text.contains("\nprocesses\n") && text.trim_end().ends_with("unknown"), "{text}");
+    assert!(!text.contains('\u{1b}'), "{text}");
+    let program = program("strongroom").display().to_string();
+    let (shown, status) = Terminal::start(&[&program, "doctor"], |command| room.surround(command)).end();
+    assert!(status.success() && shown.contains("\u{1b}[32mok"), "{shown}");
+    let (shown, _) = Terminal::start(&[&program, "doctor"], |command| {
+        room.surround(command);
+        command.env("NO_COLOR", "1");
+    })
+    .end();
+    assert!(!shown.contains('\u{1b}'), "{shown}");
+}
+
+#[test]
+fn finds_files_and_sockets_that_are_too_open() {
+    let (room, _agent) = sound();
+    let record = room.record("binance-main");
+    for (path, open, closed, id, verdict) in [
+        (room.socket(), 0o666, 0o600, "socket", "weak"),
+        (room.socket(), 0o660, 0o600, "socket", "weak"),
+        (room.socket().parent().unwrap().to_owned(), 0o777, 0o700, "socket-folder", "weak"),
+        (record.clone(), 0o644, 0o600, "data-mode", "weak"),
+        (record, 0o620, 0o600, "data-mode", "weak"),
+        (room.data(), 0o755, 0o700, "data-mode", "weak"),
+        (room.data().join("nonces"), 0o770, 0o700, "data-mode", "weak"),
+        (room.config(), 0o644, 0o600, "configuration-mode", "notice"),
+        (room.config(), 0o646, 0o600, "configuration-mode", "weak"),
+    ] {
+        mode(&path, open);
+        let found = doctor(&room);
+        assert_eq!(found.verdict(id, ""), verdict, "{} {open:o}", path.display());
+        if verdict == "weak" {
+            found.assert_weak(&[id]);
+        }
+        mode(&path, closed);
+    }
+    doctor(&room).assert_sound("closed again");
+}
+
+#[test]
+fn finds_what_belongs_to_another_user() {
+    if !is_root_or_skip("giving files away") {
+        return;
+    }
+    let (room, agent) = sound();
+    chown(room.record("binance-main"), Some(65_534), None).unwrap();
+    doctor(&room).assert_weak(&["data-mode"]);
+    chown(room.record("binance-main"), Some(0), None).unwrap();
+    // Whoever may write the configuration may name a module, which root must not run then.
+    agent.kill();
+    chown(room.config(), Some(65_534), None).unwrap();
+    let found = doctor(&room);
+    assert_eq!(found.verdict("token", ""), "unknown");
+    assert!(found.report.to_string().contains("refusing to load, as root, the module that user 65534"));
+}
+
+#[test]
+fn finds_records_that_do_not_open() {
+    let (room, agent) = sound();
+    let record = room.record("binance-main");
+    let before = std::fs::read_to_string(&record).unwrap();
+    std::fs::write(&record, "format = ").unwrap();
+    let found = doctor(&room);
+    found.assert_weak(&["credential"]);
+    assert_eq!(found.verdict("credential", "kraken-main"), "ok");
+    let other = before.replace(&room.token.serial, "0000000000000000");
+    std::fs::write(&record, other).unwrap();
+    doctor(&room).assert_weak(&["credential"]);
+    // Another label is authenticated, so this one is found by the unlock only.
+    std::fs::write(&record, before.replace("api.binance.com", "api1.binance.com")).unwrap();
+    agent.kill();
+    doctor(&room).assert_sound("nobody has tried to open it yet");
+    let _agent = room.start_unlocked();
+    let found = doctor(&room);
+    found.assert_weak(&["credential"]);
+    assert!(found.report.to_string().contains("it cannot sign: "), "{:#}", found.report);
+}
+
+#[test]
+fn finds_a_token_that_is_gone() {
+    let (room, _agent) = sound();
+    let (here, away) = (room.token.tokens(), room.token.dir.path().join("away"));
+    std::fs::rename(&here, &away).unwrap();
+    let found = doctor(&room);
+    found.assert_weak(&["token"]);
+    std::fs::create_dir(&here).unwrap();
+    doctor(&room).assert_weak(&["token"]);
+    std::fs::remove_dir(&here).unwrap();
+    std::fs::rename(&away, &here).unwrap();
+    doctor(&room).assert_sound("it is back");
+}
+
+#[test]
+fn tells_of_wrong_pins_without_costing_a_try() {
+    let room = Room::new();
+    assert_eq!(doctor(&room).verdict("pin-count", ""), "ok");
+    let _agent = room.start();
+    let _ = room.enroll(&BINANCE, &[]).ok();
+    assert_eq!(room.run(&["unlock", "--pin-stdin"], Some("000000"), &[]).code(), 7);
+    let found = doctor(&room);
+    found.assert_sound("a wrong PIN is a notice");
+    assert_eq!(found.verdict("pin-count", ""), "notice");
+    let _ = room.unlock().ok();
+    assert_eq!(doctor(&room).verdict("pin-count", ""), "ok");
+
+    let (token, mock) = Mock::token();
+    let room = Room::with(token);
+    let _ = room.init(&[]).ok();
+    for wrong in [TRIES - 1, TRIES] {
+        mock.set_wrong_pins(wrong);
+        mock.forget_calls();
+        doctor(&room).assert_weak(&["pin-count"]);
+        assert_eq!((mock.wrong_pins(), mock.logins()), (wrong, 0));
+    }
+}
+
+#[test]
+fn tells_of_a_wrong_pin_that_is_remembered() {
+    let room = Room::new();
+    assert_eq!(doctor(&room).verdict("pin-latch", ""), "ok");
+    let latch = format!("token_serial = \"{}\"\nsince = \"2026-11-21T10:00:00Z\"\n", room.token.serial);
+    // The folder is made by the first command that owns it.
+    drop(room.start());
+    std::fs::write(room.data().join("wrong-pin.toml"), latch).unwrap();
+    mode(&room.data().join("wrong-pin.toml"), 0o600);
+    let found = doctor(&room);
+    found.assert_sound("it is a notice");
+    assert_eq!(found.verdict("pin-latch", ""), "notice");
+    assert!(found.report.to_string().contains("was wrong on 2026-11-21T10:00:00Z"), "{:#}", found.report);
+}
+
+#[test]
+fn tells_of_each_dangerous_setting_and_of_an_agent_that_has_more_of_them() {
+    let room = Room::new();
+    let set = |from: bool, to: bool| {
+        edit(&room.config(), |text| {
+            text.replace(&format!("caller_time = {from}"), &format!("caller_time = {to}"))
+        });
+        mode(&room.config(), 0o600);
+    };
+    let agent = room.start();
+    set(false, true);
+    let found = doctor(&room);
+    found.assert_sound("what the configuration allows is no fault");
+    assert_eq!(found.verdict("danger-setting", "danger_accept_any_caller_time"), "notice");
+    assert_eq!(found.verdict("configuration-in-force", ""), "notice", "the agent is older");
+    agent.kill();
+    let _agent = room.start();
+    assert_eq!(doctor(&room).verdict("configuration-in-force", ""), "ok");
+    set(true, false);
+    doctor(&room).assert_weak(&["configuration-in-force"]);
+}
+
+#[test]
+fn says_what_to_run_first_where_there_is_no_configuration() {
+    let room = Room::bare();
+    let found = doctor(&room);
+    found.assert_weak(&["configuration"]);
+    assert!(found.report.to_string().contains("run `strongroom init` first"), "{:#}", found.report);
+}
+
+#[test]
+fn tells_of_a_clock_that_is_behind_the_nonces() {
+    let (room, _agent) = sound();
+    let path = room.data().join("nonces/kraken-main.toml");
+    let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap().as_secs();
+    for (ceiling, verdict) in [
+        ((now + 30) * 1_000_000_000, "ok"),
+        ((now + 3_600) * 1_000_000_000, "notice"),
+        ((now + 3_600) * 1_000, "notice"),
+        ((now + 500 * 24 * 3_600) * 1_000, "weak"),
+    ] {
+        std::fs::write(&path, format!("ceiling = {ceiling}\n")).unwrap();
+        assert_eq!(doctor(&room).verdict("clock-set-back", ""), verdict, "{ceiling}");
+    }
+    std::fs::write(&path, "ceiling = many\n").unwrap();
+    doctor(&room).assert_weak(&["clock-set-back"]);
+}
+
+#[test]
+fn finds_programs_of_another_version_and_programs_that_others_can_change() {
+    let room = Room::new();
+    let folder = room.folder().join("programs");
+    std::fs::create_dir(&folder).unwrap();
+    let strongroom = copy_program(&folder);
+    let helpers = ["strongroom-keeper", "strongroom-token"];
+    for helper in helpers {
+        assert!(Command::new("cp").arg(program(helper)).arg(&folder).status().unwrap().success());
+    }
+    let run = || {
+        let mut command = Command::new(&strongroom);
+        room.surround(&mut command);
+        let output = command.args(["doctor", "--json"]).stdin(Stdio::null()).output().unwrap();
+        Findings::of(Run {
+            stdout: String::from_utf8_lossy(&output.stdout).into_owned(),
+            stderr: String::from_utf8_lossy(&output.stderr).into_owned(),
+            status: output.status,
+        })
+    };
+    run().assert_sound("three copies");
+    mode(&folder.join("strongroom-keeper"), 0o757);
+    run().assert_weak(&["program-mode"]);
+    mode(&folder.join("strongroom-keeper"), 0o755);
+
+    let token = folder.join("strongroom-token");
+    let real = room.folder().join("token");
+    std::fs::rename(&token, &real).unwrap();
+    // One of another release that serves all the same.
+    let script = format!(
+        "#!/bin/sh\n[ \"$1\" = --version ] && echo strongroom-token 9.9.9 && exit\nexec '{}' \"$@\"\n",
+        real.display()
+    );
+    // Another process writes it: see `copy_program`.
+    let mut shell = Command::new("/bin/sh");
+    shell.arg("-c").arg("printf %s \"$1\" > \"$2\" && chmod 755 \"$2\"").arg("sh").arg(script).arg(&token);
+    assert!(shell.status().unwrap().success());
+    let found = run();
+    found.assert_weak(&["programs"]);
+    assert!(
+        found.report.to_string().contains("strongroom-token says `strongroom-token 9.9.9`"),
+        "{:#}",
+        found.report
+    );
+    std::fs::remove_file(&token).unwrap();
+    let found = run();
+    assert_eq!((found.code, found.verdict("programs", "")), (WEAK, "weak"), "one is missing");
+}
+
+#[test]
+fn finds_an_agent_that_may_lock_too_little_memory() {
+    let room = Room::new();
+    let agent = crate::keeper::start_with_a_low_limit(&room);
+    doctor(&room).assert_weak(&["lock-limit"]);
+    drop(agent);
+    doctor(&room).assert_sound("this shell may lock enough");
+}
+
+#[test]
+fn repeats_weak_memory_in_status_and_doctor() {
+    let room = Room::new();
+    let _ = room.enroll(&BINANCE, &[]).ok();
+    let allow = |from: bool, to: bool| {
+        edit(&room.config(), |text| {
+            text.replace(&format!("weak_memory = {from}"), &format!("weak_memory = {to}"))
+        });
+        mode(&room.config(), 0o600);
+    };
+    allow(false, true);
+    let _agent = start_without(&room, libc::SYS_memfd_secret);
+    let _ = room.unlock().ok();
+    let status = room.client().status().unwrap();
+    let [keeper] = status.protection.as_slice() else { panic!("{status:?}") };
+    assert_eq!((keeper.process.as_str(), keeper.pid), ("keeper", status.keeper_pid));
+    assert!(!keeper.secret_memory && keeper.guarded, "{keeper:?}");
+    let shown = room.run(&["status"], None, &[]);
+    assert!(shown.stdout.contains("keeper: no secret memory, guarded, Landlock "), "{}", shown.stdout);
+    assert!(shown.stderr.contains("warning: root can read every secret"), "{}", shown.stderr);
+
+    let found = doctor(&room);
+    found.assert_sound("the configuration allows it");
+    assert_eq!(found.verdict("secret-memory", "keeper"), "notice");
+    // The configuration promises more now than the running agent keeps.
+    allow(true, false);
+    doctor(&room).assert_weak(&["configuration-in-force", "secret-memory"]);
+}
+
+#[test]
+fn finds_a_keeper_without_a_guard() {
+    let room = Room::new();
+    let _ = room.enroll(&BINANCE, &[]).ok();
+    let _agent = start_without(&room, libc::SYS_ptrace);
+    let _ = room.unlock().ok();
+    let status = room.client().status().unwrap();
+    assert!(!status.protection[0].guarded && status.protection[0].secret_memory, "{status:?}");
+    doctor(&room).assert_weak(&["keeper-guard"]);
+}
+
+#[test]
+fn shows_what_protects_the_keeper_while_one_runs() {
+    let (room, agent) = sound();
+    let shown = room.run(&["status"], None, &[]).ok();
+    assert!(shown.contains("protection:  keeper: secret memory, guarded, Landlock "), "{shown}");
+    let json = room.run(&["status", "--json"], None, &[]).json();
+    let keeper = &json["protection"][0];
+    assert_eq!(keeper["pid"], agent.children("strongroom-keeper")[0]);
+    assert_eq!(
+        (&keeper["process"], &keeper["secret_memory"], &keeper["guarded"]),
+        (&"keeper".into(), &true.into(), &true.into())
+    );
+    room.client().lock().unwrap();
+    assert_eq!(room.run(&["status", "--json"], None, &[]).json()["protection"], Value::Array(vec![]));
+}

@@ -1,0 +1,63 @@
+//! The guard of a keeper fails: the keeper with it, and nothing else.
+
+use std::time::{Duration, Instant};
+
+use rustix::process::Signal;
+use strongroom_client::ErrorCode;
+use strongroom_softhsm_tests::process::{runs, wait_until};
+use strongroom_softhsm_tests::room::{Agent, Room, children, signal};
+
+use crate::keys::{BINANCE, account};
+
+const SOON: Duration = Duration::from_secs(10);
+
+/// Keeper and guard.
+fn pair(agent: &Agent) -> (u32, u32) {
+    let keeper = agent.children("strongroom-keeper")[0];
+    (keeper, children(keeper, "keeper-guard")[0])
+}
+
+#[test]
+fn locks_with_a_clear_reason_when_the_guard_is_killed_and_unlocks_again() {
+    let room = Room::new();
+    let _ = room.enroll(&BINANCE, &[]).ok();
+    let agent = room.start_unlocked();
+    let client = room.client();
+    for _ in 0..2 {
+        let (keeper, guard) = pair(&agent);
+        signal(guard, Signal::KILL);
+        wait_until("it is locked", SOON, || client.status().unwrap().locked);
+        assert!(!runs(keeper), "the kernel has ended it");
+        let reason = client.status().unwrap().reason;
+        assert!(reason.starts_with("the keeper was killed (signal: 9 (SIGKILL))"), "{reason}");
+        assert!(reason.contains("`strongroom unlock`"), "{reason}");
+        let refused = client.sign(&account()).unwrap_err();
+        assert_eq!((refused.code(), refused.hint()), (Some(ErrorCode::Locked), "run `strongroom unlock`"));
+        let _ = room.unlock().ok();
+        let _ = client.sign(&account()).unwrap();
+    }
+}
+
+#[test]
+fn hangs_nowhere_while_the_guard_is_stopped() {
+    let room = Room::new();
+    let _ = room.enroll(&BINANCE, &[]).ok();
+    let agent = room.start_unlocked();
+    let client = room.client();
+
+    let (keeper, guard) = pair(&agent);
+    signal(guard, Signal::STOP);
+    let _ = client.sign(&account()).unwrap();
+    let began = Instant::now();
+    client.lock().unwrap();
+    assert!(began.elapsed() < Duration::from_secs(3), "{:?}", began.elapsed());
+    wait_until("both end", SOON, || !runs(keeper) && !runs(guard));
+
+    let _ = room.unlock().ok();
+    let (keeper, guard) = pair(&agent);
+    signal(guard, Signal::STOP);
+    signal(keeper, Signal::KILL);
+    wait_until("it is locked", SOON, || client.status().unwrap().locked);
+    let _ = room.unlock().ok();
+    let _ = client.sign(&account()).unwrap();
+}

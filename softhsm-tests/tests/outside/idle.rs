@@ -1,0 +1,65 @@
+//! Nobody wants a signature for a while.
+
+use std::time::{Duration, Instant};
+
+use strongroom_client::{ErrorCode, SignRequest};
+use strongroom_softhsm_tests::process::wait_until;
+use strongroom_softhsm_tests::room::Room;
+use strongroom_softhsm_tests::settings::set;
+
+use crate::keys::{BINANCE, account};
+
+const SOON: Duration = Duration::from_secs(10);
+const LIMIT: Duration = Duration::from_secs(2);
+
+#[test]
+fn locks_when_nothing_was_signed_for_the_configured_time() {
+    let (room, control) = (Room::new(), Room::new());
+    for room in [&room, &control] {
+        let _ = room.enroll(&BINANCE, &[]).ok();
+    }
+    set(&room, "agent", "lock_after_idle_s", "2");
+    let (_agent, _control) = (room.start_unlocked(), control.start_unlocked());
+    let client = room.client();
+    // In use for longer than the limit, at intervals below it.
+    let began = Instant::now();
+    let mut last = Instant::now();
+    while began.elapsed() < LIMIT * 2 {
+        let _ = client.sign(&account()).unwrap();
+        last = Instant::now();
+        std::thread::sleep(LIMIT / 4);
+    }
+    // Neither looking at it nor a refused request is use.
+    wait_until("it is locked", SOON, || {
+        let _ = client.sign(&SignRequest::new("nobody", "GET", "/api/v3/account")).unwrap_err();
+        client.status().unwrap().locked
+    });
+    let idle = last.elapsed();
+    assert!(idle >= LIMIT && idle < LIMIT + Duration::from_secs(2), "{idle:?}");
+    assert_eq!(client.status().unwrap().reason, "nothing was signed for 2 s");
+    assert_eq!(client.sign(&account()).unwrap_err().code(), Some(ErrorCode::Locked));
+    assert!(!control.client().status().unwrap().locked, "the control has no limit");
+
+    let unlocked = Instant::now();
+    let _ = room.unlock().ok();
+    let _ = client.sign(&account()).unwrap();
+    wait_until("it is locked again", SOON, || client.status().unwrap().locked);
+    assert!(unlocked.elapsed() >= LIMIT);
+}
+
+#[test]
+fn refuses_times_that_are_out_of_bounds() {
+    let room = Room::new();
+    for (section, key, value, bounds) in [
+        ("agent", "lock_after_idle_s", "0", "1 to 604800 seconds"),
+        ("token", "watch_every_s", "0", "1 to 3600 seconds"),
+        ("token", "on_token_removed", "\"maybe\"", "`keep` or `lock`"),
+    ] {
+        let before = std::fs::read(room.config()).unwrap();
+        set(&room, section, key, value);
+        let run = room.run(&["agent"], None, &[]);
+        assert_eq!(run.code(), 3, "{}", run.stderr);
+        assert!(run.stderr.contains(bounds), "{}", run.stderr);
+        std::fs::write(room.config(), before).unwrap();
+    }
+}

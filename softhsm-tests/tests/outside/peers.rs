@@ -1,0 +1,118 @@
+//! Whose a connection is: its maker's, by what the kernel noted when it was made, and nothing else counts.
+
+use std::io::IoSlice;
+use std::mem::MaybeUninit;
+use std::os::unix::fs::PermissionsExt as _;
+use std::os::unix::net::UnixStream;
+use std::process::{Command, Stdio};
+use std::time::Duration;
+
+use rustix::net::{SendAncillaryBuffer, SendAncillaryMessage, SendFlags, UCred, sendmsg};
+use rustix::process::{Gid, Uid};
+use strongroom_protocol::{Body, ErrorCode, Operation, Sign};
+use strongroom_softhsm_tests::process::is_root_or_skip;
+use strongroom_softhsm_tests::raw::{Heard, Raw, frame};
+use strongroom_softhsm_tests::room::Room;
+
+use crate::keys::BINANCE;
+
+const SOON: Duration = Duration::from_secs(10);
+const NOBODY: u32 = 65_534;
+
+const SIGN: Operation<'static> = Operation::Sign(Sign {
+    credential: "binance-main",
+    method: "GET",
+    path: "/api/v3/account",
+    query: Vec::new(),
+    body: Body::Empty,
+});
+
+/// An unlocked agent whose socket another user can reach.
+fn reachable() -> (Room, strongroom_softhsm_tests::room::Agent) {
+    let room = Room::new();
+    let _ = room.enroll(&BINANCE, &[]).ok();
+    let agent = room.start_unlocked();
+    for (path, mode) in
+        [(room.folder(), 0o755), (&room.folder().join("run"), 0o755), (room.socket().as_path(), 0o666)]
+    {
+        std::fs::set_permissions(path, std::fs::Permissions::from_mode(mode)).unwrap();
+    }
+    (room, agent)
+}
+
+/// Does `work` in a thread that is another user.
+fn as_nobody<R: Send>(work: impl FnOnce() -> R + Send) -> R {
+    let nobody = || {
+        let uid = Uid::from_raw(NOBODY);
+        // Of this thread alone, unlike the C library's call.
+        rustix::thread::set_thread_res_uid(uid, uid, uid).unwrap();
+        work()
+    };
+    std::thread::scope(|scope| scope.spawn(nobody).join().unwrap())
+}
+
+fn is_denied(heard: &Heard) -> bool {
+    matches!(heard, Heard::Error(_, ErrorCode::Denied, message) if message.contains("65534"))
+}
+
+#[test]
+fn refuses_a_connection_that_another_user_made_whoever_uses_it() {
+    if !is_root_or_skip("acting as another user") {
+        return;
+    }
+    let (room, _agent) = reachable();
+    // The control: this user's own.
+    let mut own = Raw::connect(&room.socket());
+    own.ask(1, SIGN).unwrap();
+    assert_eq!(own.hear(SOON), Heard::Good(1));
+
+    let handed_over = as_nobody(|| UnixStream::connect(room.socket()).unwrap());
+    let mut peer = Raw::from(handed_over);
+    peer.ask(2, SIGN).unwrap();
+    let heard = peer.hear(SOON);
+    assert!(is_denied(&heard), "{heard:?}");
+}
+
+#[test]
+fn believes_nothing_that_a_message_says_of_its_sender() {
+    if !is_root_or_skip("acting as another user") {
+        return;
+    }
+    let (room, _agent) = reachable();
+    let stream = as_nobody(|| UnixStream::connect(room.socket()).unwrap());
+    // Only root may say that it is root, and here root says it for somebody else.
+    let credentials = UCred { pid: rustix::process::getpid(), uid: Uid::ROOT, gid: Gid::ROOT };
+    let mut space = [MaybeUninit::uninit(); rustix::cmsg_space!(ScmCredentials(1))];
+    let mut control = SendAncillaryBuffer::new(&mut space);
+    assert!(control.push(SendAncillaryMessage::ScmCredentials(credentials)));
+    let bytes = frame(3, SIGN);
+    let sent = sendmsg(&stream, &[IoSlice::new(&bytes)], &mut control, SendFlags::NOSIGNAL).unwrap();
+    assert_eq!(sent, bytes.len());
+    let heard = Raw::from(stream).hear(SOON);
+    assert!(is_denied(&heard), "{heard:?}");
+}
+
+/// What binding to the user means, and its limit: who has made a connection answers for whoever uses it.
+#[test]
+fn serves_a_connection_of_its_own_user_in_whichever_process_it_is() {
+    if !is_root_or_skip("acting as another user") {
+        return;
+    }
+    let (room, _agent) = reachable();
+    let mut handed_on = Raw::connect(&room.socket());
+    let heard = as_nobody(|| {
+        handed_on.ask(4, SIGN).unwrap();
+        handed_on.hear(SOON)
+    });
+    assert_eq!(heard, Heard::Good(4));
+
+    // Another program in the place of the one that connected.
+    let mut kept = Raw::connect(&room.socket());
+    let copy = kept.stream.try_clone().unwrap();
+    let request = room.folder().join("request");
+    std::fs::write(&request, frame(5, SIGN)).unwrap();
+    let mut cat = Command::new("cat");
+    let status = cat.arg(&request).stdout(Stdio::from(std::os::fd::OwnedFd::from(copy))).status().unwrap();
+    assert!(status.success());
+    assert_eq!(kept.hear(SOON), Heard::Good(5));
+}

@@ -205,6 +205,8 @@ impl Default for AgentConfig {
 pub(crate) struct AuditConfig {
     pub(crate) durability: Durability,
     pub(crate) rotate_mib: RotateMib,
+    /// Give a copy of each line to the system's journal.
+    pub(crate) journald: bool,
 }
 
 impl AuditConfig {

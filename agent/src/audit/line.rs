@@ -363,6 +363,31 @@ mod tests {
     }
 
     #[test]
+    fn reads_back_the_longest_line_that_a_client_can_cause() {
+        let text = "\u{1}".repeat(100_000);
+        let params = serde_json::to_string(&clip(&"\\\"".repeat(50_000), 1024)).unwrap();
+        let params = RawValue::from_string(params).unwrap();
+        let line = self::text(&Event {
+            uid: Some(u32::MAX),
+            pid: Some(i32::MIN),
+            credential: Some(clip(&text, crate::audit::log::MAX_TEXT_BYTES)),
+            venue: Some("a-venue-with-a-long-name".into()),
+            method: Some(clip(&text, 16)),
+            path: Some(clip(&text, crate::audit::log::MAX_TEXT_BYTES)),
+            query: Some(Cow::Borrowed(&params)),
+            body: Some(Cow::Borrowed(&params)),
+            canonical: Some([1; 32]),
+            verdict: Some(Verdict::Refused),
+            rule: Some("own-user".into()),
+            cause: Some(clip(&text, crate::audit::log::MAX_CAUSE_BYTES)),
+            micros: Some(u64::MAX),
+            ..Event::of(Kind::Sign)
+        });
+        assert!(line.len() > MAX_LINE_BYTES / 2, "{}", line.len());
+        assert!(Line::parse(line.trim_end().as_bytes()).is_some(), "{}", line.len());
+    }
+
+    #[test]
     fn cuts_a_text_between_characters() {
         assert_eq!(clip("abc", 3), "abc");
         assert_eq!(clip("a\u{e4}b", 2), "a...");

@@ -17,6 +17,7 @@ use jiff::Timestamp;
 
 use super::AuditError;
 use super::chain::Head;
+use super::journal::Journal;
 use super::line::{Clock, Event, Kind, Verdict, clip};
 use super::segment::{Opened, Segment, Torn, failed};
 use super::sync::Syncer;
@@ -45,6 +46,7 @@ pub(crate) struct AuditLog {
     folder: PathBuf,
     config: AuditConfig,
     syncer: Syncer,
+    journal: Option<Journal>,
     inner: RefCell<Inner>,
     /// How often lines were lost.
     failures: Cell<u64>,
@@ -89,6 +91,8 @@ impl AuditLog {
             Durability::Sync => Duration::ZERO,
         };
         let syncer = Syncer::start(pause).map_err(failed("starting the thread of", folder))?;
+        let journal = config.journald.then(Journal::open).transpose();
+        let journal = journal.map_err(failed("opening the journal for", folder))?;
         let Opened { segment, head, bytes, torn } = Segment::open_last(folder)?;
         let inner = Inner {
             segment: Arc::new(segment),
@@ -105,6 +109,7 @@ impl AuditLog {
             folder: folder.to_owned(),
             config,
             syncer,
+            journal,
             inner: RefCell::new(inner),
             failures: Cell::new(0),
         };
@@ -127,7 +132,10 @@ impl AuditLog {
         if stopped.tried.elapsed() >= RETRY {
             stopped.tried = Instant::now();
             match inner.go_on(&self.folder, self.config.rotate_bytes()) {
-                Ok(()) => {
+                Ok(line) => {
+                    if let Some(journal) = &self.journal {
+                        journal.copy(&line);
+                    }
                     tracing::info!("the audit log can be written again");
                     return Ok(());
                 }
@@ -208,7 +216,14 @@ impl AuditLog {
             return;
         }
         match inner.write(&self.folder, self.config.rotate_bytes(), &self.syncer) {
-            Ok(()) => self.syncer.written(&inner.segment),
+            Ok(()) => {
+                self.syncer.written(&inner.segment);
+                if let Some(journal) = &self.journal {
+                    journal.copy(&inner.buffer);
+                }
+                inner.buffer.clear();
+                inner.kinds.clear();
+            }
             Err(error) => self.stop(&mut inner, chain(&error)),
         }
     }
@@ -233,9 +248,7 @@ impl AuditLog {
     /// Why nothing is signed, for a client whose answer was recalled.
     pub(crate) fn stopped(&self) -> AuditError {
         let inner = self.inner.borrow();
-        self.stopped_by(
-            inner.stopped.as_ref().map_or("it could not be for a moment", |stopped| &stopped.cause),
-        )
+        self.stopped_by(inner.stopped.as_ref().map_or("it failed for a moment", |stopped| &stopped.cause))
     }
 
     fn stopped_by(&self, cause: &str) -> AuditError {
@@ -274,8 +287,6 @@ impl Inner {
         self.segment.append(&self.buffer)?;
         self.bytes = self.bytes.saturating_add(more);
         self.written = self.head;
-        self.buffer.clear();
-        self.kinds.clear();
         Ok(())
     }
 
@@ -297,8 +308,8 @@ impl Inner {
     }
 
     /// Goes on behind the last line that was written, with one that tells of the gap and is on the disk at once.
-    fn go_on(&mut self, folder: &Path, most: u64) -> Result<(), AuditError> {
-        let Some(Stopped { cause, since, lost, .. }) = &self.stopped else { return Ok(()) };
+    fn go_on(&mut self, folder: &Path, most: u64) -> Result<Vec<u8>, AuditError> {
+        let Some(Stopped { cause, since, lost, .. }) = &self.stopped else { return Ok(Vec::new()) };
         let again = if self.bytes < most { self.segment.again(self.bytes)? } else { None };
         let segment = match again {
             Some(segment) => segment,
@@ -322,6 +333,6 @@ impl Inner {
         self.bytes = self.bytes.saturating_add(u64::try_from(line.len()).unwrap_or(u64::MAX));
         (self.written, self.head) = (head, head);
         self.stopped = None;
-        Ok(())
+        Ok(line)
     }
 }

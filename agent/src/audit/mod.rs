@@ -4,6 +4,7 @@
 //! writer, [`sync`](self::sync) the thread that gets it onto the disk, [`reader`] what the commands read by.
 
 pub(crate) mod chain;
+mod journal;
 pub(crate) mod line;
 pub(crate) mod log;
 pub(crate) mod params;

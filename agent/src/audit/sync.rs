@@ -97,3 +97,34 @@ fn serve(jobs: &Receiver<Arc<Segment>>, shared: &Shared, pause: Duration) {
         shared.done.notify_waiters();
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::time::Instant;
+
+    use super::*;
+
+    #[tokio::test(flavor = "current_thread")]
+    async fn lets_those_who_wait_go_on_together_when_the_disk_has_it() {
+        let folder = tempfile::tempdir().unwrap();
+        let segment = Arc::new(Segment::make(folder.path(), 1).unwrap());
+        let pause = Duration::from_millis(200);
+        let syncer = Syncer::start(pause).unwrap();
+        let began = Instant::now();
+        syncer.settled().await;
+        assert!(began.elapsed() < pause, "nothing was written, so nobody waits");
+        syncer.written(&segment);
+        syncer.written(&segment);
+        tokio::join!(syncer.settled(), syncer.settled());
+        let took = began.elapsed();
+        assert!(took >= pause, "{took:?}");
+        assert_eq!(syncer.fault(), None);
+
+        std::fs::remove_file(folder.path().join("audit-000000000001.jsonl")).unwrap();
+        syncer.written(&segment);
+        syncer.settled().await;
+        let fault = syncer.fault().expect("the file is gone");
+        assert!(fault.ends_with("the file was deleted"), "{fault}");
+        assert_eq!(syncer.fault(), None, "told once");
+    }
+}

@@ -17,6 +17,9 @@ use crate::fault::{Fault, chain};
 use crate::identity::Principal;
 use crate::policy::Decision;
 
+/// Every method of HTTP is shorter.
+const MAX_METHOD_BYTES: usize = 16;
+
 /// The line of one signature, in the making. It owns what it tells, because the request is gone when the keeper
 /// answers.
 pub(super) struct Account {
@@ -51,10 +54,10 @@ impl Account {
 
     /// Notes what was asked for, before anything of it was checked.
     pub(super) fn asked(mut self, order: &SignOrder<'_>) -> Self {
-        let short = |text| clip(text, MAX_TEXT_BYTES).into_owned();
-        self.credential = short(order.credential);
-        self.method = short(order.request.method);
-        self.path = short(order.request.path);
+        let short = |text, bytes| clip(text, bytes).into_owned();
+        self.credential = short(order.credential, MAX_TEXT_BYTES);
+        self.method = short(order.request.method, MAX_METHOD_BYTES);
+        self.path = short(order.request.path, MAX_TEXT_BYTES);
         self
     }
 

@@ -14,6 +14,7 @@ mod keeper;
 mod keys;
 
 mod abuse;
+mod audit;
 mod cli;
 mod crash;
 mod curl;

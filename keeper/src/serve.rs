@@ -146,6 +146,12 @@ impl<'s> Keeper<'s> {
                     let nonce = Nonce::random()?;
                     memory.run(Depth::Whole, || vault.seal(nonce, job, &spec, context, secret, passphrase));
                 }
+                ToKeeper::Derive { job, .. } if !memory.has_room(WORK_BYTES) => {
+                    vault.refuse_for_lack_of_room(job);
+                }
+                ToKeeper::Derive { job, slot, context } => {
+                    memory.run(Depth::Whole, || vault.derive(job, slot, context));
+                }
                 ToKeeper::Forget { job, slot } => {
                     memory.run(Depth::Whole, || vault.forget(job, slot));
                 }

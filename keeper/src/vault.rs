@@ -12,6 +12,7 @@ use strongroom_locked::ForeignPage;
 
 use crate::envelope::{self, Nonce};
 use crate::kept_pin::KeptPin;
+use crate::key::SigningKey;
 use crate::keyring::Keyring;
 use crate::secret_pipe::{PassphraseText, SecretText};
 use crate::seed_port::SeedPort;
@@ -69,6 +70,18 @@ impl Vault {
             self.keyring.keep(slot, key)
         });
         self.done_or_refused(job, loaded);
+    }
+
+    pub(crate) fn derive(&mut self, job: u64, slot: u32, context: &[u8]) {
+        let derived = self.seeds.take(job).and_then(|seed| {
+            let (key, public) = SigningKey::derived(&seed, context)?;
+            self.keyring.keep(slot, key)?;
+            Ok(public)
+        });
+        match derived {
+            Ok(key) => FromKeeper::PublicKey { job, key }.encode(&mut self.answers),
+            Err(refusal) => self.done_or_refused(job, Err(refusal)),
+        }
     }
 
     pub(crate) fn seal(

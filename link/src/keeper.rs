@@ -32,6 +32,16 @@ pub const MAX_PIN_BYTES: u16 = 255;
 /// A question to the keeper.
 #[derive(Debug)]
 pub enum ToKeeper<'a> {
+    /// Derive an Ed25519 key from the seed that has arrived for this job, and keep it in `slot`. The same seed and
+    /// context give the same key. Answer: [`FromKeeper::PublicKey`].
+    Derive {
+        /// Number of this question, and the tag of the seed.
+        job: u64,
+        /// Where to keep it; must be empty.
+        slot: u32,
+        /// What it is for.
+        context: &'a [u8],
+    },
     /// Forget the credential in `slot`. Answer: [`FromKeeper::Done`], also where the slot is empty.
     Forget {
         /// Number of this question.
@@ -125,6 +135,13 @@ pub enum FromKeeper<'a> {
         /// after it was wiped. Anything but 0 is a fault of the keeper's.
         left: u64,
     },
+    /// The key is kept.
+    PublicKey {
+        /// Number of the question.
+        job: u64,
+        /// Its public half.
+        key: [u8; 32],
+    },
     /// The keeper has started and is confined.
     Ready {
         /// [`GREETING_JOB`].
@@ -171,7 +188,8 @@ impl<'a> ToKeeper<'a> {
     #[must_use]
     pub const fn job(&self) -> u64 {
         match self {
-            Self::Forget { job, .. }
+            Self::Derive { job, .. }
+            | Self::Forget { job, .. }
             | Self::ForgetAll { job }
             | Self::ForgetPin { job }
             | Self::GivePin { job, .. }
@@ -241,6 +259,12 @@ impl<'a> ToKeeper<'a> {
                 to.u8(8);
                 to.u64(*job);
             }
+            Self::Derive { job, slot, context } => {
+                to.u8(10);
+                to.u64(*job);
+                to.u32(*slot);
+                to.bytes(context);
+            }
             Self::ForgetPin { job } => {
                 to.u8(9);
                 to.u64(*job);
@@ -298,6 +322,7 @@ impl<'a> ToKeeper<'a> {
             7 => Self::KeepPin { job, pin: frame.descriptor()? },
             8 => Self::GivePin { job, to: frame.descriptor()? },
             9 => Self::ForgetPin { job },
+            10 => Self::Derive { job, slot: from.u32()?, context: from.bytes()? },
             _ => return Err(Malformed("question to the keeper")),
         };
         from.end()?;
@@ -312,6 +337,7 @@ impl<'a> FromKeeper<'a> {
         match self {
             Self::Done { job }
             | Self::Forgotten { job, .. }
+            | Self::PublicKey { job, .. }
             | Self::Ready { job, .. }
             | Self::Refused { job, .. }
             | Self::Sealed { job, .. }
@@ -354,6 +380,11 @@ impl<'a> FromKeeper<'a> {
                 to.u64(*job);
                 to.u64(*left);
             }
+            Self::PublicKey { job, key } => {
+                to.u8(8);
+                to.u64(*job);
+                to.bytes(key);
+            }
             Self::Ready { job, protection } => {
                 to.u8(6);
                 to.u64(*job);
@@ -390,6 +421,10 @@ impl<'a> FromKeeper<'a> {
             5 => Self::Signature { job, signature: from.bytes()?, passphrase: from.bytes()? },
             6 => Self::Ready { job, protection: Protection::read(&mut from)? },
             7 => Self::Forgotten { job, left: from.u64()? },
+            8 => {
+                let key = from.bytes()?.try_into().map_err(|_| Malformed("public key"))?;
+                Self::PublicKey { job, key }
+            }
             _ => return Err(Malformed("answer of the keeper")),
         };
         from.end()?;

@@ -126,6 +126,7 @@ proptest! {
         secret_at in prop::option::of(0..u32::MAX),
         with_passphrase in any::<bool>(),
     ) {
+        round_trip(&ToKeeper::Derive { job, slot, context: &context });
         round_trip(&ToKeeper::Forget { job, slot });
         round_trip(&ToKeeper::ForgetAll { job });
         round_trip(&ToKeeper::Load { job, slot, spec, context: &context, envelope: &envelope });
@@ -141,6 +142,7 @@ proptest! {
         (signature, passphrase) in (bytes(), bytes()),
     ) {
         round_trip_answer(&FromKeeper::Done { job });
+        round_trip_answer(&FromKeeper::PublicKey { job, key: [version; 32] });
         round_trip_answer(&FromKeeper::Sealed { job, envelope: &signature });
         round_trip_answer(&FromKeeper::Forgotten { job, left: job });
         round_trip_answer(&FromKeeper::SeedPort { job, socket: descriptor() });

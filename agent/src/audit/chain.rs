@@ -3,10 +3,13 @@
 //! Pure: bytes in, findings out. Whoever can write the files can write a whole new chain from some line on; that
 //! is found only by a line that was noted elsewhere, see [`Verifier::expect`].
 
+use std::collections::VecDeque;
+
 use jiff::Timestamp;
 use sha2::{Digest as _, Sha256};
 
-use super::line::{Clock, Event, Hash, Line, write};
+use super::checkpoint::{Checkpoint, PublicKey};
+use super::line::{Clock, Event, Hash, Kind, Line, write};
 
 /// Where a chain has come to.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -71,6 +74,8 @@ pub(crate) struct Place {
 pub(crate) enum Fault {
     /// This line is another than was written.
     Edited { seq: u64 },
+    /// The signature of this checkpoint is not over the lines that stand here, or not by the key that was demanded.
+    Forged { seq: u64 },
     /// It is another than the one that was noted elsewhere, or one before it is.
     NotAsNoted { seq: u64 },
     /// Lines from one number to another are not there.
@@ -88,6 +93,7 @@ impl Fault {
     pub(crate) const fn seq(self) -> u64 {
         match self {
             Self::Edited { seq }
+            | Self::Forged { seq }
             | Self::NotAsNoted { seq }
             | Self::Missing { from: seq, .. }
             | Self::Moved { seq }
@@ -101,6 +107,9 @@ impl std::fmt::Display for Fault {
     fn fmt(&self, to: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         match self {
             Self::Edited { seq } => write!(to, "line {seq} was edited"),
+            Self::Forged { seq } => {
+                write!(to, "the checkpoint in line {seq} is not over the lines before it, or of another key")
+            }
             Self::NotAsNoted { seq } => {
                 write!(to, "line {seq} is not the one that was noted; it, or one before it, was written anew")
             }
@@ -130,6 +139,12 @@ pub(crate) struct Verifier {
     /// The hash in this line is not that of the line before: which of the two was edited shows in the next one.
     doubt: Option<(Finding, Finding)>,
     noted: Vec<Head>,
+    /// Demanded of every checkpoint.
+    key: Option<PublicKey>,
+    keys: Vec<PublicKey>,
+    signed: u64,
+    /// The last lines, for the checkpoint that covers one of them.
+    recent: VecDeque<Head>,
     missing: Vec<(u64, u64, Place)>,
     findings: Vec<Finding>,
     head: Head,
@@ -144,6 +159,10 @@ impl Verifier {
             before: whole.then_some((Head::START, Place { file: 0, line: 0 })),
             doubt: None,
             noted: Vec::new(),
+            key: None,
+            keys: Vec::new(),
+            signed: 0,
+            recent: VecDeque::new(),
             missing: Vec::new(),
             findings: Vec::new(),
             head: Head::START,
@@ -154,6 +173,11 @@ impl Verifier {
     /// Demands that this line is in the log.
     pub(crate) fn expect(&mut self, noted: Head) {
         self.noted.push(noted);
+    }
+
+    /// Demands that every checkpoint is of this key.
+    pub(crate) fn demand_key(&mut self, key: PublicKey) {
+        self.key = Some(key);
     }
 
     /// Takes one line without its newline; gives what it says, where it is one.
@@ -193,7 +217,32 @@ impl Verifier {
             self.before = None;
         }
         self.compare(head, place);
+        if line.event.kind == Kind::Checkpoint {
+            self.checkpoint(&line, place);
+        }
+        if self.recent.len() >= RECENT {
+            self.recent.pop_front();
+        }
+        self.recent.push_back(head);
         Some(line)
+    }
+
+    fn checkpoint(&mut self, line: &Line, place: Place) {
+        let demanded = self.key;
+        let of_key = |found: &Checkpoint| demanded.is_none_or(|key| key == found.key);
+        let Some(Checkpoint { key, covers }) = Checkpoint::of(&line.event).filter(of_key) else {
+            return self.found(Fault::Forged { seq: line.seq }, place);
+        };
+        match self.recent.iter().rev().find(|head| head.seq == covers.seq) {
+            // That line is missing, which is found already, or elsewhere.
+            None => return,
+            Some(head) if *head != covers => return self.found(Fault::Forged { seq: line.seq }, place),
+            Some(_) => {}
+        }
+        self.signed = self.signed.max(covers.seq);
+        if !self.keys.contains(&key) {
+            self.keys.push(key);
+        }
     }
 
     /// Takes what stands behind the last newline.
@@ -251,7 +300,8 @@ impl Verifier {
             self.found(Fault::Missing { from, to }, place);
         }
         self.findings.sort_by_key(|finding| (finding.fault.seq(), finding.place));
-        Verified { findings: self.findings, head: self.head, lines: self.lines }
+        let Self { findings, head, lines, signed, keys, .. } = self;
+        Verified { findings, head, lines, signed, keys }
     }
 }
 
@@ -262,7 +312,14 @@ pub(crate) struct Verified {
     /// The last line that stands where it belongs.
     pub(crate) head: Head,
     pub(crate) lines: u64,
+    /// The last line that a checkpoint covers; 0 where none does.
+    pub(crate) signed: u64,
+    /// The keys of all checkpoints that hold.
+    pub(crate) keys: Vec<PublicKey>,
 }
+
+/// So far behind may the line be that a checkpoint covers: it is signed while others are written.
+const RECENT: usize = 8_192;
 
 #[cfg(test)]
 mod tests;

@@ -22,6 +22,8 @@ pub(crate) const MAX_LINE_BYTES: usize = 16 * 1024;
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub(crate) enum Kind {
+    /// A signature over all lines before.
+    Checkpoint,
     /// A client was turned away when it connected.
     Connect,
     Enroll,
@@ -41,6 +43,7 @@ impl Kind {
     /// As it stands in a line.
     pub(crate) const fn name(self) -> &'static str {
         match self {
+            Self::Checkpoint => "checkpoint",
             Self::Connect => "connect",
             Self::Enroll => "enroll",
             Self::Gap => "gap",
@@ -130,6 +133,15 @@ pub(crate) struct Event<'a> {
     pub(crate) file: Option<Cow<'a, str>>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(crate) bytes: Option<u64>,
+    /// The public half of the key of a checkpoint.
+    #[serde(default, skip_serializing_if = "Option::is_none", with = "hash_text")]
+    pub(crate) key: Option<Hash>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) covers: Option<Cow<'a, str>>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) at: Option<Cow<'a, str>>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) signature: Option<Cow<'a, str>>,
 }
 
 impl Event<'_> {
@@ -160,6 +172,10 @@ impl Event<'_> {
             lost: None,
             file: None,
             bytes: None,
+            key: None,
+            covers: None,
+            at: None,
+            signature: None,
         }
     }
 }

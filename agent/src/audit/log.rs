@@ -67,6 +67,8 @@ struct Inner {
     kinds: Vec<Kind>,
     stopped: Option<Stopped>,
     turned_away: HashMap<u32, (Instant, u64)>,
+    /// Up to which line a checkpoint was asked for.
+    checkpoint: u64,
 }
 
 /// The log cannot be written.
@@ -104,6 +106,7 @@ impl AuditLog {
             kinds: Vec::new(),
             stopped: None,
             turned_away: HashMap::new(),
+            checkpoint: head.seq,
         };
         let log = Self {
             folder: folder.to_owned(),
@@ -243,6 +246,25 @@ impl AuditLog {
     /// How often lines were lost so far.
     pub(crate) fn failures(&self) -> u64 {
         self.failures.get()
+    }
+
+    /// Lines that no checkpoint was asked for. What was there when the log was opened is one.
+    pub(crate) fn lines_since_checkpoint(&self) -> u64 {
+        let inner = self.inner.borrow();
+        inner.head.seq.saturating_sub(inner.checkpoint)
+    }
+
+    /// Writes what was collected, and gives the last line for a checkpoint over it; `None` where nothing is new.
+    pub(crate) fn begin_checkpoint(&self) -> Option<Head> {
+        self.settle();
+        let mut inner = self.inner.borrow_mut();
+        let head = inner.written;
+        if head.seq <= inner.checkpoint {
+            return None;
+        }
+        // The line of the checkpoint itself needs none.
+        inner.checkpoint = head.seq.saturating_add(1);
+        Some(head)
     }
 
     /// Why nothing is signed, for a client whose answer was recalled.

@@ -4,7 +4,9 @@
 //! writer, [`sync`](self::sync) the thread that gets it onto the disk, [`reader`] what the commands read by.
 
 pub(crate) mod chain;
+pub(crate) mod checkpoint;
 mod journal;
+pub(crate) mod key;
 pub(crate) mod line;
 pub(crate) mod log;
 pub(crate) mod params;
@@ -31,6 +33,8 @@ pub(crate) enum AuditError {
         #[source]
         source: io::Error,
     },
+    #[error("the key of the audit log, {}, is damaged", path.display())]
+    KeyDamaged { path: PathBuf },
     #[error("nothing is signed, because the audit log cannot be written: {cause}")]
     Stopped { cause: String, folder: PathBuf },
 }
@@ -42,6 +46,12 @@ impl From<AuditError> for Fault {
                 format!("run `strongroom audit verify`; then move {} away", path.display())
             }
             AuditError::Io { .. } => "free the disk or mend the permissions, then try again".to_owned(),
+            AuditError::KeyDamaged { path } => {
+                format!(
+                    "restore {}, or move it away and unlock again: then a new one is made",
+                    path.display()
+                )
+            }
             AuditError::Stopped { folder, .. } => {
                 format!("free the disk or mend {}; then signing goes on by itself", folder.display())
             }

@@ -110,9 +110,10 @@ async fn serve(
         _ = interrupt.recv() => tracing::info!("interrupted"),
     }
     notify(&[NotifyState::Stopping]);
+    // Before the lock, so that the last checkpoint covers it.
+    signer.audit().record(&life(Kind::Stop));
     let locked = signer.lock_for("the agent ends").await;
     signer.token_at_rest().await;
-    signer.audit().record(&life(Kind::Stop));
     signer.audit().close();
     locked
 }

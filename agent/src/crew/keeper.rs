@@ -116,6 +116,14 @@ impl Keeper {
         self.call(ToKeeper::Load { job, slot, spec, context, envelope }).await.and_then(done)
     }
 
+    /// Derives a signing key from the seed that was sent under `job`, and gives its public half.
+    pub(crate) async fn derive(&self, job: u64, slot: u32, context: &[u8]) -> Result<[u8; 32], CrewError> {
+        match self.call(ToKeeper::Derive { job, slot, context }).await? {
+            Answer::PublicKey(key) => Ok(key),
+            _ => Err(CrewError::OutOfStep { who: WHO }),
+        }
+    }
+
     /// Seals the secret that `secret` gives under the seed that was sent under `job`.
     pub(crate) async fn seal(
         &self,

@@ -4,6 +4,7 @@
 //! [`unlock`], fed by [`enroll`], used by [`sign`] and described by [`report`].
 
 mod account;
+mod checkpoint;
 pub(crate) mod enroll;
 mod keyring;
 pub(crate) mod login;
@@ -14,7 +15,7 @@ mod unlock;
 mod watched;
 
 use std::cell::{Cell, RefCell};
-use std::rc::Rc;
+use std::rc::{Rc, Weak};
 use std::time::Duration;
 
 use strongroom_protocol::ErrorCode;
@@ -66,6 +67,10 @@ pub(crate) struct Signer {
     config: Config,
     store: Store,
     audit: Rc<AuditLog>,
+    /// Itself, for what happens later.
+    own: Weak<Self>,
+    /// A checkpoint is going to be signed in a while.
+    checkpoint_awaited: Cell<bool>,
     profiles: Profiles,
     reserver: Reserver,
     keyring: RefCell<State>,
@@ -92,12 +97,15 @@ impl Signer {
     pub(crate) fn new(config: Config, store: Store) -> Result<Rc<Self>, Fault> {
         let audit = Rc::new(AuditLog::open(&store.audit_folder(), config.audit)?);
         let locked = Keyring::locked("it has not been unlocked since it was started");
-        Ok(Rc::new(Self {
+        let reserver = Reserver::start().map_err(Fault::defect)?;
+        Ok(Rc::new_cyclic(|own| Self {
             config,
             store,
             audit,
+            own: own.clone(),
+            checkpoint_awaited: Cell::new(false),
             profiles: Profiles::default(),
-            reserver: Reserver::start().map_err(Fault::defect)?,
+            reserver,
             keyring: RefCell::new(State::Locked(locked)),
             custody: tokio::sync::Mutex::new(()),
             locks: Cell::new(0),
@@ -114,6 +122,7 @@ impl Signer {
     /// Asks the keeper for the signatures that were queued.
     pub(crate) fn flush(&self) {
         if let State::Unlocked(keyring) = &*self.keyring.borrow() {
+            self.see_to_checkpoint(keyring);
             keyring.keeper().flush();
         }
     }
@@ -156,6 +165,7 @@ impl Signer {
             State::Unlocked(keyring) => {
                 tracing::info!(reason, "locked");
                 self.tell_lock(who, rule, reason);
+                checkpoint::checkpoint_by(&self.audit, &keyring);
                 keyring.keeper().end().await.map_err(Fault::from)
             }
         }

@@ -32,6 +32,7 @@ impl Signer {
         self.audit.check()?;
         let unlocked = self.unlock_with(login, PinSource::Person, progress).await;
         self.tell(Kind::Unlock, by, None, &unlocked);
+        self.checkpoint();
         unlocked
     }
 
@@ -46,6 +47,7 @@ impl Signer {
         self.audit.check()?;
         let unlocked = self.unlock_with(login, PinSource::Itself, Box::new(|_, _| {})).await;
         self.tell(Kind::Unlock, Decision { who: Principal::own(), rule: "by-itself" }, None, &unlocked);
+        self.checkpoint();
         unlocked
     }
 
@@ -93,6 +95,12 @@ impl Signer {
         self.remember(&opened, source);
         let mut worker = opened?;
         let done = self.load_all(&mut keyring, &mut worker, records, &progress).await;
+        if keyring.audit_key().is_none() && matches!(done, Done::All { .. }) {
+            // A log without checkpoints is a log still; what stands behind the last one is told by `verify`.
+            if let Err(fault) = self.load_audit_key(&mut keyring, &mut worker).await {
+                tracing::error!(%fault, hint = fault.hint, "the audit log gets no checkpoints");
+            }
+        }
         worker.end().await;
         if self.locks.get() != locks_before {
             // Where it was unlocked before, the lock has ended this keeper already.

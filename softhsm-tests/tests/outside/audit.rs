@@ -173,15 +173,17 @@ fn tells_who_asked_for_what_and_what_came_of_it_but_no_secret() {
         row("sign", "refused", "own-user", "binance-main"),
         row("unlock", "refused", "own-user", "-"),
         row("unlock", "allowed", "own-user", "-"),
+        row("checkpoint", "-", "-", "-"),
         row("sign", "allowed", "own-user", "binance-main"),
         row("sign", "refused", "own-user", "nobody"),
         row("sign", "refused", "own-user", "binance-main"),
         row("lock", "allowed", "own-user", "-"),
+        row("checkpoint", "-", "-", "-"),
         row("remove", "allowed", "own-user", "binance-main"),
         row("stop", "-", "-", "-"),
     ];
     assert_eq!(told, expected);
-    let sign = &lines[5];
+    let sign = &lines[6];
     let (uid, pid) = (rustix::process::geteuid().as_raw(), std::process::id());
     assert_eq!((sign["uid"].as_u64(), sign["pid"].as_u64()), (Some(uid.into()), Some(pid.into())));
     assert_eq!(
@@ -193,7 +195,7 @@ fn tells_who_asked_for_what_and_what_came_of_it_but_no_secret() {
     assert_eq!(sign["canonical"], canonical(&signed));
     assert!(sign["micros"].as_u64().is_some());
     assert_eq!(lines[1]["pid"], front);
-    assert_eq!(lines[8]["cause"], "a client locked it");
+    assert_eq!(lines[9]["cause"], "a client locked it");
 
     let text = text(&room);
     let signature = signed.url.split_once("&signature=").unwrap().1;
@@ -218,7 +220,7 @@ fn finds_each_kind_of_edit_in_the_files_and_says_where() {
     let path = &files(&room)[0];
     let whole = std::fs::read_to_string(path).unwrap();
     let rows: Vec<&str> = whole.lines().collect();
-    assert_eq!(rows.len(), 15, "enroll, start, unlock, ten orders, lock, stop");
+    assert_eq!(rows.len(), 17, "enroll, start, unlock, checkpoint, ten orders, stop, lock, checkpoint");
     let without = |gone: &[usize]| -> String {
         let kept = rows.iter().enumerate().filter(|(at, _)| !gone.contains(at));
         kept.map(|(_, row)| format!("{row}\n")).collect()
@@ -232,14 +234,14 @@ fn finds_each_kind_of_edit_in_the_files_and_says_where() {
     let twice: String = twice.iter().map(|row| format!("{row}\n")).collect();
     let torn = whole[..whole.len() - 20].to_owned();
     let cases: [(&str, String, &[&str]); 8] = [
-        ("a side", whole.replacen(":\"e4\"", ":\"e5\"", 1), &["line 8 was edited"]),
+        ("a side", whole.replacen(":\"e4\"", ":\"e5\"", 1), &["line 9 was edited"]),
         ("a verdict", whole.replacen("allowed", "refused", 1), &["line 1 was edited"]),
         ("a space", whole.replacen("\"kind\":\"start\"", "\"kind\": \"start\"", 1), &["line 2 was edited"]),
         ("a line gone", without(&[6]), &["line 7 is missing"]),
         ("three lines gone", without(&[0, 1, 2]), &["lines 1 to 3 are missing"]),
         ("two lines swapped", swapped(5, 6), &["line 6 was moved behind later ones"]),
         ("a line twice", twice, &["line 5 stands there again"]),
-        ("half a line", torn, &["line 15 is cut off in the middle"]),
+        ("half a line", torn, &["line 17 is cut off in the middle"]),
     ];
     for (case, edited, expected) in cases {
         assert_ne!(edited, whole, "{case}");
@@ -248,16 +250,102 @@ fn finds_each_kind_of_edit_in_the_files_and_says_where() {
     }
     let (_, told) = verify(&room, &[]);
     assert_eq!(told["findings"][0]["file"], path.display().to_string());
-    assert_eq!(told["findings"][0]["line"], 15);
+    assert_eq!(told["findings"][0]["line"], 17);
 
     // What only a line that was noted elsewhere tells.
-    std::fs::write(path, without(&[13, 14])).unwrap();
+    std::fs::write(path, without(&[15, 16])).unwrap();
     holds(&room);
-    assert_eq!(findings(&room, &["--noted", &head]), ["lines 14 to 15 are missing"]);
+    assert_eq!(findings(&room, &["--noted", &head]), ["lines 16 to 17 are missing"]);
     std::fs::write(path, without(&[0, 1])).unwrap();
     assert_eq!(verify(&room, &["--part"]).0, 0);
     std::fs::write(path, &whole).unwrap();
     assert_eq!(verify(&room, &["--noted", &head]).0, 0);
+}
+
+/// Writes a chain anew from the line with this index on, as whoever can write the file can.
+fn written_anew(rows: &[&str], from: usize) -> String {
+    let mut out: String = rows[..from].iter().map(|row| format!("{row}\n")).collect();
+    let mut prev = hex(&Sha256::digest(format!("{}\n", rows[from - 1])));
+    for row in &rows[from..] {
+        let (head, rest) = row.split_once("\"prev\":\"").unwrap();
+        let row = format!("{head}\"prev\":\"{prev}{}\n", &rest[64..]).replacen("BTCUSDT", "ETHUSDT", 1);
+        prev = hex(&Sha256::digest(&row));
+        out.push_str(&row);
+    }
+    out
+}
+
+#[test]
+fn finds_a_chain_that_was_written_anew_by_a_key_that_only_the_token_brings_to_life() {
+    let room = room();
+    let mut keys = HashSet::new();
+    for _ in 0..2 {
+        let agent = room.start_unlocked();
+        for id in 0..3 {
+            let _ = room.client().sign(&order(&format!("f{id}"))).unwrap();
+        }
+        assert!(agent.terminate().success());
+        let (code, told) = verify(&room, &[]);
+        assert_eq!(code, 0, "{told}");
+        let lines = told["lines"].as_u64().unwrap();
+        assert_eq!(told["signed"], lines - 1, "all but the last checkpoint itself");
+        let [key] = &told["keys"].as_array().unwrap()[..] else { panic!("one key: {told}") };
+        keys.insert(key.as_str().unwrap().to_owned());
+    }
+    assert_eq!(keys.len(), 1, "the same after a restart");
+    let key = keys.into_iter().next().unwrap();
+    assert_eq!(verify(&room, &["--key", &key]).0, 0);
+    let other = "00".repeat(32);
+    assert_eq!(findings(&room, &["--key", &other]).len(), 4, "no checkpoint is of another key");
+
+    let path = &files(&room)[0];
+    let whole = std::fs::read_to_string(path).unwrap();
+    let rows: Vec<&str> = whole.lines().collect();
+    let at = rows.iter().position(|row| row.contains("\"f1\"")).unwrap();
+    let forged = written_anew(&rows, at);
+    assert_ne!(forged, whole);
+    std::fs::write(path, &forged).unwrap();
+    let found = findings(&room, &[]);
+    let number = rows.iter().skip(at).position(|row| row.contains("\"checkpoint\"")).unwrap() + at + 1;
+    let expected =
+        format!("the checkpoint in line {number} is not over the lines before it, or of another key");
+    assert_eq!(found[0], expected, "{found:?}");
+    assert_eq!(found.len(), 3, "and so are the later ones: {found:?}");
+    // The control: without its checkpoints nothing tells.
+    let without: Vec<&str> = rows[..number - 1].to_vec();
+    std::fs::write(path, written_anew(&without, at)).unwrap();
+    let (code, told) = verify(&room, &[]);
+    assert_eq!((code, told["signed"].as_u64()), (0, Some(3)), "{told}");
+}
+
+#[test]
+fn makes_no_checkpoints_with_a_key_that_was_changed_and_says_so() {
+    let room = room();
+    assert!(room.start_unlocked().terminate().success());
+    let path = folder(&room).join("key.toml");
+    let whole = std::fs::read_to_string(&path).unwrap();
+    let public = whole.split_once("public = \"").unwrap().1[..64].to_owned();
+    let count = |room: &Room| lines(room).iter().filter(|line| line["kind"] == "checkpoint").count();
+    let before = count(&room);
+    for (edited, said) in [
+        (whole.replace(&public, &"ab".repeat(32)), "checkpoints was changed"),
+        (whole.replace("seed = \"", "seed = \"00"), "the audit log gets no checkpoints"),
+        ("no key".to_owned(), "is damaged"),
+    ] {
+        std::fs::write(&path, edited).unwrap();
+        let agent = room.start_unlocked();
+        let _ = room.client().sign(&account()).unwrap();
+        let log = agent.log();
+        assert!(log.contains(said), "{said}: {log}");
+        assert!(agent.terminate().success());
+        assert_eq!(count(&room), before);
+    }
+    // Moved away, it is made anew, and that shows.
+    std::fs::remove_file(&path).unwrap();
+    assert!(room.start_unlocked().terminate().success());
+    let (code, told) = verify(&room, &[]);
+    assert_eq!((code, told["keys"].as_array().unwrap().len()), (0, 2), "{told}");
+    assert_eq!(findings(&room, &["--key", &public]).len(), 2);
 }
 
 #[test]

@@ -16,6 +16,7 @@ use self::filter::Filter;
 use self::report::Report;
 use super::{Json, Stop, output};
 use crate::audit::chain::{Head, Verified, Verifier};
+use crate::audit::checkpoint::PublicKey;
 use crate::audit::line::{Clock, Event, Line};
 use crate::audit::reader::{self, Read};
 use crate::config::Places;
@@ -47,6 +48,9 @@ struct Verify {
     /// Demand that this line is there, as an earlier run has printed it [can be given more than once]
     #[arg(long, value_name = "NUMBER:HASH")]
     noted: Vec<Head>,
+    /// Demand that every checkpoint is of this key
+    #[arg(long, value_name = "HEX", value_parser = public_key)]
+    key: Option<PublicKey>,
     /// The beginning of the log is elsewhere: do not demand that it starts with line 1
     #[arg(long)]
     part: bool,
@@ -90,6 +94,9 @@ impl Verify {
         for noted in self.noted {
             verifier.expect(noted);
         }
+        if let Some(key) = self.key {
+            verifier.demand_key(key);
+        }
         let (mut first, mut last) = (None, None);
         let Read { files, verified } = reader::read(folder, verifier, |line| {
             first.get_or_insert(line.time);
@@ -99,6 +106,11 @@ impl Verify {
         let told = told(&verified, &files);
         let time =
             |time: Option<_>| time.map(|time| Clock::default().text(time).to_owned()).unwrap_or_default();
+        let keys: Vec<_> = verified.keys.iter().map(|key| base16ct::lower::encode_string(key)).collect();
+        let signed = match verified.signed {
+            0 => "no line is covered by a checkpoint".to_owned(),
+            line => format!("up to line {line}"),
+        };
         if self.json.json {
             output::json(&json!({
                 "ok": told.is_empty(),
@@ -107,6 +119,8 @@ impl Verify {
                 "first": time(first),
                 "last": time(last),
                 "head": verified.head.to_string(),
+                "signed": verified.signed,
+                "keys": keys,
                 "findings": told.iter().map(|(what, file, line)| json!({ "what": what, "file": file, "line": line })).collect::<Vec<_>>(),
             }));
         } else {
@@ -115,6 +129,8 @@ impl Verify {
                 ("from", &time(first)),
                 ("to", &time(last)),
                 ("last", &verified.head.to_string()),
+                ("signed", &signed),
+                ("key", &keys.join(", ")),
             ]));
             for (what, file, line) in &told {
                 output::data(&format!("{what} ({}, line {line})", file.display()));
@@ -131,6 +147,11 @@ impl Verify {
         )
         .into())
     }
+}
+
+fn public_key(text: &str) -> Result<PublicKey, String> {
+    let bytes = base16ct::lower::decode_vec(text).ok().and_then(|bytes| bytes.try_into().ok());
+    bytes.ok_or_else(|| "a key has 64 hexadecimal digits".to_owned())
 }
 
 /// Each finding, and where it was seen.
@@ -237,6 +258,10 @@ fn what(event: &Event<'_>) -> String {
     if let Some(lost) = &event.lost {
         let each = lost.iter().map(|(kind, count)| format!("{count} {kind}"));
         parts.push(format!("lost: {}", each.collect::<Vec<_>>().join(", ")));
+    }
+    if let Some(covers) = &event.covers {
+        let line = covers.split(':').next().unwrap_or_default();
+        parts.push(format!("up to line {}", plain(line)));
     }
     if let Some(file) = &event.file {
         parts.push(format!("in {file}"));

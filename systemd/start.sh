@@ -3,10 +3,10 @@
 #
 # BINDIR holds the three programs. A user manager of its own (systemd --user, as user nobody, in a mount
 # namespace, with a software token) gets the units from `strongroom install --user`. Then: the socket
-# starts the agent, the module works inside the sandbox and can write nowhere else, a killed agent comes
-# back locked, a stopped one leaves no socket. Nothing of the running system is touched; systemd need not be PID 1.
+# starts the agent, the module works inside the sandbox and can write nowhere else, logind is heard from there,
+# a killed agent comes back locked, a stopped one leaves no socket. Nothing of the running system is touched; systemd need not be PID 1.
 #
-# Needs root, and the Debian packages systemd, dbus, procps, softhsm2, util-linux.
+# Needs root, and the Debian packages systemd, dbus, procps, python3-dbus, python3-gi, softhsm2, util-linux.
 set -eu
 
 user=65534
@@ -22,7 +22,7 @@ case "${1-}" in
         cp "$work/bin/"* /opt/strongroom/
         mount -t tmpfs none /run
         mkdir -p /run/systemd/system /run/systemd/unit-root # without them systemd ends, or mounts fail
-        install -d -o $user -m 0700 "/run/user/$user"
+        install -d -o $user -m 0700 "/run/user/$user" /run/dbus
         umount -R /sys/fs/cgroup || umount -l /sys/fs/cgroup
         mount -t cgroup2 none /sys/fs/cgroup
         group=/sys/fs/cgroup/strongroom-check-$$
@@ -48,7 +48,8 @@ case "${1-}" in
         chmod 0755 "$work"
         mkdir "$work/bin"
         here=$(dirname "$0")
-        cp "$1/strongroom" "$1/strongroom-keeper" "$1/strongroom-token" "$0" "$here/expect.sh" "$here/probe.py" "$work/bin/"
+        cp "$1/strongroom" "$1/strongroom-keeper" "$1/strongroom-token" "$0" "$here/expect.sh" "$here/probe.py" \
+            "$here/../softhsm-tests/logind/logind.py" "$work/bin/"
         unshare --mount "$work/bin/$(basename "$0")" --in-namespace "$work"
         exit
         ;;
@@ -60,6 +61,12 @@ said=$HOME/said manager_log=$HOME/manager.log
 . /opt/strongroom/expect.sh
 : > "$said"
 dbus-daemon --session --address="$DBUS_SESSION_BUS_ADDRESS" --nofork --nopidfile 2> /dev/null &
+# What stands for the system bus and its logind; the agent finds it where every program does.
+dbus-daemon --session --address=unix:path=/run/dbus/system_bus_socket --nofork --nopidfile 2> /dev/null &
+mkfifo "$HOME/orders"
+soon test -S /run/dbus/system_bus_socket
+python3 /opt/strongroom/logind.py < "$HOME/orders" > "$HOME/logind" &
+exec 9> "$HOME/orders"
 /lib/systemd/systemd --user --log-target=console > "$manager_log" 2>&1 &
 soon systemctl --user is-active basic.target
 
@@ -80,6 +87,11 @@ says '"locked": *true' strongroom status --json
 says '^active' systemctl --user is-active strongroom.service
 echo 123456 | strongroom unlock --pin-stdin > "$said" 2>&1 || fail "the token does not work inside the unit:"
 says '"locked": *false' strongroom status --json
+
+soon grep -q '^taken sleep delay Strongroom' "$HOME/logind"
+echo sleep >&9
+soon grep -q '^released' "$HOME/logind"
+says 'the machine goes to sleep' strongroom status --json
 
 first=$(systemctl --user show --value -p MainPID strongroom.service)
 for name in NoNewPrivs:.1 Seccomp:.2 CapBnd:.0000000000000000 CapEff:.0000000000000000; do says "$name" cat "/proc/$first/status"; done
@@ -117,4 +129,4 @@ systemctl --user stop strongroom.service strongroom.socket 2> /dev/null
 says 'success' systemctl --user show --value -p Result strongroom.service
 if [ -e "$XDG_RUNTIME_DIR/strongroom/agent.sock" ]; then fail "the socket is left behind"; fi
 
-echo "systemd: socket activation, sandbox with a token, restart after a kill and stop all work; 8 of 8 things refused"
+echo "systemd: socket activation, sandbox with a token, lock before sleep, restart after a kill and stop all work; 8 of 8 things refused"

@@ -85,7 +85,7 @@ pub struct Status {
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Protection {
-    /// Which process: `keeper`.
+    /// Which process: `keeper`, or `token-worker` for the last one that has logged in.
     pub process: String,
     /// Its process id; `None` if it has ended since.
     pub pid: Option<u32>,

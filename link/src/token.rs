@@ -1,10 +1,12 @@
 //! What the front asks of the token worker, and what the worker answers.
 //!
 //! One worker serves one task (a probe, an enrolment, an unlock) and is then ended. Questions are
-//! answered in order. PINs and seeds never stand in a message: a PIN comes by a descriptor that the
+//! answered in order. The first answer comes unasked, for the job [`GREETING_JOB`]: [`FromToken::Ready`], or
+//! [`FromToken::Refused`] before the worker ends. PINs and seeds never stand in a message: a PIN comes by a descriptor that the
 //! worker reads to its end, and seeds leave by the keeper's seed port.
 
 mod description;
+mod protection;
 mod refusal;
 
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
@@ -13,7 +15,9 @@ use crate::codec::{Malformed, Reader};
 use crate::frame::{self, Frame};
 use crate::key::names;
 
+pub use crate::keeper::{ALLOW_WEAK_MEMORY, GREETING_JOB};
 pub use description::{PinState, TokenDescription, Tries};
+pub use protection::Protection;
 pub use refusal::TokenRefusal;
 
 /// How the token protects a seed, best first. The choice is made once, by probing, and recorded; it
@@ -150,6 +154,13 @@ pub enum FromToken<'a> {
         job: u64,
         /// Useless without the token.
         blob: &'a [u8],
+    },
+    /// The worker has started.
+    Ready {
+        /// [`GREETING_JOB`].
+        job: u64,
+        /// What protects it.
+        protection: Protection,
     },
     /// It is not done.
     Refused {
@@ -315,6 +326,7 @@ impl<'a> FromToken<'a> {
             | Self::Kek { job, .. }
             | Self::Probed { job, .. }
             | Self::Protected { job, .. }
+            | Self::Ready { job, .. }
             | Self::Refused { job, .. }
             | Self::Tokens { job, .. } => *job,
         }
@@ -346,6 +358,11 @@ impl<'a> FromToken<'a> {
                 to.u8(5);
                 to.u64(*job);
                 refusal.write(to);
+            }
+            Self::Ready { job, protection } => {
+                to.u8(20);
+                to.u64(*job);
+                protection.write(to);
             }
             Self::Tokens { job, tokens } => {
                 to.u8(6);
@@ -379,6 +396,7 @@ impl<'a> FromToken<'a> {
                 }
                 Self::Tokens { job, tokens }
             }
+            20 => Self::Ready { job, protection: Protection::read(&mut from)? },
             _ => return Err(Malformed("answer of the token worker")),
         };
         from.end()?;

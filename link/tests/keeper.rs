@@ -134,6 +134,9 @@ proptest! {
         let passphrase = with_passphrase.then(descriptor);
         round_trip(&ToKeeper::Seal { job, spec, context: &context, secret: descriptor(), passphrase });
         round_trip(&ToKeeper::Sign { job, slot, secret_at, message: &envelope });
+        round_trip(&ToKeeper::KeepPin { job, pin: descriptor() });
+        round_trip(&ToKeeper::GivePin { job, to: descriptor() });
+        round_trip(&ToKeeper::ForgetPin { job });
     }
 
     #[test]
@@ -169,7 +172,7 @@ proptest! {
 
     #[test]
     fn reads_arbitrary_bytes_in_one_way_or_not_at_all(
-        kind in 0..8_u8,
+        kind in 0..11_u8,
         rest in bytes(),
         descriptors in 0..3_usize,
     ) {
@@ -254,7 +257,7 @@ fn refuses_a_question_whose_descriptor_never_came() {
 
 #[test]
 fn refuses_messages_that_no_version_has() {
-    for kind in [0, 7, 255] {
+    for kind in [0, 100, 255] {
         let bytes = [&[kind], [0; 8].as_slice()].concat();
         let (refused, _) = framed(&bytes, 0, |frame| ToKeeper::decode(frame).err());
         assert_eq!(refused, Some(Malformed("question to the keeper")), "{kind}");

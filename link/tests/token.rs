@@ -4,7 +4,9 @@
 mod wire;
 
 use proptest::prelude::*;
-use strongroom_link::token::{FromToken, PinState, Rung, ToToken, TokenDescription, TokenRefusal, Tries};
+use strongroom_link::token::{
+    FromToken, PinState, Protection, Rung, ToToken, TokenDescription, TokenRefusal, Tries,
+};
 
 use wire::{body, descriptor, framed};
 
@@ -110,6 +112,10 @@ proptest! {
         round_trip_answer(&FromToken::Probed { job, rung });
         round_trip_answer(&FromToken::Protected { job, blob: &blob });
         round_trip_answer(&FromToken::Tokens { job, tokens });
+        for (secret_memory, guarded) in [(false, false), (false, true), (true, false), (true, true)] {
+            let protection = Protection { secret_memory, guarded };
+            round_trip_answer(&FromToken::Ready { job, protection });
+        }
     }
 
     #[test]
@@ -132,6 +138,12 @@ proptest! {
             TokenRefusal::PadAbsent,
             TokenRefusal::PadCancelled { code: count.clone() },
             TokenRefusal::SeedPort,
+            TokenRefusal::SecretMemoryAbsent,
+            TokenRefusal::SecretMemoryFailed,
+            TokenRefusal::LockLimit { needed: count.clone(), kib: label.clone() },
+            TokenRefusal::MemoryFull { call: label.clone(), kib: count.clone() },
+            TokenRefusal::Confinement,
+            TokenRefusal::Traced,
             TokenRefusal::SeedRejected { code: count.clone() },
             TokenRefusal::TokenAbsent { label: label.clone(), serial: count.clone(), present: path.clone() },
         ] {

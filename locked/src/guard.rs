@@ -18,6 +18,7 @@ use std::os::unix::process::CommandExt as _;
 use std::process::{Command, Stdio};
 use std::ptr;
 
+use rustix::io::Errno;
 use rustix::net::sockopt::socket_peercred;
 use rustix::process::{PTracer, Pid, Signal, WaitOptions, set_ptracer, waitpid};
 
@@ -86,7 +87,7 @@ pub fn guard(mut socket: UnixStream, name: &CStr) -> io::Result<()> {
     socket.write_all(&[HELD])?;
     drop(socket);
     confine::allow_only(calls()).map_err(io::Error::other)?;
-    hold(ward)
+    hold()
 }
 
 /// The system calls of a guard that holds.
@@ -96,20 +97,26 @@ fn calls() -> Calls {
         .into()
 }
 
-/// Lets the ward go on whenever a signal has stopped it.
-fn hold(ward: Pid) -> io::Result<()> {
+/// Lets each thread of the ward go on whenever something has stopped it, until the last has ended.
+fn hold() -> io::Result<()> {
     loop {
-        let Some((_, status)) = waitpid(Some(ward), WaitOptions::empty())? else { continue };
-        let Some(signal) = status.stopping_signal() else { return Ok(()) };
-        let is_event = status.as_raw() >> 16 == libc::PTRACE_EVENT_STOP;
+        let (thread, status) = match waitpid(None, WaitOptions::empty()) {
+            Ok(Some(changed)) => changed,
+            Ok(None) | Err(Errno::INTR) => continue,
+            Err(Errno::CHILD) => return Ok(()),
+            Err(error) => return Err(error.into()),
+        };
+        let Some(signal) = status.stopping_signal() else { continue };
+        let event = status.as_raw() >> 16;
         let is_stop = [Signal::STOP, Signal::TSTP, Signal::TTIN, Signal::TTOU]
             .iter()
             .any(|stop| stop.as_raw() == signal);
-        let gone_on = match (is_event, is_stop) {
+        let gone_on = match event {
+            0 => request(libc::PTRACE_CONT, thread, signal),
             // It stays stopped until it is continued.
-            (true, true) => request(libc::PTRACE_LISTEN, ward, 0),
-            (true, false) => request(libc::PTRACE_CONT, ward, 0),
-            (false, _) => request(libc::PTRACE_CONT, ward, signal),
+            libc::PTRACE_EVENT_STOP if is_stop => request(libc::PTRACE_LISTEN, thread, 0),
+            // A thread that begins, or one that has begun another.
+            _ => request(libc::PTRACE_CONT, thread, 0),
         };
         // It may have been killed in the meantime; then the next wait says so.
         if let Err(error) = gone_on
@@ -120,8 +127,9 @@ fn hold(ward: Pid) -> io::Result<()> {
     }
 }
 
+/// Threads that the ward starts from now on are held from their first instruction. It has one now.
 fn seize(ward: Pid) -> io::Result<()> {
-    request(libc::PTRACE_SEIZE, ward, libc::PTRACE_O_EXITKILL)
+    request(libc::PTRACE_SEIZE, ward, libc::PTRACE_O_EXITKILL | libc::PTRACE_O_TRACECLONE)
 }
 
 fn request(request: libc::c_uint, ward: Pid, data: i32) -> io::Result<()> {

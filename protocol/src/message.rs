@@ -255,7 +255,7 @@ pub struct Status<'a> {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Encode, BorrowDecode)]
 #[cfg_attr(test, derive(wincode::SchemaRead, wincode::SchemaWrite))]
 pub struct Protection<'a> {
-    /// Which process: `keeper`.
+    /// Which process: `keeper`, or `token-worker` for the last one that has logged in.
     pub process: &'a str,
     /// Its process id; 0 if it has ended since.
     pub pid: u32,

@@ -228,7 +228,7 @@ pub(crate) struct Protection(strongroom_client::Protection);
 
 #[pymethods]
 impl Protection {
-    /// Which process: `keeper`.
+    /// Which process: `keeper`, or `token-worker` for the last one that has logged in.
     #[getter]
     fn process(&self) -> &str {
         &self.0.process

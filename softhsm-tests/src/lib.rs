@@ -2,6 +2,7 @@
 
 #![forbid(unsafe_code)]
 
+pub mod card;
 pub mod load;
 pub mod logind;
 pub mod mock;

@@ -10,7 +10,7 @@ use std::time::Duration;
 
 use crate::process::wait_until;
 
-const SOON: Duration = Duration::from_secs(10);
+const SOON: Duration = Duration::from_secs(20);
 
 /// A running `dbus-daemon`; killed when dropped.
 #[derive(Debug)]

@@ -4,7 +4,7 @@
 
 use std::fmt;
 use std::path::PathBuf;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use crate::room::program;
 use crate::softhsm::FreshToken;
@@ -62,8 +62,15 @@ impl fmt::Display for Fault {
 #[derive(Debug, Clone)]
 pub struct Mock {
     folder: PathBuf,
+    user: Arc<Mutex<User>>,
+}
+
+/// Who uses the token.
+#[derive(Debug)]
+struct User {
+    pin: &'static str,
     /// What the person at the pad does, as `mock-module/src/script.rs` names it; no pad if empty.
-    pad: Arc<Mutex<&'static str>>,
+    pad: &'static str,
 }
 
 impl Mock {
@@ -75,7 +82,8 @@ impl Mock {
     pub fn token() -> (FreshToken, Self) {
         let dir = tempfile::Builder::new().prefix("strongroom-mock-").tempdir();
         let dir = dir.unwrap_or_else(|error| panic!("a temporary folder: {error}"));
-        let mock = Self { folder: dir.path().to_owned(), pad: Arc::default() };
+        let mock =
+            Self { folder: dir.path().to_owned(), user: Arc::new(Mutex::new(User { pin: PIN, pad: "" })) };
         mock.clear();
         let token = FreshToken {
             variable: "STRONGROOM_MOCK",
@@ -102,7 +110,13 @@ impl Mock {
     /// The token has a pad from now on, and this is what the person at it does: `enters_right`,
     /// `enters_wrong`, `cancels` or `is_absent`. Nothing else goes wrong.
     pub fn set_pad(&self, person: &'static str) {
-        *self.pad.lock().unwrap_or_else(PoisonError::into_inner) = person;
+        self.user().pad = person;
+        self.clear();
+    }
+
+    /// The token has this PIN from now on, and nothing else goes wrong.
+    pub fn set_pin(&self, pin: &'static str) {
+        self.user().pin = pin;
         self.clear();
     }
 
@@ -155,6 +169,10 @@ impl Mock {
         written.unwrap_or_else(|error| panic!("{}: {error}", path.display()));
     }
 
+    fn user(&self) -> MutexGuard<'_, User> {
+        self.user.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
     fn contents(&self) -> String {
         std::fs::read_to_string(self.folder.join("contents.toml")).unwrap_or_default()
     }
@@ -164,10 +182,10 @@ impl Mock {
     }
 
     fn write(&self, absent: bool, faults: &[Fault]) {
+        let User { pin, pad } = *self.user();
         let mut text = format!(
-            "[token]\nserial = \"{SERIAL}\"\nlabel = \"{LABEL}\"\npin = \"{PIN}\"\ntries = {TRIES}\nabsent = {absent}\n"
+            "[token]\nserial = \"{SERIAL}\"\nlabel = \"{LABEL}\"\npin = {pin:?}\ntries = {TRIES}\nabsent = {absent}\n"
         );
-        let pad = *self.pad.lock().unwrap_or_else(PoisonError::into_inner);
         if !pad.is_empty() {
             text.push_str(&format!("pad = \"{pad}\"\n"));
         }

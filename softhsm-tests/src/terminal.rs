@@ -70,14 +70,59 @@ impl Terminal {
         typed.unwrap_or_else(|error| panic!("typing: {error}: {:?}", self.shown));
     }
 
+    /// The program's process: `setsid` has become it.
+    #[must_use]
+    pub fn pid(&self) -> u32 {
+        self.child.id()
+    }
+
+    /// Presses keys.
+    ///
+    /// # Panics
+    /// Where the terminal is gone.
+    pub fn press(&mut self, keys: &[u8]) {
+        self.master.write_all(keys).unwrap_or_else(|error| panic!("typing: {error}: {:?}", self.shown));
+    }
+
+    /// Whether the terminal shows what is typed.
+    ///
+    /// # Panics
+    /// Where the terminal is gone.
+    #[must_use]
+    pub fn echoes(&self) -> bool {
+        let settings = rustix::termios::tcgetattr(&self.master).unwrap_or_else(|error| panic!("{error}"));
+        settings.local_modes.contains(rustix::termios::LocalModes::ECHO)
+    }
+
+    /// Waits until nothing more is shown: a program that draws does so before it reads keys.
+    ///
+    /// # Panics
+    /// Where the terminal is gone.
+    pub fn wait_for_silence(&mut self) {
+        let quiet = Timespec::try_from(Duration::from_millis(300)).unwrap_or_else(|_| panic!("a time"));
+        while poll(&mut [PollFd::new(&self.master, PollFlags::IN)], Some(&quiet)) != Ok(0) {
+            assert!(self.read(), "the program has ended: {:?}", self.shown);
+        }
+    }
+
     /// Waits for the program's end; gives all that was shown, and how it ended.
     ///
     /// # Panics
     /// Where it does not end.
-    pub fn end(mut self) -> (String, ExitStatus) {
+    pub fn end(self) -> (String, ExitStatus) {
+        let (shown, status, _) = self.end_and_look();
+        (shown, status)
+    }
+
+    /// The same, and whether the terminal shows again what is typed.
+    ///
+    /// # Panics
+    /// Where it does not end.
+    pub fn end_and_look(mut self) -> (String, ExitStatus, bool) {
         while self.read() {}
         let status = self.child.wait().unwrap_or_else(|error| panic!("{error}"));
-        (self.shown, status)
+        let echoes = self.echoes();
+        (self.shown, status, echoes)
     }
 
     /// Takes what is shown next; `false` at the end.

@@ -13,8 +13,10 @@ mod ckr;
 mod kek;
 mod module;
 mod pin;
+pub mod protect;
 mod rung;
 mod token;
+mod watch;
 mod worker;
 
 pub use worker::{Broken, serve};

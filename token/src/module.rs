@@ -76,6 +76,19 @@ impl Module {
         Err(absent(serial, label, present))
     }
 
+    /// Whether the module promises to notice that this slot becomes empty. Where it does not, the slot is
+    /// full for ever, whatever happens to the token (PKCS#11 v3.1 section 3.2, `CK_SLOT_INFO`).
+    pub(crate) fn notices_removal(&self, slot: Slot) -> bool {
+        self.api.get_slot_info(slot).is_ok_and(|slot| slot.removable_device())
+    }
+
+    /// Whether a slot that notices removal has held its token since the last call. Sends nothing to the card.
+    pub(crate) fn still_holds(&self, slot: Slot) -> Call<bool> {
+        let held = self.api.get_slots_with_token()?.contains(&slot);
+        // Most modules know no events; then a token that was out between two calls is not missed.
+        Ok(held && !matches!(self.api.get_slot_event(), Ok(Some(_))))
+    }
+
     /// What the token in that slot says about itself now.
     pub(crate) fn describe(&self, slot: Slot) -> Call<TokenDescription> {
         self.api.get_token_info(slot).map(|token| describe(&token))

@@ -8,12 +8,16 @@ use std::rc::Rc;
 use strongroom_link::Malformed;
 use strongroom_link::frame::{self, Inbox};
 use strongroom_link::seed::Sender;
-use strongroom_link::token::{FromToken, KekId, Rung, ToToken, TokenDescription, TokenRefusal};
+use strongroom_link::token::{
+    FromToken, GREETING_JOB, KekId, Protection, Rung, ToToken, TokenDescription, TokenRefusal,
+};
 use strongroom_locked::SharedPage;
-use strongroom_locked::memory::WeakMemory;
+use strongroom_locked::memory::{Depth, Memory, WeakMemory};
 
 use crate::module::Module;
+use crate::protect::full_instead;
 use crate::token::Token;
+use crate::watch::Seen;
 
 /// Why the worker stops before its front does.
 #[derive(Debug, thiserror::Error)]
@@ -27,16 +31,19 @@ pub enum Broken {
     Socket(#[source] io::Error),
 }
 
-/// Serves one front until it closes the socket, and leaves the module finalised.
+/// Greets one front, serves it until it closes the socket, and leaves the module finalised. Whatever calls the
+/// module runs on the secret stack.
 ///
 /// Blocks for as long as the module blocks.
 ///
 /// # Errors
 /// [`Broken`]; the process should end in either case.
-pub fn serve(socket: &UnixStream, weak: WeakMemory) -> Result<(), Broken> {
-    let mut worker = Worker { weak, module: None, token: None, seeds: None };
-    let served = worker.serve(socket);
-    worker.unload();
+pub fn serve(socket: &UnixStream, mut memory: Memory, guarded: bool) -> Result<(), Broken> {
+    let weak = if memory.is_secret() { WeakMemory::Refused } else { WeakMemory::Allowed };
+    let protection = Protection { secret_memory: memory.is_secret(), guarded };
+    let mut worker = Worker { weak, module: None, token: None, seeds: None, seen: None };
+    let served = worker.greet(socket, protection).and_then(|()| worker.serve(socket, &mut memory));
+    memory.run(Depth::Whole, || worker.unload());
     served
 }
 
@@ -45,10 +52,20 @@ struct Worker {
     module: Option<Rc<Module>>,
     token: Option<Token>,
     seeds: Option<Sender<SharedPage>>,
+    seen: Option<Seen>,
 }
 
 impl Worker {
-    fn serve(&mut self, socket: &UnixStream) -> Result<(), Broken> {
+    fn greet(&self, socket: &UnixStream, protection: Protection) -> Result<(), Broken> {
+        let mut answer = Vec::new();
+        FromToken::Ready { job: GREETING_JOB, protection }.encode(&mut answer);
+        match frame::send_all(socket, &answer, &[]) {
+            Err(error) if !is_end(&error) => Err(Broken::Socket(error)),
+            _ => Ok(()),
+        }
+    }
+
+    fn serve(&mut self, socket: &UnixStream, memory: &mut Memory) -> Result<(), Broken> {
         let mut inbox = Inbox::default();
         let mut answer = Vec::new();
         loop {
@@ -62,7 +79,7 @@ impl Worker {
             while let Some(frame) = inbox.take().map_err(Broken::Malformed)? {
                 let question = ToToken::decode(frame).map_err(Broken::Malformed)?;
                 answer.clear();
-                self.answer(question, &mut answer);
+                memory.run(Depth::Whole, || self.answer(question, &mut answer));
                 match frame::send_all(socket, &answer, &[]) {
                     Ok(()) => {}
                     Err(error) if is_end(&error) => return Ok(()),
@@ -81,7 +98,7 @@ impl Worker {
             Ok(Outcome::Probed(rung)) => FromToken::Probed { job, rung }.encode(out),
             Ok(Outcome::Protected(blob)) => FromToken::Protected { job, blob: &blob }.encode(out),
             Ok(Outcome::Tokens(tokens)) => FromToken::Tokens { job, tokens }.encode(out),
-            Err(refusal) => FromToken::Refused { job, refusal }.encode(out),
+            Err(refusal) => FromToken::Refused { job, refusal: full_instead(refusal) }.encode(out),
         }
     }
 
@@ -91,7 +108,7 @@ impl Worker {
                 Outcome::Kek(self.open()?.find_kek(label, id.as_ref())?)
             }
             ToToken::Look { job: _, module, serial, label } => {
-                self.load(module)?.slot_of(serial, label)?;
+                self.look(module, serial, label)?;
                 Outcome::Done
             }
             ToToken::MakeKek { job: _, label } => Outcome::Kek(self.open()?.make_kek(label)?),
@@ -119,6 +136,16 @@ impl Worker {
         })
     }
 
+    fn look(&mut self, path: &str, serial: &str, label: &str) -> Result<(), TokenRefusal> {
+        if let Some(mut seen) = self.seen.take().filter(|seen| seen.is(path, serial, label)) {
+            seen.look_again()?;
+            self.seen = Some(seen);
+        } else {
+            self.seen = Some(Seen::find(self.load(path)?, serial, label)?);
+        }
+        Ok(())
+    }
+
     fn open(&mut self) -> Result<&mut Token, TokenRefusal> {
         self.token.as_mut().ok_or(TokenRefusal::NotOpen)
     }
@@ -142,6 +169,7 @@ impl Worker {
 
     fn close(&mut self) {
         self.seeds = None;
+        self.seen = None;
         if let Some(token) = self.token.take() {
             token.close();
         }

@@ -16,7 +16,8 @@ use crate::store::atomic;
 pub(super) struct Segment {
     file: File,
     path: PathBuf,
-    /// Its name is not on the disk for certain yet.
+    /// Holds its name, which is not on the disk for certain before the first sync.
+    folder: File,
     fresh: AtomicBool,
 }
 
@@ -69,11 +70,17 @@ pub(crate) fn files(folder: &Path) -> Result<Vec<PathBuf>, AuditError> {
 }
 
 impl Segment {
+    fn of(file: File, path: PathBuf) -> Result<Self, AuditError> {
+        let folder = File::open(path.parent().unwrap_or(Path::new(".")));
+        let folder = folder.map_err(failed("opening the folder of", &path))?;
+        Ok(Self { file, path, folder, fresh: AtomicBool::new(true) })
+    }
+
     /// Makes the file whose first line has this number.
     pub(super) fn make(folder: &Path, first: u64) -> Result<Self, AuditError> {
         let path = folder.join(format!("{PREFIX}{first:012}{SUFFIX}"));
         let file = OpenOptions::new().append(true).create_new(true).mode(0o600).open(&path);
-        Ok(Self { file: file.map_err(failed("making", &path))?, path, fresh: AtomicBool::new(true) })
+        Self::of(file.map_err(failed("making", &path))?, path)
     }
 
     /// Opens the log in `folder` where it ends, or begins one. What a crash has left behind the last whole line is
@@ -101,7 +108,7 @@ impl Segment {
                 }
             },
         };
-        let segment = Self { file, path, fresh: AtomicBool::new(true) };
+        let segment = Self::of(file, path)?;
         let torn = if rest.is_empty() { None } else { Some(segment.set_aside(folder, head, bytes, &rest)?) };
         Ok(Opened { segment, head, bytes, torn })
     }
@@ -129,7 +136,7 @@ impl Segment {
             return Ok(None);
         }
         file.set_len(bytes).map_err(failed("cutting", &path))?;
-        Ok(Some(Self { file, path, fresh: AtomicBool::new(true) }))
+        Self::of(file, path).map(Some)
     }
 
     /// Hands whole lines to the kernel: from then on a kill of this process does not lose them.
@@ -141,8 +148,7 @@ impl Segment {
     pub(super) fn sync(&self) -> Result<(), AuditError> {
         self.file.sync_data().map_err(failed("syncing", &self.path))?;
         if self.fresh.swap(false, Ordering::AcqRel) {
-            let folder = self.path.parent().unwrap_or(Path::new("."));
-            File::open(folder).and_then(|folder| folder.sync_all()).map_err(failed("syncing", folder))?;
+            self.folder.sync_all().map_err(failed("syncing the folder of", &self.path))?;
         }
         if self.file.metadata().map_err(failed("reading", &self.path))?.nlink() == 0 {
             let source = io::Error::new(io::ErrorKind::NotFound, "the file was deleted");

@@ -1,6 +1,7 @@
 //! `strongroom agent`: the front process.
 
-use std::io::IsTerminal as _;
+use std::fs::File;
+use std::io::{self, IsTerminal as _};
 use std::os::fd::OwnedFd;
 use std::path::PathBuf;
 use std::rc::Rc;
@@ -13,6 +14,7 @@ use tokio::signal::unix::{SignalKind, signal};
 use super::{Stop, block_on, secret};
 use crate::audit::line::{Event, Kind};
 use crate::config::{Config, Places};
+use crate::crew::token::Login;
 use crate::fault::Fault;
 use crate::policy::Policy;
 use crate::server::{self, Server};
@@ -22,8 +24,9 @@ use crate::watch;
 
 /// Serve bots until a signal ends it.
 ///
-/// Starts locked. It is unlocked by `strongroom unlock`, by --pin-fd, or by a credential named
-/// `strongroom-pin` that systemd hands over (LoadCredentialEncrypted=). A wrong PIN is not tried twice.
+/// Starts locked. It is unlocked by `strongroom unlock`, or at once: on the token's pad where the
+/// configuration says so (pad_at_start), by a credential named `strongroom-pin` that systemd hands over
+/// (LoadCredentialEncrypted=), or by --pin-fd. A wrong PIN is not tried twice.
 #[derive(Debug, Args)]
 pub(super) struct Agent {
     /// Unlock with the PIN that this descriptor gives
@@ -39,36 +42,46 @@ impl Agent {
         log();
         let config = Config::read(&places.config)?;
         let store = Store::open(&places.data)?;
-        let unlock = if config.agent.pad_at_start { Some(None) } else { self.pin()?.map(Some) };
+        let unlock = self.unlock(&config)?;
         raise_descriptor_limit();
         block_on(serve(config, store, unlock, || places.socket().map(ToOwned::to_owned)))?;
         Ok(())
     }
 
-    /// The PIN's descriptor, where one was given. Nothing is read from it here.
-    fn pin(&self) -> Result<Option<OwnedFd>, Fault> {
-        let opened = match (self.pin_fd, std::env::var_os("CREDENTIALS_DIRECTORY")) {
-            (Some(number), _) => Some(secret::descriptor(number)),
-            (None, Some(folder)) => match std::fs::File::open(PathBuf::from(folder).join(PIN_CREDENTIAL)) {
-                Err(error) if error.kind() == std::io::ErrorKind::NotFound => None,
-                opened => Some(opened.map(OwnedFd::from)),
-            },
-            (None, None) => None,
+    /// How to unlock at the start, if at all: on the token's pad (no descriptor), by the credential of the
+    /// service manager, by the descriptor of the command line. Nothing is read from a descriptor here.
+    fn unlock(&self, config: &Config) -> Result<Option<Login>, Fault> {
+        if config.agent.pad_at_start {
+            return Ok(Some(Login { pin: None, final_try: false }));
+        }
+        let refused = |what: &str, hint: &str, error: io::Error| {
+            Fault::new(ErrorCode::Invalid, format!("{what} cannot be opened: {error}"), hint)
         };
-        opened.transpose().map_err(|error| {
-            Fault::new(
-                ErrorCode::Invalid,
-                format!("the PIN's descriptor cannot be opened: {error}"),
-                "check --pin-fd",
-            )
-        })
+        let credential =
+            std::env::var_os("CREDENTIALS_DIRECTORY").map_or(Ok(None), |folder| {
+                match File::open(PathBuf::from(folder).join(PIN_CREDENTIAL)) {
+                    Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
+                    opened => opened.map(|file| Some(OwnedFd::from(file))),
+                }
+            });
+        let credential = credential.map_err(|error| {
+            refused("the PIN's credential", "see LoadCredentialEncrypted= of the unit", error)
+        })?;
+        let given = match (credential, self.pin_fd) {
+            (None, Some(number)) => {
+                let opened = secret::descriptor(number);
+                Some(opened.map_err(|error| refused("the PIN's descriptor", "check --pin-fd", error))?)
+            }
+            (credential, _) => credential,
+        };
+        Ok(given.map(|pin| Login { pin: Some(pin), final_try: false }))
     }
 }
 
 async fn serve(
     config: Config,
     store: Store,
-    unlock: Option<Option<OwnedFd>>,
+    unlock: Option<Login>,
     socket: impl FnOnce() -> Result<PathBuf, Fault>,
 ) -> Result<(), Fault> {
     let (mut terminate, mut interrupt) = (
@@ -90,13 +103,13 @@ async fn serve(
     signer.audit().record(&life(Kind::Start));
     let server = Server::new(Rc::clone(&signer), Policy::own());
     tracing::info!(socket = listening.place(), pid = std::process::id(), "serving");
-    if let Some(pin) = unlock {
-        if pin.is_none() {
+    if let Some(login) = unlock {
+        if login.pin.is_none() {
             tracing::warn!("enter the PIN on the token's pad");
         }
         let signer = Rc::clone(&signer);
         tokio::task::spawn_local(async move {
-            if let Err(fault) = signer.unlock_by_itself(pin).await {
+            if let Err(fault) = signer.unlock_by_itself(login).await {
                 tracing::error!(%fault, hint = fault.hint, "the agent stays locked");
             }
         });
@@ -151,8 +164,8 @@ fn log() {
     let builder = tracing_subscriber::fmt()
         .with_env_filter(filter)
         .with_target(false)
-        .with_writer(std::io::stderr)
-        .with_ansi(std::io::stderr().is_terminal());
+        .with_writer(io::stderr)
+        .with_ansi(io::stderr().is_terminal());
     if std::env::var_os("JOURNAL_STREAM").is_some() {
         builder.without_time().init();
     } else {

@@ -81,7 +81,7 @@ impl Enroll {
 
         let road = self.pin.road(config.agent.pinentry.as_deref(), || match &agent {
             Some(agent) => Ok(Facts::try_from(agent.token()?)?),
-            None => block_on(async { Ok(Facts::from(&token::look(&config.token).await?)) }),
+            None => block_on(async { Ok(Facts::from(&token::look(&config).await?)) }),
         })?;
         let secret = secret::secret(self.secret_stdin, self.secret_fd, spec.form, &self.name)?;
         let passphrase =

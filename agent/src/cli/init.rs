@@ -10,7 +10,7 @@ use strongroom_protocol::ErrorCode;
 
 use super::pin::{Facts, PinSource};
 use super::{Json, Stop, block_on, output};
-use crate::config::{Config, Patience, Places, TokenConfig, kek_id};
+use crate::config::{AgentConfig, Config, Patience, Places, TokenConfig, kek_id};
 use crate::crew::CrewError;
 use crate::crew::token::TokenWorker;
 use crate::fault::Fault;
@@ -43,6 +43,9 @@ pub(super) struct Init {
     /// A variable that the module needs, with its value, or with that of this shell [may be repeated]
     #[arg(long, value_name = "NAME[=VALUE]")]
     module_env: Vec<String>,
+    /// Go on where the kernel has no memory that root cannot read, and write that into the configuration
+    #[arg(long)]
+    danger_allow_weak_memory: bool,
     #[command(flatten)]
     pin: PinSource,
     #[command(flatten)]
@@ -70,10 +73,13 @@ impl Init {
         };
         let known = before.as_ref().map(|config| config.token.patience_s);
         let patience = self.patience.or(known).unwrap_or_default();
+        let mut agent = before.as_ref().map_or_else(AgentConfig::default, |config| config.agent.clone());
+        agent.danger_allow_weak_memory |= self.danger_allow_weak_memory;
+        let weak = agent.danger_allow_weak_memory;
         let pinentry = before.as_ref().and_then(|config| config.agent.pinentry.as_deref());
-        let wanted = Wanted { init: &self, module, environment, patience, pinentry };
+        let wanted = Wanted { init: &self, module, environment, patience, pinentry, weak };
         let token = block_on(wanted.prepare(before.as_ref().map(|config| &config.token)))?;
-        let (agent, audit) = before.map(|config| (config.agent, config.audit)).unwrap_or_default();
+        let audit = before.map(|config| config.audit).unwrap_or_default();
         Config { token: token.clone(), agent, audit }.write(&places.config)?;
         if self.json.json {
             output::json(&json!({
@@ -116,11 +122,13 @@ struct Wanted<'a> {
     patience: Patience,
     /// The configured program.
     pinentry: Option<&'a str>,
+    /// Whether memory will do that root can read.
+    weak: bool,
 }
 
 impl Wanted<'_> {
     async fn prepare(self, before: Option<&TokenConfig>) -> Result<TokenConfig, Stop> {
-        let mut worker = TokenWorker::start(&self.environment, self.patience)?;
+        let mut worker = TokenWorker::start(&self.environment, self.patience, self.weak).await?;
         let module = self.module.to_string_lossy().into_owned();
         let tokens = worker.tokens(&module).await?;
         let token = self.choose(&tokens)?;

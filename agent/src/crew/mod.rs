@@ -65,20 +65,18 @@ impl CrewError {
     }
 }
 
+const NO_SECRET_MEMORY: &str = "use Linux 6.5 or newer, or boot an older one with secretmem.enable=1; danger_allow_weak_memory goes on without";
+const RAISE_THE_LIMIT: &str =
+    "raise the limit: LimitMEMLOCK=8M in the unit, `ulimit -l 8192`, or memlock in /etc/security/limits.conf";
+
 impl From<CrewError> for Fault {
     fn from(error: CrewError) -> Self {
         use ErrorCode::{Failed, Invalid, Unavailable};
         let (code, hint) = match &error {
             CrewError::Keeper(refusal) => match refusal {
                 Refusal::KeyringFull { .. } => (Unavailable, "remove credentials that nobody uses"),
-                Refusal::SecretMemoryAbsent => (
-                    Unavailable,
-                    "use Linux 6.5 or newer, or boot an older one with secretmem.enable=1; danger_allow_weak_memory goes on without",
-                ),
-                Refusal::LockLimit { .. } => (
-                    Unavailable,
-                    "raise the limit: LimitMEMLOCK=8M in the unit, `ulimit -l 8192`, or memlock in /etc/security/limits.conf",
-                ),
+                Refusal::SecretMemoryAbsent => (Unavailable, NO_SECRET_MEMORY),
+                Refusal::LockLimit { .. } => (Unavailable, RAISE_THE_LIMIT),
                 Refusal::Traced => (Unavailable, "end the debugger or tracer; the keeper starts under none"),
                 Refusal::SecretMemoryFailed | Refusal::Confinement => {
                     (Unavailable, "the agent's log says what the kernel refused")
@@ -127,6 +125,18 @@ impl From<CrewError> for Fault {
                     Unavailable,
                     "restore the record from a backup, or enrol the credential again with --replace",
                 ),
+                TokenRefusal::SecretMemoryAbsent => (Unavailable, NO_SECRET_MEMORY),
+                TokenRefusal::LockLimit { .. } => (Unavailable, RAISE_THE_LIMIT),
+                TokenRefusal::MemoryFull { .. } => (
+                    Unavailable,
+                    "raise the limit: LimitMEMLOCK=16M in the unit, `ulimit -l 16384`, or memlock in /etc/security/limits.conf",
+                ),
+                TokenRefusal::Traced => {
+                    (Unavailable, "end the debugger or tracer; the token worker starts under none")
+                }
+                TokenRefusal::SecretMemoryFailed | TokenRefusal::Confinement => {
+                    (Unavailable, "the agent's log says what the kernel refused")
+                }
                 TokenRefusal::NoRung { .. } => (Unavailable, "use a token with AES-GCM or AES-CBC"),
                 TokenRefusal::ModuleLoad { .. } => {
                     (Invalid, "name the vendor's PKCS#11 library with --module")

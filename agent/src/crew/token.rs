@@ -6,16 +6,21 @@ use std::os::fd::OwnedFd;
 use std::time::Duration;
 
 use strongroom_link::frame::{self, Inbox};
-use strongroom_link::token::{FromToken, KekId, Rung, ToToken, TokenDescription, TokenRefusal};
+use strongroom_link::token::{
+    ALLOW_WEAK_MEMORY, FromToken, GREETING_JOB, KekId, Protection, Rung, ToToken, TokenDescription,
+    TokenRefusal,
+};
 use tokio::io::Interest;
 use tokio::time::timeout;
 
 use super::CrewError;
 use super::spawn::{self, Dropped, Helper};
-use crate::config::{Patience, TokenConfig};
+use crate::config::{Config, Patience, TokenConfig};
 
 const WHO: &str = "token worker";
 const PROGRAM: &str = "strongroom-token";
+/// How long a worker may take until it is ready: it has loaded no module yet.
+const GREETING: Duration = Duration::from_secs(10);
 
 /// Whose PIN goes to the token.
 #[derive(Debug)]
@@ -37,21 +42,56 @@ pub(crate) struct TokenWorker {
     /// How long one question may take. A card that makes a key or checks a PIN needs seconds; a module
     /// that hangs is ended after this.
     patience: Duration,
+    /// What protects it, as it has measured itself.
+    protection: Protection,
 }
 
 impl TokenWorker {
-    /// Starts a worker whose environment is `environment` and nothing else.
-    pub(crate) fn start(
+    /// Starts a worker whose environment is `environment` and nothing else, and waits until it is ready.
+    pub(crate) async fn start(
         environment: &BTreeMap<String, String>,
         patience: Patience,
+        allow_weak_memory: bool,
     ) -> Result<Self, CrewError> {
+        let arguments: &[_] = if allow_weak_memory { &[ALLOW_WEAK_MEMORY] } else { &[] };
         // Its own questions are numbered from the top, so that they never meet the numbers of seeds,
         // which are the keeper's jobs.
-        Ok(Self {
-            helper: spawn::start(WHO, PROGRAM, &[], environment, Dropped::LetEnd)?,
+        let mut worker = Self {
+            helper: spawn::start(WHO, PROGRAM, arguments, environment, Dropped::LetEnd)?,
             inbox: Inbox::default(),
             next_job: 1 << 63,
             patience: patience.into(),
+            // Nothing is known yet, so nothing is claimed.
+            protection: Protection { secret_memory: false, guarded: false },
+        };
+        let greeting = worker.answer(GREETING_JOB, |answer| match answer {
+            FromToken::Ready { protection, .. } => Some(protection),
+            _ => None,
+        });
+        match timeout(GREETING, greeting).await {
+            Ok(protection) => worker.protection = protection.inspect(|told| report(*told))?,
+            Err(_) => {
+                let _ = worker.helper.process.start_kill();
+                return Err(CrewError::Late { who: WHO, after: GREETING });
+            }
+        }
+        Ok(worker)
+    }
+
+    /// What protects it, as it has measured itself when it started.
+    pub(crate) const fn protection(&self) -> Protection {
+        self.protection
+    }
+
+    /// What the configured token says about itself. Costs no try.
+    pub(crate) async fn describe(&mut self, config: &TokenConfig) -> Result<TokenDescription, CrewError> {
+        let tokens = self.tokens(&config.module.to_string_lossy()).await?;
+        let is_it = |token: &&TokenDescription| token.serial == config.serial && token.label == config.label;
+        tokens.iter().find(is_it).cloned().ok_or_else(|| {
+            let present: Vec<_> = tokens.iter().map(ToString::to_string).collect();
+            let present = if present.is_empty() { "none".to_owned() } else { present.join(", ") };
+            let (label, serial) = (config.label.clone(), config.serial.clone());
+            CrewError::Token(TokenRefusal::TokenAbsent { label, serial, present })
         })
     }
 
@@ -194,6 +234,15 @@ impl TokenWorker {
         // The PIN and the port for seeds are the worker's now.
         drop(descriptors);
         drop(question);
+        self.answer(asked, pick).await
+    }
+
+    /// Waits for the answer to the question `asked`.
+    async fn answer<T>(
+        &mut self,
+        asked: u64,
+        pick: impl FnOnce(FromToken<'_>) -> Option<T>,
+    ) -> Result<T, CrewError> {
         loop {
             let malformed = |source| CrewError::Malformed { who: WHO, source };
             if let Some(frame) = self.inbox.take().map_err(malformed)? {
@@ -222,31 +271,48 @@ impl TokenWorker {
     }
 }
 
+/// Starts a worker for the configured token.
+pub(crate) async fn start_configured(config: &Config) -> Result<TokenWorker, CrewError> {
+    let Config { token, agent, audit: _ } = config;
+    TokenWorker::start(&token.environment, token.patience_s, agent.danger_allow_weak_memory).await
+}
+
 /// What the configured token says about itself. Costs no try.
-pub(crate) async fn look(config: &TokenConfig) -> Result<TokenDescription, CrewError> {
-    let mut worker = TokenWorker::start(&config.environment, config.patience_s)?;
-    let tokens = worker.tokens(&config.module.to_string_lossy()).await?;
+pub(crate) async fn look(config: &Config) -> Result<TokenDescription, CrewError> {
+    let mut worker = start_configured(config).await?;
+    let token = worker.describe(&config.token).await?;
     worker.end().await;
-    let is_it = |token: &&TokenDescription| token.serial == config.serial && token.label == config.label;
-    tokens.iter().find(is_it).cloned().ok_or_else(|| {
-        let present: Vec<_> = tokens.iter().map(ToString::to_string).collect();
-        let present = if present.is_empty() { "none".to_owned() } else { present.join(", ") };
-        let (label, serial) = (config.label.clone(), config.serial.clone());
-        CrewError::Token(TokenRefusal::TokenAbsent { label, serial, present })
-    })
+    Ok(token)
 }
 
 /// Starts a worker and opens the configured token, whose KEK is checked again.
 pub(crate) async fn open_configured(
-    config: &TokenConfig,
+    config: &Config,
     login: Login,
     seed_port: Option<OwnedFd>,
 ) -> Result<TokenWorker, CrewError> {
-    let mut worker = TokenWorker::start(&config.environment, config.patience_s)?;
+    let mut worker = start_configured(config).await?;
+    let config = &config.token;
     let module = config.module.to_string_lossy();
     worker.open(&module, &config.serial, &config.label, login, seed_port).await?;
     worker.find_kek(&config.kek_label, Some(config.kek_id)).await?;
     Ok(worker)
+}
+
+/// Logs what protects a worker, and warns of what does not.
+fn report(protection: Protection) {
+    let Protection { secret_memory, guarded } = protection;
+    tracing::info!(secret_memory, guarded, "the token worker is ready");
+    if !secret_memory {
+        tracing::warn!(
+            "root can read the PIN and the seeds: this kernel has no memfd_secret, and the configuration allows it"
+        );
+    }
+    if !guarded {
+        tracing::warn!(
+            "the token worker has no guard, because tracing is forbidden here: root can read its registers"
+        );
+    }
 }
 
 fn done(answer: FromToken<'_>) -> Option<()> {

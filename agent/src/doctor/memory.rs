@@ -1,34 +1,40 @@
 //! Whether secrets lie where root cannot read them: what a keeper has measured about itself.
 
-use strongroom_client::Protection;
 use strongroom_link::keeper::Refusal;
 
-use super::{Check, Installation};
+use super::{Check, Installation, processes};
 use crate::crew::CrewError;
 use crate::crew::keeper::Keeper;
 use crate::fault::Fault;
 
 const ID: &str = "secret-memory";
 
+/// Names of the processes that hold secrets, as `status` has them.
+pub(super) const KEEPER: &str = "keeper";
+pub(super) const TOKEN_WORKER: &str = "token-worker";
+
 /// Looks at what runs, or starts a keeper for a moment to see what it gets.
 pub(super) async fn checks(installation: &Installation<'_>) -> Vec<Check> {
     let allowed = installation.config.as_ref().is_ok_and(|config| config.agent.danger_allow_weak_memory);
-    let running = installation.status().map_or(&[][..], |status| &status.protection);
-    let mut checks: Vec<Check> = running.iter().map(|process| measured(process, allowed)).collect();
-    if !running.iter().any(|process| process.process == "keeper") {
-        checks.insert(0, trial(allowed).await.about("keeper"));
+    let mut checks = vec![match installation.protection(KEEPER) {
+        Some(keeper) => measured(KEEPER, keeper.secret_memory, allowed),
+        None => trial(allowed).await.about(KEEPER),
+    }];
+    if let Some(worker) = installation.protection(TOKEN_WORKER) {
+        checks.push(measured(TOKEN_WORKER, worker.secret_memory, allowed));
+        checks.push(processes::worker_guard(worker.guarded));
     }
     checks
 }
 
-fn measured(process: &Protection, allowed: bool) -> Check {
-    let name = &process.process;
-    let check = if process.secret_memory {
-        Check::ok(ID, format!("secrets in the {name} lie in memory that root cannot read (memfd_secret)"))
+pub(super) fn measured(process: &str, secret_memory: bool, allowed: bool) -> Check {
+    let check = if secret_memory {
+        Check::ok(ID, format!("secrets in the {process} lie in memory that root cannot read (memfd_secret)"))
     } else {
-        absent(allowed, format!("root can read every secret in the {name}: its memory is not secret memory"))
+        let fact = format!("root can read every secret in the {process}: its memory is not secret memory");
+        absent(allowed, fact)
     };
-    check.about(name.clone())
+    check.about(process)
 }
 
 async fn trial(allowed: bool) -> Check {

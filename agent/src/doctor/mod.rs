@@ -19,7 +19,7 @@ mod token;
 
 pub(crate) use report::{Report, Style};
 
-use strongroom_client::Status;
+use strongroom_client::{Protection, Status};
 
 use self::process::Process;
 use crate::config::{Config, Places};
@@ -103,6 +103,11 @@ impl Installation<'_> {
             Agent::Answers(status) => Some(status),
             Agent::Absent | Agent::Silent(_) => None,
         }
+    }
+
+    /// What the running agent says of what protects one process.
+    fn protection(&self, process: &str) -> Option<&Protection> {
+        self.status()?.protection.iter().find(|protection| protection.process == process)
     }
 
     /// The user whose installation it is: that of the agent, else the owner of its data.

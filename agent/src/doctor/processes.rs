@@ -2,7 +2,7 @@
 
 use super::kernel::yama_scope;
 use super::process::Process;
-use super::{Check, Installation};
+use super::{Check, Installation, memory};
 
 const CONFINED: &str = "confinement";
 const GUARD: &str = "keeper-guard";
@@ -26,7 +26,7 @@ pub(super) fn checks(installation: &Installation<'_>) -> Vec<Check> {
     let children = front.children();
     if let Some(keeper) = children.iter().find(|child| child.is("strongroom-keeper")) {
         checks.extend(self::keeper(keeper));
-        let landlock = installation.status().and_then(|status| status.protection.first());
+        let landlock = installation.protection(memory::KEEPER);
         checks.extend(landlock.map(|protection| self::landlock(&protection.landlock)));
     }
     checks.extend(
@@ -74,21 +74,33 @@ fn keeper(keeper: &Process) -> Vec<Check> {
             format!("process {} traces the keeper, and is not its guard", keeper.tracer),
             "end that process, and lock the agent",
         ),
-        None if yama_scope().is_some_and(|scope| scope == 3 || (scope == 2 && !keeper.may_trace())) => {
-            Check::notice(
-                GUARD,
-                "the keeper has no guard, because Yama forbids it; nobody else can trace it either",
-                "",
-            )
-        }
-        None => Check::weak(
-            GUARD,
-            "the keeper has no guard, so root can read its registers",
-            "let the agent call ptrace: its unit or its container has a filter that forbids it",
-        ),
+        None => unguarded(GUARD, "keeper", keeper.may_trace()),
     });
     checks.extend(guard.map(|guard| helper("guard", &guard, true)));
     checks
+}
+
+/// Whether a token worker had a guard when it started.
+pub(super) fn worker_guard(guarded: bool) -> Check {
+    const ID: &str = "token-worker-guard";
+    if guarded {
+        return Check::ok(ID, "a guard holds the token worker while it runs: nobody else can trace it");
+    }
+    let own = Process::read(std::process::id());
+    unguarded(ID, "token worker", own.is_some_and(|own| own.may_trace()))
+}
+
+fn unguarded(id: &'static str, whose: &str, may_trace: bool) -> Check {
+    if yama_scope().is_some_and(|scope| scope == 3 || (scope == 2 && !may_trace)) {
+        let fact =
+            format!("the {whose} has no guard, because Yama forbids it; nobody else can trace it either");
+        return Check::notice(id, fact, "");
+    }
+    Check::weak(
+        id,
+        format!("the {whose} has no guard, so root can read its registers"),
+        "let the agent call ptrace: its unit or its container has a filter that forbids it",
+    )
 }
 
 /// A process that must have given up its privileges, and where `filtered`, most system calls.

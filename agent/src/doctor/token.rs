@@ -2,11 +2,12 @@
 
 use std::path::Path;
 
-use strongroom_link::token::{PinState, TokenDescription, Tries};
+use strongroom_link::token::{PinState, Protection, Tries};
 
-use super::{Check, Installation, files};
-use crate::config::TokenConfig;
-use crate::crew::token::TokenWorker;
+use super::{Check, Installation, files, memory, processes};
+use crate::config::{Config, TokenConfig};
+use crate::crew::CrewError;
+use crate::crew::token;
 use crate::fault::{Fault, chain};
 use crate::store;
 
@@ -14,7 +15,7 @@ pub(super) async fn checks(installation: &Installation<'_>) -> Vec<Check> {
     let Ok(config) = &installation.config else { return Vec::new() };
     let mut checks = match foreign(&installation.places.config) {
         Some(check) => vec![check],
-        None => present(&config.token).await,
+        None => present(installation, config).await,
     };
     checks.push(kek(installation));
     checks.push(latch(&installation.places.data, &config.token));
@@ -33,34 +34,33 @@ fn foreign(config: &Path) -> Option<Check> {
     })
 }
 
-async fn present(config: &TokenConfig) -> Vec<Check> {
+/// Starts a worker for a moment: what it has measured about itself, and what the token says to it.
+async fn present(installation: &Installation<'_>, config: &Config) -> Vec<Check> {
     const ID: &str = "token";
-    let module = config.module.to_string_lossy();
-    let tokens = match TokenWorker::start(&config.environment, config.patience_s) {
-        Ok(mut worker) => {
-            let tokens = worker.tokens(&module).await;
-            worker.end().await;
-            tokens
-        }
-        Err(error) => Err(error),
+    let absent = |error: CrewError| {
+        let fault = Fault::from(error);
+        Check::weak(ID, fault.message, fault.hint)
     };
-    let tokens = match tokens {
-        Ok(tokens) => tokens,
-        Err(error) => {
-            let fault = Fault::from(error);
-            return vec![Check::weak(ID, fault.message, fault.hint)];
-        }
+    let mut worker = match token::start_configured(config).await {
+        Ok(worker) => worker,
+        Err(error) => return vec![absent(error)],
     };
-    let wanted = |token: &&TokenDescription| token.serial == config.serial && token.label == config.label;
-    match tokens.iter().find(wanted) {
-        Some(token) => {
-            vec![Check::ok(ID, format!("{token} is there")), pin_count(token.pin), pin_pad(token.pin)]
-        }
-        None => {
-            let fact = format!("`{}` (serial {}) is in no slot of {module}", config.label, config.serial);
-            vec![Check::weak(ID, fact, "plug the token in")]
-        }
+    let mut checks = Vec::new();
+    if installation.protection(memory::TOKEN_WORKER).is_none() {
+        let Protection { secret_memory, guarded } = worker.protection();
+        let allowed = config.agent.danger_allow_weak_memory;
+        checks.push(memory::measured(memory::TOKEN_WORKER, secret_memory, allowed));
+        checks.push(processes::worker_guard(guarded));
     }
+    match worker.describe(&config.token).await {
+        Ok(token) => {
+            worker.end().await;
+            checks.push(Check::ok(ID, format!("{token} is there")));
+            checks.extend([pin_count(token.pin), pin_pad(token.pin)]);
+        }
+        Err(error) => checks.push(absent(error)),
+    }
+    checks
 }
 
 /// What the token says about the counter of wrong PINs. Asking costs no try.
@@ -78,7 +78,7 @@ fn pin_count(pin: PinState) -> Check {
         ),
         Tries::Final => Check::weak(
             ID,
-            "one more wrong PIN locks the token, so the agent tries none",
+            "one more wrong PIN locks the token, so the agent tries none by itself",
             "log in once with the token's own tool, which makes its counter full again",
         ),
         Tries::Locked => Check::weak(

@@ -5,7 +5,7 @@ use std::os::fd::OwnedFd;
 use std::rc::Rc;
 use std::time::Instant;
 
-use strongroom_link::keeper::Protection as KeeperProtection;
+use strongroom_link::{keeper, token};
 use strongroom_protocol::{
     self as wire, Body, Credential, DecodeError, ErrorCode, Operation, Param, Protection, Reply, Request,
     Sign, Signed, Status, decode,
@@ -221,14 +221,25 @@ impl StatusReport {
             token_label: &self.token.label,
             rung: self.token.rung.name(),
             weaknesses: self.weaknesses.clone(),
-            protection: self.keeper.iter().map(|keeper| keeper_wire(self.keeper_pid, *keeper)).collect(),
+            protection: self
+                .keeper
+                .map(|keeper| keeper_wire(self.keeper_pid, keeper))
+                .into_iter()
+                .chain(self.worker.map(worker_wire))
+                .collect(),
         }
     }
 }
 
-fn keeper_wire(pid: u32, keeper: KeeperProtection) -> Protection<'static> {
-    let KeeperProtection { secret_memory, landlock, guarded } = keeper;
+fn keeper_wire(pid: u32, keeper: keeper::Protection) -> Protection<'static> {
+    let keeper::Protection { secret_memory, landlock, guarded } = keeper;
     Protection { process: "keeper", pid, secret_memory, guarded, landlock: landlock.name() }
+}
+
+/// One that has logged in has ended by then. Its module needs files, so there is no Landlock.
+fn worker_wire(worker: token::Protection) -> Protection<'static> {
+    let token::Protection { secret_memory, guarded } = worker;
+    Protection { process: "token-worker", pid: 0, secret_memory, guarded, landlock: "absent" }
 }
 
 impl TokenReport {

@@ -45,7 +45,7 @@ impl Signer {
     pub(crate) async fn token(&self, order: Authorized<Inspect>) -> Result<TokenReport, Fault> {
         let Inspect = order.spend();
         let Ok(_alone) = self.custody.try_lock() else { return Err(busy()) };
-        let token = token::look(&self.config.token).await?;
+        let token = token::look(&self.config).await?;
         let kept = self.keeps_pin();
         Ok(TokenReport { token, kept })
     }
@@ -73,12 +73,15 @@ impl Signer {
             None if keeper.keeps_pin() => Login { pin: Some(keeper.give_pin().await?), final_try: false },
             pin => Login { pin, ..login },
         };
-        let opened = token::open_configured(config, login, Some(port)).await;
+        let opened = token::open_configured(&self.config, login, Some(port)).await;
         if let Err(error) = &opened
             && keeper.keeps_pin()
             && (is_new || is_about_the_pin(error))
         {
             keeper.forget_pin().await?;
+        }
+        if let Ok(worker) = &opened {
+            self.worker.set(Some(worker.protection()));
         }
         opened
     }

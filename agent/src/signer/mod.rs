@@ -18,6 +18,7 @@ use std::cell::{Cell, RefCell};
 use std::rc::{Rc, Weak};
 use std::time::Duration;
 
+use strongroom_link::token::Protection;
 use strongroom_protocol::ErrorCode;
 use tokio::sync::watch;
 use tokio::time::timeout;
@@ -81,6 +82,8 @@ pub(crate) struct Signer {
     /// Whether it is unlocked, for those who watch while it is.
     unlocked: watch::Sender<bool>,
     token_sight: Cell<TokenSight>,
+    /// What protected the last token worker that has logged in.
+    worker: Cell<Option<Protection>>,
 }
 
 /// The keyring of a running agent.
@@ -109,6 +112,7 @@ impl Signer {
             keyring: RefCell::new(State::Locked(locked)),
             custody: tokio::sync::Mutex::new(()),
             locks: Cell::new(0),
+            worker: Cell::new(None),
             unlocked: watch::Sender::new(false),
             token_sight: Cell::default(),
         }))

@@ -1,7 +1,7 @@
 //! What the agent says about itself and its credentials: nothing secret.
 
 use jiff::Timestamp;
-use strongroom_link::keeper::Protection;
+use strongroom_link::{keeper, token};
 
 use super::{Signer, State, credential_name};
 use crate::config::TokenConfig;
@@ -56,7 +56,9 @@ pub(crate) struct StatusReport {
     pub(crate) ready: u32,
     pub(crate) keeper_pid: u32,
     /// What protects the keeper, while one runs.
-    pub(crate) keeper: Option<Protection>,
+    pub(crate) keeper: Option<keeper::Protection>,
+    /// What protected the last token worker that has logged in.
+    pub(crate) worker: Option<token::Protection>,
     pub(crate) token: TokenConfig,
     pub(crate) weaknesses: Vec<&'static str>,
 }
@@ -77,6 +79,7 @@ impl Signer {
             ready: u32::try_from(ready).unwrap_or(u32::MAX),
             keeper_pid: keeper.as_ref().map_or(0, Keeper::pid),
             keeper: keeper.as_ref().map(Keeper::protection),
+            worker: self.worker.get(),
             token: self.config.token.clone(),
             weaknesses: self
                 .config

@@ -1,6 +1,5 @@
 //! Unlocking: the token gives the seeds, the keeper opens the records.
 
-use std::os::fd::OwnedFd;
 use std::rc::Rc;
 
 use strongroom_protocol::ErrorCode;
@@ -42,8 +41,7 @@ impl Signer {
     ///
     /// # Errors
     /// As [`unlock`](Self::unlock).
-    pub(crate) async fn unlock_by_itself(self: &Rc<Self>, pin: Option<OwnedFd>) -> Result<(), Fault> {
-        let login = Login { pin, final_try: false };
+    pub(crate) async fn unlock_by_itself(self: &Rc<Self>, login: Login) -> Result<(), Fault> {
         self.audit.check()?;
         let unlocked = self.unlock_with(login, PinSource::Itself, Box::new(|_, _| {})).await;
         self.tell(Kind::Unlock, Decision { who: Principal::own(), rule: "by-itself" }, None, &unlocked);
@@ -93,15 +91,21 @@ impl Signer {
         };
         let opened = self.log_in(keyring.keeper(), login, Keep::UntilLock).await;
         self.remember(&opened, source);
-        let mut worker = opened?;
-        let done = self.load_all(&mut keyring, &mut worker, records, &progress).await;
-        if keyring.audit_key().is_none() && matches!(done, Done::All { .. }) {
-            // A log without checkpoints is a log still; what stands behind the last one is told by `verify`.
-            if let Err(fault) = self.load_audit_key(&mut keyring, &mut worker).await {
-                tracing::error!(%fault, hint = fault.hint, "the audit log gets no checkpoints");
+        let tried = match opened {
+            Ok(mut worker) => {
+                let done = self.load_all(&mut keyring, &mut worker, records, &progress).await;
+                if keyring.audit_key().is_none() && matches!(done, Done::All { .. }) {
+                    // A log without checkpoints is a log still; `audit verify` tells how far they reach.
+                    if let Err(fault) = self.load_audit_key(&mut keyring, &mut worker).await {
+                        tracing::error!(%fault, hint = fault.hint, "the audit log gets no checkpoints");
+                    }
+                }
+                worker.end().await;
+                Ok(done)
             }
-        }
-        worker.end().await;
+            Err(error) => Err(error),
+        };
+        // Whatever has failed: where a lock came in between, it is because of that.
         if self.locks.get() != locks_before {
             // Where it was unlocked before, the lock has ended this keeper already.
             let _ = keyring.keeper().end().await;
@@ -111,6 +115,7 @@ impl Signer {
                 "unlock it again",
             ));
         }
+        let done = tried?;
         keyring.keeper().check_running()?;
         let loaded = keyring.len();
         if loaded == 0 && matches!(done, Done::TokenFailed(_)) {

@@ -23,7 +23,7 @@ const SOON: Duration = Duration::from_millis(250);
 /// How many such looks follow.
 const SOON_LOOKS: u32 = 8;
 /// A token that is gone, or cannot be looked for, is looked for more and more rarely, up to this.
-const RARELY: Duration = Duration::from_secs(60);
+const RARELY: Duration = Duration::from_secs(15);
 /// How long it may stay unknown, beyond the time between two looks, before `status` says so.
 const UNKNOWN_FOR: Duration = Duration::from_secs(10);
 
@@ -102,12 +102,14 @@ impl<'a> Watch<'a> {
             self.worker = Some(worker);
             return Look::Present;
         }
-        let looked = async {
-            let mut fresh = TokenWorker::start(&self.token.environment, self.token.patience_s)?;
-            fresh.look(self.token).await.map(|()| fresh)
+        let weak = self.signer.config().agent.danger_allow_weak_memory;
+        let started = TokenWorker::start(&self.token.environment, self.token.patience_s, weak).await;
+        let mut fresh = match started {
+            Ok(fresh) => fresh,
+            Err(error) => return Look::Failed(error),
         };
-        match looked.await {
-            Ok(fresh) => {
+        match fresh.look(self.token).await {
+            Ok(()) => {
                 self.worker = Some(fresh);
                 Look::Present
             }

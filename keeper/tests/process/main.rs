@@ -55,7 +55,7 @@ fn signs_with_a_secret_that_it_sealed_and_loaded() {
 
 #[test]
 fn derives_the_same_key_from_a_seed_and_a_context_each_time() {
-    let (seed, other) = (record_seed(), Seed::new([9; 32]));
+    let (seed, other) = (record_seed(), seed::Seed::new([9; 32]));
     let mut publics = Vec::new();
     for _ in 0..2 {
         let mut keeper = Keeper::start();

@@ -107,6 +107,38 @@ pub enum TokenRefusal {
     /// The next wrong PIN would lock the token, so none is tried.
     #[error("refusing to try the PIN: one more wrong one locks the token")]
     PinFinalTry,
+    /// The kernel has no secret memory, or a filter forbids it.
+    #[error(
+        "the kernel gives no secret memory (memfd_secret), so root could read the PIN and the seeds in the token worker"
+    )]
+    SecretMemoryAbsent,
+    /// Secret memory cannot be mapped for another reason.
+    #[error("the token worker cannot map its secret memory")]
+    SecretMemoryFailed,
+    /// The worker may lock too little memory.
+    #[error("the token worker must lock {needed} KiB of memory, and RLIMIT_MEMLOCK lets it lock {kib} KiB")]
+    LockLimit {
+        /// How much it needs.
+        needed: String,
+        /// How much it may lock.
+        kib: String,
+    },
+    /// The module wants more memory than may be locked.
+    #[error(
+        "the PKCS#11 module wants more memory than the {kib} KiB that the token worker has locked ({call})"
+    )]
+    MemoryFull {
+        /// The call that failed, and what the module said.
+        call: String,
+        /// How much there is.
+        kib: String,
+    },
+    /// The worker cannot give up system calls.
+    #[error("the token worker cannot confine itself: its system call filter fails")]
+    Confinement,
+    /// Somebody else traces the worker.
+    #[error("another process traces the token worker, so it could read the PIN and the seeds")]
+    Traced,
 }
 
 macro_rules! refusals {
@@ -146,6 +178,12 @@ refusals! {
     13 TokenAbsent { label, serial, present },
     14 LabelTaken { label },
     15 PinFinalTry {},
+    40 SecretMemoryAbsent {},
+    41 SecretMemoryFailed {},
+    42 LockLimit { needed, kib },
+    43 MemoryFull { call, kib },
+    44 Confinement {},
+    45 Traced {},
     16 PadAbsent {},
     17 PadCancelled { code },
 }

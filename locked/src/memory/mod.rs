@@ -12,9 +12,11 @@
 
 mod heap;
 pub(crate) mod map;
+mod pool;
 mod process;
 mod route;
 mod switch;
+pub mod whole;
 
 use std::ffi::c_void;
 use std::marker::PhantomData;
@@ -23,7 +25,7 @@ use std::ptr::NonNull;
 use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 
 pub use map::{MemoryError, WeakMemory};
-pub use process::{block_signals, leave};
+pub use process::{block_signals, leave, no_alternate_stack};
 pub use route::Routed;
 
 pub(crate) use heap::wipe;
@@ -67,17 +69,33 @@ impl Memory {
     /// # Errors
     /// [`MemoryError`]; the second call in one process is one.
     pub fn map(sizes: Sizes, weak: WeakMemory) -> Result<Self, MemoryError> {
+        let memory = Self::map_pieces(sizes, weak)?;
+        let heap_at = (memory.heap.as_ptr().addr(), memory.sizes.heap);
+        let stack_at = (memory.stack.as_ptr().addr(), memory.sizes.stack);
+        // SAFETY: the arena was mapped just now, for this alone, and is never unmapped.
+        let holes = unsafe { heap::Heap::new(memory.heap, memory.sizes.heap) };
+        route::serve_from(holes, heap_at, stack_at);
+        Ok(memory)
+    }
+
+    /// Maps the arena and has [`whole`] serve the whole process from it.
+    ///
+    /// # Errors
+    /// As [`map`](Self::map).
+    pub fn map_for_all(sizes: Sizes, weak: WeakMemory) -> Result<Self, MemoryError> {
+        let memory = Self::map_pieces(sizes, weak)?;
+        // SAFETY: as for `map`.
+        unsafe { whole::serve_from(memory.heap, memory.sizes.heap) };
+        Ok(memory)
+    }
+
+    fn map_pieces(sizes: Sizes, weak: WeakMemory) -> Result<Self, MemoryError> {
         static TAKEN: AtomicBool = AtomicBool::new(false);
         if TAKEN.swap(true, Relaxed) {
             return Err(MemoryError::Second);
         }
         let Pieces { pieces, is_secret, .. } = Pieces::map([sizes.stack, sizes.heap], weak)?;
         let [(stack, stack_bytes), (heap, heap_bytes)] = pieces;
-        let heap_at = (heap.as_ptr().addr(), heap_bytes);
-        let stack_at = (stack.as_ptr().addr(), stack_bytes);
-        // SAFETY: the arena was mapped just now, for this alone, and is never unmapped.
-        let holes = unsafe { heap::Heap::new(heap, heap_bytes) };
-        route::serve_from(holes, heap_at, stack_at);
         let sizes = Sizes { stack: stack_bytes, heap: heap_bytes, ..sizes };
         Ok(Self { stack, heap, sizes, is_secret, wipe: switch::register_wipe(), one_thread: PhantomData })
     }

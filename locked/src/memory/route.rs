@@ -19,20 +19,26 @@ static ONLY: AtomicBool = AtomicBool::new(false);
 static CLOSED: AtomicBool = AtomicBool::new(false);
 
 /// A range of addresses that is set once.
-struct Range {
+pub(super) struct Range {
     from: AtomicUsize,
     bytes: AtomicUsize,
 }
 
 impl Range {
-    const fn nowhere() -> Self {
-        Self { from: AtomicUsize::new(0), bytes: AtomicUsize::new(0) }
+    pub(super) const fn nowhere() -> Self {
+        Self::new(0, 0)
     }
-    fn set(&self, from: usize, bytes: usize) {
+    pub(super) const fn new(from: usize, bytes: usize) -> Self {
+        Self { from: AtomicUsize::new(from), bytes: AtomicUsize::new(bytes) }
+    }
+    pub(super) fn is_nowhere(&self) -> bool {
+        self.bytes.load(Relaxed) == 0
+    }
+    pub(super) fn set(&self, from: usize, bytes: usize) {
         self.from.store(from, Relaxed);
         self.bytes.store(bytes, Relaxed);
     }
-    fn has(&self, address: usize) -> bool {
+    pub(super) fn has(&self, address: usize) -> bool {
         address.wrapping_sub(self.from.load(Relaxed)) < self.bytes.load(Relaxed)
     }
 }

@@ -7,7 +7,7 @@ from typing import Literal, TypeAlias, final, overload
 
 from strongroom._errors import StrongroomError
 
-__all__ = ["Client", "SignRequest", "SignedRequest", "Credential", "Status"]
+__all__ = ["Client", "SignRequest", "SignedRequest", "Credential", "Protection", "Status"]
 
 # Values are `object`, because no narrower type lets `{"symbol": "LTCBTC", "quantity": 1}` pass as it is.
 # A value that is no str, int, bool, float, Decimal, None, list, tuple or dict raises `TypeError`.

@@ -141,6 +141,12 @@ pub fn denying(command: &mut Command, call: i64) {
     };
 }
 
+/// Has this process trace the one that the command starts, from its first instruction on.
+pub fn traced_from_start(command: &mut Command) {
+    // SAFETY: makes one system call.
+    unsafe { command.pre_exec(crate::trace::Traced::by_parent) };
+}
+
 /// A child that spins with 16 bytes of `secret` in one vector register and nowhere else; its process id.
 ///
 /// # Panics

@@ -15,7 +15,7 @@ pub mod needles;
 pub mod spelling;
 pub mod trace;
 
-pub use calls::{denying, fork_with_a_secret_in_a_register, page_out, secret_file};
+pub use calls::{denying, fork_with_a_secret_in_a_register, page_out, secret_file, traced_from_start};
 pub use memory::Dump;
 pub use needles::{Class, Needles};
 pub use trace::Traced;

@@ -12,7 +12,7 @@ impl Site {
     }
 }
 
-const FINAL: &str = "refusing to try the PIN: one more wrong one locks the token; log in once with the token's own tool, which resets its counter";
+const FINAL: &str = "refusing to try the PIN: one more wrong one locks the token";
 const LOCKED: &str = "the token has locked its PIN";
 
 #[test]

@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use strongroom_softhsm_tests::mock::Fault;
 use strongroom_softhsm_tests::room::Room;
+use strongroom_softhsm_tests::settings::set;
 
 use crate::case::{WORKING_S, clear};
 use crate::site::{FIRST, SECOND, Site, THIRD, disk, text};
@@ -58,6 +59,7 @@ fn replaces_a_worker_whose_module_crashes() {
 #[test]
 fn survives_softhsm_losing_its_folder_at_any_moment_of_an_unlock() {
     let room = Room::new();
+    set(&room, "token", "on_token_removed", "\"keep\"");
     for key in [FIRST, SECOND] {
         let _ = room.enroll(&key, &[]).ok();
     }

@@ -80,10 +80,10 @@ pub(crate) fn watched<R: Send>(
                 .filter_map(|member| Some((role(member, &family, front.unwrap_or_default())?, member.pid)))
                 .filter(|(role, _)| roles.contains(role))
                 .collect();
-            let count = u64::try_from(wanted.len()).expect("a number");
             chance.sleep(Duration::from_millis(1));
-            let choice = usize::try_from(chance.below(count.max(1))).expect("a number");
-            let Some((role, pid)) = wanted.get(choice) else { continue };
+            // Of the role that was seen least, which is the one that lives shortest.
+            let seen = |role: &str| dumps.iter().filter(|(other, _)| *other == role).count();
+            let Some((role, pid)) = wanted.iter().min_by_key(|(role, _)| seen(role)) else { continue };
             // It may have ended meanwhile.
             if let Ok(dump) = Dump::of_memory(*pid) {
                 bytes += dump.bytes();

@@ -22,11 +22,12 @@ const CREDENTIAL: [&str; 11] = [
     "token_serial",
     "venue",
 ];
-const STATUS: [&str; 12] = [
+const STATUS: [&str; 13] = [
     "credentials",
     "keeper_pid",
     "locked",
     "pid",
+    "protection",
     "ready",
     "reason",
     "rung",

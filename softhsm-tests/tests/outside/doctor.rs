@@ -117,6 +117,8 @@ fn finds_nothing_weak_where_all_is_well() {
         ("configuration-in-force", ""),
         ("core-pattern", ""),
         ("secret-memory", "keeper"),
+        ("secret-memory", "token-worker"),
+        ("token-worker-guard", ""),
         ("lock-limit", ""),
         ("confinement", "keeper"),
         ("confinement", "guard"),
@@ -154,6 +156,10 @@ fn finds_nothing_weak_where_all_is_well() {
     let alone = doctor(&room);
     alone.assert_sound("no agent");
     assert_eq!(alone.verdict("agent", ""), "notice");
+    for process in ["keeper", "token-worker"] {
+        assert_eq!(alone.verdict("secret-memory", process), "ok", "measured by one of its own: {process}");
+    }
+    assert_eq!(alone.verdict("token-worker-guard", ""), "ok");
     assert_eq!(alone.verdict("credential", "binance-main"), "ok");
 }
 
@@ -446,7 +452,9 @@ fn repeats_weak_memory_in_status_and_doctor() {
     let _agent = start_without(&room, libc::SYS_memfd_secret);
     let _ = room.unlock().ok();
     let status = room.client().status().unwrap();
-    let [keeper] = status.protection.as_slice() else { panic!("{status:?}") };
+    let [keeper, worker] = status.protection.as_slice() else { panic!("{status:?}") };
+    assert_eq!((worker.process.as_str(), worker.pid), ("token-worker", None));
+    assert!(!worker.secret_memory && worker.guarded, "{worker:?}");
     assert_eq!((keeper.process.as_str(), keeper.pid), ("keeper", status.keeper_pid));
     assert!(!keeper.secret_memory && keeper.guarded, "{keeper:?}");
     let shown = room.run(&["status"], None, &[]);
@@ -455,10 +463,12 @@ fn repeats_weak_memory_in_status_and_doctor() {
 
     let found = doctor(&room);
     found.assert_sound("the configuration allows it");
-    assert_eq!(found.verdict("secret-memory", "keeper"), "notice");
+    for process in ["keeper", "token-worker"] {
+        assert_eq!(found.verdict("secret-memory", process), "notice", "{process}");
+    }
     // The configuration promises more now than the running agent keeps.
     allow(true, false);
-    doctor(&room).assert_weak(&["configuration-in-force", "secret-memory"]);
+    doctor(&room).assert_weak(&["configuration-in-force", "secret-memory", "secret-memory"]);
 }
 
 #[test]
@@ -469,7 +479,7 @@ fn finds_a_keeper_without_a_guard() {
     let _ = room.unlock().ok();
     let status = room.client().status().unwrap();
     assert!(!status.protection[0].guarded && status.protection[0].secret_memory, "{status:?}");
-    doctor(&room).assert_weak(&["keeper-guard"]);
+    doctor(&room).assert_weak(&["token-worker-guard", "keeper-guard"]);
 }
 
 #[test]
@@ -485,5 +495,8 @@ fn shows_what_protects_the_keeper_while_one_runs() {
         (&"keeper".into(), &true.into(), &true.into())
     );
     room.client().lock().unwrap();
-    assert_eq!(room.run(&["status", "--json"], None, &[]).json()["protection"], Value::Array(vec![]));
+    let json = room.run(&["status", "--json"], None, &[]).json();
+    let left = json["protection"].as_array().unwrap();
+    assert_eq!(left.len(), 1, "{json:#}");
+    assert_eq!((&left[0]["process"], &left[0]["pid"]), (&"token-worker".into(), &Value::Null));
 }

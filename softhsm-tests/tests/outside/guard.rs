@@ -50,7 +50,7 @@ fn hangs_nowhere_while_the_guard_is_stopped() {
     let _ = client.sign(&account()).unwrap();
     let began = Instant::now();
     client.lock().unwrap();
-    assert!(began.elapsed() < Duration::from_secs(3), "{:?}", began.elapsed());
+    assert!(began.elapsed() < Duration::from_secs(5), "the keeper was not killed for want of an answer");
     wait_until("both end", SOON, || !runs(keeper) && !runs(guard));
 
     let _ = room.unlock().ok();

@@ -10,7 +10,7 @@ use strongroom_softhsm_tests::settings::set;
 use crate::keys::{BINANCE, account};
 
 const SOON: Duration = Duration::from_secs(10);
-const LIMIT: Duration = Duration::from_secs(2);
+const LIMIT: Duration = Duration::from_secs(3);
 
 #[test]
 fn locks_when_nothing_was_signed_for_the_configured_time() {
@@ -18,7 +18,7 @@ fn locks_when_nothing_was_signed_for_the_configured_time() {
     for room in [&room, &control] {
         let _ = room.enroll(&BINANCE, &[]).ok();
     }
-    set(&room, "agent", "lock_after_idle_s", "2");
+    set(&room, "agent", "lock_after_idle_s", "3");
     let (_agent, _control) = (room.start_unlocked(), control.start_unlocked());
     let client = room.client();
     // In use for longer than the limit, at intervals below it.
@@ -35,8 +35,8 @@ fn locks_when_nothing_was_signed_for_the_configured_time() {
         client.status().unwrap().locked
     });
     let idle = last.elapsed();
-    assert!(idle >= LIMIT && idle < LIMIT + Duration::from_secs(2), "{idle:?}");
-    assert_eq!(client.status().unwrap().reason, "nothing was signed for 2 s");
+    assert!(idle >= LIMIT && idle < LIMIT * 2, "{idle:?}");
+    assert_eq!(client.status().unwrap().reason, "nothing was signed for 3 s");
     assert_eq!(client.sign(&account()).unwrap_err().code(), Some(ErrorCode::Locked));
     assert!(!control.client().status().unwrap().locked, "the control has no limit");
 

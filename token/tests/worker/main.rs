@@ -3,9 +3,12 @@
 
 #![expect(clippy::arithmetic_side_effects, clippy::unwrap_used, clippy::panic, reason = "a test may")]
 
+mod card;
 mod faults;
 mod front;
+mod guard;
 mod kek;
+mod memory;
 mod open;
 mod process;
 mod seed;

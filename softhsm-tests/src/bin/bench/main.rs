@@ -8,10 +8,10 @@
 #![forbid(unsafe_code)]
 
 mod latency;
-mod memory;
 mod python;
 mod report;
 mod throughput;
+mod unlock;
 
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -42,7 +42,7 @@ fn main() -> ExitCode {
             "--write" => write = arguments.next().map(PathBuf::from),
             _ => {
                 report::talk(
-                    "usage: bench [--python PYTHON] [--only latency|throughput|python|memory] [--write FILE]",
+                    "usage: bench [--python PYTHON] [--only latency|throughput|python|unlock] [--write FILE]",
                 );
                 return ExitCode::from(2);
             }
@@ -65,8 +65,8 @@ fn main() -> ExitCode {
         Some(python) if wanted("python") => python::measure(&room, &agent, &python, &mut report),
         _ => {}
     }
-    if wanted("memory") {
-        memory::measure(&room, &agent, &mut report);
+    if wanted("unlock") {
+        unlock::measure(&room, &agent, &mut report);
     }
     report.print();
     match write.map(|path| report.write(&path)) {

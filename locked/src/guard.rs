@@ -22,6 +22,7 @@ use rustix::io::Errno;
 use rustix::net::sockopt::socket_peercred;
 use rustix::process::{PTracer, Pid, Signal, WaitOptions, set_ptracer, waitpid};
 
+use crate::NAKED;
 use crate::confine::{self, Calls};
 
 /// The only argument of a guard.
@@ -37,7 +38,7 @@ const HELD: u8 = b'h';
 /// off, and before it has anything to guard.
 #[must_use]
 pub fn start(name: &str) -> bool {
-    try_start(name).unwrap_or(false)
+    !NAKED && try_start(name).unwrap_or(false)
 }
 
 fn try_start(name: &str) -> io::Result<bool> {

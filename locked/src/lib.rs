@@ -11,6 +11,11 @@
     reason = "mapping memory, changing stacks, allocating and tracing are unsafe by nature"
 )]
 
+/// Whether this is the build without any of it, with which `./x bench` compares the real one. Only
+/// `RUSTFLAGS='--cfg strongroom_naked'` makes that, no feature and no option. It has no secret memory, so an
+/// agent refuses it unless `danger_allow_weak_memory` is on.
+const NAKED: bool = cfg!(strongroom_naked);
+
 mod buffer;
 pub mod confine;
 pub mod guard;

@@ -141,6 +141,8 @@ impl Keeper {
 
     /// Has the keeper keep the PIN that this pipe gives, in the place of an older one.
     pub(crate) async fn keep_pin(&self, pin: OwnedFd) -> Result<(), CrewError> {
+        // Where it does not keep this one, it does not keep the older one either.
+        self.link.pin_kept.set(false);
         self.call(ToKeeper::KeepPin { job: self.job(), pin }).await.and_then(done)?;
         self.link.pin_kept.set(true);
         Ok(())

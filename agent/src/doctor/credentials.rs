@@ -40,7 +40,12 @@ fn told(installation: &Installation<'_>) -> HashMap<String, Credential> {
     let Some(socket) = installation.places.socket.as_ref().filter(|_| unlocked) else {
         return HashMap::new();
     };
-    let listed = Client::at(socket).list().unwrap_or_default();
+    let agent = Client::at(socket);
+    let listed = agent.list().unwrap_or_default();
+    if !agent.status().is_ok_and(|status| !status.locked) {
+        // It was locked meanwhile, by the absence of its token for instance: that is no fault of a record.
+        return HashMap::new();
+    }
     listed.into_iter().map(|credential| (credential.name.clone(), credential)).collect()
 }
 

@@ -4,6 +4,8 @@ use std::io;
 use std::os::fd::{AsRawFd as _, FromRawFd as _, OwnedFd};
 use std::ptr::{self, NonNull};
 
+use crate::NAKED;
+
 pub(crate) const GUARD_BYTES: usize = 64 * 1024;
 
 /// Whether memory may do that root can read.
@@ -153,6 +155,9 @@ fn map_piece(
 }
 
 pub(crate) fn memfd_secret() -> io::Result<OwnedFd> {
+    if NAKED {
+        return Err(io::ErrorKind::Unsupported.into());
+    }
     // SAFETY: makes a descriptor and nothing else.
     let descriptor = unsafe { libc::syscall(libc::SYS_memfd_secret, libc::O_CLOEXEC) };
     match i32::try_from(descriptor) {

@@ -28,6 +28,7 @@ pub use map::{MemoryError, WeakMemory};
 pub use process::{block_signals, leave, no_alternate_stack};
 pub use route::Routed;
 
+use crate::NAKED;
 pub(crate) use heap::wipe;
 use map::Pieces;
 
@@ -110,6 +111,9 @@ impl Memory {
     ///
     /// What it returns and what it captures lies on the ordinary stack: pointers, but no secrets.
     pub fn run<R>(&mut self, depth: Depth, work: impl FnOnce() -> R) -> R {
+        if NAKED {
+            return work();
+        }
         let mut task = Task { work: Some(work), outcome: None };
         let enter = enter_for(&task);
         // SAFETY: the stack is mapped, ends at a page, and is used by this thread alone; it is not in
@@ -172,7 +176,9 @@ impl Memory {
 
     /// From now on every allocation of the process comes from the arena, so that none needs the kernel.
     pub fn serve_all(&self) {
-        route::serve_all();
+        if !NAKED {
+            route::serve_all();
+        }
     }
 }
 

@@ -72,7 +72,7 @@ fn survives_softhsm_losing_its_folder_at_any_moment_of_an_unlock() {
         client.lock().unwrap();
         let outcome = std::thread::scope(|scope| {
             let unlocking = scope.spawn(|| room.client().unlock(text(&room.token.pin)));
-            std::thread::sleep(Duration::from_millis(2 * step));
+            std::thread::sleep(Duration::from_millis(step * step));
             std::fs::rename(&here, &away).unwrap();
             unlocking.join().unwrap()
         });

@@ -33,17 +33,17 @@ fn role(member: &Member, family: &[Member], front: u32) -> Option<&'static str> 
 
 /// All processes below this one.
 fn family() -> Vec<Member> {
-    let Ok(entries) = std::fs::read_dir("/proc") else { return Vec::new() };
-    let pids = entries.flatten().filter_map(|entry| entry.file_name().to_str()?.parse::<u32>().ok());
-    let mut all: Vec<Member> = pids.filter_map(member).collect();
     let mut found = Vec::new();
     let mut parents = vec![std::process::id()];
     while let Some(parent) = parents.pop() {
-        let (children, others): (Vec<_>, Vec<_>) =
-            all.into_iter().partition(|member| member.parent == parent);
-        parents.extend(children.iter().map(|child| child.pid));
-        found.extend(children);
-        all = others;
+        let threads = std::fs::read_dir(format!("/proc/{parent}/task")).into_iter().flatten().flatten();
+        for thread in threads {
+            let children = std::fs::read_to_string(thread.path().join("children")).unwrap_or_default();
+            let children = children.split_whitespace().filter_map(|child| child.parse().ok());
+            let children: Vec<Member> = children.filter_map(member).collect();
+            parents.extend(children.iter().map(|child| child.pid));
+            found.extend(children);
+        }
     }
     found
 }
@@ -59,8 +59,9 @@ fn member(pid: u32) -> Option<Member> {
     Some(Member { pid, parent: fields.next()?.parse().ok()?, command })
 }
 
-/// Dumps of short-lived processes that are kept until their secrets are known.
-const MOST_BYTES: u64 = 1 << 30;
+/// Dumps of each role that are kept until their secrets are known.
+const MOST: usize = 6;
+const MOST_OF_WORKER: usize = 30;
 
 /// Does `work`, and dumps meanwhile, at random moments, the processes of these roles.
 pub(crate) fn watched<R: Send>(
@@ -72,8 +73,8 @@ pub(crate) fn watched<R: Send>(
     let watch = || {
         let mut chance = Chance::new();
         let mut dumps: Vec<(&'static str, Dump)> = Vec::new();
-        let mut bytes = 0;
-        while !done.load(Relaxed) && bytes < MOST_BYTES {
+        let mut turn = 0_u32;
+        while !done.load(Relaxed) {
             let family = family();
             let wanted: Vec<_> = family
                 .iter()
@@ -81,12 +82,16 @@ pub(crate) fn watched<R: Send>(
                 .filter(|(role, _)| roles.contains(role))
                 .collect();
             chance.sleep(Duration::from_millis(1));
-            // Of the role that was seen least, which is the one that lives shortest.
+            // In turns the one that lives shortest, and the one that was seen least.
             let seen = |role: &str| dumps.iter().filter(|(other, _)| *other == role).count();
-            let Some((role, pid)) = wanted.iter().min_by_key(|(role, _)| seen(role)) else { continue };
+            let worker = wanted.iter().find(|(role, _)| *role == "token worker");
+            let least =
+                wanted.iter().filter(|(role, _)| seen(role) < MOST).min_by_key(|(role, _)| seen(role));
+            let of_worker = turn % 2 == 0 && seen("token worker") < MOST_OF_WORKER;
+            turn += 1;
+            let Some((role, pid)) = worker.filter(|_| of_worker).or(least) else { continue };
             // It may have ended meanwhile.
             if let Ok(dump) = Dump::of_memory(*pid) {
-                bytes += dump.bytes();
                 dumps.push((role, dump));
             }
         }

@@ -80,7 +80,7 @@ pub(crate) fn place(pids: &[u32], placement: Placement) {
     }
 }
 
-fn time(mut work: impl FnMut()) -> Vec<f64> {
+pub(crate) fn time(mut work: impl FnMut()) -> Vec<f64> {
     let once = |_| {
         let began = Instant::now();
         work();
@@ -90,7 +90,7 @@ fn time(mut work: impl FnMut()) -> Vec<f64> {
 }
 
 #[expect(clippy::expect_used, reason = "a figure of failed calls is none")]
-fn sign_once(client: &Client, order: &SignRequest<'_>) {
+pub(crate) fn sign_once(client: &Client, order: &SignRequest<'_>) {
     let signed = client.sign(order).expect("a signature");
     assert!(signed.body.len() > 64, "a signed body");
 }

@@ -7,6 +7,7 @@
 
 #![forbid(unsafe_code)]
 
+mod hardening;
 mod latency;
 mod python;
 mod report;
@@ -32,17 +33,19 @@ fn main() -> ExitCode {
     let mut arguments = std::env::args().skip(1);
     let mut python = None;
     let mut only = None;
+    let mut naked = None;
     let mut write = None;
     while let Some(argument) = arguments.next() {
         match argument.as_str() {
             // Another process is the other end of the echo: a thread would share the address space.
             "--echo" => return latency::echo_end(),
             "--python" => python = arguments.next().map(PathBuf::from),
+            "--naked" => naked = arguments.next().map(PathBuf::from),
             "--only" => only = arguments.next(),
             "--write" => write = arguments.next().map(PathBuf::from),
             _ => {
                 report::talk(
-                    "usage: bench [--python PYTHON] [--only latency|throughput|python|unlock] [--write FILE]",
+                    "usage: bench [--python PYTHON] [--naked FOLDER] [--only latency|hardening|throughput|python|unlock] [--write FILE]",
                 );
                 return ExitCode::from(2);
             }
@@ -57,6 +60,10 @@ fn main() -> ExitCode {
     let agent = room.start_unlocked();
     if wanted("latency") {
         latency::measure(&room, &agent, &mut report);
+    }
+    match naked {
+        Some(naked) if wanted("hardening") => hardening::measure(&room, &agent, &naked, &mut report),
+        _ => {}
     }
     if wanted("throughput") {
         throughput::measure(&room, &mut report);

@@ -1,7 +1,7 @@
 //! One line of the audit log: JSON in one spelling only.
 //!
 //! A line is `{"seq":…,"time":"…","prev":"…",` and the members of its [`Event`], in the order of the fields here,
-//! without a space, in ASCII. [`Line::parse`] takes nothing that [`write`] would have written otherwise.
+//! without a space, in ASCII. [`Line::parse`] takes nothing that [`write()`] would have written otherwise.
 
 use std::borrow::Cow;
 use std::collections::BTreeMap;

@@ -1,7 +1,8 @@
 //! What was decided, for whom, written down so that an edit is found.
 //!
-//! [`line`](self::line) is the format, [`chain`] what holds the lines together (both without any I/O), [`log`] the
-//! writer, [`sync`](self::sync) the thread that gets it onto the disk, [`reader`] what the commands read by.
+//! [`mod@line`] is the format, [`mod@chain`] what holds the lines together, [`checkpoint`] what vouches for them (all
+//! three without any I/O), [`log`] the writer, [`sync`] the thread that gets it onto the disk, [`key`] where the key of the
+//! checkpoints is kept, [`reader`] what the commands read by.
 
 pub(crate) mod chain;
 pub(crate) mod checkpoint;

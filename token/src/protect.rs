@@ -11,9 +11,9 @@ use strongroom_locked::memory::{Memory, MemoryError, Sizes, WeakMemory, whole};
 const KIB: usize = 1024;
 const MIB: usize = 1024 * KIB;
 
-/// Modules call deep: the GNU library gives a thread 8 MiB, but none was seen to use a twentieth of this.
+/// SoftHSM with OpenSSL runs on it, and behind it lies a guard page.
 const STACK_BYTES: usize = 512 * KIB;
-/// What SoftHSM with OpenSSL needs, several times over, and below the 8 MiB that an ordinary user may lock.
+/// SoftHSM with OpenSSL runs in it, and it is below the 8 MiB that an ordinary user may lock.
 const LEAST_BYTES: usize = 7 * MIB;
 const MOST_BYTES: usize = 32 * MIB;
 /// What is left of the limit, for the page of the seeds.

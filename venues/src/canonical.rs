@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use crate::clock::{self, Moment};
 use crate::error::{Place, RequestError};
-use crate::json;
+use crate::json::{self, Value};
 use crate::pairs::{self, Given, Pair, Style};
 use crate::plan::Plan;
 use crate::profile::Compiled;
@@ -96,6 +96,7 @@ pub(crate) fn canonicalise(
     for (slot, template) in &rule.lets {
         values.put_template(*slot, template)?;
     }
+    put_each(plan, rule, &mut values)?;
     let (message, secret_at) = message(rule, &values)?;
     let mut request = CanonicalRequest {
         compiled: Arc::clone(plan.compiled),
@@ -301,13 +302,14 @@ fn put_parameters(
 ) -> Result<(), RequestError> {
     if !rule.kv.is_empty() || rule.used.contains(Var::KvConcat) {
         let mut all = [query, body].concat();
-        for (separator, slot) in &rule.kv {
-            let style = Style {
-                escape: crate::codec::Escape::Raw,
-                separator,
-                ..style(plan, rule, Place::Body, false)
+        for form in &rule.kv {
+            let style = if form.escaped {
+                style(plan, rule, Place::Query, false)
+            } else {
+                Style { escape: crate::codec::Escape::Raw, ..style(plan, rule, Place::Body, false) }
             };
-            values.put(*slot, |out| pairs::write(&all, style, out))?;
+            let style = Style { separator: &form.separator, ..style };
+            values.put(form.slot, |out| pairs::write(&all, style, out))?;
         }
         if rule.used.contains(Var::KvConcat) {
             values.put_with(Var::KvConcat, |out| pairs::write_concatenated(&mut all, out));
@@ -324,6 +326,30 @@ fn put_parameters(
             }
         });
     }
+    Ok(())
+}
+
+/// Renders `sign.each` once for each element of the body, one behind the other.
+fn put_each(plan: &Plan<'_>, rule: &Rule, values: &mut Values) -> Result<(), RequestError> {
+    let Sign::Text { each: Some(each), .. } = &rule.sign else { return Ok(()) };
+    let refuse = || RequestError::ListBody(plan.compiled.id.clone());
+    let Parsed::Array(list) = &plan.body else { return Err(refuse()) };
+    if list.is_empty() {
+        return Err(refuse());
+    }
+    let mut text = Vec::new();
+    for element in list {
+        let Value::Object(members) = element else { return Err(refuse()) };
+        let mut pairs: Vec<Pair<'_>> =
+            members.iter().map(|(name, value)| Pair { name, value: Given::Value(value) }).collect();
+        if rule.encode.sort_body {
+            pairs.sort_by_key(|pair| pair.name);
+        }
+        let style = style(plan, rule, Place::Query, false);
+        values.put(Var::Item.slot(), |out| pairs::write(&pairs, style, out))?;
+        each.render(values, &mut text)?;
+    }
+    values.put_var(Var::Each, &text);
     Ok(())
 }
 

@@ -22,7 +22,8 @@ use crate::rule::When;
 use crate::template::Var;
 
 /// The keys that only the base has.
-const BASE_KEYS: &[&str] = &["profile", "schema", "name", "docs", "hosts", "secret", "actions", "case"];
+const BASE_KEYS: &[&str] =
+    &["profile", "schema", "name", "docs", "checked", "hosts", "secret", "actions", "case"];
 /// The keys that a case may lay over the base.
 const RULE_KEYS: &[&str] =
     &["covers", "clock", "encode", "body_methods", "inject", "let", "sign", "attach", "map"];
@@ -47,7 +48,8 @@ pub(crate) fn compile(text: &str) -> Result<Compiled, ProfileError> {
     let (min_bytes, max_bytes) = secret_length(&fields)?;
     // Read by the policy engine; to this one it is only a table.
     fields.entries("actions")?;
-    fields.text("docs")?;
+    let docs = fields.text("docs")?.unwrap_or_default().to_owned();
+    let checked = fields.text("checked")?.unwrap_or_default().to_owned();
 
     let mut sources = vec![(When::default(), entries.clone())];
     sources.extend(cases(&fields, entries)?);
@@ -68,7 +70,8 @@ pub(crate) fn compile(text: &str) -> Result<Compiled, ProfileError> {
     let key_spec = KeySpec { algorithm, form, passphrase, min_bytes, max_bytes };
     let mut rules = rules.into_iter();
     let base = rules.next().ok_or_else(|| fields.error(root.at, "the profile has no rule"))?.1;
-    Ok(Compiled { id: id.to_owned(), name, hosts, key_spec, needs_uid, base, cases: rules.collect() })
+    let (id, cases) = (id.to_owned(), rules.collect());
+    Ok(Compiled { id, name, docs, checked, hosts, key_spec, needs_uid, base, cases })
 }
 
 fn id<'d>(fields: &Fields<'d, '_>) -> Result<&'d str, ProfileError> {

@@ -122,6 +122,11 @@ pub enum RequestError {
         /// What the parser saw.
         fact: crate::json::JsonError,
     },
+    /// A body that is no list where every element is signed by itself.
+    #[error(
+        "{0} signs every element of this body by itself, so it must be a JSON array of objects, not empty"
+    )]
+    ListBody(String),
     /// A method that the engine does not know.
     #[error("method `{0}` is none of DELETE, GET, PATCH, POST, PUT")]
     Method(String),

@@ -137,7 +137,7 @@ impl<'a> Plan<'a> {
             Some("sends its parameters as a form")
         } else if rule.inject.iter().any(injects) {
             Some("gets parameters of the agent's in the body")
-        } else if rule.used.contains(Var::Kv) || rule.used.contains(Var::KvConcat) {
+        } else if rule.used.contains_any(&[Var::Kv, Var::KvConcat, Var::KvQuery]) {
             Some("signs the parameters name by name")
         } else if rule.attach.body_json.as_ref().is_some_and(|body| !body.envelope)
             || rule.attach.body_form_sorted.is_some()

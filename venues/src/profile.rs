@@ -21,6 +21,8 @@ pub struct Profile {
 pub(crate) struct Compiled {
     pub(crate) id: String,
     pub(crate) name: String,
+    pub(crate) docs: String,
+    pub(crate) checked: String,
     pub(crate) hosts: Vec<String>,
     pub(crate) key_spec: KeySpec,
     pub(crate) needs_uid: bool,
@@ -54,6 +56,18 @@ impl Profile {
     #[must_use]
     pub fn name(&self) -> &str {
         &self.compiled.name
+    }
+
+    /// The vendor's page on signing; empty if the profile names none.
+    #[must_use]
+    pub fn docs(&self) -> &str {
+        &self.compiled.docs
+    }
+
+    /// When the profile was last compared, and with what.
+    #[must_use]
+    pub fn checked(&self) -> &str {
+        &self.compiled.checked
     }
 
     /// What the keeper must know about a secret of this venue.

@@ -6,7 +6,7 @@ use regex::bytes::Regex;
 
 use crate::codec::Escape;
 use crate::request::Method;
-use crate::template::{Slot, Template, VarSet};
+use crate::template::{KvForm, Slot, Template, VarSet};
 
 /// How requests of one kind are signed: the base of a profile, or the base with a case laid over it.
 #[derive(Debug)]
@@ -25,8 +25,8 @@ pub(crate) struct Rule {
     pub(crate) signs_body: bool,
     /// Every variable that some template reads.
     pub(crate) used: VarSet,
-    /// The `kv` forms, each with its separator.
-    pub(crate) kv: Vec<(Box<str>, Slot)>,
+    /// The forms of all parameters that templates use.
+    pub(crate) kv: Vec<KvForm>,
     /// The first slot that is not in use.
     pub(crate) slots: Slot,
 }
@@ -190,6 +190,8 @@ pub(crate) enum Sign {
         claims: JsonTemplate,
     },
     Text {
+        /// What `{each}` is made of, once for each element of a body that is a list.
+        each: Option<Template>,
         message: Template,
         out: Output,
         /// The secret is part of the text that is hashed.

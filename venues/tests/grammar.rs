@@ -330,3 +330,46 @@ fn keeps_the_worked_example_true() {
     assert_eq!(message, "");
     assert_eq!(signed.expect("finished").headers, [("X-KEY".to_owned(), "K".to_owned())]);
 }
+
+/// All parameters as a query writes them, wherever they are sent.
+#[test]
+fn writes_all_parameters_as_a_query_would() {
+    let encode = "encode = { query = \"js\", arrays = \"bracket\", sort = \"key\" }";
+    let body = post(r#"{"b":["x y","~!"],"a":"1&2"}"#);
+    let (message, signed) = run(&with(encode, "{kvquery} {kvquery:;} {kv}"), &body);
+    assert_eq!(message, "a=1%262&b[]=x%20y&b[]=~! a=1%262;b[]=x%20y;b[]=~! a=1&2&b[]=x y&b[]=~!");
+    assert_eq!(self::body(signed), r#"{"a":"1&2","b":["x y","~!"]}"#);
+    let (message, _) = run(&with(encode, "{kvquery|amp}."), &get(&[]));
+    assert_eq!(message, ".");
+}
+
+/// A batch: the same text again for every element, and the body goes out as it came in.
+#[test]
+fn signs_every_element_of_a_list() {
+    let profile = compile(
+        r#"
+        profile = "x"
+        encode = { sort = "key" }
+        covers = "params"
+        sign = { alg = "hmac-sha256", each = "<{method} {item}>", message = "{each}{ts}" }
+        attach = { headers = { S = "{sig}" } }
+        "#,
+    );
+    let text = r#"[{"b":"x y","a":1},{"c":{"d":true}}]"#;
+    let (message, signed) = run(&profile, &post(text));
+    assert_eq!(message, "<POST a=1&b=x%20y><POST c=%7B%22d%22%3Atrue%7D>1700000000123");
+    assert_eq!(body(signed), text);
+    for wrong in [r#"{"a":1}"#, "[]", "[1]", r#"[{"a":1},2]"#] {
+        let request = post(wrong);
+        let plan = profile.plan(&request).expect("planned");
+        let error = plan.canonicalise(&ACCOUNT, &MOMENT).expect_err(wrong).to_string();
+        assert_eq!(
+            error,
+            "x signs every element of this body by itself, so it must be a JSON array of objects, not empty"
+        );
+    }
+    assert_eq!(
+        profile.plan(&get(&[("a", Param::Text("1"))])).expect_err("unsigned").to_string(),
+        "x does not sign the query of a GET to this path; put the parameters into the body"
+    );
+}

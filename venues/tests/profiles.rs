@@ -14,6 +14,8 @@ fn compiles_every_shipped_profile_with_all_it_needs() {
         assert!(!profile.hosts().is_empty(), "{id}");
         assert_ne!(profile.covers(), Covers::Nothing, "{id}");
         assert!(profile.key_spec().min_bytes >= 16, "{id}");
+        assert!(profile.docs().starts_with("https://"), "{id} names its source");
+        assert!(profile.checked().starts_with("20"), "{id} says when it was compared");
         assert!(text.starts_with("# ") && text.contains("\n# https://"), "{id} cites its source");
     }
 }
@@ -47,7 +49,7 @@ fn refuses_profiles_with_line_and_column() {
     for (line, expected) in [
         (
             "profil = 1",
-            "line 4, column 1: a profile has no key `profil`; its keys are profile, schema, name, docs, hosts, secret, actions, case, covers, clock, encode, body_methods, inject, let, sign, attach, map",
+            "line 4, column 1: a profile has no key `profil`; its keys are profile, schema, name, docs, checked, hosts, secret, actions, case, covers, clock, encode, body_methods, inject, let, sign, attach, map",
         ),
         ("schema = 2", "line 4, column 10: `schema` must be a whole number between 1 and 1"),
         ("name = 7", "line 4, column 8: `name` must be text"),
@@ -102,7 +104,7 @@ fn refuses_profiles_with_line_and_column() {
         ("let = { ts = \"1\" }", "line 4, column 9: `ts` is a variable already"),
         (
             "let = { a = \"{b}\" }",
-            "line 4, column 13: the variable `b` is unknown; known are base, body, hex16, host, key, kv, kvconcat, method, nonce, op, params_json, passphrase, path, query, sig, ts, uid, uuid, uuid16, uuid22",
+            "line 4, column 13: the variable `b` is unknown; known are base, body, each, hex16, host, item, key, kv, kvconcat, kvquery, method, nonce, op, params_json, passphrase, path, query, sig, ts, uid, uuid, uuid16, uuid22",
         ),
         (
             "let = { a = \"{path|shout}\" }",
@@ -124,6 +126,11 @@ fn refuses_profiles_with_line_and_column() {
             "let = { a = \"{sig}\" }",
             "line 4, column 13: `{sig}` exists only behind the signature: in `attach`",
         ),
+        (
+            "let = { a = \"{item}\" }",
+            "line 4, column 13: `{item}` is one element of a list, and only `sign.each` has it",
+        ),
+        ("let = { a = \"{each}\" }", "line 4, column 13: `{each}` may stand only in `sign.message`"),
         (
             "let = { a = \"{secret}\" }",
             "line 4, column 13: `{secret}` may stand only in the message of a `hash-…` algorithm, without filters; no other template ever sees the secret",
@@ -181,6 +188,15 @@ fn refuses_ways_of_signing_that_it_cannot_keep_safe() {
             "`hash-md5` puts a secret under a broken hash; the keeper does not compute it",
         ),
         ("alg = \"hmac-sha256\"", "`sign` needs the key `message`"),
+        (
+            "alg = \"hmac-sha256\", message = \"{each}\"",
+            "`{each}` is what `sign.each` yields, and `sign` has no `each`",
+        ),
+        ("alg = \"hmac-sha256\", each = \"{item}\", message = \"{body}\"", "`message` does not use `{each}`"),
+        (
+            "alg = \"hmac-sha256\", each = \"{passphrase}\", message = \"{each}\"",
+            "the passphrase never becomes part of the signed text or of a signed parameter",
+        ),
         (
             "alg = \"hmac-sha256\", message = \"{secret}\"",
             "`{secret}` may stand only in the message of a `hash-…` algorithm, without filters; no other template ever sees the secret",

@@ -24,7 +24,8 @@ fn refusal(
     body: Body<'_>,
 ) -> String {
     let request = Request { method, path, query: query.to_vec(), body };
-    let secret = "0123456789abcdef0123456789abcdef";
+    // Text, and base64 of 36 bytes: it does for every venue.
+    let secret = "0123456789abcdef0123456789abcdef0123456789abcdef";
     match sign(profile, &request, &account("key"), Moment::default(), secret, None) {
         Err(error) => error.to_string(),
         Ok(signed) => panic!("signed {}", signed.url),
@@ -133,6 +134,54 @@ fn refuses_requests_and_names_the_venues_rule() {
             vec![("a", text("1"))],
             Body::Empty,
             "kraken does not sign the query of a POST to this path; put the parameters into the body",
+        ),
+        (
+            "bingx",
+            "POST",
+            "/openApi/swap/v2/trade/order",
+            vec![],
+            form(&[("symbol", "BTC-USDT")]),
+            "bingx does not sign the body of a POST to this path; put the parameters into the query",
+        ),
+        (
+            "mexc",
+            "POST",
+            "/api/v3/order",
+            vec![],
+            json(r#"{"symbol":"BTCUSDT"}"#),
+            "mexc does not sign the body of a POST to this path; put the parameters into the query",
+        ),
+        (
+            "phemex",
+            "GET",
+            "/a",
+            vec![("a", Param::Json("[null]"))],
+            Body::Empty,
+            "`a` is null, which phemex has no text form for in a query",
+        ),
+        (
+            "backpack",
+            "POST",
+            "/api/v1/orders",
+            vec![],
+            json(r#"{"symbol":"SOL_USDC"}"#),
+            "backpack signs every element of this body by itself, so it must be a JSON array of objects, not empty",
+        ),
+        (
+            "backpack",
+            "POST",
+            "/api/v1/order",
+            vec![],
+            json("[]"),
+            "backpack signs the parameters name by name, so the body must be pairs or a JSON object, not a JSON array",
+        ),
+        (
+            "backpack",
+            "GET",
+            "/api/v1/nothing",
+            vec![],
+            Body::Empty,
+            "the profile backpack does not know `GET /api/v1/nothing`, and the signed text needs a word for it",
         ),
         (
             "bybit",

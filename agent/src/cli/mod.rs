@@ -15,6 +15,7 @@ mod secret;
 mod shown;
 mod sign;
 mod terminal;
+mod venue;
 
 use std::ffi::OsString;
 use std::path::PathBuf;
@@ -75,6 +76,8 @@ enum Command {
     Remove(credentials::Remove),
     /// Read the audit log: verify it, show it, report who has used which key
     Audit(audit::Audit),
+    /// List, show and check venue profiles
+    Venue(venue::Venue),
     /// Write systemd units
     Install(install::Install),
 }
@@ -181,6 +184,7 @@ fn run(cli: Cli) -> Result<(), Stop> {
         Command::Sign(command) => command.run(&places),
         Command::Status(command) => command.run(&places),
         Command::Unlock(command) => command.run(&places),
+        Command::Venue(command) => command.run(),
     }
 }
 

@@ -7,6 +7,10 @@ use crate::memory::Dump;
 /// Shorter pieces of a secret are not looked for.
 pub const WINDOW: usize = 8;
 
+/// The same piece where each byte is spelled with two, as in hexadecimal. Eight digits of a number that has nothing to do with
+/// the secret stand in a front full of signatures by chance.
+const WIDE_WINDOW: usize = 16;
+
 /// What somebody has who has found it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Class {
@@ -61,11 +65,19 @@ pub fn classes(hits: &Hits) -> Vec<Class> {
     found
 }
 
-/// All that must never be found, in windows of eight bytes.
+/// The bytes of a needle, and how many of them in a row must be found.
+#[derive(Debug)]
+struct Piece {
+    bytes: Vec<u8>,
+    window: usize,
+}
+
+/// All that must never be found, in windows of eight bytes of the secret.
 #[derive(Debug)]
 pub struct Needles {
-    windows: HashMap<u64, usize>,
-    needles: Vec<Needle>,
+    /// By its first eight bytes: which needle, and where in it.
+    windows: HashMap<u64, (usize, usize)>,
+    needles: Vec<(Needle, Piece)>,
     /// One bit for each value of [`hash`]; where it is zero there is no such window.
     filter: Vec<u64>,
 }
@@ -82,17 +94,27 @@ impl Needles {
 
     /// Adds these bytes. Windows that could be anything (zeroes, counters) are left out.
     pub fn add(&mut self, class: Class, of: &str, spelling: &'static str, bytes: &[u8]) {
+        self.add_piece(class, of, spelling, Piece { bytes: bytes.to_vec(), window: WINDOW });
+    }
+
+    /// Adds bytes two of which spell one.
+    pub fn add_wide(&mut self, class: Class, of: &str, spelling: &'static str, bytes: &[u8]) {
+        self.add_piece(class, of, spelling, Piece { bytes: bytes.to_vec(), window: WIDE_WINDOW });
+    }
+
+    fn add_piece(&mut self, class: Class, of: &str, spelling: &'static str, piece: Piece) {
         let number = self.needles.len();
-        for window in bytes.array_windows::<WINDOW>() {
+        let starts = (piece.bytes.len().saturating_add(1)).saturating_sub(piece.window);
+        for (at, window) in piece.bytes.array_windows::<WINDOW>().enumerate().take(starts) {
             if !is_trivial(window) {
                 let value = u64::from_le_bytes(*window);
                 if let Some(word) = self.filter.get_mut(word(value)) {
                     *word |= bit(value);
                 }
-                self.windows.entry(value).or_insert(number);
+                self.windows.entry(value).or_insert((number, at));
             }
         }
-        self.needles.push(Needle { class, of: of.to_owned(), spelling });
+        self.needles.push((Needle { class, of: of.to_owned(), spelling }, piece));
     }
 
     /// How many windows are looked for.
@@ -110,10 +132,10 @@ impl Needles {
             if !is_zero(page) {
                 let with_next =
                     rest.get(..PAGE.saturating_add(WINDOW - 1).min(rest.len())).unwrap_or_default();
-                for window in with_next.array_windows::<WINDOW>() {
+                for (place, window) in with_next.array_windows::<WINDOW>().enumerate() {
                     let value = u64::from_le_bytes(*window);
                     if self.filter.get(word(value)).is_some_and(|word| word & bit(value) != 0)
-                        && let Some(needle) = self.windows.get(&value).and_then(|at| self.needles.get(*at))
+                        && let Some(needle) = self.needle_at(value, rest.get(place..).unwrap_or_default())
                     {
                         found(needle);
                     }
@@ -121,6 +143,14 @@ impl Needles {
             }
             at = at.saturating_add(PAGE);
         }
+    }
+
+    /// The needle of which a whole window stands at the start of `bytes`.
+    fn needle_at(&self, first: u64, bytes: &[u8]) -> Option<&Needle> {
+        let (number, at) = *self.windows.get(&first)?;
+        let (needle, piece) = self.needles.get(number)?;
+        let wanted = piece.bytes.get(at..)?.get(..piece.window)?;
+        bytes.starts_with(wanted).then_some(needle)
     }
 
     /// What a dump shows.
@@ -172,4 +202,37 @@ fn word(value: u64) -> usize {
 
 const fn bit(value: u64) -> u64 {
     1 << (hash(value) & 63)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn found(needles: &Needles, bytes: &[u8]) -> usize {
+        let mut found = Vec::new();
+        needles.find(bytes, |needle| found.push(needle));
+        found.len()
+    }
+
+    #[test]
+    fn finds_eight_bytes_of_a_secret_however_they_are_spelled() {
+        let secret = *b"q7Zt1LxWvB0pKd93";
+        let mut needles = Needles::new();
+        needles.secret(Class::Plain, "a key", &secret);
+        let hex = |bytes: &[u8]| bytes.iter().map(|byte| format!("{byte:02x}")).collect::<String>();
+        for piece in [secret[3..11].to_vec(), hex(&secret[3..11]).into_bytes()] {
+            let dump = [b"before ".as_slice(), &piece, b" behind"].concat();
+            assert_eq!(found(&needles, &dump), 1, "{piece:?}");
+        }
+    }
+
+    #[test]
+    fn takes_no_shorter_piece_for_the_secret() {
+        let secret = *b"q7Zt1LxWvB0pKd93";
+        let mut needles = Needles::new();
+        needles.secret(Class::Plain, "a key", &secret);
+        let hex: String = secret[3..10].iter().map(|byte| format!("{byte:02x}")).collect();
+        assert_eq!(found(&needles, format!("number {hex}, another").as_bytes()), 0);
+        assert_eq!(found(&needles, &[b"text ".as_slice(), &secret[3..10], b" text"].concat()), 0);
+    }
 }

@@ -19,8 +19,8 @@ impl Needles {
         self.add(class, of, "reversed", &reversed);
         for key in [secret, &reversed] {
             let hex: String = key.iter().map(|byte| format!("{byte:02x}")).collect();
-            self.add(class, of, "hex", hex.as_bytes());
-            self.add(class, of, "HEX", hex.to_uppercase().as_bytes());
+            self.add_wide(class, of, "hex", hex.as_bytes());
+            self.add_wide(class, of, "HEX", hex.to_uppercase().as_bytes());
         }
         for (offset, spelling) in [(0, "base64"), (1, "base64 from 1"), (2, "base64 from 2")] {
             let rest = secret.get(offset..).unwrap_or_default();
@@ -32,7 +32,7 @@ impl Needles {
         for wide in [[0, 1], [1, 0]] {
             let utf16: Vec<u8> =
                 secret.iter().flat_map(|byte| wide.map(|zero| if zero == 0 { *byte } else { 0 })).collect();
-            self.add(class, of, "UTF-16", &utf16);
+            self.add_wide(class, of, "UTF-16", &utf16);
         }
     }
 

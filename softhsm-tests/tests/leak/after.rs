@@ -50,7 +50,7 @@ pub(crate) fn case(report: &mut Report) {
 
 fn look(report: &mut Report, site: &Site, agent: &Agent, what: &str, more: Option<&Needles>) {
     let mut processes = vec![("front", agent.pid())];
-    if !agent.children("strongroom-keeper").is_empty() {
+    if agent.children("strongroom-keeper").iter().any(|keeper| runs(*keeper)) {
         let (keeper, guard) = keeper_and_guard(agent);
         processes.extend([("keeper", keeper), ("guard", guard)]);
     }

@@ -87,7 +87,7 @@ pub(crate) fn watched<R: Send>(
             let worker = wanted.iter().find(|(role, _)| *role == "token worker");
             let least =
                 wanted.iter().filter(|(role, _)| seen(role) < MOST).min_by_key(|(role, _)| seen(role));
-            let of_worker = turn % 2 == 0 && seen("token worker") < MOST_OF_WORKER;
+            let of_worker = turn.is_multiple_of(2) && seen("token worker") < MOST_OF_WORKER;
             turn += 1;
             let Some((role, pid)) = worker.filter(|_| of_worker).or(least) else { continue };
             // It may have ended meanwhile.

@@ -68,16 +68,16 @@ An attacker who is root looks into every process of the real programs, on a fres
 A sample is one look: the process is stopped at a random moment and every page that is there is read, or its registers,\n\
 or a core, or a file. Numbers under the classes are samples in which something of that class was found.\n\
 \n\
-- *plain*: a secret, a passphrase or a PIN of the venue's kind as it is, reversed, in hex, in base64 at each offset, in UTF-16; \
+- *plain*: a secret or a passphrase as it is, reversed, in hex, in base64 at each offset, in UTF-16; \
 the blocks of HMAC.\n\
 - *key-equivalent*: the states of HMAC for SHA-256, SHA-384 and SHA-512, as they lie in memory, big-endian, and in the order of \
 SHA-NI's lanes; expanded keys.\n\
 - *nonce*: that of the ES256 signatures that are made at that moment, computed from their signatures.\n\
 - *seed*: the seed of a record, in the same spellings as a secret, and the key that is extracted from it.\n\
-- *PIN*: the token's.\n\
+- *PIN*: the token's, in the same spellings.\n\
 \n\
 Controls must be found in every sample, or the run fails. The shipped venues use HMAC with three hashes, and ES256; the\n\
-keeper's own tests look for Ed25519 and hashed secrets in the same way. \n\
+keeper's own tests look for Ed25519 and hashed secrets in the same way.\n\
 A passphrase that the venue wants in clear goes to the client, so it is not looked for.\n\
 ";
 

@@ -9,6 +9,7 @@ use base64ct::{Base64, Base64UrlUnpadded, Encoding as _};
 use p256::pkcs8::LineEnding;
 use strongroom_scanner::{Class, Needles};
 use strongroom_softhsm_tests::load::{CREDENTIALS, ES256};
+use strongroom_softhsm_tests::process::runs;
 use strongroom_softhsm_tests::room::{Agent, Key, Room, Run, program};
 use strongroom_softhsm_tests::seed::seed_of;
 
@@ -134,7 +135,8 @@ impl Site {
 
 /// The keeper of an unlocked agent, and its guard.
 pub(crate) fn keeper_and_guard(agent: &Agent) -> (u32, u32) {
-    let keeper = agent.children("strongroom-keeper")[0];
+    let keepers = agent.children("strongroom-keeper");
+    let keeper = *keepers.iter().find(|keeper| runs(**keeper)).expect("it is unlocked");
     (keeper, tracer(keeper).expect("the keeper has a guard"))
 }
 

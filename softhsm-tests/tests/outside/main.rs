@@ -44,4 +44,5 @@ mod supervisor;
 mod token_trouble;
 mod typed;
 mod vectors;
+mod venue;
 mod wire;

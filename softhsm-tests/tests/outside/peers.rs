@@ -7,6 +7,7 @@ use std::os::unix::net::UnixStream;
 use std::process::{Command, Stdio};
 use std::time::Duration;
 
+use rustix::io::Errno;
 use rustix::net::{SendAncillaryBuffer, SendAncillaryMessage, SendFlags, UCred, sendmsg};
 use rustix::process::{Gid, Uid};
 use strongroom_protocol::{Body, ErrorCode, Operation, Sign};
@@ -51,8 +52,13 @@ fn as_nobody<R: Send>(work: impl FnOnce() -> R + Send) -> R {
     std::thread::scope(|scope| scope.spawn(nobody).join().unwrap())
 }
 
+/// The agent refuses a connection when it is made, and may have closed it before anything is asked.
 fn is_denied(heard: &Heard) -> bool {
-    matches!(heard, Heard::Error(_, ErrorCode::Denied, message) if message.contains("65534"))
+    match heard {
+        Heard::Closed => true,
+        Heard::Error(_, code, message) => *code == ErrorCode::Denied && message.contains("65534"),
+        _ => false,
+    }
 }
 
 #[test]
@@ -68,7 +74,7 @@ fn refuses_a_connection_that_another_user_made_whoever_uses_it() {
 
     let handed_over = as_nobody(|| UnixStream::connect(room.socket()).unwrap());
     let mut peer = Raw::from(handed_over);
-    peer.ask(2, SIGN).unwrap();
+    let _closed = peer.ask(2, SIGN);
     let heard = peer.hear(SOON);
     assert!(is_denied(&heard), "{heard:?}");
 }
@@ -86,8 +92,8 @@ fn believes_nothing_that_a_message_says_of_its_sender() {
     let mut control = SendAncillaryBuffer::new(&mut space);
     assert!(control.push(SendAncillaryMessage::ScmCredentials(credentials)));
     let bytes = frame(3, SIGN);
-    let sent = sendmsg(&stream, &[IoSlice::new(&bytes)], &mut control, SendFlags::NOSIGNAL).unwrap();
-    assert_eq!(sent, bytes.len());
+    let sent = sendmsg(&stream, &[IoSlice::new(&bytes)], &mut control, SendFlags::NOSIGNAL);
+    assert!(matches!(sent, Ok(_) | Err(Errno::PIPE)), "{sent:?}");
     let heard = Raw::from(stream).hear(SOON);
     assert!(is_denied(&heard), "{heard:?}");
 }

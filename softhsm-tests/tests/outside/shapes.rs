@@ -61,6 +61,11 @@ fn cases() -> Vec<Case> {
         ),
         ("coinbaseexchange", long(41), some("p"), base64),
         ("coinbase", long(200), None, no_pem),
+        ("binance-ed25519", long(200), None, no_pem),
+        ("kraken", pem("ed25519-pkcs8"), None, base64),
+        ("backpack", pem("ed25519-pkcs8"), None, base64),
+        ("bitmex", pem("ed25519-pkcs8"), None, text),
+        ("bitget", long(32), some(""), passphrase),
         (
             "coinbase",
             pem("p256-public"),

@@ -18,7 +18,7 @@ use strongroom_keeper::key::SigningKey;
 use strongroom_link::key::{KeySpec, MAX_SECRET_BYTES, PassphraseUse};
 use strongroom_venues::json::{self, Value};
 use strongroom_venues::{Account, Body, Moment, Param, Profile, Request, SignedRequest};
-use strongroom_venues::{NonceKind, TimeNeeds, builtin_profiles};
+use strongroom_venues::{NonceKind, TimeNeeds, builtin};
 
 const USAGE: &str = "usage: sign-vectors [--profiles DIR] FILE.jsonl…";
 
@@ -34,7 +34,7 @@ fn main() -> ExitCode {
 
 fn run() -> Result<(), String> {
     let (folder, files) = arguments()?;
-    let profiles = profiles(folder.as_deref())?;
+    let mut profiles = profiles(folder.as_deref())?;
     let mut out = BufWriter::new(std::io::stdout().lock());
     for file in files {
         let shown = file.display().to_string();
@@ -44,7 +44,7 @@ fn run() -> Result<(), String> {
             if line.trim_ascii().is_empty() {
                 continue;
             }
-            let written = out.write_all(&answer(&profiles, &line)).and_then(|()| out.write_all(b"\n"));
+            let written = out.write_all(&answer(&mut profiles, &line)).and_then(|()| out.write_all(b"\n"));
             written.map_err(|error| format!("standard output: {error}"))?;
         }
     }
@@ -71,12 +71,9 @@ fn arguments() -> Result<(Option<PathBuf>, Vec<PathBuf>), String> {
 /// A profile, or why it does not compile.
 type Compiled = Result<Profile, String>;
 
-/// The shipped profiles, and over them those of `folder`.
+/// The profiles of `folder`. They come before the shipped ones, which join them as they are needed.
 fn profiles(folder: Option<&Path>) -> Result<HashMap<String, Compiled>, String> {
     let mut profiles: HashMap<String, Compiled> = HashMap::new();
-    for (id, text) in builtin_profiles() {
-        profiles.insert((*id).to_owned(), Profile::compile(text).map_err(|error| error.to_string()));
-    }
     let Some(folder) = folder else { return Ok(profiles) };
     let shown = |error| format!("{}: {error}", folder.display());
     for entry in std::fs::read_dir(folder).map_err(shown)? {
@@ -102,7 +99,7 @@ fn profiles(folder: Option<&Path>) -> Result<HashMap<String, Compiled>, String> 
 }
 
 /// The line for one row.
-fn answer(profiles: &HashMap<String, Compiled>, line: &[u8]) -> Vec<u8> {
+fn answer(profiles: &mut HashMap<String, Compiled>, line: &[u8]) -> Vec<u8> {
     let (id, signed) = match json::parse(line) {
         Ok(row) => {
             let id = row.get("id").and_then(Value::as_text).unwrap_or_default().to_owned();
@@ -130,11 +127,16 @@ fn answer(profiles: &HashMap<String, Compiled>, line: &[u8]) -> Vec<u8> {
     out
 }
 
-fn sign(profiles: &HashMap<String, Compiled>, row: &Value<'_>) -> Result<SignedRequest, String> {
+fn sign(profiles: &mut HashMap<String, Compiled>, row: &Value<'_>) -> Result<SignedRequest, String> {
     let venue = row.get("exchange").and_then(Value::as_text).ok_or("the row names no `exchange`")?;
     let expects_url = row.get("expected").and_then(|expected| expected.get("url")).is_some();
     if !expects_url || row.get("api").and_then(Value::as_text) == Some("ws") {
         return Err("only rows of kind REST are signed, and this one has no `expected.url`".to_owned());
+    }
+    if !profiles.contains_key(venue)
+        && let Some(compiled) = builtin(venue)
+    {
+        profiles.insert(venue.to_owned(), compiled.map_err(|error| error.to_string()));
     }
     let profile = match profiles.get(venue) {
         Some(Ok(profile)) => profile,

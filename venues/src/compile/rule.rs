@@ -36,7 +36,7 @@ pub(super) fn rule(fields: &Fields<'_, '_>) -> Result<(Rule, KeyUse), ProfileErr
     }
     let covers = fields.choice("covers", Covers::ALL)?;
     let reads = with_injected(signing.reads, &inject);
-    let all = reads.contains(Var::Kv) || reads.contains(Var::KvConcat) || reads.contains(Var::ParamsJson);
+    let all = reads.contains_any(&Var::ALL_PARAMETERS);
     let rule = Rule {
         clock,
         encode,
@@ -48,7 +48,7 @@ pub(super) fn rule(fields: &Fields<'_, '_>) -> Result<(Rule, KeyUse), ProfileErr
         attach,
         covers: if signs { covers.unwrap_or(Covers::Nothing) } else { Covers::Nothing },
         signs_query: all || reads.contains(Var::Query),
-        signs_body: all || reads.contains(Var::Body),
+        signs_body: all || reads.contains_any(&[Var::Body, Var::Item]),
         used: names.used(),
         kv: names.kv().to_vec(),
         slots: names.end(),
@@ -78,7 +78,7 @@ pub(super) fn rule(fields: &Fields<'_, '_>) -> Result<(Rule, KeyUse), ProfileErr
 
 /// What the signed text reads, also by way of parameters that are injected into what it reads.
 fn with_injected(reads: VarSet, inject: &[Inject]) -> VarSet {
-    let all = [Var::Kv, Var::KvConcat].iter().any(|var| reads.contains(*var));
+    let all = reads.contains_any(&[Var::Kv, Var::KvConcat, Var::KvQuery]);
     let (query, body) = (all || reads.contains(Var::Query), all || reads.contains(Var::Body));
     inject.iter().fold(reads, |set, inject| {
         let signed = match inject.to {

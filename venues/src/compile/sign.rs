@@ -8,7 +8,7 @@ use super::rule::template;
 use crate::error::ProfileError;
 use crate::json;
 use crate::rule::{Clock, JsonTemplate, Output, Sign};
-use crate::template::{Kind, Names, Stage, VarSet};
+use crate::template::{Kind, Names, Stage, Template, Var, VarSet};
 
 /// A compiled `[sign]`.
 pub(super) struct Signing {
@@ -18,7 +18,7 @@ pub(super) struct Signing {
     pub(super) reads: VarSet,
 }
 
-const KEYS: &[&str] = &["alg", "jwt_alg", "decode", "message", "out", "jwt_header", "claims"];
+const KEYS: &[&str] = &["alg", "jwt_alg", "decode", "each", "message", "out", "jwt_header", "claims"];
 
 /// Values of `alg` besides the key algorithms themselves.
 #[derive(Clone, Copy)]
@@ -68,13 +68,28 @@ pub(super) fn sign(
             let key = (algorithm, form(&sign, algorithm)?);
             let hash = algorithm == Algorithm::HashSha256;
             let text = sign.required_text("message")?;
+            let each = each(&sign, names)?;
             let message = template(&sign, names, sign.place("message"), text, Stage::Signed { hash })?;
             let out = output(&sign, algorithm)?;
-            let reads = message.reads();
-            Ok(Signing { sign: Sign::Text { message, out, hash }, key: Some(key), reads })
+            let mut reads = message.reads();
+            if let Some(each) = &each {
+                if !reads.contains(Var::Each) {
+                    return Err(sign.error(sign.place("each"), "`message` does not use `{each}`"));
+                }
+                reads = reads.union(each.reads());
+            }
+            Ok(Signing { sign: Sign::Text { each, message, out, hash }, key: Some(key), reads })
         }
         Alg::Jwt => jwt(&sign, names, clock),
     }
+}
+
+/// `sign.each`, which a case takes away by making it empty.
+fn each(sign: &Fields<'_, '_>, names: &mut Names) -> Result<Option<Template>, ProfileError> {
+    let Some(text) = sign.text("each")?.filter(|text| !text.is_empty()) else { return Ok(None) };
+    let each = template(sign, names, sign.place("each"), text, Stage::Each)?;
+    names.allow_each();
+    Ok(Some(each))
 }
 
 fn jwt(sign: &Fields<'_, '_>, names: &mut Names, clock: Clock) -> Result<Signing, ProfileError> {

@@ -7,6 +7,8 @@ use super::{Filter, Kind, Piece, Slot, Template, Var, VarSet};
 pub(crate) enum Stage {
     /// The value of an injected parameter: before anything is encoded.
     Inject,
+    /// What is signed for one element of a body that is a list.
+    Each,
     /// A `let`: everything up to the encoded request, and the passphrase, which makes it late.
     Let,
     /// The signed text or a JWT's claims.
@@ -22,10 +24,10 @@ pub(crate) enum Stage {
 #[derive(Debug, Clone)]
 pub(crate) struct Names {
     lets: Vec<Own>,
-    /// Separators of `kv:SEP`, each with its slot.
-    kv: Vec<(Box<str>, Slot)>,
+    kv: Vec<KvForm>,
     next: Slot,
     has_map: bool,
+    has_each: bool,
     used: VarSet,
     passphrase: Option<Release>,
 }
@@ -36,6 +38,16 @@ struct Own {
     slot: Slot,
     kind: Kind,
     reads: VarSet,
+}
+
+/// One way in which templates want to see all parameters as `name=value`.
+#[derive(Debug, Clone)]
+pub(crate) struct KvForm {
+    /// What stands between two of them.
+    pub(crate) separator: Box<str>,
+    /// Whether they are escaped as in a query (`kvquery`), or not at all (`kv`).
+    pub(crate) escaped: bool,
+    pub(crate) slot: Slot,
 }
 
 /// What of the passphrase a profile wants.
@@ -63,6 +75,7 @@ impl Names {
             kv: Vec::new(),
             next: Slot::FIRST_OWN,
             has_map,
+            has_each: false,
             used: VarSet::EMPTY,
             passphrase: None,
         }
@@ -86,7 +99,7 @@ impl Names {
 
     fn take_slot(&mut self) -> Result<Slot, String> {
         if self.lets.len().saturating_add(self.kv.len()) >= MAX_OWN {
-            return Err(format!("a profile has at most {MAX_OWN} `let`s and `kv` forms"));
+            return Err(format!("a profile has at most {MAX_OWN} `let`s, `kv` and `kvquery` forms"));
         }
         let slot = self.next;
         self.next = slot.next();
@@ -103,9 +116,14 @@ impl Names {
         self.used
     }
 
-    /// The `kv` forms, each with its separator.
-    pub(crate) fn kv(&self) -> &[(Box<str>, Slot)] {
+    /// The forms of all parameters that templates use.
+    pub(crate) fn kv(&self) -> &[KvForm] {
         &self.kv
+    }
+
+    /// From here on a template may use `{each}`.
+    pub(crate) const fn allow_each(&mut self) {
+        self.has_each = true;
     }
 
     /// What of the passphrase the templates use.
@@ -223,7 +241,7 @@ impl Names {
                 (None, Stage::Inject) => {
                     Err(format!("an injected value cannot use `{{{name}}}`: it comes first"))
                 }
-                (None, Stage::Signed { .. }) if late => Err(format!(
+                (None, Stage::Each | Stage::Signed { .. }) if late => Err(format!(
                     "`{{{name}}}` uses the passphrase, which never becomes part of the signed text"
                 )),
                 (None, _) => Ok(source),
@@ -234,12 +252,15 @@ impl Names {
             let known: Vec<&str> = Var::ALL.iter().map(|var| var.name()).chain(own).collect();
             return Err(format!("the variable `{name}` is unknown; known are {}", known.join(", ")));
         };
-        if argument.is_some() && var != Var::Kv {
+        if argument.is_some() && !matches!(var, Var::Kv | Var::KvQuery) {
             return Err(format!("`{name}` takes no argument"));
         }
         allowed(var, stage)?;
         let slot = match var {
-            Var::Kv => self.kv_slot(argument.unwrap_or("&"))?,
+            Var::Kv | Var::KvQuery => self.kv_slot(argument.unwrap_or("&"), var == Var::KvQuery)?,
+            Var::Each if !self.has_each => {
+                return Err("`{each}` is what `sign.each` yields, and `sign` has no `each`".to_owned());
+            }
             Var::Op if !self.has_map => {
                 return Err("`{op}` is the word for this endpoint, but the profile has no `map`".to_owned());
             }
@@ -248,12 +269,13 @@ impl Names {
         Ok(Source { slot, kind: Kind::Text, reads: VarSet::default().with(var) })
     }
 
-    fn kv_slot(&mut self, separator: &str) -> Result<Slot, String> {
-        if let Some((_, slot)) = self.kv.iter().find(|(known, _)| **known == *separator) {
-            return Ok(*slot);
+    fn kv_slot(&mut self, separator: &str, escaped: bool) -> Result<Slot, String> {
+        let known = self.kv.iter().find(|form| *form.separator == *separator && form.escaped == escaped);
+        if let Some(form) = known {
+            return Ok(form.slot);
         }
         let slot = self.take_slot()?;
-        self.kv.push((separator.into(), slot));
+        self.kv.push(KvForm { separator: separator.into(), escaped, slot });
         Ok(slot)
     }
 }
@@ -276,14 +298,19 @@ const SECRET: &str = "secret";
 fn allowed(var: Var, stage: Stage) -> Result<(), String> {
     let name = var.name();
     match (var, stage) {
+        (Var::Item, Stage::Each) => Ok(()),
+        (Var::Item, _) => Err("`{item}` is one element of a list, and only `sign.each` has it".to_owned()),
+        (Var::Each, Stage::Signed { .. }) => Ok(()),
+        (Var::Each, _) => Err("`{each}` may stand only in `sign.message`".to_owned()),
         (_, Stage::Late) | (Var::Passphrase, Stage::Let) => Ok(()),
         (Var::Sig, _) => Err("`{sig}` exists only behind the signature: in `attach`".to_owned()),
         (Var::Passphrase, _) => {
             Err("the passphrase never becomes part of the signed text or of a signed parameter".to_owned())
         }
-        (Var::Body | Var::Kv | Var::KvConcat | Var::ParamsJson | Var::Query, Stage::Inject) => {
-            Err(format!("an injected value cannot use `{{{name}}}`: it comes first"))
-        }
+        (
+            Var::Body | Var::Kv | Var::KvConcat | Var::KvQuery | Var::ParamsJson | Var::Query,
+            Stage::Inject,
+        ) => Err(format!("an injected value cannot use `{{{name}}}`: it comes first")),
         _ => Ok(()),
     }
 }

@@ -38,27 +38,33 @@ macro_rules! vars {
 vars! {
     Base = 0 "base",
     Body = 1 "body",
-    Hex16 = 2 "hex16",
-    Host = 3 "host",
-    Key = 4 "key",
-    Kv = 5 "kv",
-    KvConcat = 6 "kvconcat",
-    Method = 7 "method",
-    Nonce = 8 "nonce",
-    Op = 9 "op",
-    ParamsJson = 10 "params_json",
-    Passphrase = 11 "passphrase",
-    Path = 12 "path",
-    Query = 13 "query",
-    Sig = 14 "sig",
-    Ts = 15 "ts",
-    Uid = 16 "uid",
-    Uuid = 17 "uuid",
-    Uuid16 = 18 "uuid16",
-    Uuid22 = 19 "uuid22",
+    Each = 2 "each",
+    Hex16 = 3 "hex16",
+    Host = 4 "host",
+    Item = 5 "item",
+    Key = 6 "key",
+    Kv = 7 "kv",
+    KvConcat = 8 "kvconcat",
+    KvQuery = 9 "kvquery",
+    Method = 10 "method",
+    Nonce = 11 "nonce",
+    Op = 12 "op",
+    ParamsJson = 13 "params_json",
+    Passphrase = 14 "passphrase",
+    Path = 15 "path",
+    Query = 16 "query",
+    Sig = 17 "sig",
+    Ts = 18 "ts",
+    Uid = 19 "uid",
+    Uuid = 20 "uuid",
+    Uuid16 = 21 "uuid16",
+    Uuid22 = 22 "uuid22",
 }
 
 impl Var {
+    /// The views on all parameters together, query and body.
+    pub(crate) const ALL_PARAMETERS: [Self; 4] = [Self::Kv, Self::KvConcat, Self::KvQuery, Self::ParamsJson];
+
     /// Its slot.
     pub(crate) const fn slot(self) -> Slot {
         Slot(self.number())
@@ -84,6 +90,11 @@ impl VarSet {
 
     pub(crate) const fn contains(self, var: Var) -> bool {
         self.0 & var.bit() != 0
+    }
+
+    /// Whether one of `vars` is in it.
+    pub(crate) fn contains_any(self, vars: &[Var]) -> bool {
+        vars.iter().any(|var| self.contains(*var))
     }
 
     pub(crate) const fn with(self, var: Var) -> Self {

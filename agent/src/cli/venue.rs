@@ -1,0 +1,227 @@
+//! `strongroom venue`: the exchanges that are known, and whether a profile of one's own holds what it says.
+
+use std::path::{Path, PathBuf};
+
+use clap::{Args, Subcommand};
+use serde_json::{Value, json};
+use strongroom_link::key::PassphraseUse;
+use strongroom_protocol::ErrorCode;
+use strongroom_venues::{Finding, Profile, builtin_profiles};
+
+use super::{Json, Stop, output};
+use crate::fault::Fault;
+use crate::signer::profiles::Profiles;
+
+/// List, show and check venue profiles. Nothing of this needs an agent, a token or a network.
+#[derive(Debug, Args)]
+pub(super) struct Venue {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// List the venues that ship
+    List(List),
+    /// Show one venue: its hosts, its secret, and what its signature binds
+    Show(Show),
+    /// Check a profile: its grammar, and by changing requests whether its signature binds what `covers` says
+    Check(Check),
+}
+
+#[derive(Debug, Args)]
+struct List {
+    #[command(flatten)]
+    json: Json,
+}
+
+#[derive(Debug, Args)]
+struct Show {
+    /// Id of the venue, as `strongroom venue list` has it
+    id: String,
+    /// Print the profile itself
+    #[arg(long, conflicts_with = "json")]
+    toml: bool,
+    #[command(flatten)]
+    json: Json,
+}
+
+#[derive(Debug, Args)]
+struct Check {
+    /// The profile, in TOML
+    file: PathBuf,
+    #[command(flatten)]
+    json: Json,
+}
+
+impl Venue {
+    pub(super) fn run(self) -> Result<(), Stop> {
+        match self.command {
+            Command::Check(command) => command.run(),
+            Command::List(command) => command.run(),
+            Command::Show(command) => command.run(),
+        }
+    }
+}
+
+impl List {
+    fn run(self) -> Result<(), Stop> {
+        let profiles =
+            builtin_profiles().iter().map(|(_, text)| Profile::compile(text).map_err(Fault::defect));
+        let profiles = profiles.collect::<Result<Vec<Profile>, Fault>>()?;
+        if self.json.json {
+            output::json(&Value::Array(profiles.iter().map(about).collect()));
+            return Ok(());
+        }
+        let row = |profile: &Profile| {
+            let algorithm = profile.key_spec().algorithm.to_string();
+            vec![
+                profile.id().to_owned(),
+                profile.name().to_owned(),
+                algorithm,
+                profile.covers().name().to_owned(),
+            ]
+        };
+        let rows: Vec<_> = profiles.iter().map(row).collect();
+        output::data(&output::table(&["ID", "NAME", "ALGORITHM", "COVERS"], &rows));
+        Ok(())
+    }
+}
+
+impl Show {
+    fn run(self) -> Result<(), Stop> {
+        let profile = Profiles::default().get(&self.id)?;
+        if self.toml {
+            let text = builtin_profiles().iter().find(|(id, _)| *id == self.id).map_or("", |(_, text)| text);
+            output::data(text.trim_end());
+        } else if self.json.json {
+            output::json(&with_rules(&profile, &profile.probe()));
+        } else {
+            output::data(&facts(&profile));
+            output::data(&rules(&profile.probe()));
+        }
+        Ok(())
+    }
+}
+
+impl Check {
+    fn run(self) -> Result<(), Stop> {
+        let shown = self.file.display();
+        let text = read(&self.file)?;
+        let profile = Profile::compile(&text).map_err(|error| {
+            let place = format!("{shown}:{}:{}", error.line(), error.column());
+            let hint =
+                "docs/reference/profiles.md has the grammar; `strongroom venue show ID --toml` an example";
+            Fault::new(ErrorCode::Invalid, format!("{place}: {}", error.message()), hint)
+        })?;
+        let findings = profile.probe();
+        if self.json.json {
+            output::json(&with_rules(&profile, &findings));
+        } else {
+            output::data(&facts(&profile));
+            output::data(&rules(&findings));
+        }
+        for finding in
+            findings.iter().filter(|finding| finding.tried == 0 && finding.claimed.name() != "none")
+        {
+            output::talk(&format!("warning: {}: no request reaches it, so nothing was tried", rule(finding)));
+        }
+        for finding in findings.iter().filter(|finding| finding.recut) {
+            output::talk(&format!(
+                "warning: {}: values are signed unescaped, so that one value can be signed like two parameters",
+                rule(finding)
+            ));
+        }
+        let Some((finding, unseen)) = findings.iter().find_map(|f| Some((f, f.unseen.as_ref()?))) else {
+            return Ok(());
+        };
+        let claimed = finding.claimed.name();
+        let message = format!("{shown}: {} claims `covers = \"{claimed}\"`, but {unseen}", rule(finding));
+        let hint = format!("sign more, or write `covers = \"{}\"`", finding.found.name());
+        Err(Fault::new(ErrorCode::Invalid, message, hint).into())
+    }
+}
+
+fn read(file: &Path) -> Result<String, Fault> {
+    std::fs::read_to_string(file).map_err(|error| {
+        let message = format!("{} cannot be read: {error}", file.display());
+        Fault::new(ErrorCode::NotFound, message, "name a profile: a file of TOML")
+    })
+}
+
+/// How a rule is called.
+fn rule(finding: &Finding) -> String {
+    finding.case.map_or_else(|| "the base".to_owned(), |number| format!("case {number}"))
+}
+
+const fn passphrase(of: PassphraseUse) -> &'static str {
+    match of {
+        PassphraseUse::Absent => "none",
+        PassphraseUse::Mac => "goes out as a MAC under the secret",
+        PassphraseUse::Plain => "goes out as it is",
+    }
+}
+
+fn facts(profile: &Profile) -> String {
+    let spec = profile.key_spec();
+    let secret = format!("{}, {} to {} bytes", spec.form, spec.min_bytes, spec.max_bytes);
+    output::facts(&[
+        ("id", profile.id()),
+        ("name", profile.name()),
+        ("hosts", &profile.hosts().join(" ")),
+        ("algorithm", &spec.algorithm.to_string()),
+        ("secret", &secret),
+        ("passphrase", passphrase(spec.passphrase)),
+        ("user id", if profile.needs_uid() { "needed" } else { "" }),
+        ("documented at", profile.docs()),
+        ("compared", profile.checked()),
+    ])
+}
+
+/// What the signature of each rule binds, as it claims and as it was found.
+fn rules(findings: &[Finding]) -> String {
+    let row = |finding: &Finding| {
+        let found = if finding.tried == 0 { "not tried" } else { finding.found.name() };
+        vec![rule(finding), finding.claimed.name().to_owned(), found.to_owned(), finding.tried.to_string()]
+    };
+    output::table(&["RULE", "COVERS", "FOUND", "REQUESTS"], &findings.iter().map(row).collect::<Vec<_>>())
+}
+
+/// A profile as JSON, with what was found of its rules.
+fn with_rules(profile: &Profile, findings: &[Finding]) -> Value {
+    let rules = findings.iter().map(|finding| {
+        json!({
+            "case": finding.case,
+            "covers": finding.claimed.name(),
+            "found": finding.found.name(),
+            "recut": finding.recut,
+            "requests": finding.tried,
+            "unseen": finding.unseen,
+        })
+    });
+    let mut value = about(profile);
+    if let Some(members) = value.as_object_mut() {
+        members.insert("rules".to_owned(), rules.collect());
+    }
+    value
+}
+
+fn about(profile: &Profile) -> Value {
+    let spec = profile.key_spec();
+    json!({
+        "id": profile.id(),
+        "name": profile.name(),
+        "hosts": profile.hosts(),
+        "algorithm": spec.algorithm.to_string(),
+        "secret": {
+            "form": spec.form.to_string(),
+            "min_bytes": spec.min_bytes,
+            "max_bytes": spec.max_bytes,
+        },
+        "passphrase": spec.passphrase.to_string(),
+        "needs_uid": profile.needs_uid(),
+        "docs": profile.docs(),
+        "checked": profile.checked(),
+        "covers": profile.covers().name(),
+    })
+}

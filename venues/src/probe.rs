@@ -1,0 +1,144 @@
+//! What a signature binds, found by trying: a request is changed in one place after the other, and the
+//! signed text changes with it or does not.
+//!
+//! `covers` is a promise to the policy engine, and the compiler checks only that the signed text reads
+//! what is promised. This looks at what comes out.
+
+mod sample;
+
+use self::sample::{Sample, samples};
+use crate::canonical::Account;
+use crate::clock::Moment;
+use crate::profile::Profile;
+use crate::rule::Covers;
+
+/// What one rule of a profile binds.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Finding {
+    /// The case, counted from 1 in the order of the profile; nothing for the base.
+    pub case: Option<usize>,
+    /// What `covers` says.
+    pub claimed: Covers,
+    /// What was found.
+    pub found: Covers,
+    /// Whether one value can be written so that it is signed like two parameters, because values are
+    /// signed without escapes. The venue tells them apart, its signature does not.
+    pub recut: bool,
+    /// How many requests this rule was tried with. None is made up for a case whose conditions leave
+    /// no request, or that another case takes all of.
+    pub tried: usize,
+    /// A change of a request that the signed text does not show, although `covers` promises it.
+    pub unseen: Option<String>,
+}
+
+impl Finding {
+    /// Whether the rule promises what its signature does not keep.
+    #[must_use]
+    pub const fn overclaims(&self) -> bool {
+        self.unseen.is_some()
+    }
+}
+
+/// Which part of a request a change is in.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Part {
+    Method,
+    Params,
+    Path,
+}
+
+impl Covers {
+    const fn binds(self, part: Part) -> bool {
+        match part {
+            Part::Method => matches!(self, Self::Full),
+            Part::Params => self.params(),
+            Part::Path => matches!(self, Self::Full | Self::Path | Self::PathAndParams),
+        }
+    }
+
+    const fn of(method: bool, path: bool, params: bool) -> Self {
+        match (method, path, params) {
+            (true, true, true) => Self::Full,
+            (false, true, true) => Self::PathAndParams,
+            (_, false, true) => Self::Params,
+            (_, true, false) => Self::Path,
+            (_, false, false) => Self::Nothing,
+        }
+    }
+}
+
+/// How a part of the request fared over all changes.
+#[derive(Debug, Clone, Copy, Default)]
+struct Bound {
+    tried: bool,
+    missed: bool,
+}
+
+impl Bound {
+    const fn holds(self) -> bool {
+        self.tried && !self.missed
+    }
+}
+
+impl Profile {
+    /// Finds out what the signature of each rule binds: the base first, then the cases.
+    #[must_use]
+    pub fn probe(&self) -> Vec<Finding> {
+        let cases = 0..self.compiled.cases.len();
+        std::iter::once(None).chain(cases.map(Some)).map(|case| probe(self, case)).collect()
+    }
+}
+
+fn probe(profile: &Profile, case: Option<usize>) -> Finding {
+    let claimed = profile.compiled.rule(case).covers;
+    let (mut method, mut path, mut params) = (Bound::default(), Bound::default(), Bound::default());
+    let (mut tried, mut recut, mut unseen) = (0_usize, false, None);
+    for sample in samples(profile, case) {
+        let Signed::Text(text) = signed(profile, &sample) else { continue };
+        tried = tried.saturating_add(1);
+        for (part, changed) in sample.changes(profile) {
+            let bound = match part {
+                Part::Method => &mut method,
+                Part::Params => &mut params,
+                Part::Path => &mut path,
+            };
+            bound.tried = true;
+            // A request that is refused has no signature that could be the same.
+            if matches!(signed(profile, &changed), Signed::Text(other) if other == text) {
+                bound.missed = true;
+                if claimed.binds(part) && unseen.is_none() {
+                    unseen = Some(format!("{sample} is signed like {changed}"));
+                }
+            }
+        }
+        recut |= claimed.params()
+            && sample.cuts().iter().any(|(one, two)| {
+                let (one, two) = (signed(profile, one), signed(profile, two));
+                matches!((one, two), (Signed::Text(one), Signed::Text(two)) if one == two)
+            });
+    }
+    let found = Covers::of(method.holds(), path.holds(), params.holds());
+    Finding { case: case.map(|at| at.saturating_add(1)), claimed, found, recut, tried, unseen }
+}
+
+/// What comes of signing a request, at a time and under an account that are always the same.
+enum Signed {
+    /// The endpoint takes no signature.
+    Not,
+    Refused,
+    Text(Vec<u8>),
+}
+
+fn signed(profile: &Profile, sample: &Sample) -> Signed {
+    const ACCOUNT: Account<'static> =
+        Account { key_id: "key", uid: Some("7"), base_url: "https://api.example.com" };
+    let moment = Moment { unix_ns: 1_754_000_123_456_000_000, nonce: 1_754_000_123_456, ..Moment::default() };
+    let list = sample.list();
+    let request = sample.request(&list);
+    let canonical = profile.plan(&request).and_then(|plan| plan.canonicalise(&ACCOUNT, &moment));
+    match canonical {
+        Ok(canonical) if canonical.needs_signature() => Signed::Text(canonical.message().to_vec()),
+        Ok(_) => Signed::Not,
+        Err(_) => Signed::Refused,
+    }
+}

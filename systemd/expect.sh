@@ -21,3 +21,14 @@ soon() {
     fail "\`$*\` does not succeed:"
 }
 
+
+# end_group FOLDER: kills what is left in a control group, and removes it.
+end_group() {
+    if [ -e "$1/cgroup.kill" ]; then echo 1 > "$1/cgroup.kill"; fi
+    # What was killed is gone soon, but not at once.
+    for _ in $(seq 100); do
+        if grep -q '^populated 0' "$1/cgroup.events"; then break; fi
+        sleep 0.1
+    done
+    find "$1" -depth -type d -exec rmdir {} +
+}

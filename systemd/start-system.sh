@@ -3,11 +3,12 @@
 #
 # BINDIR holds the three programs. A system manager of its own (systemd as process 1 of a namespace, with a
 # software token, for user `daemon`) gets the units from `strongroom install --system`. Then: the socket
-# starts the agent as its user, the module works inside the sandbox, a PIN from an encrypted credential
-# unlocks at start. Nothing of the running system is touched.
+# starts the agent as its user, the module works inside the sandbox, the agent sees the units of clients, a PIN
+# from an encrypted credential unlocks at start. Nothing of the running system is touched.
 #
 # Needs root, and the Debian packages systemd, dbus, procps, softhsm2, util-linux.
 set -eu
+. "$(dirname "$0")/expect.sh"
 
 case "${1-}" in
     --outside)
@@ -20,9 +21,7 @@ case "${1-}" in
         sh -c 'echo $$ > "$1/cgroup.procs"; shift; exec "$@"' sh "$group" \
             unshare --pid --fork --kill-child --cgroup --ipc --uts --mount --mount-proc "$2/bin/start-system.sh" --manager "$2" \
             || status=$?
-        if [ -e "$group/cgroup.kill" ]; then echo 1 > "$group/cgroup.kill"; fi
-        sleep 0.2
-        find "$group" -depth -type d -exec rmdir {} +
+        end_group "$group"
         umount "$2/cgroup"
         exit "$status"
         ;;
@@ -71,7 +70,6 @@ esac
 
 # From here on: a service of that manager.
 said=/run/said manager_log=/dev/null
-. /usr/local/bin/expect.sh
 : > "$said"
 user=daemon
 state=/var/lib/strongroom/$user
@@ -106,6 +104,43 @@ for folder in /root /home; do
     if [ -n "$(ls -A "/proc/$first/root$folder")" ]; then fail "the agent sees what is in $folder"; fi
 done
 
+# Two units of one user are told apart, and what a unit makes below itself is that unit.
+mkdir -p /etc/systemd/system/strongroom@$user.service.d
+printf '[Service]\nEnvironment=STRONGROOM_LOG=debug\nStandardError=file:/run/agent.log\n' \
+    > /etc/systemd/system/strongroom@$user.service.d/log.conf
+for unit in bot-grid bot-trend; do
+    printf '[Unit]\nDefaultDependencies=no\n[Service]\nType=oneshot\nUser=%s\nEnvironment=STRONGROOM_SOCKET=%s\nExecStart=/usr/local/bin/strongroom status\n' \
+        $user "$STRONGROOM_SOCKET" > /etc/systemd/system/$unit.service
+done
+cat > /usr/local/bin/below << 'END'
+#!/bin/sh
+group=/sys/fs/cgroup$(sed -n 's/^0:://p' /proc/self/cgroup)/bot-grid.service
+mkdir "$group"
+sh -c 'echo $$ > "$1/cgroup.procs"; exec strongroom status' sh "$group"
+END
+chmod 0755 /usr/local/bin/below
+printf '[Unit]\nDefaultDependencies=no\n[Service]\nType=oneshot\nUser=%s\nDelegate=yes\nEnvironment=STRONGROOM_SOCKET=%s\nExecStart=/usr/local/bin/below\n' \
+    $user "$STRONGROOM_SOCKET" > /etc/systemd/system/impostor.service
+systemctl daemon-reload
+systemctl restart strongroom@$user.service 2> "$said" || fail "it does not restart:"
+first=$(systemctl show --value -p MainPID strongroom@$user.service)
+says ' /proc .*hidepid=invisible' cat "/proc/$first/mountinfo"
+# Before Linux 6.13 there is no other way than through /proc, which is closed.
+if [ "$(printf '6.13\n%s\n' "$(uname -r)" | sort -V | head -n 1)" = 6.13 ]; then
+    way='the control group' units='known, and none has the name of another'
+else
+    way='/proc' units='unknown on this kernel'
+fi
+for unit in bot-grid bot-trend impostor; do
+    systemctl start $unit.service > "$said" 2>&1 || fail "a client in $unit.service is not served:"
+    says "unit_by=\"$way" cat /run/agent.log
+    if [ "$way" != /proc ]; then says "connected .* unit=system/$unit.service" cat /run/agent.log; fi
+done
+if [ "$(grep -c 'connected .* unit=system/bot-grid.service' /run/agent.log)" -gt 1 ]; then
+    cp /run/agent.log "$said"
+    fail "a unit has another's name:"
+fi
+
 # The PIN as a credential that only this machine opens.
 mkdir -p /etc/systemd/system/strongroom@$user.service.d
 printf '[Service]\nLoadCredentialEncrypted=strongroom-pin:/var/lib/strongroom-pin\n' \
@@ -121,4 +156,4 @@ systemctl stop strongroom@$user.service strongroom@$user.socket
 says 'success' systemctl show --value -p Result strongroom@$user.service
 if [ -e "$STRONGROOM_SOCKET" ]; then fail "the socket is left behind"; fi
 
-echo "systemd: the templates work: own user, own socket, sandbox with a token, unlock by an encrypted credential"
+echo "systemd: the templates work: own user, own socket, sandbox with a token, unlock by an encrypted credential; units of clients are $units"

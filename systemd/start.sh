@@ -1,17 +1,33 @@
 #!/bin/sh
 # Starts the units for real: systemd/start.sh BINDIR
 #
-# BINDIR holds the three programs. A user manager of its own (systemd --user, as user nobody, in a mount
+# BINDIR holds the three programs. A user manager of its own (systemd --user, as user daemon, in a mount
 # namespace, with a software token) gets the units from `strongroom install --user`. Then: the socket
-# starts the agent, the module works inside the sandbox and can write nowhere else, logind is heard from there,
-# a killed agent comes back locked, a stopped one leaves no socket. Nothing of the running system is touched; systemd need not be PID 1.
+# starts the agent, the module works inside the sandbox and can write nowhere else, logind is heard from there, the
+# agent sees the unit of a client, a killed agent comes back locked, a stopped one leaves no socket. Nothing of the
+# running system is touched; systemd need not be PID 1.
 #
 # Needs root, and the Debian packages systemd, dbus, procps, python3-dbus, python3-gi, softhsm2, util-linux.
 set -eu
+. "$(dirname "$0")/expect.sh"
 
-user=65534
+# Not nobody: in the unit's user namespace that one stands for everybody else, and is refused.
+user=1
 case "${1-}" in
     --as-user) ;;
+    --in-group)
+        # The place of a user manager, below a root of its own.
+        umount /sys/fs/cgroup
+        mount -t cgroup2 none /sys/fs/cgroup
+        group=/sys/fs/cgroup/user.slice/user-$user.slice/user@$user.service
+        mkdir -p "$group"
+        chown -R $user "$group"
+        exec sh -c 'echo $$ > "$1/cgroup.procs"; shift; exec "$@"' sh "$group" \
+            setpriv --reuid $user --regid $user --clear-groups \
+            env -i HOME=/home/check PATH=/opt/strongroom:/usr/bin:/bin:/usr/sbin LANG=C.UTF-8 \
+            XDG_RUNTIME_DIR="/run/user/$user" DBUS_SESSION_BUS_ADDRESS="unix:path=/run/user/$user/bus" \
+            "$0" --as-user
+        ;;
     --in-namespace)
         work=$2
         # Where people have them: /tmp is not the agent's /tmp, and its home is read-only.
@@ -27,15 +43,9 @@ case "${1-}" in
         mount -t cgroup2 none /sys/fs/cgroup
         group=/sys/fs/cgroup/strongroom-check-$$
         mkdir "$group"
-        chown -R $user "$group"
         sh -c 'echo $$ > "$1/cgroup.procs"; shift; exec "$@"' sh "$group" \
-            setpriv --reuid $user --regid $user --clear-groups \
-            env -i HOME=/home/check PATH=/opt/strongroom:/usr/bin:/bin:/usr/sbin LANG=C.UTF-8 \
-            XDG_RUNTIME_DIR="/run/user/$user" DBUS_SESSION_BUS_ADDRESS="unix:path=/run/user/$user/bus" \
-            "$0" --as-user || status=$?
-        if [ -e "$group/cgroup.kill" ]; then echo 1 > "$group/cgroup.kill"; fi
-        sleep 0.2
-        find "$group" -depth -type d -exec rmdir {} +
+            unshare --cgroup --mount "$0" --in-group || status=$?
+        end_group "$group"
         exit "${status-0}"
         ;;
     *)
@@ -55,10 +65,9 @@ case "${1-}" in
         ;;
 esac
 
-# From here on: user nobody, alone with a user manager.
+# From here on: user daemon, alone with a user manager.
 cd "$HOME"
 said=$HOME/said manager_log=$HOME/manager.log
-. /opt/strongroom/expect.sh
 : > "$said"
 dbus-daemon --session --address="$DBUS_SESSION_BUS_ADDRESS" --nofork --nopidfile 2> /dev/null &
 # What stands for the system bus and its logind; the agent finds it where every program does.
@@ -92,6 +101,26 @@ soon grep -q '^taken sleep delay Strongroom' "$HOME/logind"
 echo sleep >&9
 soon grep -q '^released' "$HOME/logind"
 says 'the machine goes to sleep' strongroom status --json
+
+# The agent sees the unit of a client, also from inside its sandbox. The control is a client in no service: where
+# this script is, the manager is too.
+mkdir -p "$HOME/.config/systemd/user/strongroom.service.d"
+printf '[Service]\nEnvironment=STRONGROOM_LOG=debug\nStandardError=file:%s\n' "$HOME/agent.log" \
+    > "$HOME/.config/systemd/user/strongroom.service.d/log.conf"
+printf '[Service]\nType=oneshot\nExecStart=/opt/strongroom/strongroom status\nSlice=bots.slice\n' \
+    > "$HOME/.config/systemd/user/bot@.service"
+systemctl --user daemon-reload
+systemctl --user restart strongroom.service
+for unit in bot@grid.service bot@trend.service; do
+    systemctl --user start $unit > "$said" 2>&1 || fail "a client in a unit is not served:"
+    says "connected .* unit=user@$user/$unit" cat "$HOME/agent.log"
+done
+strongroom status > "$said" 2>&1 || fail "a client in no unit is not served:"
+if [ "$(grep -c "connected .* unit=user@$user/init.scope" "$HOME/agent.log")" != 1 ]; then
+    cp "$HOME/agent.log" "$said"
+    fail "a client in no service has one:"
+fi
+echo 123456 | strongroom unlock --pin-stdin > "$said" 2>&1 || fail "no unlock after a restart:"
 
 first=$(systemctl --user show --value -p MainPID strongroom.service)
 for name in NoNewPrivs:.1 Seccomp:.2 CapBnd:.0000000000000000 CapEff:.0000000000000000; do says "$name" cat "/proc/$first/status"; done

@@ -1,5 +1,7 @@
 //! Whether a principal may do what it asks. A decision is pure: values in, a verdict out.
 
+use std::rc::Rc;
+
 use crate::identity::Principal;
 
 /// Proof that policy said yes to this. Only [`Policy::decide`] makes one; who acts on it spends it.
@@ -11,9 +13,9 @@ pub(crate) struct Authorized<T> {
 }
 
 /// Who was allowed something, and by which rule.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Decision {
-    pub(crate) who: Principal,
+    pub(crate) who: Rc<Principal>,
     pub(crate) rule: &'static str,
 }
 
@@ -24,8 +26,8 @@ impl<T> Authorized<T> {
     }
 
     /// Who asked, and why it may be.
-    pub(crate) const fn decision(&self) -> Decision {
-        self.by
+    pub(crate) fn decision(&self) -> Decision {
+        self.by.clone()
     }
 }
 
@@ -70,9 +72,9 @@ impl Policy {
     ///
     /// # Errors
     /// [`Denied`].
-    pub(crate) fn decide<T>(self, principal: &Principal, order: T) -> Result<Authorized<T>, Denied> {
+    pub(crate) fn decide<T>(self, principal: &Rc<Principal>, order: T) -> Result<Authorized<T>, Denied> {
         if principal.uid == self.served {
-            Ok(Authorized { order, by: Decision { who: *principal, rule: OWN_USER } })
+            Ok(Authorized { order, by: Decision { who: Rc::clone(principal), rule: OWN_USER } })
         } else {
             Err(Denied { asked: principal.uid, served: self.served })
         }
@@ -86,10 +88,11 @@ mod tests {
     #[test]
     fn serves_its_own_user_and_refuses_every_other() {
         let policy = Policy::new(1000);
-        let order = policy.decide(&Principal { uid: 1000, pid: 7 }, "order").map(Authorized::spend);
+        let of = |uid| Rc::new(Principal { uid, ..Principal::own() });
+        let order = policy.decide(&of(1000), "order").map(Authorized::spend);
         assert_eq!(order, Ok("order"));
         for uid in [0, 999, 1001, u32::MAX] {
-            let refused = policy.decide(&Principal { uid, pid: 7 }, "order").map(Authorized::spend);
+            let refused = policy.decide(&of(uid), "order").map(Authorized::spend);
             assert_eq!(refused, Err(Denied { asked: uid, served: 1000 }));
         }
     }

@@ -116,14 +116,17 @@ impl Connection {
         Ok(Place { connection: self, ids })
     }
 
-    /// Writes what `encode` appends, in one call where the socket takes it. `descriptors` go with its first
-    /// byte. A connection that is found dead is no error here: [`wait`](Self::wait) tells why it ended.
+    /// Writes what `encode` appends, in one call where the socket takes it; nothing past the deadline.
+    /// `descriptors` go with its first byte. A connection that is found dead is no error here:
+    /// [`wait`](Self::wait) tells why it ended.
     pub(crate) fn write(
         &self,
         descriptors: &[BorrowedFd<'_>],
         deadline: Deadline,
         encode: impl FnOnce(&mut Vec<u8>) -> Result<(), Error>,
     ) -> Result<(), Error> {
+        // What is late already is not asked: the agent would act on it, and a fast one's answer be taken.
+        deadline.left()?;
         let mut bytes = self.writer.lock().unwrap_or_else(PoisonError::into_inner);
         bytes.clear();
         bytes.shrink_to(KEPT_BYTES);

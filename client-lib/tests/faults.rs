@@ -64,8 +64,28 @@ fn gives_up_at_the_deadline_and_ignores_the_late_answer() {
 fn takes_any_deadline() {
     let agent = Agent::answering();
     Client::at(agent.path()).with_deadline(Duration::MAX).status().unwrap();
-    let error = Client::at(agent.path()).with_deadline(Duration::ZERO).status().unwrap_err();
-    assert!(matches!(error, Error::Deadline { after: Duration::ZERO }), "{error:?}");
+}
+
+#[test]
+fn asks_nothing_after_the_deadline() {
+    // However fast the agent is: an order that is reported as late must not be signed.
+    let (tell, asked) = mpsc::channel();
+    let agent = Agent::start(move |peer| {
+        while let Some(asked) = peer.next() {
+            tell.send(asked.what.clone()).unwrap();
+            peer.answer(&asked);
+        }
+    });
+    for _ in 0..50 {
+        let client = Client::at(agent.path()).with_deadline(Duration::ZERO);
+        for error in [client.status().unwrap_err(), client.sign(&order()).unwrap_err()] {
+            assert!(matches!(error, Error::Deadline { after: Duration::ZERO }), "{error:?}");
+        }
+        let result = client.sign_many(&[order()]).remove(0);
+        assert!(matches!(result, Err(Error::Deadline { .. })), "{result:?}");
+    }
+    Client::at(agent.path()).list().unwrap();
+    assert!(asked.recv().unwrap().starts_with("List"));
 }
 
 #[test]

@@ -200,6 +200,18 @@ fn gives_up_at_the_deadline_and_ignores_the_late_answer() {
 }
 
 #[test]
+fn asks_nothing_where_there_is_no_time() {
+    let agent = Agent::answering();
+    let client = AsyncClient::at(agent.path()).with_deadline(Duration::ZERO);
+    runtime().block_on(async {
+        for error in [client.status().await.unwrap_err(), client.sign(&order(1)).await.unwrap_err()] {
+            assert!(matches!(error, Error::Deadline { after: Duration::ZERO }), "{error:?}");
+        }
+    });
+    assert_eq!(agent.connections(), 0);
+}
+
+#[test]
 fn gives_up_at_the_deadline_where_the_agent_reads_nothing() {
     let (done, wait) = mpsc::channel::<()>();
     let wait = Mutex::new(wait);

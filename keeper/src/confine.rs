@@ -1,6 +1,6 @@
 //! What the keeper gives up for good: all that answering the front does not need.
 //!
-//! Landlock takes files, network and other processes away; the filter leaves about a dozen system
+//! Landlock takes files, network and other processes away; the filter leaves seventeen system
 //! calls and kills the process at any other. Both stay for the life of the process. The filter alone
 //! would do: Landlock holds where a call is let through by mistake.
 

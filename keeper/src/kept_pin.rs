@@ -26,9 +26,10 @@ impl KeptPin {
         Ok(())
     }
 
-    /// Sends the PIN into a socket, without waiting, and closes that.
+    /// Sends the PIN into a socket, without waiting, and closes that. As it was written: the worker takes the line
+    /// break off, as it does where the PIN comes by no keeper.
     pub(crate) fn give(&self, to: OwnedFd) -> Result<(), Refusal> {
-        let pin = self.pin.as_ref().ok_or(Refusal::PinAbsent)?.as_bytes();
+        let pin = self.pin.as_ref().ok_or(Refusal::PinAbsent)?.as_written();
         let flags = SendFlags::NOSIGNAL | SendFlags::DONTWAIT;
         let sent = rustix::io::retry_on_intr(|| {
             sendmsg(&to, &[IoSlice::new(pin)], &mut SendAncillaryBuffer::default(), flags)
@@ -68,7 +69,7 @@ mod tests {
     fn gives_a_pin_as_often_as_it_is_asked_until_it_is_forgotten() {
         let mut pin = KeptPin::default();
         assert_eq!(given(&pin), Err(Refusal::PinAbsent));
-        keep(&mut pin, b"123456\n").unwrap();
+        keep(&mut pin, b"123456").unwrap();
         assert_eq!(given(&pin).unwrap(), "123456");
         assert_eq!(given(&pin).unwrap(), "123456");
         keep(&mut pin, &[b'9'; 255]).unwrap();
@@ -77,9 +78,23 @@ mod tests {
         assert_eq!(given(&pin), Err(Refusal::PinAbsent));
     }
 
+    /// The worker reads it as if it had come by no keeper, so one line break is taken off, not two.
+    #[test]
+    fn gives_a_pin_as_it_was_written() {
+        for text in ["123456\n", "123456\r\n", "123456\n\n", "123456\r\n\r\n", "123456\r"] {
+            let mut pin = KeptPin::default();
+            keep(&mut pin, text.as_bytes()).unwrap();
+            assert_eq!(given(&pin).unwrap(), text);
+        }
+        let longest = "9".repeat(255) + "\r\n";
+        let mut pin = KeptPin::default();
+        keep(&mut pin, longest.as_bytes()).unwrap();
+        assert_eq!(given(&pin).unwrap(), longest);
+    }
+
     #[test]
     fn keeps_none_where_the_new_one_is_no_pin() {
-        for text in [&b""[..], b"\n", &[b'9'; 256], &[b'9'; 2000]] {
+        for text in [&b""[..], b"\n", b"\r\n", &[b'9'; 256], &[b'9'; 2000]] {
             let mut pin = KeptPin::default();
             keep(&mut pin, b"123456").unwrap();
             assert_eq!(keep(&mut pin, text), Err(Refusal::PinUnfit), "{} bytes", text.len());

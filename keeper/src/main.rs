@@ -8,7 +8,7 @@ use std::os::unix::net::UnixStream;
 use std::process::ExitCode;
 
 use strongroom_keeper::confine;
-use strongroom_keeper::serve::{self, Keeper, SIZES};
+use strongroom_keeper::serve::{self, Keeper, KeeperError, SIZES};
 use strongroom_link::child::{self, NotAChild};
 use strongroom_link::keeper::{ALLOW_WEAK_MEMORY, Protection, Refusal};
 use strongroom_locked::guard;
@@ -63,7 +63,11 @@ fn run(socket: &UnixStream, weak: WeakMemory, guarded: bool) -> Result<(), Box<d
     }
     let memory = Memory::map(SIZES, weak).inspect_err(|error| serve::refuse(socket, no_memory(error)))?;
     let secret_memory = memory.is_secret();
-    let mut keeper = Keeper::new(socket, memory)?;
+    let mut keeper = Keeper::new(socket, memory).inspect_err(|error| {
+        if let KeeperError::SeedPage(error) = error {
+            serve::refuse(socket, no_memory(error));
+        }
+    })?;
     let landlock = confine::landlock();
     keeper.confine().inspect_err(|_| serve::refuse(socket, Refusal::Confinement))?;
     Ok(keeper.serve(Protection { secret_memory, landlock, guarded })?)

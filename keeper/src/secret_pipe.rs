@@ -7,6 +7,7 @@ use rustix::fs::{FileType, OFlags};
 use strongroom_link::keeper::MAX_PIN_BYTES;
 use strongroom_link::keeper::Refusal;
 use strongroom_link::key::{MAX_PASSPHRASE_BYTES, MAX_SECRET_BYTES};
+use strongroom_link::text::without_line_break;
 use zeroize::Zeroizing;
 
 /// Room for the longest text, a line break, and one byte that tells that there was more.
@@ -67,11 +68,12 @@ impl<const ROOM: usize> PipedText<ROOM> {
 
     /// The text, without the one line break that an editor or `echo` puts at its end.
     pub(crate) fn as_bytes(&self) -> &[u8] {
-        let text = self.buffer.get(..self.length).unwrap_or_default();
-        match text {
-            [line @ .., b'\r', b'\n'] | [line @ .., b'\n'] => line,
-            _ => text,
-        }
+        without_line_break(self.as_written())
+    }
+
+    /// The text as it came.
+    pub(crate) fn as_written(&self) -> &[u8] {
+        self.buffer.get(..self.length).unwrap_or_default()
     }
 }
 

@@ -79,7 +79,8 @@ impl SeedPort {
         loop {
             let socket = self.socket.as_ref().ok_or(io::ErrorKind::NotConnected)?;
             match (seed::receive(socket)?, self.page.words()) {
-                (Arrived::Page(file), None) => self.page.map(file)?,
+                // Here `WouldBlock` would say that nothing more may be locked, not that nothing has come.
+                (Arrived::Page(file), None) => self.page.map(file).map_err(io::Error::other)?,
                 (Arrived::Seed { job, slot }, Some(page)) => return Ok((job, seed::take(page, slot, job))),
                 (Arrived::Page(_), Some(_)) | (Arrived::Seed { .. }, None) => {
                     return Err(io::ErrorKind::InvalidData.into());

@@ -8,6 +8,7 @@ use std::time::Duration;
 use strongroom_link::Malformed;
 use strongroom_link::frame::{self, Inbox};
 use strongroom_link::keeper::{FromKeeper, GREETING_JOB, LOCKED_BYTES, Protection, Refusal, ToKeeper};
+use strongroom_link::seed::PAGE_BYTES;
 use strongroom_locked::ForeignPage;
 use strongroom_locked::confine::{Calls, ConfineError};
 use strongroom_locked::memory::{Depth, Memory, MemoryError, Sizes, WeakMemory};
@@ -45,8 +46,9 @@ pub enum KeeperError {
 /// after the other finds it awake.
 const LINGER: Duration = Duration::from_micros(50);
 
-/// The arena of a keeper. Opening a record takes a fraction of the stack, a signature of the shallow part.
-pub const SIZES: Sizes = Sizes { stack: STACK_BYTES, shallow: 32 * 1024, heap: LOCKED_BYTES - STACK_BYTES };
+/// The arena of a keeper: what it may lock, but for the page of seeds. Opening a record takes a fraction of the stack, a signature of the shallow part.
+pub const SIZES: Sizes =
+    Sizes { stack: STACK_BYTES, shallow: 32 * 1024, heap: LOCKED_BYTES - STACK_BYTES - PAGE_BYTES };
 const STACK_BYTES: usize = 256 * 1024;
 /// As much of the heap as opening or sealing the largest record uses.
 const WORK_BYTES: usize = 512 * 1024;
@@ -178,7 +180,9 @@ impl<'s> Keeper<'s> {
 
     /// Forgets everything, proves it, and says so. Nothing can be allocated after that.
     fn end(self, job: u64) -> Result<(), KeeperError> {
-        let Self { socket, mut memory, vault, mut farewell, .. } = self;
+        let Self { socket, inbox, mut memory, vault, seed_calls, mut farewell } = self;
+        // Both may have grown into the arena.
+        drop((inbox, seed_calls));
         let left_on_page = memory.run(Depth::Whole, || vault.end());
         let left = memory.erase().saturating_add(left_on_page);
         FromKeeper::Forgotten { job, left }.encode(&mut farewell);

@@ -33,6 +33,8 @@ pub type Seed = Zeroizing<[u8; SEED_BYTES]>;
 pub type Page = [AtomicU64; PAGE_WORDS];
 /// Length of the [`Page`], in words of 64 bits: what every processor has in a page.
 pub const PAGE_WORDS: usize = 512;
+/// Length of the [`Page`] in bytes.
+pub const PAGE_BYTES: usize = size_of::<Page>();
 /// So many seeds may be on their way at once.
 pub const SLOTS: u32 = 64;
 

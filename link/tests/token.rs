@@ -128,6 +128,7 @@ proptest! {
             TokenRefusal::KekAmbiguous { label: label.clone(), count: count.clone() },
             TokenRefusal::KekUnfit { label: label.clone(), fault: count.clone() },
             TokenRefusal::ModuleCall { function: label.clone(), code: count.clone() },
+            TokenRefusal::ModuleStart { path: path.clone(), reason: count.clone() },
             TokenRefusal::ModuleLoad { path: path.clone(), reason: count.clone() },
             TokenRefusal::NoRung { tried: path.clone() },
             TokenRefusal::NotOpen,
@@ -199,5 +200,29 @@ proptest! {
         let at = at.index(body.len());
         body[at] = byte;
         reads_in_one_way_or_not_at_all(body, 2);
+    }
+}
+
+#[test]
+fn tells_a_failure_that_says_nothing_about_the_token_from_one_that_does() {
+    let text = str::to_owned;
+    let call = |code| TokenRefusal::ModuleCall { function: text("C_GetSlotList"), code: text(code) };
+    for blind in [
+        TokenRefusal::ModuleLoad { path: text("/m.so"), reason: text("No such file or directory") },
+        TokenRefusal::MemoryFull { call: text("C_Initialize: CKR_GENERAL_ERROR"), kib: text("7164") },
+        call("CKR_HOST_MEMORY"),
+    ] {
+        assert!(blind.is_blind(), "{blind}");
+    }
+    let absent =
+        TokenRefusal::TokenAbsent { label: text("ledger"), serial: text("1"), present: text("none") };
+    for seen in [
+        // SoftHSM, where the folder of its tokens is gone.
+        TokenRefusal::ModuleStart { path: text("/m.so"), reason: text("C_Initialize: CKR_GENERAL_ERROR") },
+        call("CKR_GENERAL_ERROR"),
+        call("CKR_DEVICE_REMOVED"),
+        absent,
+    ] {
+        assert!(!seen.is_blind(), "{seen}");
     }
 }

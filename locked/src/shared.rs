@@ -100,18 +100,7 @@ impl SharedPage {
     /// # Errors
     /// [`MemoryError`]
     pub fn make(weak: WeakMemory) -> Result<(Self, OwnedFd), MemoryError> {
-        let failed = |call| move |source: io::Error| MemoryError::Step { step: call, source };
-        let bytes = u64::try_from(page_bytes()).unwrap_or(u64::MAX);
-        let (file, is_secret) = match memfd_secret() {
-            Ok(file) => (file, true),
-            Err(_) if weak == WeakMemory::Allowed => {
-                let flags = MemfdFlags::CLOEXEC | MemfdFlags::ALLOW_SEALING;
-                let file = rustix::fs::memfd_create(c"", flags);
-                (file.map_err(io::Error::from).map_err(failed("memfd_create"))?, false)
-            }
-            Err(error) => return Err(MemoryError::Absent(error)),
-        };
-        rustix::fs::ftruncate(&file, bytes).map_err(io::Error::from).map_err(failed("ftruncate"))?;
+        let (file, is_secret) = make_file(weak)?;
         let mut place = Place::reserve()?;
         place.map(&file).map_err(|source| lock_error("mmap", source, page_bytes()))?;
         if !is_secret {
@@ -134,6 +123,26 @@ impl AsRef<Words> for SharedPage {
     }
 }
 
+/// A file of one page, and whether it is secret.
+fn make_file(weak: WeakMemory) -> Result<(OwnedFd, bool), MemoryError> {
+    let (file, is_secret) = match memfd_secret() {
+        Ok(file) => (file, true),
+        Err(_) if weak == WeakMemory::Allowed => {
+            let flags = MemfdFlags::CLOEXEC | MemfdFlags::ALLOW_SEALING;
+            let file = rustix::fs::memfd_create(c"", flags);
+            (file.map_err(io::Error::from).map_err(failed("memfd_create"))?, false)
+        }
+        Err(error) => return Err(MemoryError::Absent(error)),
+    };
+    let bytes = u64::try_from(page_bytes()).unwrap_or(u64::MAX);
+    rustix::fs::ftruncate(&file, bytes).map_err(io::Error::from).map_err(failed("ftruncate"))?;
+    Ok((file, is_secret))
+}
+
+fn failed(step: &'static str) -> impl Fn(io::Error) -> MemoryError {
+    move |source| MemoryError::Step { step, source }
+}
+
 /// So that the one who maps it cannot be made to touch a page that is no more.
 const SEALS: SealFlags = SealFlags::SHRINK.union(SealFlags::GROW).union(SealFlags::SEAL);
 
@@ -144,12 +153,17 @@ pub struct ForeignPage {
 }
 
 impl ForeignPage {
-    /// Reserves the place. `weak` says whether a page that root can read is taken too.
+    /// Reserves the place. `weak` says whether a page that root can read is taken too. A page of this process's
+    /// own is mapped there once, so that a limit that is too low is found now and not when a seed comes.
     ///
     /// # Errors
     /// [`MemoryError`]
     pub fn reserve(weak: WeakMemory) -> Result<Self, MemoryError> {
-        Ok(Self { place: Place::reserve()?, weak })
+        let mut place = Place::reserve()?;
+        let (file, _) = make_file(weak)?;
+        place.map(&file).map_err(|source| lock_error("mmap", source, page_bytes()))?;
+        place.clear();
+        Ok(Self { place, weak })
     }
 
     /// Maps the page of another process, in the place of an older one. The descriptor is closed.
@@ -185,18 +199,18 @@ impl ForeignPage {
     }
 
     /// Whether it is one page that nobody can shorten, so that reading it cannot be a fault. Secret
-    /// memory has that from the kernel: its length is set once.
+    /// memory has that from the kernel: its length is set once. The length is read last: before the
+    /// seals are seen it may still change.
     fn is_page(&self, file: &OwnedFd) -> io::Result<bool> {
-        let is_long_enough = usize::try_from(rustix::fs::fstat(file)?.st_size) == Ok(page_bytes());
         let kind = u32::try_from(rustix::fs::fstatfs(file)?.f_type).unwrap_or_default();
-        Ok(is_long_enough
-            && match kind {
-                SECRET_MEMORY => true,
-                ORDINARY_MEMORY if self.weak == WeakMemory::Allowed => {
-                    rustix::fs::fcntl_get_seals(file)?.contains(SEALS)
-                }
-                _ => false,
-            })
+        let is_fixed = match kind {
+            SECRET_MEMORY => true,
+            ORDINARY_MEMORY if self.weak == WeakMemory::Allowed => {
+                rustix::fs::fcntl_get_seals(file)?.contains(SEALS)
+            }
+            _ => false,
+        };
+        Ok(is_fixed && usize::try_from(rustix::fs::fstat(file)?.st_size) == Ok(page_bytes()))
     }
 
     /// The system calls of [`map`](Self::map), [`clear`](Self::clear) and [`erase`](Self::erase), with

@@ -4,11 +4,13 @@
 #![expect(clippy::undocumented_unsafe_blocks, reason = "as above, for all of them")]
 
 use std::alloc::{GlobalAlloc as _, System};
+use std::os::unix::process::ExitStatusExt as _;
+use std::process::{Command, ExitStatus};
 use std::ptr;
 
 use proptest::prelude::*;
 use strongroom_locked::memory::whole::{self, Who};
-use strongroom_locked::memory::{Memory, Sizes, WeakMemory};
+use strongroom_locked::memory::{Memory, MemoryError, Sizes, WeakMemory};
 
 /// Whether the mapping of an address is secret memory.
 fn is_secret(block: *mut u8) -> bool {
@@ -27,6 +29,10 @@ fn content<'a>(block: *mut u8, bytes: usize) -> &'a mut [u8] {
 
 fn resized(block: *mut u8, bytes: usize) -> *mut u8 {
     unsafe { whole::resize(block, bytes, 16, Who::Foreign) }
+}
+
+fn usable(block: *mut u8) -> usize {
+    unsafe { whole::length(block) }
 }
 
 #[test]
@@ -58,7 +64,9 @@ fn serves_a_process_from_its_first_moment_and_from_secret_memory_when_there_is_s
     }
     assert!(whole::was_full());
     assert!(held.len() > 200, "{}", held.len());
+    whole::forget_full();
     let reserved = whole::allocate(4000, 16, Who::Us);
+    assert!(!whole::was_full(), "our own code has its reserve");
     assert!(is_secret(reserved));
     let kept = held.pop().unwrap();
     content(kept, 4000).fill(9);
@@ -86,9 +94,68 @@ fn serves_a_process_from_its_first_moment_and_from_secret_memory_when_there_is_s
         whole::free(ptr::null_mut());
         System.dealloc(elsewhere, std::alloc::Layout::new::<u64>());
     }
-    assert_eq!(whole::length(elsewhere), 0);
+    assert_eq!(usable(elsewhere), 0);
     for absurd in [usize::MAX, usize::MAX / 2, isize::MAX.unsigned_abs()] {
         assert!(whole::allocate(absurd, 16, Who::Us).is_null());
+    }
+}
+
+#[test]
+fn refuses_a_heap_that_is_no_longer_than_its_reserve() {
+    for heap in [0, 64 * 1024, 128 * 1024] {
+        let sizes = Sizes { stack: 64 * 1024, shallow: 64 * 1024, heap };
+        let refused = Memory::map_for_all(sizes, WeakMemory::Refused).err().unwrap();
+        assert!(matches!(refused, MemoryError::TooSmall { bytes, .. } if bytes == heap), "{refused}");
+    }
+}
+
+/// Which misuse the child is to do.
+const MISUSE: &str = "STRONGROOM_TEST_MISUSE";
+
+#[test]
+fn ends_the_process_at_a_free_of_what_is_no_block() {
+    if let Ok(misuse) = std::env::var(MISUSE) {
+        return do_misuse(&misuse);
+    }
+    let ended = |misuse: String| -> ExitStatus {
+        let mut child = Command::new(std::env::current_exe().unwrap());
+        child.args(["--exact", "ends_the_process_at_a_free_of_what_is_no_block"]);
+        child.env(MISUSE, misuse).output().unwrap().status
+    };
+    for place in ["early", "arena"] {
+        for bytes in ["24", "1000", "5000"] {
+            let aborts = |how: &str| {
+                let status = ended(format!("{place} {bytes} {how}"));
+                assert_eq!(status.signal(), Some(6 /* SIGABRT */), "{place}, {bytes} bytes, {how}: {status}");
+            };
+            ["twice", "twice-others-freed", "resized-after", "inside", "odd"].into_iter().for_each(aborts);
+            let status = ended(format!("{place} {bytes} once"));
+            assert!(status.success(), "the control: {place}, {bytes} bytes: {status}");
+        }
+    }
+}
+
+fn do_misuse(misuse: &str) {
+    let words: Vec<_> = misuse.split(' ').collect();
+    let [place, bytes, how] = words.try_into().unwrap();
+    let sizes = Sizes { stack: 64 * 1024, shallow: 64 * 1024, heap: 1024 * 1024 };
+    let _memory = (place == "arena").then(|| Memory::map_for_all(sizes, WeakMemory::Refused).unwrap());
+    let bytes: usize = bytes.parse().unwrap();
+    let [other, block, _kept] = [(); 3].map(|()| whole::allocate(bytes, 16, Who::Foreign));
+    assert_eq!(is_secret(block), place == "arena");
+    content(block, bytes).fill(0xA5);
+    unsafe {
+        match how {
+            "once" => whole::free(block),
+            "twice" => [block, block].into_iter().for_each(|block| whole::free(block)),
+            "twice-others-freed" => [other, block, block].into_iter().for_each(|block| whole::free(block)),
+            "resized-after" => {
+                whole::free(block);
+                let _aborted = resized(block, 2 * bytes);
+            }
+            "inside" => whole::free(block.add(16)),
+            _ => whole::free(block.add(1)),
+        }
     }
 }
 
@@ -107,7 +174,7 @@ fn random_steps() {
                     unsafe { whole::free(block) };
                 } else {
                     let block = resized(block, bytes);
-                    prop_assert!(!block.is_null() && whole::length(block) >= bytes);
+                    prop_assert!(!block.is_null() && usable(block) >= bytes);
                     prop_assert!(content(block, length.min(bytes)).iter().all(|byte| *byte == mark));
                     content(block, bytes).fill(mark);
                     held.push((block, bytes, mark));
@@ -120,8 +187,8 @@ fn random_steps() {
             }
             prop_assert_eq!(block.addr() % (1 << align), 0);
             prop_assert_eq!(block.addr() % 16, 0);
-            prop_assert!(whole::length(block) >= bytes);
-            prop_assert!(content(block, whole::length(block)).iter().all(|byte| *byte == 0));
+            prop_assert!(usable(block) >= bytes);
+            prop_assert!(content(block, usable(block)).iter().all(|byte| *byte == 0));
             content(block, bytes).fill(mark);
             held.push((block, bytes, mark));
         }

@@ -5,6 +5,7 @@
 pub mod card;
 pub mod load;
 pub mod logind;
+pub mod machine;
 pub mod mock;
 pub mod process;
 pub mod raw;

@@ -103,7 +103,12 @@ impl From<UnixStream> for Raw {
     }
 }
 
-fn told(bytes: &[u8]) -> Heard {
+/// What one frame says.
+///
+/// # Panics
+/// Where it is no response.
+#[must_use]
+pub fn told(bytes: &[u8]) -> Heard {
     let response: Response<'_> = decode(bytes).unwrap_or_else(|error| panic!("no response: {error}"));
     match response.reply {
         Reply::Error(refusal) => {

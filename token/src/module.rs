@@ -36,11 +36,13 @@ impl Module {
         })?;
         match api.initialize(CInitializeArgs::new(CInitializeFlags::OS_LOCKING_OK)) {
             Ok(()) | Err(Error::Pkcs11(RvError::CryptokiAlreadyInitialized, _)) => {}
+            Err(error) if is_host_memory(&error) => return Err(ckr::refusal(&error)),
             Err(error) => {
-                return Err(refuse(format!(
+                let reason = format!(
                     "it does not start ({}); look at its own configuration and at the folder of its tokens",
                     ckr::text(&error)
-                )));
+                );
+                return Err(TokenRefusal::ModuleStart { path: path.to_owned(), reason });
             }
         }
         Ok(Self { path: path.to_owned(), api })
@@ -67,6 +69,10 @@ impl Module {
             tokens.iter().find(|(_, token)| token.serial == serial && token.label == label)
         {
             return Ok(*slot);
+        }
+        if let Some(error) = unreadable.iter().find(|error| is_host_memory(error)) {
+            // Whether it is there is not known.
+            return Err(ckr::refusal(error));
         }
         let mut present: Vec<String> = tokens.iter().map(|(_, token)| named(token)).collect();
         present.extend(
@@ -134,6 +140,11 @@ pub(crate) fn absent(serial: &str, label: &str, present: String) -> TokenRefusal
 /// A token as the texts of refusals name it.
 pub(crate) fn named(token: &TokenDescription) -> String {
     format!("`{}` (serial {})", token.label, token.serial)
+}
+
+/// Whether the process had no memory for the module, which says nothing about a token.
+const fn is_host_memory(error: &Error) -> bool {
+    matches!(error, Error::Pkcs11(RvError::HostMemory, _))
 }
 
 /// What stands in the slots of a module.

@@ -4,6 +4,7 @@ use std::os::fd::OwnedFd;
 
 use cryptoki::types::AuthPin;
 use rustix::io::Errno;
+use strongroom_link::text::without_line_break;
 use strongroom_link::token::{TokenRefusal, Tries};
 use zeroize::Zeroizing;
 
@@ -31,13 +32,13 @@ pub(crate) const fn after_a_wrong_pin(tries: Tries) -> &'static str {
     }
 }
 
-/// Reads a PIN from a descriptor to its end; one newline at the end is not part of it.
+/// Reads a PIN from a descriptor to its end; one line break at the end, LF or CRLF, is not part of it.
 ///
 /// An empty PIN is refused here because one vendor's module crashes on it.
 pub(crate) fn read(from: &OwnedFd) -> Result<AuthPin, TokenRefusal> {
     let missing = |reason: &str| TokenRefusal::PinMissing { reason: reason.to_owned() };
-    // Room for the newline, and for one byte that shows that there are too many.
-    let mut buffer = Zeroizing::new([0_u8; MAX_PIN_BYTES + 2]);
+    // Room for the line break, and for one byte that shows that there are too many.
+    let mut buffer = Zeroizing::new([0_u8; MAX_PIN_BYTES + 3]);
     let mut filled = 0_usize;
     loop {
         let room = buffer.get_mut(filled..).unwrap_or_default();
@@ -51,8 +52,7 @@ pub(crate) fn read(from: &OwnedFd) -> Result<AuthPin, TokenRefusal> {
             Err(error) => return Err(missing(&format!("reading its descriptor failed: {error}"))),
         }
     }
-    let line = buffer.get(..filled).unwrap_or_default();
-    let pin = line.strip_suffix(b"\n").unwrap_or(line);
+    let pin = without_line_break(buffer.get(..filled).unwrap_or_default());
     if pin.is_empty() {
         return Err(missing("it is empty"));
     }
@@ -79,11 +79,14 @@ mod tests {
     }
 
     #[test]
-    fn takes_a_pin_without_the_one_newline_at_its_end() {
+    fn takes_a_pin_without_the_one_line_break_at_its_end() {
         for (sent, pin) in [
             (&b"123456"[..], "123456"),
             (b"123456\n", "123456"),
+            (b"123456\r\n", "123456"),
             (b"123456\n\n", "123456\n"),
+            (b"123456\r\n\r\n", "123456\r\n"),
+            (b"123456\r", "123456\r"),
             (b" 1 \n", " 1 "),
             ("pässwort\n".as_bytes(), "pässwort"),
         ] {
@@ -91,7 +94,8 @@ mod tests {
         }
         let longest = "9".repeat(MAX_PIN_BYTES);
         assert_eq!(read_back(longest.as_bytes()), Ok(longest.clone()));
-        assert_eq!(read_back(format!("{longest}\n").as_bytes()), Ok(longest));
+        assert_eq!(read_back(format!("{longest}\n").as_bytes()), Ok(longest.clone()));
+        assert_eq!(read_back(format!("{longest}\r\n").as_bytes()), Ok(longest));
     }
 
     #[test]
@@ -99,6 +103,7 @@ mod tests {
         for (sent, reason) in [
             (Vec::new(), "it is empty"),
             (b"\n".to_vec(), "it is empty"),
+            (b"\r\n".to_vec(), "it is empty"),
             (b"12\xFF".to_vec(), "it is not UTF-8"),
             (vec![b'9'; MAX_PIN_BYTES + 1], "more than 255 bytes came"),
             (vec![b'9'; MAX_PIN_BYTES + 2], "more than 255 bytes came"),

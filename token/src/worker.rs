@@ -12,10 +12,10 @@ use strongroom_link::token::{
     FromToken, GREETING_JOB, KekId, Protection, Rung, ToToken, TokenDescription, TokenRefusal,
 };
 use strongroom_locked::SharedPage;
-use strongroom_locked::memory::{Depth, Memory, WeakMemory};
+use strongroom_locked::memory::{Depth, Memory, WeakMemory, whole};
 
 use crate::module::Module;
-use crate::protect::full_instead;
+use crate::protect::{full_instead, memory_refusal};
 use crate::token::Token;
 use crate::watch::Seen;
 
@@ -92,6 +92,8 @@ impl Worker {
     /// Answers one question, as a frame in `out`.
     fn answer(&mut self, question: ToToken<'_>, out: &mut Vec<u8>) {
         let job = question.job();
+        // What an earlier question wanted too much of is no reason for what fails now.
+        whole::forget_full();
         match self.attempt(question) {
             Ok(Outcome::Done) => FromToken::Done { job }.encode(out),
             Ok(Outcome::Kek(id)) => FromToken::Kek { job, id }.encode(out),
@@ -194,7 +196,7 @@ enum Outcome {
 
 /// Makes the page on which seeds are handed over, and gives it to the keeper.
 fn seed_port_of(port: OwnedFd, weak: WeakMemory) -> Result<Sender<SharedPage>, TokenRefusal> {
-    let (page, file) = SharedPage::make(weak).map_err(|_| TokenRefusal::SeedPort)?;
+    let (page, file) = SharedPage::make(weak).map_err(|error| memory_refusal(&error))?;
     Sender::begin(port, page, file).map_err(|_| TokenRefusal::SeedPort)
 }
 

@@ -12,6 +12,8 @@ use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 
+use crate::identity::Principal;
+
 /// SHA-256.
 pub(crate) type Hash = [u8; 32];
 
@@ -144,7 +146,17 @@ pub(crate) struct Event<'a> {
     pub(crate) signature: Option<Cow<'a, str>>,
 }
 
-impl Event<'_> {
+impl<'a> Event<'a> {
+    /// Something that `who` has done.
+    pub(crate) fn by(kind: Kind, who: &'a Principal) -> Self {
+        Self {
+            uid: Some(who.uid),
+            pid: Some(who.pid),
+            unit: who.unit.as_ref().map(|unit| unit.to_string().into()),
+            ..Self::of(kind)
+        }
+    }
+
     /// Something that has happened, of which nothing more is told.
     pub(crate) const fn of(kind: Kind) -> Self {
         Self {

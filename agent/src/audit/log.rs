@@ -24,7 +24,6 @@ use super::sync::Syncer;
 use crate::config::{AuditConfig, Durability};
 use crate::fault::chain;
 use crate::identity::Principal;
-use crate::policy::Denied;
 use crate::store::atomic;
 
 /// How long lines may be in the kernel only, where nobody waits for the disk.
@@ -178,7 +177,7 @@ impl AuditLog {
     }
 
     /// Adds a line about a client that was turned away; one for each user and second, which has the number.
-    pub(crate) fn turned_away(&self, who: &Principal, denied: &Denied) {
+    pub(crate) fn turned_away(&self, who: &Principal, rule: &str, cause: &str) {
         let times = {
             let mut inner = self.inner.borrow_mut();
             let seen = &mut inner.turned_away;
@@ -201,13 +200,11 @@ impl AuditLog {
             }
         };
         self.record(&Event {
-            uid: Some(who.uid),
-            pid: Some(who.pid),
             verdict: Some(Verdict::Denied),
-            rule: Some(denied.rule().into()),
-            cause: Some(clip(&denied.to_string(), MAX_CAUSE_BYTES)),
+            rule: Some(rule.into()),
+            cause: Some(clip(cause, MAX_CAUSE_BYTES)),
             times: Some(times),
-            ..Event::of(Kind::Connect)
+            ..Event::by(Kind::Connect, who)
         });
     }
 

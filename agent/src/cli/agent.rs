@@ -16,6 +16,7 @@ use crate::audit::line::{Event, Kind};
 use crate::config::{Config, Places};
 use crate::crew::token::Login;
 use crate::fault::Fault;
+use crate::identity::Kernel;
 use crate::policy::Policy;
 use crate::server::{self, Server};
 use crate::signer::Signer;
@@ -101,7 +102,9 @@ async fn serve(
         ..Event::of(kind)
     };
     signer.audit().record(&life(Kind::Start));
-    let server = Server::new(Rc::clone(&signer), Policy::own());
+    let kernel = Kernel::look();
+    tracing::info!(by = kernel.means(), unit_by = kernel.means_of_units(), "clients are known");
+    let server = Server::new(Rc::clone(&signer), Policy::own(), kernel);
     tracing::info!(socket = listening.place(), pid = std::process::id(), "serving");
     if let Some(login) = unlock {
         if login.pin.is_none() {

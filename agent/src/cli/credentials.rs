@@ -196,13 +196,11 @@ fn alone(places: &Places, name: &CredentialName) -> Result<(), Fault> {
     let own = Principal::own();
     let removed = store.removing(name)();
     audit.record(&Event {
-        uid: Some(own.uid),
-        pid: Some(own.pid),
         credential: Some(name.as_str().into()),
         verdict: Some(if removed.is_ok() { Verdict::Allowed } else { Verdict::Refused }),
         rule: Some("own-user".into()),
         cause: removed.as_ref().err().map(|error| clip(&chain(error), MAX_CAUSE_BYTES).into_owned().into()),
-        ..Event::of(Kind::Remove)
+        ..Event::by(Kind::Remove, &own)
     });
     audit.close();
     Ok(removed?)

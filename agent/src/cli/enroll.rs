@@ -144,7 +144,7 @@ impl Enroll {
         let login = Login { pin: login.pin.is_some(), final_try: login.final_try };
         let wanted = self.wire(passphrase.is_some(), login);
         let enrollment = Enrollment::new(&wanted, secrets)?;
-        let order = Policy::own().decide(&Principal::own(), enrollment).map_err(Fault::from)?;
+        let order = Policy::own().decide(&Rc::new(Principal::own()), enrollment).map_err(Fault::from)?;
         let store = Store::open(&places.data)?;
         block_on(async {
             let signer = Signer::new(config, store)?;

@@ -20,6 +20,7 @@ mod venue;
 use std::ffi::OsString;
 use std::path::PathBuf;
 use std::process::ExitCode;
+use std::time::Duration;
 
 use clap::{Args, Parser, Subcommand};
 use strongroom_client::Client;
@@ -208,5 +209,11 @@ fn running(places: &Places) -> Result<Option<Client>, Stop> {
 fn block_on<T, E: From<Fault>>(work: impl Future<Output = Result<T, E>>) -> Result<T, E> {
     let runtime =
         tokio::runtime::Builder::new_current_thread().enable_all().build().map_err(Fault::defect)?;
-    tokio::task::LocalSet::new().block_on(&runtime, work)
+    let done = tokio::task::LocalSet::new().block_on(&runtime, work);
+    // Not for ever, as dropping it would: a disk or a descriptor that hangs keeps a thread.
+    runtime.shutdown_timeout(LAST_WRITES);
+    done
 }
+
+/// How long the end of a command waits for what its threads still write.
+const LAST_WRITES: Duration = Duration::from_secs(5);

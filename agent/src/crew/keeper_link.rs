@@ -62,6 +62,8 @@ pub(super) struct Link {
     /// The process has ended and was waited for.
     pub(super) gone: Notify,
     pub(super) state: Cell<State>,
+    /// Why it is being ended, where that was found outside of [`run`].
+    pub(super) broken: Cell<Option<CrewError>>,
     /// Whether somebody here has asked it to end.
     pub(super) dismissed: Cell<bool>,
     /// Whether it was given a PIN to keep.
@@ -84,6 +86,15 @@ pub(super) enum Waiter {
     Signature(Deliver),
 }
 
+impl Waiter {
+    fn fail(self, error: CrewError) {
+        match self {
+            Self::Call(sender) => drop(sender.send(Err(error))),
+            Self::Signature(deliver) => deliver(Err(error)),
+        }
+    }
+}
+
 pub(super) enum Answer {
     Done,
     Forgotten { left: u64 },
@@ -101,23 +112,30 @@ impl Link {
         greeting: oneshot::Sender<Result<Answer, CrewError>>,
         on_end: impl FnOnce(CrewError) + 'static,
     ) -> Rc<Self> {
-        let link = Rc::new(Self {
-            pid: helper.process.id().unwrap_or_default(),
-            socket: helper.socket,
-            next_job: Cell::new(0),
+        let pid = helper.process.id().unwrap_or_default();
+        let link = Rc::new(Self::new(helper.socket, pid, (GREETING_JOB, Waiter::Call(greeting))));
+        tokio::task::spawn_local(run(Rc::clone(&link), helper.process, on_end));
+        tokio::task::spawn_local(watch(Rc::downgrade(&link)));
+        link
+    }
+
+    /// One that waits for its first answer.
+    fn new(socket: UnixStream, pid: u32, first: (u64, Waiter)) -> Self {
+        Self {
+            socket,
+            pid,
+            next_job: Cell::new(first.0),
             outbox: RefCell::default(),
             inbox: RefCell::default(),
-            waiting: RefCell::new(VecDeque::from([(GREETING_JOB, Waiter::Call(greeting))])),
+            waiting: RefCell::new(VecDeque::from([first])),
             stir: Notify::new(),
             drained: Notify::new(),
             gone: Notify::new(),
             state: Cell::new(State::Running),
+            broken: Cell::new(None),
             dismissed: Cell::new(false),
             pin_kept: Cell::new(false),
-        });
-        tokio::task::spawn_local(run(Rc::clone(&link), helper.process, on_end));
-        tokio::task::spawn_local(watch(Rc::downgrade(&link)));
-        link
+        }
     }
 
     pub(super) fn is_over(&self) -> bool {
@@ -166,9 +184,15 @@ impl Link {
         let malformed = |source| CrewError::Malformed { who: WHO, source };
         while let Some(frame) = inbox.take().map_err(malformed)? {
             let answer = FromKeeper::decode(frame).map_err(malformed)?;
-            let waiter = self.waiting.borrow_mut().pop_front();
-            let Some((_, waiter)) = waiter.filter(|(job, _)| *job == answer.job()) else {
-                return Err(CrewError::OutOfStep { who: WHO });
+            let first = self.waiting.borrow_mut().pop_front();
+            let waiter = match first {
+                Some((job, waiter)) if job == answer.job() => waiter,
+                other => {
+                    if let Some((_, waiter)) = other {
+                        waiter.fail(CrewError::OutOfStep { who: WHO });
+                    }
+                    return Err(CrewError::OutOfStep { who: WHO });
+                }
             };
             match waiter {
                 Waiter::Call(sender) => {
@@ -200,11 +224,15 @@ impl Link {
         Ok(())
     }
 
-    /// Takes answers that come at once. What goes wrong here is found again by [`run`].
+    /// Takes answers that come at once. What goes wrong with the socket is found again by [`run`]; an answer
+    /// that is none is taken already, so it is told to it.
     pub(super) fn linger(&self) {
         let mut inbox = self.inbox.borrow_mut();
-        if let Ok(1..) = inbox.receive_soon(&self.socket, LINGER) {
-            let _ = self.hand_out(&mut inbox);
+        if let Ok(1..) = inbox.receive_soon(&self.socket, LINGER)
+            && let Err(error) = self.hand_out(&mut inbox)
+        {
+            self.broken.set(Some(error));
+            self.finish();
         }
     }
 
@@ -259,6 +287,7 @@ async fn run(link: Rc<Link>, mut process: Child, on_end: impl FnOnce(CrewError))
             () = link.stir.notified() => {}
         }
     };
+    let outcome = link.broken.take().map_or(outcome, Err);
     link.state.set(State::Ended);
     link.drained.notify_waiters();
     if matches!(outcome, Ok(false)) {
@@ -272,10 +301,7 @@ async fn run(link: Rc<Link>, mut process: Child, on_end: impl FnOnce(CrewError))
     link.state.set(State::Gone);
     link.gone.notify_waiters();
     for (_, waiter) in link.waiting.take() {
-        match waiter {
-            Waiter::Call(sender) => drop(sender.send(Err(ended(status.clone())))),
-            Waiter::Signature(deliver) => deliver(Err(ended(status.clone()))),
-        }
+        waiter.fail(ended(status.clone()));
     }
     if !link.dismissed.get() {
         on_end(match (outcome, killed) {
@@ -310,4 +336,31 @@ async fn watch(link: Weak<Link>) {
 
 pub(super) fn ended(detail: Option<String>) -> CrewError {
     CrewError::Ended { who: WHO, detail }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::io::Write as _;
+
+    use super::*;
+
+    #[tokio::test]
+    async fn fails_the_waiter_and_ends_the_keeper_where_an_answer_is_out_of_step() {
+        let (mut theirs, ours) = std::os::unix::net::UnixStream::pair().unwrap();
+        ours.set_nonblocking(true).unwrap();
+        let (sender, mut told) = oneshot::channel();
+        let deliver = move |signature: Result<Signature<'_>, CrewError>| {
+            let _ = sender.send(matches!(signature, Err(CrewError::OutOfStep { .. })));
+        };
+        let link =
+            Link::new(UnixStream::from_std(ours).unwrap(), 0, (1, Waiter::Signature(Box::new(deliver))));
+        let mut answer = Vec::new();
+        FromKeeper::Done { job: 2 }.encode(&mut answer);
+        theirs.write_all(&answer).unwrap();
+        // The answer is there already.
+        link.linger();
+        assert!(link.is_over());
+        assert!(told.try_recv().unwrap(), "it is told why");
+        assert!(matches!(link.broken.take(), Some(CrewError::OutOfStep { .. })));
+    }
 }

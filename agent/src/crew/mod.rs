@@ -66,15 +66,17 @@ impl CrewError {
 }
 
 const NO_SECRET_MEMORY: &str = "use Linux 6.5 or newer, or boot an older one with secretmem.enable=1; danger_allow_weak_memory goes on without";
-const RAISE_THE_LIMIT: &str =
-    "raise the limit: LimitMEMLOCK=8M in the unit, `ulimit -l 8192`, or memlock in /etc/security/limits.conf";
+const RAISE_THE_LIMIT: &str = "raise the limit: `ulimit -l 8192`, memlock in /etc/security/limits.conf, or LimitMEMLOCK=8M in the unit (for a user unit: of user@.service)";
 
 impl From<CrewError> for Fault {
     fn from(error: CrewError) -> Self {
         use ErrorCode::{Failed, Invalid, Unavailable};
         let (code, hint) = match &error {
             CrewError::Keeper(refusal) => match refusal {
-                Refusal::KeyringFull { .. } => (Unavailable, "remove credentials that nobody uses"),
+                Refusal::KeyringFull { .. } => (
+                    Unavailable,
+                    "remove credentials that nobody uses, or give some to a second agent of another user",
+                ),
                 Refusal::SecretMemoryAbsent => (Unavailable, NO_SECRET_MEMORY),
                 Refusal::LockLimit { .. } => (Unavailable, RAISE_THE_LIMIT),
                 Refusal::Traced => (Unavailable, "end the debugger or tracer; the keeper starts under none"),
@@ -138,7 +140,7 @@ impl From<CrewError> for Fault {
                     (Unavailable, "the agent's log says what the kernel refused")
                 }
                 TokenRefusal::NoRung { .. } => (Unavailable, "use a token with AES-GCM or AES-CBC"),
-                TokenRefusal::ModuleLoad { .. } => {
+                TokenRefusal::ModuleLoad { .. } | TokenRefusal::ModuleStart { .. } => {
                     (Invalid, "name the vendor's PKCS#11 library with --module")
                 }
                 _ => (Unavailable, "check the token with its own tool, then try again"),

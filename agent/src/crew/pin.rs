@@ -20,7 +20,9 @@ const MOST_BYTES: usize = 1024;
 pub(crate) async fn closed_pipe(pin: OwnedFd, patience: Patience) -> Result<OwnedFd, CrewError> {
     let moved = tokio::task::spawn_blocking(move || match file_type(&pin)? {
         FileType::Fifo => closed(&pin, patience.into()).map(|()| pin),
-        _ => into_pipe(&pin),
+        FileType::RegularFile => into_pipe(&pin),
+        // A terminal or a socket could keep this waiting for ever.
+        _ => Err(io::Error::new(io::ErrorKind::InvalidInput, "it is neither a pipe nor a file")),
     });
     moved.await.map_err(io::Error::other).flatten().map_err(CrewError::PinDescriptor)
 }
@@ -78,6 +80,15 @@ mod tests {
         file.write_all(b"123456\n").unwrap();
         file.rewind().unwrap();
         assert_eq!(moved(file.into(), 1).unwrap(), "123456\n");
+    }
+
+    #[test]
+    fn refuses_what_may_never_end() {
+        let (socket, _other) = std::os::unix::net::UnixStream::pair().unwrap();
+        let refused = moved(socket.into(), 1).unwrap_err();
+        assert!(
+            matches!(&refused, CrewError::PinDescriptor(error) if error.kind() == io::ErrorKind::InvalidInput)
+        );
     }
 
     #[test]

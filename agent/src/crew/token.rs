@@ -177,7 +177,8 @@ impl TokenWorker {
         // It gives itself two seconds.
         if timeout(Duration::from_secs(3), process.wait()).await.is_err() {
             tracing::warn!("the token worker did not end by itself and was killed");
-            let _ = process.kill().await;
+            // What the kernel itself does not let go of is left behind.
+            let _ = timeout(Duration::from_secs(1), process.kill()).await;
         }
     }
 
@@ -283,20 +284,6 @@ pub(crate) async fn look(config: &Config) -> Result<TokenDescription, CrewError>
     let token = worker.describe(&config.token).await?;
     worker.end().await;
     Ok(token)
-}
-
-/// Starts a worker and opens the configured token, whose KEK is checked again.
-pub(crate) async fn open_configured(
-    config: &Config,
-    login: Login,
-    seed_port: Option<OwnedFd>,
-) -> Result<TokenWorker, CrewError> {
-    let mut worker = start_configured(config).await?;
-    let config = &config.token;
-    let module = config.module.to_string_lossy();
-    worker.open(&module, &config.serial, &config.label, login, seed_port).await?;
-    worker.find_kek(&config.kek_label, Some(config.kek_id)).await?;
-    Ok(worker)
 }
 
 /// Logs what protects a worker, and warns of what does not.

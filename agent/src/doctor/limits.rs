@@ -6,8 +6,7 @@ use super::process::Process;
 use super::{Check, Installation};
 
 const ID: &str = "lock-limit";
-const ADVICE: &str =
-    "raise it: LimitMEMLOCK=8M in the unit, `ulimit -l 8192`, or memlock in /etc/security/limits.conf";
+const ADVICE: &str = "raise it: `ulimit -l 8192`, memlock in /etc/security/limits.conf, or LimitMEMLOCK=8M in the unit (for a user unit: of user@.service)";
 
 pub(super) fn checks(installation: &Installation<'_>) -> Vec<Check> {
     let own = || Process::read(std::process::id());

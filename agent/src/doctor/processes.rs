@@ -33,7 +33,7 @@ pub(super) fn checks(installation: &Installation<'_>) -> Vec<Check> {
         children
             .iter()
             .filter(|child| child.is("strongroom-token"))
-            .map(|worker| helper("token worker", worker, false)),
+            .map(|worker| helper("token worker", worker, true)),
     );
     checks
 }

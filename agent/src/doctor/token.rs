@@ -113,12 +113,12 @@ fn kek(installation: &Installation<'_>) -> Check {
 
 fn latch(data: &Path, config: &TokenConfig) -> Check {
     const ID: &str = "pin-latch";
-    match store::pin_latch(data).set_since(&config.serial) {
-        Ok(None) => Check::ok(ID, "no wrong PIN is remembered"),
-        Ok(Some(since)) => Check::notice(
+    match store::pin_latch(data).latched(&config.serial) {
+        Ok(None) => Check::ok(ID, "no PIN is remembered that was not right"),
+        Ok(Some(latched)) => Check::notice(
             ID,
             format!(
-                "a PIN that came by itself was wrong on {since}: none of that kind is tried until a person has unlocked"
+                "a PIN that came by itself {latched}: none of that kind is tried until a person has unlocked"
             ),
             "correct it, and run `strongroom unlock` once",
         ),

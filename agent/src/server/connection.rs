@@ -7,14 +7,13 @@
 use std::cell::{Cell, RefCell};
 use std::collections::VecDeque;
 use std::future::Future;
-use std::io::{self, IoSliceMut};
-use std::mem::MaybeUninit;
+use std::io;
 use std::os::fd::OwnedFd;
 use std::rc::Rc;
 use std::time::Duration;
 
 use interprocess::os::unix::uds_local_socket::tokio::Stream;
-use rustix::net::{RecvAncillaryBuffer, RecvAncillaryMessage, RecvFlags, recvmsg};
+use strongroom_link::peer;
 use strongroom_protocol::{ErrorCode, FrameBuffer, Reply};
 use tokio::io::Interest;
 use tokio::net::UnixStream;
@@ -23,10 +22,10 @@ use tokio::time::{Instant, timeout, timeout_at};
 
 use super::dispatch::{self, Next};
 use super::outbox::Outbox;
-use super::{Server, reply};
+use super::{Server, reply, stranger};
 use crate::audit::log::AuditLog;
 use crate::fault::Fault;
-use crate::identity::Principal;
+use crate::identity::{Client, Impostor, Principal, Rest, log_of};
 
 /// Requests of one client that are worked on at once.
 const MAX_IN_WORK: usize = 1_024;
@@ -37,10 +36,13 @@ const PATIENCE: Duration = Duration::from_secs(10);
 /// Descriptors that one frame may bring.
 const MAX_DESCRIPTORS: usize = 3;
 
+/// The rule by which a connection is dropped that somebody else sends on.
+const IMPOSTOR: &str = "impostor";
+
 /// One client, as seen by those who answer it.
 pub(super) struct Connection {
     socket: Stream,
-    pub(super) principal: Principal,
+    client: Client,
     audit: Rc<AuditLog>,
     outbox: RefCell<Outbox>,
     in_work: Cell<usize>,
@@ -52,10 +54,10 @@ pub(super) struct Connection {
 }
 
 impl Connection {
-    fn new(socket: Stream, principal: Principal, audit: Rc<AuditLog>) -> Rc<Self> {
+    fn new(socket: Stream, client: Client, audit: Rc<AuditLog>) -> Rc<Self> {
         Rc::new(Self {
             socket,
-            principal,
+            client,
             audit,
             outbox: RefCell::default(),
             in_work: Cell::new(0),
@@ -67,6 +69,11 @@ impl Connection {
 
     fn stream(&self) -> &UnixStream {
         self.socket.inner()
+    }
+
+    /// Who asks.
+    pub(super) const fn principal(&self) -> &Rc<Principal> {
+        &self.client.principal
     }
 
     /// Notes that one more request is worked on.
@@ -104,11 +111,16 @@ impl Connection {
 
 /// Serves one client to its end.
 pub(super) async fn serve(server: &Rc<Server>, socket: Stream, full: bool) {
-    let principal = match Principal::of(socket.inner()) {
-        Ok(principal) => principal,
-        Err(error) => return tracing::warn!(%error, "a client without credentials was turned away"),
+    let client = match server.kernel.identify(socket.inner()) {
+        Ok(client) => client,
+        Err(error) => {
+            tracing::warn!(%error, "a client was turned away");
+            if let Some(fault) = stranger::told(&error) {
+                turn_away(&socket, &fault).await;
+            }
+            return;
+        }
     };
-    let connection = Connection::new(socket, principal, Rc::clone(&server.audit));
     let refused = if full {
         Some(Fault::new(
             ErrorCode::Unavailable,
@@ -116,30 +128,58 @@ pub(super) async fn serve(server: &Rc<Server>, socket: Stream, full: bool) {
             "close connections that nobody uses",
         ))
     } else {
-        server.decide(&principal, ()).err().map(Fault::from)
+        server.decide(&client.principal, ()).err().map(Fault::from)
     };
-    match refused {
-        Some(fault) => {
-            tracing::warn!(uid = principal.uid, pid = principal.pid, %fault, "a client was turned away");
-            connection.say(0, reply::error(&fault));
-            connection.end();
-            write(&connection).await;
-        }
-        None => {
-            let reading = async {
-                read(server, &connection).await;
+    if let Some(fault) = refused {
+        log_of!(warn, client.principal, %fault, "a client was turned away");
+        return turn_away(&socket, &fault).await;
+    }
+    log_of!(debug, client.principal, "connected");
+    let connection = Connection::new(socket, client, Rc::clone(&server.audit));
+    let reading = async {
+        match read(server, &connection).await {
+            Ok(()) => {
                 // What is still worked on is answered first; then the writer ends.
                 while connection.in_work.get() > 0 && !connection.over.get() {
                     connection.taken.notified().await;
                 }
-                connection.end();
-            };
-            tokio::join!(reading, write(&connection));
+            }
+            Err(impostor) => drop_for(&connection, impostor),
+        }
+        connection.end();
+    };
+    tokio::join!(reading, write(&connection));
+}
+
+/// Sees to it that nobody has anything more of this connection.
+fn drop_for(connection: &Connection, impostor: Impostor) {
+    match impostor {
+        Impostor::Ended => {
+            log_of!(debug, connection.principal(), %impostor, "a connection was dropped");
+            // Whoever reads now is not who asked.
+            connection.outbox.borrow_mut().clear();
+            connection.audit.settle();
+        }
+        Impostor::Process { .. } | Impostor::Program { .. } | Impostor::User { .. } => {
+            log_of!(warn, connection.principal(), %impostor, "a connection was dropped");
+            connection.audit.turned_away(connection.principal(), IMPOSTOR, &impostor.to_string());
+            connection.say(0, reply::error(&Fault::from(impostor)));
         }
     }
 }
 
-async fn read(server: &Rc<Server>, connection: &Rc<Connection>) {
+/// Says why, and closes.
+async fn turn_away(socket: &Stream, fault: &Fault) {
+    let mut answer = Vec::new();
+    reply::write(0, reply::error(fault), &mut answer);
+    if let Err(error) = send_all(socket.inner(), &answer).await {
+        tracing::debug!(%error, "a client that was turned away did not hear why");
+    }
+    let _ = rustix::net::shutdown(socket.inner(), rustix::net::Shutdown::Both);
+}
+
+/// Reads until the client ends, or its connection is somebody else's.
+async fn read(server: &Rc<Server>, connection: &Rc<Connection>) -> Result<(), Impostor> {
     let mut buffer = FrameBuffer::new();
     let mut descriptors = VecDeque::new();
     let mut frame_deadline = None;
@@ -148,11 +188,17 @@ async fn read(server: &Rc<Server>, connection: &Rc<Connection>) {
             connection.taken.notified().await;
         }
         server.signer.has_room().await;
-        match within(frame_deadline, receive(connection, &mut buffer, &mut descriptors)).await {
-            Ok(Ok(bytes)) if bytes > 0 => {}
-            Ok(_) => return,
+        let received = tokio::select! {
+            biased;
+            received = within(frame_deadline, receive(connection, &mut buffer, &mut descriptors)) => received,
+            () = connection.client.ended() => return Err(Impostor::Ended),
+        };
+        match received {
+            Ok(Ok(Some(sender))) => sender?,
+            Ok(_) => return Ok(()),
             Err(_) => {
-                return tracing::debug!(pid = connection.principal.pid, "a client did not finish its frame");
+                log_of!(debug, connection.principal(), "a client did not finish its frame");
+                return Ok(());
             }
         }
         let mut whole = false;
@@ -164,7 +210,7 @@ async fn read(server: &Rc<Server>, connection: &Rc<Connection>) {
                         Next::GoOn => {}
                         Next::Close => {
                             server.signer.flush();
-                            return;
+                            return Ok(());
                         }
                     }
                 }
@@ -177,7 +223,7 @@ async fn read(server: &Rc<Server>, connection: &Rc<Connection>) {
                     );
                     connection.say(0, reply::error(&fault));
                     server.signer.flush();
-                    return;
+                    return Ok(());
                 }
             }
         }
@@ -192,6 +238,7 @@ async fn read(server: &Rc<Server>, connection: &Rc<Connection>) {
             descriptors.clear();
         }
     }
+    Ok(())
 }
 
 async fn within<T>(
@@ -204,42 +251,31 @@ async fn within<T>(
     }
 }
 
-/// Receives once. 0 bytes mean that the client has closed.
+/// Receives once, and says whether the client has sent it; `None` where it has closed.
 async fn receive(
     connection: &Connection,
     buffer: &mut FrameBuffer,
     descriptors: &mut VecDeque<OwnedFd>,
-) -> io::Result<usize> {
+) -> io::Result<Option<Result<(), Impostor>>> {
     let stream = connection.stream();
-    let mut drained = false;
-    let bytes = stream
+    let received = stream
         .async_io(Interest::READABLE, || {
-            let room = buffer.room();
-            let room_bytes = room.len();
-            let mut space = [MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(MAX_DESCRIPTORS))];
-            let mut control = RecvAncillaryBuffer::new(&mut space);
-            let message = rustix::io::retry_on_intr(|| {
-                recvmsg(stream, &mut [IoSliceMut::new(room)], &mut control, RecvFlags::CMSG_CLOEXEC)
-            })?;
-            drained = message.bytes < room_bytes;
-            for part in control.drain() {
-                if let RecvAncillaryMessage::ScmRights(arrived) = part {
-                    // The kernel ends a read behind descriptors, whatever more is waiting.
-                    drained = false;
-                    descriptors.extend(arrived);
-                }
-            }
+            let received = peer::receive(stream, buffer.room(), descriptors)?;
             descriptors.truncate(MAX_DESCRIPTORS);
-            Ok(message.bytes)
+            Ok(received)
         })
         .await?;
-    buffer.filled(bytes);
-    if drained {
-        // Nothing is left: sleep until the next edge, without asking the socket once more.
+    if received.bytes == 0 {
+        return Ok(None);
+    }
+    buffer.filled(received.bytes);
+    let rest = connection.client.check(received.sender, stream);
+    if rest == Ok(Rest::Nothing) {
+        // Sleep until the next edge, without asking the socket once more.
         let _ =
             stream.try_io(Interest::READABLE, || Err::<(), _>(io::Error::from(io::ErrorKind::WouldBlock)));
     }
-    Ok(bytes)
+    Ok(Some(rest.map(|_| ())))
 }
 
 /// Writes answers until the connection is over and all are written.
@@ -260,7 +296,7 @@ async fn write(connection: &Connection) {
         let failures = connection.audit.gate().await;
         sending.recall(failures, || Fault::from(connection.audit.stopped()));
         if let Err(error) = send_all(stream, sending.bytes_to_send()).await {
-            tracing::debug!(pid = connection.principal.pid, %error, "a client did not take its answers");
+            log_of!(debug, connection.principal(), %error, "a client did not take its answers");
             break;
         }
         sending.clear();

@@ -16,6 +16,7 @@ use super::connection::Connection;
 use super::{Server, progress, reply};
 use crate::crew::token::Login;
 use crate::fault::Fault;
+use crate::identity::log_of;
 use crate::policy::{Authorized, Denied};
 use crate::signer::enroll::{Enrollment, Secrets};
 use crate::signer::login::TokenReport;
@@ -78,7 +79,7 @@ fn perform(
     descriptors: &mut VecDeque<OwnedFd>,
 ) -> Result<(), Fault> {
     let signer = &server.signer;
-    let who = &connection.principal;
+    let who = connection.principal();
     match operation {
         Operation::Sign(request) => sign(signer, connection, id, server.decide(who, order(request))?),
         Operation::Status => {
@@ -95,12 +96,12 @@ fn perform(
         }
         Operation::Lock => {
             let order = server.decide(who, LockNow { reason: "a client locked it".to_owned() })?;
-            spawn(server, connection, id, async |signer| signer.lock(order).await);
+            spawn(server, connection, id, "lock", async |signer| signer.lock(order).await);
         }
         Operation::Unlock(wanted) => {
             let progress = progress::told_to(connection, id);
             let order = server.decide(who, Unlock { login: login(wanted, descriptors)?, progress })?;
-            spawn(server, connection, id, async |signer| signer.unlock(order).await);
+            spawn(server, connection, id, "unlock", async |signer| signer.unlock(order).await);
         }
         Operation::Enroll(wanted) => {
             let secrets = Secrets {
@@ -109,11 +110,11 @@ fn perform(
                 passphrase: wanted.passphrase.then(|| descriptor(descriptors, "passphrase")).transpose()?,
             };
             let order = server.decide(who, Enrollment::new(&wanted, secrets)?)?;
-            spawn(server, connection, id, async |signer| signer.enroll(order).await);
+            spawn(server, connection, id, "enroll", async |signer| signer.enroll(order).await);
         }
         Operation::Remove { credential } => {
             let order = server.decide(who, Remove { credential: credential.to_owned() })?;
-            spawn(server, connection, id, async |signer| signer.remove(order).await);
+            spawn(server, connection, id, "remove", async |signer| signer.remove(order).await);
         }
         Operation::Token => {
             let order = server.decide(who, Inspect)?;
@@ -133,15 +134,16 @@ fn sign(signer: &Signer, connection: &Rc<Connection>, id: u64, order: Authorized
     let began = Instant::now();
     let to = Rc::clone(connection);
     signer.sign(order, began, move |outcome| {
-        let (pid, micros) = (to.principal.pid, began.elapsed().as_micros());
+        let (who, micros) = (to.principal(), began.elapsed().as_micros());
         match outcome {
             Ok(signed) => {
-                tracing::debug!(pid, micros, url = %signed.url.split('?').next().unwrap_or_default(), "signed");
+                let url = signed.url.split('?').next().unwrap_or_default();
+                log_of!(debug, who, micros, url, "signed");
                 to.answer(id, Reply::Signed(self::signed(&signed)));
             }
             Err(error) => {
                 let fault = Fault::from(error);
-                tracing::debug!(pid, micros, %fault, "refused");
+                log_of!(debug, who, micros, %fault, "refused");
                 to.answer(id, reply::error(&fault));
             }
         }
@@ -153,13 +155,22 @@ fn spawn(
     server: &Rc<Server>,
     connection: &Rc<Connection>,
     id: u64,
+    operation: &'static str,
     work: impl AsyncFnOnce(Rc<Signer>) -> Result<(), Fault> + 'static,
 ) {
     let (signer, connection) = (Rc::clone(&server.signer), Rc::clone(connection));
     tokio::task::spawn_local(async move {
-        match work(signer).await {
-            Ok(()) => connection.answer(id, Reply::Done),
-            Err(fault) => connection.answer(id, reply::error(&fault)),
+        let outcome = work(signer).await;
+        let who = connection.principal();
+        match outcome {
+            Ok(()) => {
+                log_of!(debug, who, operation, "done");
+                connection.answer(id, Reply::Done);
+            }
+            Err(fault) => {
+                log_of!(debug, who, operation, %fault, "refused");
+                connection.answer(id, reply::error(&fault));
+            }
         }
     });
 }

@@ -85,7 +85,9 @@ fn bind(path: &Path) -> io::Result<uds::Listener> {
     }
 }
 
+/// Connections inherit it: from the listener's first moment on the kernel says who has sent what.
 fn into_async(listener: uds::Listener) -> Result<uds::tokio::Listener, Fault> {
+    rustix::net::sockopt::set_socket_passcred(&listener, true).map_err(Fault::defect)?;
     uds::tokio::Listener::try_from(listener).map_err(Fault::defect)
 }
 

@@ -6,6 +6,7 @@ mod listen;
 mod outbox;
 mod progress;
 mod reply;
+mod stranger;
 
 pub(crate) use listen::{Listening, listen};
 
@@ -15,7 +16,7 @@ use std::rc::Rc;
 use interprocess::local_socket::traits::tokio::Listener as _;
 
 use crate::audit::log::AuditLog;
-use crate::identity::Principal;
+use crate::identity::{Kernel, Principal};
 use crate::policy::{Authorized, Denied, Policy};
 use crate::signer::Signer;
 
@@ -27,20 +28,21 @@ pub(crate) struct Server {
     pub(crate) signer: Rc<Signer>,
     policy: Policy,
     pub(crate) audit: Rc<AuditLog>,
+    kernel: Kernel,
     connections: Cell<usize>,
 }
 
 impl Server {
-    pub(crate) fn new(signer: Rc<Signer>, policy: Policy) -> Rc<Self> {
+    pub(crate) fn new(signer: Rc<Signer>, policy: Policy, kernel: Kernel) -> Rc<Self> {
         let audit = Rc::clone(signer.audit());
-        Rc::new(Self { signer, policy, audit, connections: Cell::new(0) })
+        Rc::new(Self { signer, policy, audit, kernel, connections: Cell::new(0) })
     }
 
     /// Decides about one order, and writes down where the answer is no.
-    fn decide<T>(&self, who: &Principal, order: T) -> Result<Authorized<T>, Denied> {
+    fn decide<T>(&self, who: &Rc<Principal>, order: T) -> Result<Authorized<T>, Denied> {
         let decided = self.policy.decide(who, order);
         if let Err(denied) = &decided {
-            self.audit.turned_away(who, denied);
+            self.audit.turned_away(who, denied.rule(), &denied.to_string());
         }
         decided
     }

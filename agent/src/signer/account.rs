@@ -92,8 +92,6 @@ impl Account {
             Err(error) => (Verdict::Refused, Some(chain(error))),
         };
         let noted = self.audit.note(&Event {
-            uid: Some(self.by.who.uid),
-            pid: Some(self.by.who.pid),
             credential: said(&self.credential),
             venue: self.venue.as_deref().map(Cow::Borrowed),
             method: said(&self.method),
@@ -105,7 +103,7 @@ impl Account {
             rule: Some(self.by.rule.into()),
             cause: cause.as_deref().map(|cause| clip(cause, MAX_CAUSE_BYTES)),
             micros: u64::try_from(self.began.elapsed().as_micros()).ok(),
-            ..Event::of(Kind::Sign)
+            ..Event::by(Kind::Sign, &self.by.who)
         });
         // What was not noted does not leave; a refusal stays what it is.
         deliver(outcome.and_then(|signed| noted.map(|()| signed).map_err(SignError::from)));
@@ -121,31 +119,27 @@ impl Signer {
     pub(super) fn tell(
         &self,
         kind: Kind,
-        by: Decision,
+        by: &Decision,
         credential: Option<&str>,
         outcome: &Result<(), Fault>,
     ) {
         let cause = outcome.as_ref().err().map(|fault| clip(&fault.message, MAX_CAUSE_BYTES));
         self.audit.record(&Event {
-            uid: Some(by.who.uid),
-            pid: Some(by.who.pid),
             credential: credential.map(|name| clip(name, MAX_TEXT_BYTES)),
             verdict: Some(if outcome.is_ok() { Verdict::Allowed } else { Verdict::Refused }),
             rule: Some(by.rule.into()),
             cause,
-            ..Event::of(kind)
+            ..Event::by(kind, &by.who)
         });
     }
 
     /// Writes down that all secrets were forgotten, and why. `rule` is the one that let a client do it.
-    pub(super) fn tell_lock(&self, who: Principal, rule: Option<&str>, reason: &str) {
+    pub(super) fn tell_lock(&self, who: &Principal, rule: Option<&str>, reason: &str) {
         self.audit.record(&Event {
-            uid: Some(who.uid),
-            pid: Some(who.pid),
             verdict: rule.map(|_| Verdict::Allowed),
             rule: rule.map(Cow::Borrowed),
             cause: Some(clip(reason, MAX_CAUSE_BYTES)),
-            ..Event::of(Kind::Lock)
+            ..Event::by(Kind::Lock, who)
         });
     }
 }

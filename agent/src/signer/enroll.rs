@@ -9,8 +9,9 @@ use std::rc::Rc;
 use strongroom_protocol::{Enroll, ErrorCode};
 use strongroom_venues::Profile;
 
+use super::filling::{Filling, overtaken};
 use super::keyring::Live;
-use super::login::Keep;
+use super::login::{Keep, PinSource};
 use super::unlock::open;
 use super::{Signer, State, busy, credential_name, on_disk};
 use crate::audit::line::Kind;
@@ -112,6 +113,10 @@ fn base_url(profile: &Profile, venue: &str, wanted: Option<&str>) -> Result<Stri
     }
 }
 
+fn locked_meanwhile() -> Fault {
+    overtaken("the credential was being enrolled", "enrol it again")
+}
+
 /// Why a record of that name is not made.
 pub(crate) fn exists_already(name: &str) -> Fault {
     let message = format!("there is a credential `{name}` already");
@@ -122,18 +127,19 @@ impl Signer {
     /// Enrols a credential. It can sign at once where the agent is unlocked.
     ///
     /// # Errors
-    /// Where the venue, the token, the keeper or the disk refuse; nothing has changed then.
+    /// Where the venue, the token, the keeper or the disk refuse, or a lock comes in between; nothing has
+    /// changed then.
     pub(crate) async fn enroll(self: Rc<Self>, order: Authorized<Enrollment>) -> Result<(), Fault> {
         let by = order.decision();
         let enrollment = order.spend();
         self.audit.check()?;
         let name = enrollment.name.clone();
         let enrolled = self.enroll_checked(enrollment).await;
-        self.tell(Kind::Enroll, by, Some(name.as_str()), &enrolled);
+        self.tell(Kind::Enroll, &by, Some(name.as_str()), &enrolled);
         enrolled
     }
 
-    async fn enroll_checked(&self, enrollment: Enrollment) -> Result<(), Fault> {
+    async fn enroll_checked(self: &Rc<Self>, enrollment: Enrollment) -> Result<(), Fault> {
         let Enrollment { name, venue, key_id, uid, base_url, existing, secrets } = enrollment;
         let Ok(_alone) = self.custody.try_lock() else { return Err(busy()) };
         if existing == Existing::Keep && self.store.record(&name).is_ok() {
@@ -143,12 +149,19 @@ impl Signer {
         let meta = self.meta(name, &profile, venue, key_id, uid, base_url)?;
         let nonces = self.nonces(&meta.name)?;
 
-        let live = self.live_keeper();
-        let is_live = live.is_some();
-        let (keeper, slot) = match live {
-            Some(live) => live,
-            None => (Keeper::start(self.config.agent.danger_allow_weak_memory, |_| {}).await?, 0),
+        let locks_before = self.locks.get();
+        let (keeper, slot, filling) = match self.live_keeper() {
+            Some((keeper, slot)) => (keeper, slot, None),
+            None => {
+                let keeper = Keeper::start(self.config.agent.danger_allow_weak_memory, |_| {}).await?;
+                let Some(filling) = Filling::show(self, &keeper, locks_before) else {
+                    let _ = keeper.end().await;
+                    return Err(locked_meanwhile());
+                };
+                (keeper, 0, Some(filling))
+            }
         };
+        let is_live = filling.is_none();
         let written = async {
             let record = self.wrap(&keeper, slot, meta, secrets).await?;
             on_disk(self.store.writing(&record, existing)).await?;
@@ -161,20 +174,24 @@ impl Signer {
             }
             Ok(record) => {
                 tracing::info!(credential = %record.meta.name, "enrolled; it can sign after the next unlock");
-                keeper.end().await.map_err(Fault::from)
+                let ended = keeper.end().await;
+                // Where a lock has ended it, the lock has told how that went.
+                if self.locks.get() == locks_before { ended.map_err(Fault::from) } else { Ok(()) }
             }
             Err(fault) => {
                 if is_live {
                     self.give_back(slot).await;
+                } else {
+                    let _ = keeper.end().await;
                 }
-                Err(fault)
+                Err(if self.locks.get() == locks_before { fault } else { locked_meanwhile() })
             }
         }
     }
 
     /// Has the secret sealed and opened again into `slot`.
     async fn wrap(&self, keeper: &Keeper, slot: u32, meta: Meta, secrets: Secrets) -> Result<Record, Fault> {
-        let mut worker = self.log_in(keeper, secrets.login, Keep::Never).await?;
+        let mut worker = self.log_in(keeper, secrets.login, Keep::Never, PinSource::Person).await?;
         let job = keeper.job();
         let seed = worker.protect(job, meta.kek_id, meta.rung).await?;
         let envelope =

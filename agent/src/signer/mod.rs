@@ -6,6 +6,7 @@
 mod account;
 mod checkpoint;
 pub(crate) mod enroll;
+mod filling;
 mod keyring;
 pub(crate) mod login;
 pub(crate) mod profiles;
@@ -24,12 +25,14 @@ use tokio::sync::watch;
 use tokio::time::timeout;
 
 use self::keyring::{Keyring, Locked, Unlocked};
+use self::login::PinSource;
 use self::profiles::Profiles;
 pub(crate) use self::watched::TokenSight;
 use crate::audit::line::Kind;
 use crate::audit::log::AuditLog;
 use crate::config::Config;
 use crate::crew::CrewError;
+use crate::crew::keeper::Keeper;
 use crate::crew::token::Login;
 use crate::fault::Fault;
 use crate::identity::Principal;
@@ -75,6 +78,10 @@ pub(crate) struct Signer {
     profiles: Profiles,
     reserver: Reserver,
     keyring: RefCell<State>,
+    /// The keeper that is filled while the keyring is locked.
+    filling: RefCell<Option<Keeper>>,
+    /// Held while a keeper is ended, so that no other lock answers before it is gone.
+    locking: tokio::sync::Mutex<()>,
     /// Held by whoever works with the token: one at a time.
     custody: tokio::sync::Mutex<()>,
     /// How often it was locked, so that an unlock can tell that a lock has overtaken it.
@@ -82,6 +89,8 @@ pub(crate) struct Signer {
     /// Whether it is unlocked, for those who watch while it is.
     unlocked: watch::Sender<bool>,
     token_sight: Cell<TokenSight>,
+    /// Who has given the PIN that the keeper keeps, where it keeps one.
+    kept_from: Cell<PinSource>,
     /// What protected the last token worker that has logged in.
     worker: Cell<Option<Protection>>,
 }
@@ -110,8 +119,11 @@ impl Signer {
             profiles: Profiles::default(),
             reserver,
             keyring: RefCell::new(State::Locked(locked)),
+            filling: RefCell::new(None),
+            locking: tokio::sync::Mutex::new(()),
             custody: tokio::sync::Mutex::new(()),
             locks: Cell::new(0),
+            kept_from: Cell::new(PinSource::Itself),
             worker: Cell::new(None),
             unlocked: watch::Sender::new(false),
             token_sight: Cell::default(),
@@ -140,39 +152,43 @@ impl Signer {
         keeper.has_room().await;
     }
 
-    /// Forgets all secrets and ends the keeper. Does nothing where it is locked.
+    /// Forgets all secrets and ends the keeper, also one that is still being filled. Does nothing where it is
+    /// locked and nobody fills one.
     ///
     /// # Errors
     /// Where the keeper did not say that it has forgotten; it is killed all the same.
     pub(crate) async fn lock(&self, order: Authorized<LockNow>) -> Result<(), Fault> {
         let by = order.decision();
         let LockNow { reason } = order.spend();
-        self.lock_by(by.who, Some(by.rule), &reason).await
+        self.lock_by(&by.who, Some(by.rule), &reason).await
     }
 
     /// Locks because the agent itself has a reason to. Never waits for the token: an unlock that is under
-    /// way finds out that it was overtaken.
+    /// way loses its keeper, and finds out that it was overtaken.
     pub(crate) async fn lock_for(&self, reason: &str) -> Result<(), Fault> {
-        self.lock_by(Principal::own(), None, reason).await
+        self.lock_by(&Principal::own(), None, reason).await
     }
 
-    async fn lock_by(&self, who: Principal, rule: Option<&str>, reason: &str) -> Result<(), Fault> {
+    async fn lock_by(&self, who: &Principal, rule: Option<&str>, reason: &str) -> Result<(), Fault> {
         self.locks.set(self.locks.get().wrapping_add(1));
         let before = self.keyring.replace(State::Locked(Keyring::locked(reason)));
         self.unlocked.send_replace(false);
-        match before {
+        let keeper = match before {
             State::Locked(keyring) => {
                 // What locked it first is what the admin wants to know.
                 self.keyring.replace(State::Locked(keyring));
-                Ok(())
+                self.filling.take()
             }
             State::Unlocked(keyring) => {
-                tracing::info!(reason, "locked");
                 self.tell_lock(who, rule, reason);
                 checkpoint::checkpoint_by(&self.audit, &keyring);
-                keyring.keeper().end().await.map_err(Fault::from)
+                Some(keyring.keeper().clone())
             }
-        }
+        };
+        let _alone = self.locking.lock().await;
+        let Some(keeper) = keeper else { return Ok(()) };
+        tracing::info!(reason, "locked");
+        keeper.end().await.map_err(Fault::from)
     }
 
     /// Whether the keeper has kept the PIN of the last unlock.
@@ -190,7 +206,7 @@ impl Signer {
     fn keeper_ended(&self, error: &CrewError) {
         let reason = crate::fault::chain(error);
         tracing::error!(%reason, "locked, because the keeper has ended");
-        self.tell_lock(Principal::own(), None, &reason);
+        self.tell_lock(&Principal::own(), None, &reason);
         self.keyring.replace(State::Locked(Keyring::locked(&reason)));
         self.unlocked.send_replace(false);
     }
@@ -204,7 +220,7 @@ impl Signer {
         let Remove { credential } = order.spend();
         self.audit.check()?;
         let removed = self.remove_named(&credential).await;
-        self.tell(Kind::Remove, by, Some(&credential), &removed);
+        self.tell(Kind::Remove, &by, Some(&credential), &removed);
         removed
     }
 

@@ -4,6 +4,7 @@ use std::rc::Rc;
 
 use strongroom_protocol::ErrorCode;
 
+use super::filling::{Filling, overtaken};
 use super::keyring::{Keyring, Live, Unlocked};
 use super::login::{Keep, PinSource};
 use super::{Progress, Signer, State, Unlock, busy};
@@ -30,7 +31,7 @@ impl Signer {
         let Unlock { login, progress } = order.spend();
         self.audit.check()?;
         let unlocked = self.unlock_with(login, PinSource::Person, progress).await;
-        self.tell(Kind::Unlock, by, None, &unlocked);
+        self.tell(Kind::Unlock, &by, None, &unlocked);
         self.checkpoint();
         unlocked
     }
@@ -44,7 +45,8 @@ impl Signer {
     pub(crate) async fn unlock_by_itself(self: &Rc<Self>, login: Login) -> Result<(), Fault> {
         self.audit.check()?;
         let unlocked = self.unlock_with(login, PinSource::Itself, Box::new(|_, _| {})).await;
-        self.tell(Kind::Unlock, Decision { who: Principal::own(), rule: "by-itself" }, None, &unlocked);
+        let by = Decision { who: Rc::new(Principal::own()), rule: "by-itself" };
+        self.tell(Kind::Unlock, &by, None, &unlocked);
         self.checkpoint();
         unlocked
     }
@@ -85,14 +87,20 @@ impl Signer {
             State::Locked(_) => None,
         };
         let locks_before = self.locks.get();
-        let mut keyring = match beside {
-            Some(keyring) => keyring,
-            None => Keyring::unlocked(self.start_keeper().await?),
+        let (mut keyring, filling) = match beside {
+            Some(keyring) => (keyring, None),
+            None => {
+                let keeper = self.start_keeper().await?;
+                let Some(filling) = Filling::show(self, &keeper, locks_before) else {
+                    let _ = keeper.end().await;
+                    return Err(locked_meanwhile());
+                };
+                (Keyring::unlocked(keeper), Some(filling))
+            }
         };
-        let opened = self.log_in(keyring.keeper(), login, Keep::UntilLock).await;
-        self.remember(&opened, source);
-        let tried = match opened {
+        let tried = match self.log_in(keyring.keeper(), login, Keep::UntilLock, source).await {
             Ok(mut worker) => {
+                self.clear_latch();
                 let done = self.load_all(&mut keyring, &mut worker, records, &progress).await;
                 if keyring.audit_key().is_none() && matches!(done, Done::All { .. }) {
                     // A log without checkpoints is a log still; `audit verify` tells how far they reach.
@@ -107,13 +115,9 @@ impl Signer {
         };
         // Whatever has failed: where a lock came in between, it is because of that.
         if self.locks.get() != locks_before {
-            // Where it was unlocked before, the lock has ended this keeper already.
+            // The lock ends this keeper; what it waits for is waited for here too.
             let _ = keyring.keeper().end().await;
-            return Err(Fault::new(
-                ErrorCode::Locked,
-                "the agent was locked while it was being unlocked",
-                "unlock it again",
-            ));
+            return Err(locked_meanwhile());
         }
         let done = tried?;
         keyring.keeper().check_running()?;
@@ -126,6 +130,7 @@ impl Signer {
             State::Unlocked(before) => before.absorb(keyring),
             state @ State::Locked(_) => *state = State::Unlocked(keyring),
         }
+        drop(filling);
         self.unlocked.send_replace(true);
         done.outcome(loaded)
     }
@@ -219,6 +224,10 @@ impl Signer {
     pub(super) fn nonces(&self, name: &CredentialName) -> Result<NonceSequence, Fault> {
         Ok(NonceSequence::open(self.store.nonce_path(name))?)
     }
+}
+
+fn locked_meanwhile() -> Fault {
+    overtaken("it was being unlocked", "unlock it again")
 }
 
 /// Why a record was not loaded.

@@ -1,10 +1,12 @@
-//! What is remembered of a wrong PIN that came by itself.
+//! What is remembered of a PIN that came by itself and did not open the token.
 //!
 //! A token locks after few wrong PINs, and a service that is started again and again would give the same
 //! wrong PIN each time. So a PIN that no person has entered (a credential of the service manager, a
 //! descriptor at the start) is tried once; where it was wrong, none of that kind is tried again, also
-//! after a restart or a reboot, until a person has unlocked.
+//! after a restart or a reboot, until a person has unlocked. The try is written down before it is made, so
+//! that one whose outcome nobody has learned (the worker crashed, the agent was killed) counts as well.
 
+use std::fmt;
 use std::path::PathBuf;
 
 use jiff::Timestamp;
@@ -24,6 +26,37 @@ pub(crate) struct PinLatch {
 struct File {
     token_serial: String,
     since: Timestamp,
+    /// Absent in older files, which were written for wrong PINs alone.
+    #[serde(default)]
+    outcome: Outcome,
+}
+
+/// What is known of a try.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub(crate) enum Outcome {
+    /// The token has said that the PIN is wrong.
+    #[default]
+    Wrong,
+    /// The token was asked, and no answer is known.
+    Unknown,
+}
+
+/// A try that is remembered. Its text is a clause: what was with such a PIN, and when.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Latched {
+    outcome: Outcome,
+    since: Timestamp,
+}
+
+impl fmt::Display for Latched {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let since = self.since;
+        match self.outcome {
+            Outcome::Wrong => write!(f, "was wrong on {since}"),
+            Outcome::Unknown => write!(f, "was tried on {since}, and whether it was right is not known"),
+        }
+    }
 }
 
 impl PinLatch {
@@ -31,12 +64,12 @@ impl PinLatch {
         Self { path }
     }
 
-    /// Since when a wrong PIN for this token is remembered, if it is.
+    /// What is remembered of a try with this token, if anything is.
     ///
     /// # Errors
     /// [`StoreError::Invalid`] where the file is damaged, [`StoreError::Io`] where it cannot be read:
     /// then nobody knows, so no PIN may be tried by itself.
-    pub(crate) fn set_since(&self, token_serial: &str) -> Result<Option<Timestamp>, StoreError> {
+    pub(crate) fn latched(&self, token_serial: &str) -> Result<Option<Latched>, StoreError> {
         let text = match std::fs::read_to_string(&self.path) {
             Ok(text) => text,
             Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(None),
@@ -46,18 +79,23 @@ impl PinLatch {
             path: self.path.clone(),
             fault: "is damaged, so nobody can say whether the PIN was wrong".to_owned(),
         })?;
-        Ok((file.token_serial == token_serial).then_some(file.since))
+        let File { token_serial: of, since, outcome } = file;
+        Ok((of == token_serial).then_some(Latched { outcome, since }))
     }
 
-    /// Remembers that a PIN for this token was wrong.
+    /// Remembers a try with this token.
     ///
     /// # Errors
     /// [`StoreError::Io`].
-    pub(crate) fn set(&self, token_serial: &str) -> Result<(), StoreError> {
+    pub(crate) fn set(&self, token_serial: &str, outcome: Outcome) -> Result<(), StoreError> {
         let text = format!(
-            "# The PIN that came by itself was wrong. It is not tried again until a person runs `strongroom unlock`.\n\
-             token_serial = {token_serial:?}\nsince = \"{}\"\n",
-            Timestamp::now()
+            "# A PIN that came by itself was tried. None is tried again until a person runs `strongroom unlock`.\n\
+             token_serial = {token_serial:?}\nsince = \"{}\"\noutcome = \"{}\"\n",
+            Timestamp::now(),
+            match outcome {
+                Outcome::Wrong => "wrong",
+                Outcome::Unknown => "unknown",
+            }
         );
         atomic::write(&self.path, text.as_bytes(), Existing::Replace)
     }
@@ -82,13 +120,15 @@ mod tests {
     fn remembers_one_token_until_it_is_cleared() {
         let folder = tempfile::tempdir().unwrap();
         let latch = PinLatch::new(folder.path().join("wrong-pin.toml"));
-        assert_eq!(latch.set_since("a").unwrap(), None);
+        assert_eq!(latch.latched("a").unwrap(), None);
         latch.clear().unwrap();
-        latch.set("a").unwrap();
-        assert!(latch.set_since("a").unwrap().is_some());
-        assert_eq!(latch.set_since("b").unwrap(), None, "another token's PIN is another PIN");
+        for outcome in [Outcome::Unknown, Outcome::Wrong] {
+            latch.set("a", outcome).unwrap();
+            assert_eq!(latch.latched("a").unwrap().unwrap().outcome, outcome);
+            assert_eq!(latch.latched("b").unwrap(), None, "another token's PIN is another PIN");
+        }
         latch.clear().unwrap();
-        assert_eq!(latch.set_since("a").unwrap(), None);
+        assert_eq!(latch.latched("a").unwrap(), None);
     }
 
     #[test]
@@ -96,6 +136,6 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("wrong-pin.toml");
         std::fs::write(&path, "token_serial = ").unwrap();
-        assert!(matches!(PinLatch::new(path).set_since("a"), Err(StoreError::Invalid { .. })));
+        assert!(matches!(PinLatch::new(path).latched("a"), Err(StoreError::Invalid { .. })));
     }
 }

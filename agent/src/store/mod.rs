@@ -213,7 +213,7 @@ pub(crate) fn read_nonces(folder: &Path) -> Result<Vec<Reserved>, StoreError> {
     Ok(names_in(&path)?.into_iter().map(read).collect())
 }
 
-/// What is remembered of a wrong PIN, without owning the folder.
+/// What is remembered of a PIN that came by itself, without owning the folder.
 pub(crate) fn pin_latch(folder: &Path) -> PinLatch {
     PinLatch::new(folder.join("wrong-pin.toml"))
 }

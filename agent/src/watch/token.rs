@@ -113,7 +113,7 @@ impl<'a> Watch<'a> {
                 self.worker = Some(fresh);
                 Look::Present
             }
-            Err(CrewError::Token(refusal)) => Look::Gone(refusal),
+            Err(CrewError::Token(refusal)) if !refusal.is_blind() => Look::Gone(refusal),
             Err(error) => Look::Failed(error),
         }
     }

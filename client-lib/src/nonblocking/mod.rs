@@ -279,6 +279,10 @@ impl AsyncClient {
         after: Duration,
         work: impl Future<Output = Result<T, Error>>,
     ) -> Result<T, Error> {
+        // A timeout looks at the work first, which would ask although there is no time for an answer.
+        if after.is_zero() {
+            return Err(Error::Deadline { after });
+        }
         timeout(after, work).await.unwrap_or(Err(Error::Deadline { after }))
     }
 

@@ -7,20 +7,12 @@ use rustix::process::{Resource, Rlimit};
 use strongroom_link::keeper::{ALLOW_WEAK_MEMORY, LOCKED_BYTES, Refusal};
 use strongroom_scanner::denying;
 
+use strongroom_softhsm_tests::process::is_root_or_skip;
+
 use crate::front::{Keeper, SECRET, SPEC, piped};
 
 pub(crate) fn is_root() -> bool {
     rustix::process::geteuid().is_root()
-}
-
-/// Whether a test that only root can make may go on; where not, the skip is counted and printed, past the
-/// capture of the test runner.
-pub(crate) fn is_root_or_skip() -> bool {
-    use std::io::Write as _;
-    if !is_root() {
-        let _ = writeln!(std::io::stderr(), "1 skipped: only root can look into the keeper from outside");
-    }
-    is_root()
 }
 
 /// Takes away the right to lock more than `bytes`, from root too.
@@ -69,7 +61,7 @@ fn goes_on_without_secret_memory_where_it_is_told_to() {
     keeper.sign(0, b"m").expect("signs");
     let locked = status_field(keeper.id(), "VmLck:");
     // The test's page of seeds is locked here too.
-    assert_eq!(locked, format!("{} kB", (LOCKED_BYTES + rustix::param::page_size()) / 1024));
+    assert_eq!(locked, format!("{} kB", LOCKED_BYTES / 1024));
 }
 
 #[test]
@@ -93,9 +85,25 @@ fn says_which_limit_is_too_low() {
         );
         assert_eq!(output.status.code(), Some(1));
     }
-    let (keeper, _) =
-        Keeper::try_start(&[], |command| locking_at_most(command, 8 * 1024 * 1024)).expect("fits");
+}
+
+/// With the very limit that the refusal names a record is opened, which takes the page of seeds.
+#[test]
+fn works_with_the_limit_that_it_names_and_refuses_to_start_with_a_page_less() {
+    let needed = u64::try_from(LOCKED_BYTES).expect("small");
+    let start = |limit| Keeper::try_start(&[], |command| locking_at_most(command, limit));
+    let (mut keeper, _) = start(needed).expect("fits");
+    let mut port = keeper.open_seed_port();
+    let envelope = keeper.seal(&mut port, SPEC, piped(SECRET.as_bytes()), None).expect("seals");
+    keeper.load(&mut port, 0, SPEC, &envelope).expect("loads");
     assert!(keeper.hang_up().status.success());
+
+    let page = u64::try_from(rustix::param::page_size()).expect("small");
+    let (refusal, _) = start(needed - page).err().expect("refuses");
+    assert_eq!(
+        refusal.to_string(),
+        "the keeper must lock 7168 KiB of memory, and RLIMIT_MEMLOCK lets it lock 7164 KiB"
+    );
 }
 
 #[test]
@@ -116,7 +124,7 @@ fn filters_system_calls_and_takes_no_signals() {
 fn dies_of_a_system_call_that_it_does_not_need() {
     use strongroom_scanner::Traced;
 
-    if !is_root_or_skip() {
+    if !is_root_or_skip("sending a system call into the keeper") {
         return;
     }
     let end = |call, arguments| {

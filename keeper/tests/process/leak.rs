@@ -13,8 +13,8 @@ use strongroom_scanner::chance::Chance;
 use strongroom_scanner::descriptors::{is_secret_memory, stolen};
 use strongroom_scanner::needles::{Hits, classes};
 use strongroom_scanner::{Class, Dump, Needles, Traced, denying, secret_file};
+use strongroom_softhsm_tests::process::is_root_or_skip;
 
-use crate::confine::is_root_or_skip;
 use crate::front::Keeper;
 use crate::guard::signal;
 use crate::secrets::{cases, load_all, needles, sign_all, sign_one};
@@ -33,7 +33,7 @@ fn busy_before(arguments: &[&str], change: impl FnOnce(&mut Command)) -> (Keeper
 
 #[test]
 fn shows_root_nothing_in_memory_when_idle() {
-    if !is_root_or_skip() {
+    if !is_root_or_skip("looking into the keeper from outside") {
         return;
     }
     let (keeper, needles) = busy_before(&[], |_| {});
@@ -51,7 +51,7 @@ fn shows_root_nothing_in_memory_when_idle() {
 
 #[test]
 fn shows_root_nothing_in_memory_while_it_signs() {
-    if !is_root_or_skip() {
+    if !is_root_or_skip("looking into the keeper from outside") {
         return;
     }
     let (mut keeper, needles) = busy_before(&[], |_| {});
@@ -83,7 +83,7 @@ fn shows_root_nothing_in_memory_while_it_signs() {
 /// The control: the same program, the same secrets, the same search, and memory that root can read.
 #[test]
 fn would_be_found_out_in_ordinary_memory() {
-    if !is_root_or_skip() {
+    if !is_root_or_skip("looking into the keeper from outside") {
         return;
     }
     let (keeper, needles) =
@@ -102,7 +102,7 @@ fn would_be_found_out_in_ordinary_memory() {
 /// The arena from inside: in ordinary memory it is laid out and wiped by the same code, and can be read.
 #[test]
 fn leaves_nothing_in_its_own_memory_when_it_forgets() {
-    if !is_root_or_skip() {
+    if !is_root_or_skip("looking into the keeper from outside") {
         return;
     }
     let (mut keeper, needles) =
@@ -119,7 +119,7 @@ fn leaves_nothing_in_its_own_memory_when_it_forgets() {
 /// What is in the registers of a process that waits for its front, which shows in every core dump.
 #[test]
 fn leaves_nothing_in_the_registers_when_idle() {
-    if !is_root_or_skip() {
+    if !is_root_or_skip("looking into the keeper from outside") {
         return;
     }
     let (mut keeper, needles) = busy_before(&[], |command| denying(command, libc::SYS_ptrace));
@@ -140,7 +140,7 @@ fn leaves_nothing_in_the_registers_when_idle() {
 #[test]
 #[cfg(target_arch = "x86_64")]
 fn would_be_found_out_in_a_register() {
-    if !is_root_or_skip() {
+    if !is_root_or_skip("looking into the keeper from outside") {
         return;
     }
     let secret = b"one register of ";
@@ -156,7 +156,7 @@ fn would_be_found_out_in_a_register() {
 
 #[test]
 fn has_no_descriptor_from_which_the_memory_could_be_mapped() {
-    if !is_root_or_skip() {
+    if !is_root_or_skip("looking into the keeper from outside") {
         return;
     }
     let links = |process| -> Vec<String> { stolen(process).into_iter().map(|(_, _, what)| what).collect() };

@@ -44,6 +44,14 @@ pub enum TokenRefusal {
         /// What the loader says.
         reason: String,
     },
+    /// The module is loaded, but does not start. With some that is how a token that is gone shows.
+    #[error("the PKCS#11 module `{path}` cannot be loaded: {reason}")]
+    ModuleStart {
+        /// Its path.
+        path: String,
+        /// What the module says.
+        reason: String,
+    },
     /// None of the rungs works with this KEK.
     #[error("this token can protect a seed with none of: {tried}")]
     NoRung {
@@ -141,6 +149,19 @@ pub enum TokenRefusal {
     Traced,
 }
 
+impl TokenRefusal {
+    /// Whether the worker or the module has failed before it could see any token, so that this says nothing
+    /// about where the token is.
+    #[must_use]
+    pub fn is_blind(&self) -> bool {
+        match self {
+            Self::ModuleLoad { .. } | Self::MemoryFull { .. } => true,
+            Self::ModuleCall { code, .. } => code == "CKR_HOST_MEMORY",
+            _ => false,
+        }
+    }
+}
+
 macro_rules! refusals {
     ($($number:literal $variant:ident { $($field:ident),* }),+ $(,)?) => {
         impl TokenRefusal {
@@ -186,4 +207,5 @@ refusals! {
     45 Traced {},
     16 PadAbsent {},
     17 PadCancelled { code },
+    18 ModuleStart { path, reason },
 }

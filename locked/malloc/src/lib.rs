@@ -30,7 +30,7 @@ unsafe impl GlobalAlloc for Whole {
     }
     unsafe fn dealloc(&self, block: *mut u8, _: Layout) {
         // SAFETY: the caller's contract is the same.
-        unsafe { whole::free(block) }
+        unsafe { give_back(block) }
     }
     unsafe fn alloc_zeroed(&self, layout: Layout) -> *mut u8 {
         // What is given is zero.
@@ -56,6 +56,21 @@ fn given(block: *mut u8) -> *mut c_void {
         unsafe { *libc::__errno_location() = libc::ENOMEM };
     }
     block.cast()
+}
+
+/// Takes a block back and keeps `errno`, which waiting for a lock may change: who frees on the way out of a
+/// failed call reads it afterwards (POSIX.1-2024, `free`).
+///
+/// # Safety
+/// As for [`whole::free`].
+unsafe fn give_back(block: *mut u8) {
+    // SAFETY: the caller's contract; the calling thread's own `errno`.
+    unsafe {
+        let errno = libc::__errno_location();
+        let kept = *errno;
+        whole::free(block);
+        *errno = kept;
+    }
 }
 
 /// As C has it.
@@ -110,7 +125,7 @@ pub unsafe extern "C" fn reallocarray(block: *mut c_void, count: usize, bytes: u
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn free(block: *mut c_void) {
     // SAFETY: the caller's contract.
-    unsafe { whole::free(block.cast()) }
+    unsafe { give_back(block.cast()) }
 }
 
 /// As POSIX has it.
@@ -163,12 +178,43 @@ pub extern "C" fn pvalloc(bytes: usize) -> *mut c_void {
 }
 
 /// As the GNU library has it.
+///
+/// # Safety
+/// As in C.
 #[unsafe(no_mangle)]
-pub extern "C" fn malloc_usable_size(block: *mut c_void) -> usize {
-    whole::length(block.cast())
+pub unsafe extern "C" fn malloc_usable_size(block: *mut c_void) -> usize {
+    // SAFETY: the caller's contract.
+    unsafe { whole::length(block.cast()) }
 }
 
 fn page_bytes() -> usize {
     // SAFETY: reads a constant of the system.
     usize::try_from(unsafe { libc::sysconf(libc::_SC_PAGESIZE) }).unwrap_or(4096)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn keeps_errno_when_a_block_is_freed_while_others_want_the_same_lock() -> Result<(), String> {
+        let changes = || {
+            let changed = (0..50_000).filter(|_| {
+                let block = malloc(40);
+                // SAFETY: the block was given just now, or is null; the thread's own `errno`.
+                unsafe {
+                    *libc::__errno_location() = libc::ENOTTY;
+                    free(block);
+                    *libc::__errno_location() != libc::ENOTTY
+                }
+            });
+            changed.count()
+        };
+        let changed: usize = std::thread::scope(|threads| {
+            let running: Vec<_> = (0..4).map(|_| threads.spawn(changes)).collect();
+            running.into_iter().map(|thread| thread.join().unwrap()).sum()
+        });
+        // A panic with its backtrace would want more memory than there is before the arena.
+        if changed == 0 { Ok(()) } else { Err(format!("{changed} times")) }
+    }
 }

@@ -35,6 +35,14 @@ pub enum MemoryError {
     /// The process has an arena.
     #[error("the process has its secret memory already")]
     Second,
+    /// The heap is no longer than what is reserved of it.
+    #[error("a heap of {bytes} bytes is too small: {reserve} are reserved")]
+    TooSmall {
+        /// How long it was to be.
+        bytes: usize,
+        /// How much of it is reserved.
+        reserve: usize,
+    },
     /// Something else failed.
     #[error("{step} failed for the secret memory")]
     Step {

@@ -82,10 +82,13 @@ impl Memory {
     /// Maps the arena and has [`whole`] serve the whole process from it.
     ///
     /// # Errors
-    /// As [`map`](Self::map).
+    /// As [`map`](Self::map); [`MemoryError::TooSmall`].
     pub fn map_for_all(sizes: Sizes, weak: WeakMemory) -> Result<Self, MemoryError> {
+        if sizes.heap <= whole::RESERVE_BYTES {
+            return Err(MemoryError::TooSmall { bytes: sizes.heap, reserve: whole::RESERVE_BYTES });
+        }
         let memory = Self::map_pieces(sizes, weak)?;
-        // SAFETY: as for `map`.
+        // SAFETY: as for `map`, and it is longer than the reserve.
         unsafe { whole::serve_from(memory.heap, memory.sizes.heap) };
         Ok(memory)
     }

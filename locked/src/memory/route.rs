@@ -41,6 +41,12 @@ impl Range {
     pub(super) fn has(&self, address: usize) -> bool {
         address.wrapping_sub(self.from.load(Relaxed)) < self.bytes.load(Relaxed)
     }
+    /// Whether all of `bytes` bytes from `address` on lie in it.
+    pub(super) fn has_all(&self, address: usize, bytes: usize) -> bool {
+        let room = self.bytes.load(Relaxed);
+        let at = address.wrapping_sub(self.from.load(Relaxed));
+        at < room && bytes <= room.saturating_sub(at)
+    }
 }
 
 /// Gives the allocator its memory, and tells it where the secret stack lies.

@@ -9,6 +9,8 @@
 //! only end then, is given some of a reserve, so that it can tell.
 
 use std::cell::UnsafeCell;
+
+use std::process::abort;
 use std::ptr::{self, NonNull};
 use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 use std::sync::{Mutex, MutexGuard, PoisonError};
@@ -18,7 +20,7 @@ use super::pool::{GRAIN, Pool};
 use super::route::Range;
 
 /// What is taken from the end of the arena for [`Who::Us`].
-const RESERVE_BYTES: usize = 128 * 1024;
+pub(super) const RESERVE_BYTES: usize = 128 * 1024;
 const EARLY_BYTES: usize = 512 * 1024;
 
 /// Who asks for memory.
@@ -63,7 +65,12 @@ pub(super) unsafe fn serve_from(start: NonNull<u8>, bytes: usize) {
     POOL_AT.set(start.as_ptr().addr(), main);
 }
 
-/// Whether foreign code was refused memory because the arena is full.
+/// From now on [`was_full`] tells of what comes.
+pub fn forget_full() {
+    WAS_FULL.store(false, Relaxed);
+}
+
+/// Whether foreign code was refused memory because the arena is full, since [`forget_full`].
 #[must_use]
 pub fn was_full() -> bool {
     WAS_FULL.load(Relaxed)
@@ -146,7 +153,8 @@ pub unsafe fn free(block: *mut u8) {
 /// As for [`free`].
 #[must_use]
 pub unsafe fn resize(block: *mut u8, bytes: usize, align: usize, who: Who) -> *mut u8 {
-    let room = length(block);
+    // SAFETY: the caller's contract.
+    let room = unsafe { length(block) };
     let stays = POOL_AT.has(block.addr());
     if stays && bytes <= room && bytes >= room / 2 {
         return block;
@@ -163,19 +171,51 @@ pub unsafe fn resize(block: *mut u8, bytes: usize, align: usize, who: Who) -> *m
 }
 
 /// How much of a block may be used; 0 of what came from elsewhere.
+///
+/// # Safety
+/// As for [`free`], but that it stays in use.
 #[must_use]
-pub fn length(block: *mut u8) -> usize {
+pub unsafe fn length(block: *mut u8) -> usize {
     header(block).map_or(0, |(_, Header { bytes, before })| bytes.saturating_sub(before))
 }
 
 /// From where a block came, and its header.
+///
+/// Ends the process where no block begins there: a module that frees one twice, or a pointer into one,
+/// would else have two owners of the same memory. What is free has no valid header: it is zero but for the
+/// links of the lists and of the holes.
 fn header(block: *mut u8) -> Option<(&'static Mutex<Option<Pool>>, Header)> {
     let address = block.addr();
     let early = Range::new(NonNull::from(&EARLY).addr().get(), EARLY_BYTES);
     let pools = [(&POOL_AT, &POOL), (&early, &EARLY_POOL), (&RESERVE_AT, &RESERVE)];
-    let (_, pool) = pools.into_iter().find(|(range, _)| range.has(address))?;
-    // SAFETY: what lies in a pool and was given out has a header before it.
-    Some((pool, unsafe { block.cast::<Header>().sub(1).read() }))
+    let (range, pool) = pools.into_iter().find(|(range, _)| range.has(address))?;
+    let is_placed = |before: usize, bytes: usize| {
+        let start = address.checked_sub(before);
+        start.is_some_and(|start| range.has_all(start, bytes))
+    };
+    if !address.is_multiple_of(GRAIN) || !is_placed(size_of::<Header>(), size_of::<Header>()) {
+        end();
+    }
+    // SAFETY: it lies in a pool and is aligned; whatever stands there is two numbers.
+    let header = unsafe { block.cast::<Header>().sub(1).read() };
+    let Header { bytes, before } = header;
+    let is_valid = before >= size_of::<Header>()
+        && before < bytes
+        && before.is_multiple_of(GRAIN)
+        && bytes.is_multiple_of(GRAIN)
+        && is_placed(before, bytes);
+    if !is_valid {
+        end();
+    }
+    Some((pool, header))
+}
+
+/// Ends the process, as the C library's own allocator does then, and says why.
+fn end() -> ! {
+    const LINE: &[u8] = b"memory was freed twice, or from its middle; this process ends\n";
+    // SAFETY: reads the line.
+    let _unheard = unsafe { libc::write(libc::STDERR_FILENO, LINE.as_ptr().cast(), LINE.len()) };
+    abort()
 }
 
 /// Nothing that holds a lock can panic.

@@ -79,6 +79,7 @@ impl Needles {
             *last = *last & 127 | 64;
         }
         self.add(KEY, of, "scalar", &scalar);
+        self.add(KEY, of, "scalar, reduced", &reduced(&scalar));
         self.add(KEY, of, "scalar and prefix", &expanded);
     }
 
@@ -86,7 +87,9 @@ impl Needles {
     pub fn ed25519_nonce(&mut self, of: &str, seed: &[u8], message: &[u8]) {
         let expanded = Sha512::digest(seed);
         let prefix = expanded.get(32..).unwrap_or_default();
-        self.add(Class::Nonce, of, "r", &Sha512::new().chain_update(prefix).chain_update(message).finalize());
+        let r = Sha512::new().chain_update(prefix).chain_update(message).finalize();
+        self.add(Class::Nonce, of, "r", &r);
+        self.add(Class::Nonce, of, "r, reduced", &reduced(&r));
     }
 
     /// The scalar of a P-256 key, in both orders of its bytes.
@@ -147,6 +150,29 @@ fn block<const BYTES: usize>(key: &[u8], digest: &[u8], pad: u8) -> [u8; BYTES] 
     block
 }
 
+/// A little-endian number modulo the order of Ed25519's group (RFC 8032 section 5.1), as its arithmetic takes it.
+fn reduced(number: &[u8]) -> Vec<u8> {
+    // Most significant first, so that they compare as numbers.
+    const ORDER: [u64; 4] = [0x1000_0000_0000_0000, 0, 0x14de_f9de_a2f7_9cd6, 0x5812_631a_5cf5_d3ed];
+    let mut rest = [0_u64; 4];
+    for byte in number.iter().rev() {
+        for place in (0..8).rev() {
+            // Twice what is below the order, and a bit more, has 254 bits.
+            let mut carry = u64::from(byte >> place & 1);
+            for limb in rest.iter_mut().rev() {
+                (*limb, carry) = (*limb << 1 | carry, *limb >> 63);
+            }
+            if rest >= ORDER {
+                let mut borrow = false;
+                for (limb, of_order) in rest.iter_mut().zip(ORDER).rev() {
+                    (*limb, borrow) = limb.borrowing_sub(of_order, borrow);
+                }
+            }
+        }
+    }
+    rest.iter().rev().flat_map(|limb| limb.to_le_bytes()).collect()
+}
+
 fn scalar(bytes: &[u8]) -> p256::Scalar {
     let bytes = <[u8; 32]>::try_from(bytes).unwrap_or_else(|_| panic!("no 32 bytes"));
     let scalar: Option<p256::Scalar> = p256::Scalar::from_repr(bytes.into()).into();
@@ -186,3 +212,6 @@ const SHA512: [u64; 8] = [
     0x1f83_d9ab_fb41_bd6b,
     0x5be0_cd19_137e_2179,
 ];
+
+#[cfg(test)]
+mod tests;

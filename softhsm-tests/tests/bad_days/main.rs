@@ -15,6 +15,7 @@ mod site;
 mod enroll;
 mod hang;
 mod init;
+mod latch;
 mod pad;
 mod partial;
 mod pin;

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use strongroom_scanner::{Class, Dump, Needles};
-use strongroom_softhsm_tests::load::orders;
+use strongroom_softhsm_tests::load::{orders, token_of};
 use strongroom_softhsm_tests::process::{runs, wait_until};
 use strongroom_softhsm_tests::room::Agent;
 
@@ -13,13 +13,14 @@ use crate::site::{Site, keeper_and_guard, word};
 pub(crate) fn case(report: &mut Report) {
     let site = Site::new();
     let agent = site.room.start_unlocked();
-    let sign = || {
-        for order in orders() {
-            let _ = site.room.client().sign(&order).expect("signs");
-        }
-    };
-    sign();
-    look(report, &site, &agent, "memory, after signing with each", None);
+    let mut tokens = Vec::new();
+    for order in orders() {
+        let signed = site.room.client().sign(&order).expect("signs");
+        tokens.extend(token_of(&signed).map(str::to_owned));
+    }
+    assert_eq!(tokens.len(), 2, "one of ES256, one of Ed25519");
+    let nonces = site.nonces(&tokens);
+    look(report, &site, &agent, "memory, after signing with each", Some(&nonces));
     site.room.client().remove(site.secrets[0].name).expect("removes");
     look(report, &site, &agent, "memory, after a removal", None);
 

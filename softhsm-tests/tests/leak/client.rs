@@ -21,7 +21,7 @@ pub(crate) struct BusyClient {
 #[derive(Default)]
 struct Heard {
     batches: u64,
-    /// The bearer tokens of the last batches.
+    /// The bearer tokens of the last batches, a line each.
     tokens: VecDeque<String>,
 }
 
@@ -68,7 +68,14 @@ impl BusyClient {
         let batches = || self.heard.lock().expect("no reader panics").batches;
         let before = batches();
         wait_until("the clients sign", Duration::from_secs(20), || batches() >= before + 2);
-        self.heard.lock().expect("no reader panics").tokens.iter().cloned().collect()
+        self.heard
+            .lock()
+            .expect("no reader panics")
+            .tokens
+            .iter()
+            .flat_map(|line| line.split(' '))
+            .map(str::to_owned)
+            .collect()
     }
 }
 

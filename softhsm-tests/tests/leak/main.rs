@@ -74,7 +74,7 @@ fn main() -> ExitCode {
         }
     }
     if !is_root_or_skip("looking into processes as an attacker does") {
-        return if std::env::var_os("CI").is_some() { ExitCode::FAILURE } else { ExitCode::SUCCESS };
+        return if Report::new().needs_all() { ExitCode::FAILURE } else { ExitCode::SUCCESS };
     }
     let mut report = Report::new();
     let mut failed = Vec::new();

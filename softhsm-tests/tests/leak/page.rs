@@ -5,6 +5,7 @@ use std::path::Path;
 
 use strongroom_scanner::Class;
 use strongroom_scanner::needles::WINDOW;
+use strongroom_softhsm_tests::machine;
 
 use crate::report::{Expected, Report};
 
@@ -15,19 +16,11 @@ pub(crate) fn write(path: &Path, report: &Report) -> std::io::Result<()> {
 }
 
 fn text(report: &Report) -> String {
-    let machine = |file: &str, key: &str| {
-        let text = std::fs::read_to_string(file).unwrap_or_default();
-        let line = text.lines().find(|line| line.starts_with(key)).map(str::to_owned);
-        line.and_then(|line| Some(line.split_once(':')?.1.trim().to_owned())).unwrap_or_default()
-    };
-    let kernel = std::fs::read_to_string("/proc/sys/kernel/osrelease").unwrap_or_default();
-    let cpus = std::thread::available_parallelism().map_or(0, usize::from);
     let date = jiff::Timestamp::now().strftime("%Y-%m-%d");
     let build = if cfg!(debug_assertions) { "debug" } else { "release" };
     let mut text = format!(
-        "{HEAD}\n{date}; {cpus} CPUs, {}; Linux {}; {build} build {}.\n\n",
-        machine("/proc/cpuinfo", "model name"),
-        kernel.trim(),
+        "{HEAD}\n{date}; {}; {build} build {}.\n\n",
+        machine::description(),
         env!("CARGO_PKG_VERSION"),
     );
     let _ = write!(text, "{INTRODUCTION}");
@@ -72,12 +65,13 @@ or a core, or a file. Numbers under the classes are samples in which something o
 the blocks of HMAC.\n\
 - *key-equivalent*: the states of HMAC for SHA-256, SHA-384 and SHA-512, as they lie in memory, big-endian, and in the order of \
 SHA-NI's lanes; expanded keys.\n\
-- *nonce*: that of the ES256 signatures that are made at that moment, computed from their signatures.\n\
+- *nonce*: those of the ES256 and Ed25519 signatures that are made at that moment, computed from the signatures and the key.\n\
 - *seed*: the seed of a record, in the same spellings as a secret, and the key that is extracted from it.\n\
 - *PIN*: the token's, in the same spellings.\n\
 \n\
-Controls must be found in every sample, or the run fails. The shipped venues use HMAC with three hashes, and ES256; the\n\
-keeper's own tests look for Ed25519 and hashed secrets in the same way.\n\
+Controls must be found in every sample, in each class that their row demands, or the run fails. The credentials use every \
+algorithm of the shipped venues: HMAC\n\
+with three hashes, SHA-256 over a text with the secret in it, ES256 and Ed25519. The keeper's own tests look for the same without the agent.\n\
 A passphrase that the venue wants in clear goes to the client, so it is not looked for.\n\
 ";
 
@@ -91,7 +85,7 @@ const ELSEWHERE: &str = "
 wipes it | `leaves_nothing_in_its_own_memory_when_it_forgets` |
 | attaching to the keeper, calls injected into it, killing its guard | `keeper/tests/process/guard.rs`, `confine.rs` |
 | descriptors and environment that keeper and token worker inherit | `softhsm-tests/tests/outside/processes.rs` |
-| token workers left after an unlock | `runs_a_keeper_only_while_unlocked_and_no_token_worker_after_the_unlock` |
+| token workers left after an unlock | `runs_a_keeper_and_a_watcher_without_a_session_only_while_unlocked` |
 | too little memory to lock | `says_which_limit_to_raise_where_the_keeper_may_lock_too_little` |
 | other users, forged credentials, connections that are handed on | `softhsm-tests/tests/outside/peers.rs`, `socket.rs` |
 

@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use strongroom_scanner::chance::Chance;
 use strongroom_scanner::{Traced, denying, trace};
+use strongroom_softhsm_tests::load::{CREDENTIALS, orders, token_of};
 use strongroom_softhsm_tests::process::wait_until;
 use strongroom_softhsm_tests::room::program;
 
@@ -63,17 +64,27 @@ fn unguarded(report: &mut Report, site: &Site) {
     }
     let tokens = client.tokens_around_now();
     drop(client);
-    // Its last requests are answered, and then the keeper sleeps.
-    std::thread::sleep(Duration::from_millis(300));
-    let nonces = site.nonces(&tokens);
-    for sample in 0..report.samples(20, 40) {
+    let mut nonces = site.nonces(&tokens);
+    let orders = orders();
+    let samples = usize::try_from(report.samples(20, 40)).expect("a number");
+    // What the last of them leaves behind is different for each algorithm.
+    for order in orders[orders.len() - CREDENTIALS.len()..].iter().cycle().take(samples) {
+        // By now the requests of the client are answered too.
+        let signed = site.room.client().sign(order).expect("signs");
+        if let Some(token) = token_of(&signed) {
+            nonces = site.nonces(&[token.to_owned()]);
+        }
+        sleeps(keeper);
         let registers = trace::registers(keeper, &mut chance).expect("nobody else traces it");
         let what = "registers, idle, no guard";
         report.sample(what, "keeper", Expected::Nothing, &[&site.needles, &nonces], &registers);
-        // What the last of them leaves behind is different for each algorithm.
-        let orders = strongroom_softhsm_tests::load::orders();
-        let order = &orders[orders.len() - 1 - usize::try_from(sample % 6).expect("a number")];
-        let _ = site.room.client().sign(order).expect("signs");
-        std::thread::sleep(Duration::from_millis(2));
     }
+}
+
+/// Waits until a process has done what it was asked and sleeps for its next request.
+fn sleeps(process: u32) {
+    wait_until("the keeper sleeps", Duration::from_secs(20), || {
+        let stat = std::fs::read_to_string(format!("/proc/{process}/stat")).expect("it runs");
+        stat.rsplit(") ").next().is_some_and(|rest| rest.starts_with('S'))
+    });
 }

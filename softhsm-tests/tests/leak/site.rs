@@ -8,7 +8,7 @@ use std::process::Command;
 use base64ct::{Base64, Base64UrlUnpadded, Encoding as _};
 use p256::pkcs8::LineEnding;
 use strongroom_scanner::{Class, Needles};
-use strongroom_softhsm_tests::load::{CREDENTIALS, ES256};
+use strongroom_softhsm_tests::load::{CREDENTIALS, ED25519, ES256};
 use strongroom_softhsm_tests::process::runs;
 use strongroom_softhsm_tests::room::{Agent, Key, Room, Run, program};
 use strongroom_softhsm_tests::seed::seed_of;
@@ -23,17 +23,29 @@ pub(crate) struct Secret {
 }
 
 impl Secret {
+    /// One like no other, and the private key where it is one.
     fn new(name: &'static str, venue: &'static str, needles: &mut Needles) -> (Self, Option<Vec<u8>>) {
         let mut passphrase = None;
-        let mut scalar = None;
+        let mut private = None;
         let text = match venue {
             "coinbase" => {
                 let d = random::<32>().to_vec();
                 needles.p256_key(name, &d);
                 let key = p256::SecretKey::from_slice(&d).expect("a scalar, but for one in 2^32");
-                scalar = Some(d);
+                private = Some(d);
                 key.to_sec1_pem(LineEnding::LF).expect("a PEM block").to_string()
             }
+            "coinbase-eddsa" => {
+                let seed = random::<32>();
+                needles.ed25519_key(name, &seed);
+                let public = ed25519_dalek::SigningKey::from_bytes(&seed).verifying_key().to_bytes();
+                let text = Base64::encode_string(&[seed, public].concat());
+                // The other half is public.
+                needles.secret(Class::Plain, name, &text.as_bytes()[..40]);
+                private = Some(seed.to_vec());
+                text
+            }
+            "coinex" => word::<64>(),
             "kraken" => {
                 let bytes = random::<64>();
                 needles.secret(Class::Plain, name, &bytes);
@@ -46,7 +58,7 @@ impl Secret {
                 text
             }
         };
-        if scalar.is_none() {
+        if private.is_none() {
             needles.secret(Class::Plain, name, text.as_bytes());
         }
         if venue == "kucoin" {
@@ -54,7 +66,7 @@ impl Secret {
             needles.secret(Class::Plain, "passphrase", word.as_bytes());
             passphrase = Some(word);
         }
-        (Self { name, venue, key_id: word::<24>(), text, passphrase }, scalar)
+        (Self { name, venue, key_id: word::<24>(), text, passphrase }, private)
     }
 
     pub(crate) fn key(&self) -> Key<'_> {
@@ -69,6 +81,8 @@ pub(crate) struct Site {
     pub(crate) needles: Needles,
     /// The P-256 scalar of [`ES256`].
     d: Vec<u8>,
+    /// The seed of [`ED25519`].
+    seed: Vec<u8>,
 }
 
 impl Site {
@@ -82,13 +96,17 @@ impl Site {
         let _ = room.init(&["--rung", "aes-cbc"]).ok();
         let mut needles = Needles::new();
         needles.secret(Class::Pin, "PIN", room.token.pin.as_bytes());
-        let mut d = Vec::new();
+        let (mut d, mut seed) = (Vec::new(), Vec::new());
         let secrets = CREDENTIALS.map(|(name, venue)| {
-            let (secret, scalar) = Secret::new(name, venue, &mut needles);
-            d.extend(scalar.unwrap_or_default());
+            let (secret, private) = Secret::new(name, venue, &mut needles);
+            match name {
+                ES256 => d = private.unwrap_or_default(),
+                ED25519 => seed = private.unwrap_or_default(),
+                _ => {}
+            }
             secret
         });
-        Self { room, secrets: secrets.into(), needles, d }
+        Self { room, secrets: secrets.into(), needles, d, seed }
     }
 
     /// All credentials enrolled.
@@ -107,13 +125,19 @@ impl Site {
         self.needles.record_seed(name, &seed_of(&self.room, name));
     }
 
-    /// The nonces of these ES256 signatures.
+    /// The nonces of the signatures of these bearer tokens, by ES256 or Ed25519.
     pub(crate) fn nonces(&self, tokens: &[String]) -> Needles {
         let mut needles = Needles::new();
         for token in tokens {
             let (message, signature) = token.rsplit_once('.').expect("a token");
-            let signature = Base64UrlUnpadded::decode_vec(signature).expect("base64");
-            needles.p256_nonce(ES256, &self.d, message.as_bytes(), &signature);
+            let (header, _) = message.split_once('.').expect("a token");
+            let header = Base64UrlUnpadded::decode_vec(header).expect("base64");
+            if String::from_utf8_lossy(&header).contains("\"EdDSA\"") {
+                needles.ed25519_nonce(ED25519, &self.seed, message.as_bytes());
+            } else {
+                let signature = Base64UrlUnpadded::decode_vec(signature).expect("base64");
+                needles.p256_nonce(ES256, &self.d, message.as_bytes(), &signature);
+            }
         }
         needles
     }

@@ -7,10 +7,20 @@ use std::process::Command;
 use strongroom_softhsm_tests::slow::SlowToken;
 
 use crate::control::{NaiveSigner, secrets};
-use crate::report::{Expected, Report};
+use crate::report::Report;
 use crate::site::{Site, copies, keeper_and_guard};
 
 const NOBODY: u32 = 65_534;
+
+/// Which ways into a process must be open.
+#[derive(Clone, Copy)]
+enum Ways {
+    /// All: a control.
+    Open,
+    None,
+    /// Whichever are; they are told.
+    Told,
+}
 
 pub(crate) fn case(report: &mut Report) {
     let site = Site::new();
@@ -40,15 +50,15 @@ pub(crate) fn case(report: &mut Report) {
         let run = command.output().expect("it starts");
         assert!(run.status.success(), "{}{}", String::from_utf8_lossy(&run.stderr), agent.log());
     };
-    let mut tell = |process: &str, pid: u32, expected: Expected| {
+    let mut tell = |process: &str, pid: u32, expected: Ways| {
         let outcome = pry(&prying, site.room.folder(), pid);
         let ways = outcome.len();
         let open: Vec<_> = outcome.iter().filter_map(|line| line.strip_suffix(": got in")).collect();
         let holds = match expected {
             // Links to files that are mapped are for root only, whoever's they are.
-            Expected::Everything => open.len() >= ways - 1,
-            Expected::Nothing => open.is_empty(),
-            Expected::Told => true,
+            Ways::Open => open.len() >= ways - 1,
+            Ways::None => open.is_empty(),
+            Ways::Told => true,
         };
         let names = if holds { String::new() } else { format!(": {}", open.join(", ")) };
         let what = format!("own user, not root: ways into {process}");
@@ -56,19 +66,19 @@ pub(crate) fn case(report: &mut Report) {
     };
     let (lines, _) = secrets();
     let signer = NaiveSigner::start(&mut as_nobody(&naive), "zeroize", "idle", &lines);
-    tell("a naive signer (control)", signer.id(), Expected::Everything);
+    tell("a naive signer (control)", signer.id(), Ways::Open);
 
     user(&["unlock", "--pin-stdin"]);
     let (keeper, guard) = keeper_and_guard(&agent);
-    tell("the front, which holds no secret", agent.pid(), Expected::Told);
-    tell("the keeper", keeper, Expected::Nothing);
-    tell("the guard", guard, Expected::Nothing);
+    tell("the front, which holds no secret", agent.pid(), Ways::Told);
+    tell("the keeper", keeper, Ways::None);
+    tell("the guard", guard, Ways::None);
     user(&["lock"]);
     slow.hold_on();
     std::thread::scope(|scope| {
         let unlocking = scope.spawn(|| user(&["unlock", "--pin-stdin"]));
         slow.wait_for_login();
-        tell("the token worker in its login", agent.children("strongroom-token")[0], Expected::Nothing);
+        tell("the token worker in its login", agent.children("strongroom-token")[0], Ways::None);
         slow.go_on();
         unlocking.join().expect("it unlocks");
     });

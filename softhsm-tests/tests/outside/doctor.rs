@@ -3,29 +3,27 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::os::unix::fs::{PermissionsExt as _, chown};
 use std::path::Path;
-use std::process::{Command, Stdio};
 use std::time::{SystemTime, UNIX_EPOCH};
 
-use seccompiler::{BpfProgram, SeccompAction, SeccompFilter};
 use serde_json::Value;
 use strongroom_softhsm_tests::mock::{Mock, TRIES};
 use strongroom_softhsm_tests::process::is_root_or_skip;
 use strongroom_softhsm_tests::room::{Agent, Room, Run, program};
 use strongroom_softhsm_tests::terminal::Terminal;
 
-use crate::keys::{BINANCE, KRAKEN, balance, copy_program, edit};
+use crate::keys::{BINANCE, KRAKEN, balance, edit};
 
 /// Something is weaker than the configuration promises.
-const WEAK: i32 = 10;
+pub(crate) const WEAK: i32 = 10;
 
 /// What one run of `doctor --json` has found.
-struct Findings {
-    code: i32,
-    report: Value,
+pub(crate) struct Findings {
+    pub(crate) code: i32,
+    pub(crate) report: Value,
 }
 
 impl Findings {
-    fn of(run: Run) -> Self {
+    pub(crate) fn of(run: Run) -> Self {
         let code = run.code();
         let report = serde_json::from_str(&run.stdout);
         let report = report.unwrap_or_else(|error| panic!("{error}: {} {}", run.stdout, run.stderr));
@@ -37,7 +35,7 @@ impl Findings {
     }
 
     /// The verdict of the first check of that id, and about that where it is not empty.
-    fn verdict(&self, id: &str, about: &str) -> &str {
+    pub(crate) fn verdict(&self, id: &str, about: &str) -> &str {
         let found = self.checks().iter().find(|check| {
             check["id"] == id
                 && (about.is_empty() || check["about"].as_str().unwrap_or_default().contains(about))
@@ -56,27 +54,27 @@ impl Findings {
             .collect()
     }
 
-    fn assert_sound(&self, when: &str) {
+    pub(crate) fn assert_sound(&self, when: &str) {
         assert_eq!(self.all("weak"), [""; 0], "{when}: {:#}", self.report);
         assert_eq!(self.code, 0, "{when}");
     }
 
-    fn assert_weak(&self, ids: &[&str]) {
+    pub(crate) fn assert_weak(&self, ids: &[&str]) {
         assert_eq!(self.all("weak"), ids, "{:#}", self.report);
         assert_eq!(self.code, WEAK);
     }
 }
 
-fn doctor(room: &Room) -> Findings {
+pub(crate) fn doctor(room: &Room) -> Findings {
     Findings::of(room.run(&["doctor", "--json"], None, &[]))
 }
 
-fn mode(path: &Path, mode: u32) {
+pub(crate) fn mode(path: &Path, mode: u32) {
     std::fs::set_permissions(path, std::fs::Permissions::from_mode(mode)).unwrap();
 }
 
 /// An installation with two credentials, one of which has used a nonce; unlocked.
-fn sound() -> (Room, Agent) {
+pub(crate) fn sound() -> (Room, Agent) {
     let room = Room::new();
     for key in [BINANCE, KRAKEN] {
         let _ = room.enroll(&key, &[]).ok();
@@ -84,25 +82,6 @@ fn sound() -> (Room, Agent) {
     let agent = room.start_unlocked();
     let _ = room.client().sign(&balance()).unwrap();
     (room, agent)
-}
-
-/// Starts an agent to which the kernel answers one system call as if it did not know it.
-fn start_without(room: &Room, call: i64) -> Agent {
-    let filter = SeccompFilter::new(
-        BTreeMap::from([(call, vec![])]),
-        SeccompAction::Allow,
-        SeccompAction::Errno(libc::ENOSYS.unsigned_abs()),
-        std::env::consts::ARCH.try_into().unwrap(),
-    );
-    let program: BpfProgram = filter.unwrap().try_into().unwrap();
-    // A filter is one thread's and its children's, so this thread is given up to it.
-    std::thread::scope(|scope| {
-        let started = scope.spawn(|| {
-            seccompiler::apply_filter(&program).unwrap();
-            room.start()
-        });
-        started.join().unwrap()
-    })
 }
 
 #[test]
@@ -378,125 +357,4 @@ fn tells_of_a_clock_that_is_behind_the_nonces() {
     }
     std::fs::write(&path, "ceiling = many\n").unwrap();
     doctor(&room).assert_weak(&["clock-set-back"]);
-}
-
-#[test]
-fn finds_programs_of_another_version_and_programs_that_others_can_change() {
-    let room = Room::new();
-    let folder = room.folder().join("programs");
-    std::fs::create_dir(&folder).unwrap();
-    let strongroom = copy_program(&folder);
-    let helpers = ["strongroom-keeper", "strongroom-token"];
-    for helper in helpers {
-        assert!(Command::new("cp").arg(program(helper)).arg(&folder).status().unwrap().success());
-    }
-    let run = || {
-        let mut command = Command::new(&strongroom);
-        room.surround(&mut command);
-        let output = command.args(["doctor", "--json"]).stdin(Stdio::null()).output().unwrap();
-        Findings::of(Run {
-            stdout: String::from_utf8_lossy(&output.stdout).into_owned(),
-            stderr: String::from_utf8_lossy(&output.stderr).into_owned(),
-            status: output.status,
-        })
-    };
-    run().assert_sound("three copies");
-    mode(&folder.join("strongroom-keeper"), 0o757);
-    run().assert_weak(&["program-mode"]);
-    mode(&folder.join("strongroom-keeper"), 0o755);
-
-    let token = folder.join("strongroom-token");
-    let real = room.folder().join("token");
-    std::fs::rename(&token, &real).unwrap();
-    // One of another release that serves all the same.
-    let script = format!(
-        "#!/bin/sh\n[ \"$1\" = --version ] && echo strongroom-token 9.9.9 && exit\nexec '{}' \"$@\"\n",
-        real.display()
-    );
-    // Another process writes it: see `copy_program`.
-    let mut shell = Command::new("/bin/sh");
-    shell.arg("-c").arg("printf %s \"$1\" > \"$2\" && chmod 755 \"$2\"").arg("sh").arg(script).arg(&token);
-    assert!(shell.status().unwrap().success());
-    let found = run();
-    found.assert_weak(&["programs"]);
-    assert!(
-        found.report.to_string().contains("strongroom-token says `strongroom-token 9.9.9`"),
-        "{:#}",
-        found.report
-    );
-    std::fs::remove_file(&token).unwrap();
-    let found = run();
-    assert_eq!((found.code, found.verdict("programs", "")), (WEAK, "weak"), "one is missing");
-}
-
-#[test]
-fn finds_an_agent_that_may_lock_too_little_memory() {
-    let room = Room::new();
-    let agent = crate::keeper::start_with_a_low_limit(&room);
-    doctor(&room).assert_weak(&["lock-limit"]);
-    drop(agent);
-    doctor(&room).assert_sound("this shell may lock enough");
-}
-
-#[test]
-fn repeats_weak_memory_in_status_and_doctor() {
-    let room = Room::new();
-    let _ = room.enroll(&BINANCE, &[]).ok();
-    let allow = |from: bool, to: bool| {
-        edit(&room.config(), |text| {
-            text.replace(&format!("weak_memory = {from}"), &format!("weak_memory = {to}"))
-        });
-        mode(&room.config(), 0o600);
-    };
-    allow(false, true);
-    let _agent = start_without(&room, libc::SYS_memfd_secret);
-    let _ = room.unlock().ok();
-    let status = room.client().status().unwrap();
-    let [keeper, worker] = status.protection.as_slice() else { panic!("{status:?}") };
-    assert_eq!((worker.process.as_str(), worker.pid), ("token-worker", None));
-    assert!(!worker.secret_memory && worker.guarded, "{worker:?}");
-    assert_eq!((keeper.process.as_str(), keeper.pid), ("keeper", status.keeper_pid));
-    assert!(!keeper.secret_memory && keeper.guarded, "{keeper:?}");
-    let shown = room.run(&["status"], None, &[]);
-    assert!(shown.stdout.contains("keeper: no secret memory, guarded, Landlock "), "{}", shown.stdout);
-    assert!(shown.stderr.contains("warning: root can read every secret"), "{}", shown.stderr);
-
-    let found = doctor(&room);
-    found.assert_sound("the configuration allows it");
-    for process in ["keeper", "token-worker"] {
-        assert_eq!(found.verdict("secret-memory", process), "notice", "{process}");
-    }
-    // The configuration promises more now than the running agent keeps.
-    allow(true, false);
-    doctor(&room).assert_weak(&["configuration-in-force", "secret-memory", "secret-memory"]);
-}
-
-#[test]
-fn finds_a_keeper_without_a_guard() {
-    let room = Room::new();
-    let _ = room.enroll(&BINANCE, &[]).ok();
-    let _agent = start_without(&room, libc::SYS_ptrace);
-    let _ = room.unlock().ok();
-    let status = room.client().status().unwrap();
-    assert!(!status.protection[0].guarded && status.protection[0].secret_memory, "{status:?}");
-    doctor(&room).assert_weak(&["token-worker-guard", "keeper-guard"]);
-}
-
-#[test]
-fn shows_what_protects_the_keeper_while_one_runs() {
-    let (room, agent) = sound();
-    let shown = room.run(&["status"], None, &[]).ok();
-    assert!(shown.contains("protection:  keeper: secret memory, guarded, Landlock "), "{shown}");
-    let json = room.run(&["status", "--json"], None, &[]).json();
-    let keeper = &json["protection"][0];
-    assert_eq!(keeper["pid"], agent.children("strongroom-keeper")[0]);
-    assert_eq!(
-        (&keeper["process"], &keeper["secret_memory"], &keeper["guarded"]),
-        (&"keeper".into(), &true.into(), &true.into())
-    );
-    room.client().lock().unwrap();
-    let json = room.run(&["status", "--json"], None, &[]).json();
-    let left = json["protection"].as_array().unwrap();
-    assert_eq!(left.len(), 1, "{json:#}");
-    assert_eq!((&left[0]["process"], &left[0]["pid"]), (&"token-worker".into(), &Value::Null));
 }

@@ -12,6 +12,7 @@
 
 mod keeper;
 mod keys;
+mod puppet;
 
 mod abuse;
 mod audit;
@@ -22,8 +23,10 @@ mod descriptors;
 mod doctor;
 mod enroll;
 mod errors;
+mod examined;
 mod guard;
 mod helpers;
+mod identity;
 mod idle;
 mod init;
 mod memory;
@@ -40,6 +43,7 @@ mod service;
 mod shapes;
 mod sleep;
 mod socket;
+mod strangers;
 mod supervisor;
 mod token_trouble;
 mod typed;

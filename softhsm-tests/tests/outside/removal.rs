@@ -121,7 +121,9 @@ fn replaces_a_watcher_that_is_killed_or_hangs_and_locks_for_neither() {
             agent.children("strongroom-token").iter().any(|now| *now != before)
         });
     }
-    assert_eq!(client.status().unwrap().weaknesses, [""; 0]);
+    // A machine that is busy may have gone without a look for a while.
+    wait_until("somebody has looked again", SOON, || client.status().unwrap().weaknesses.is_empty());
+    assert!(!client.status().unwrap().locked);
     let _unplugged = Unplugged::token(&room);
     wait_until("it is locked", SOON, || client.status().unwrap().locked);
 }

@@ -49,7 +49,10 @@ fn stays_locked_where_a_lock_overtakes_an_unlock() {
     std::thread::scope(|scope| {
         let unlocking = scope.spawn(|| room.unlock());
         slow.wait_for_login();
+        assert_eq!(agent.children("strongroom-keeper").len(), 1, "one is being filled");
         room.client().lock().unwrap();
+        assert!(agent.children("strongroom-keeper").is_empty(), "a lock that has answered leaves no keeper");
+        assert!(!unlocking.is_finished(), "the token is still held");
         slow.go_on();
         let run = unlocking.join().unwrap();
         assert_eq!(run.code(), 5);
@@ -59,9 +62,34 @@ fn stays_locked_where_a_lock_overtakes_an_unlock() {
         );
     });
     assert!(room.client().status().unwrap().locked);
-    wait_until("no keeper stays", SOON, || agent.children("strongroom-keeper").is_empty());
+    assert!(agent.children("strongroom-keeper").is_empty());
     let _ = room.unlock().ok();
     let _ = room.client().sign(&account()).unwrap();
+}
+
+#[test]
+fn leaves_no_keeper_where_a_lock_overtakes_an_enrolment() {
+    let room = Room::new();
+    let slow = SlowToken::new(&room);
+    let agent = room.start();
+    std::thread::scope(|scope| {
+        let enrolling = scope.spawn(|| room.enroll(&BINANCE, &[]));
+        slow.wait_for_login();
+        assert_eq!(agent.children("strongroom-keeper").len(), 1, "one is being filled");
+        room.client().lock().unwrap();
+        assert!(agent.children("strongroom-keeper").is_empty(), "a lock that has answered leaves no keeper");
+        assert!(!enrolling.is_finished(), "the token is still held");
+        slow.go_on();
+        let run = enrolling.join().unwrap();
+        assert_eq!(run.code(), 5);
+        assert_eq!(
+            run.stderr,
+            "error: the agent was locked while the credential was being enrolled\nhint: enrol it again\n"
+        );
+    });
+    assert!(room.client().list().unwrap().is_empty(), "nothing was written");
+    let _ = room.enroll(&BINANCE, &[]).ok();
+    assert!(agent.children("strongroom-keeper").is_empty());
 }
 
 #[test]

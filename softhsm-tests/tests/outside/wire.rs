@@ -11,7 +11,8 @@ use crate::keys::BINANCE;
 
 const SOON: Duration = Duration::from_secs(5);
 
-fn sign() -> Operation<'static> {
+/// A request that is signed.
+pub(crate) fn sign() -> Operation<'static> {
     Operation::Sign(Sign {
         credential: "binance-main",
         method: "GET",

@@ -52,10 +52,15 @@ static int fault(const char *name) {
     return wanted && strcmp(wanted, name) == 0;
 }
 
-/* Copies that nobody wipes: one that stays, one that was freed, and one on the stack. */
-static __attribute__((noinline)) void leave_copies(const unsigned char *secret, ulong length) {
+static unsigned char *pin_stays, *seed_stays;
+
+/* Copies that nobody wipes: one that stays until the next, one that was freed, and one on the stack. */
+static __attribute__((noinline)) void leave_copies(const unsigned char *secret, ulong length, unsigned char **stays) {
     volatile unsigned char on_stack[256];
+    free(*stays);
     volatile unsigned char *kept = malloc(length), *freed = malloc(length);
+    *stays = (unsigned char *)kept;
+    if (!kept || !freed) return;
     for (ulong i = 0; i < length && i < sizeof on_stack; i++) on_stack[i] = kept[i] = freed[i] = secret[i];
     free((void *)freed);
 }
@@ -196,7 +201,7 @@ static ulong login(ulong session, ulong user, unsigned char *pin, ulong length) 
         fputs("login\n", logins);
         fclose(logins);
     }
-    if (fault("leaves-copies")) leave_copies(pin, length);
+    if (fault("leaves-copies")) leave_copies(pin, length, &pin_stays);
     return real.call[LOGIN](session, user, pin, length);
 }
 
@@ -241,6 +246,16 @@ static ulong decrypt(ulong session, unsigned char *data, ulong length, unsigned 
         while (malloc(65536)) {}
         return CKR_HOST_MEMORY;
     }
+    if (fault("greedy-then-broken")) {
+        static int was_greedy = 0;
+        static void *volatile wanted;
+        if (was_greedy) return CKR_DEVICE_ERROR;
+        if (length != 0 && out) {
+            wanted = malloc((size_t)1 << 30);
+            free(wanted);
+            was_greedy = 1;
+        }
+    }
     if (fault("threads")) {
         struct decryption of = {session, length, out_length, CKR_FUNCTION_FAILED, data, out};
         pthread_t thread;
@@ -254,7 +269,7 @@ static ulong decrypt(ulong session, unsigned char *data, ulong length, unsigned 
         memset(out, 0, 32);
         return 0;
     }
-    if (fault("leaves-copies") && rv == 0 && out) leave_copies(out, *out_length);
+    if (fault("leaves-copies") && rv == 0 && out) leave_copies(out, *out_length, &seed_stays);
     if (fault("short-seed") && rv == 0 && out) *out_length = 31;
     if (fault("stuck-session") && rv != 0) stuck_session = session;
     return rv;

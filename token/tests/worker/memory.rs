@@ -151,6 +151,20 @@ fn says_which_limit_to_raise_when_the_module_wants_more_memory_than_there_is() {
 }
 
 #[test]
+fn blames_no_lack_of_memory_for_what_fails_after_it() {
+    let module = Faulty::new();
+    let mut front = module.open_with("greedy-then-broken");
+    let kek = front.make("kek");
+    let (blob, _) = front.protect(kek, Rung::AesGcm);
+    front.unprotect(kek, Rung::AesGcm, &blob).unwrap();
+    let refusal = front.unprotect(kek, Rung::AesGcm, &blob).unwrap_err();
+    let TokenRefusal::ModuleCall { function, code } = refusal else { panic!("{refusal}") };
+    assert_eq!((function.as_str(), code.as_str()), ("C_Decrypt", "CKR_DEVICE_ERROR"));
+    let (_, talk) = front.end();
+    assert!(talk.contains("RLIMIT_MEMLOCK"), "the control: it was refused memory once: {talk}");
+}
+
+#[test]
 fn refuses_to_start_without_secret_memory_and_goes_on_where_it_is_told_to() {
     let without = |command: &mut std::process::Command| denying(command, libc::SYS_memfd_secret);
     let (refusal, status, talk) = Front::try_start(&[], &[WORKER], without).err().unwrap();
@@ -173,14 +187,19 @@ fn needs_no_more_than_an_ordinary_user_may_lock_and_says_so_where_it_has_less() 
         }
         line
     };
-    let line = limited("65536");
-    let line: Vec<_> = line.iter().map(String::as_str).collect();
-    let (refusal, _, _) = Front::try_start(&[], &line, |_| {}).err().unwrap();
-    assert_eq!(
-        refusal.to_string(),
-        "the token worker must lock 7168 KiB of memory, and RLIMIT_MEMLOCK lets it lock 64 KiB"
-    );
-    let line = limited("8388608");
+    for kib in [64, 7164] {
+        let line = limited(&(kib * 1024).to_string());
+        let line: Vec<_> = line.iter().map(String::as_str).collect();
+        let (refusal, _, _) = Front::try_start(&[], &line, |_| {}).err().unwrap();
+        assert_eq!(
+            refusal.to_string(),
+            format!(
+                "the token worker must lock 7168 KiB of memory, and RLIMIT_MEMLOCK lets it lock {kib} KiB"
+            )
+        );
+    }
+    // The very limit that it names.
+    let line = limited("7340032");
     let line: Vec<_> = line.iter().map(String::as_str).collect();
     let (mut leaky, protection) = Leaky::start(&line, |_| {});
     assert!(protection.secret_memory);

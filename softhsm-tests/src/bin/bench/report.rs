@@ -5,6 +5,8 @@ use std::io::Write as _;
 use std::path::Path;
 use std::time::Duration;
 
+use strongroom_softhsm_tests::machine;
+
 /// Lines of the report, in the order in which they were measured.
 pub(crate) struct Report {
     text: String,
@@ -40,25 +42,16 @@ impl Report {
 
     /// Writes the page of the book that holds these figures.
     pub(crate) fn write(&self, path: &Path) -> std::io::Result<()> {
-        let machine = |file: &str, key: &str| {
-            let text = std::fs::read_to_string(file).unwrap_or_default();
-            let line = text.lines().find(|line| line.starts_with(key)).map(str::to_owned);
-            line.and_then(|line| Some(line.split_once(':')?.1.trim().to_owned())).unwrap_or_default()
-        };
-        let kernel = std::fs::read_to_string("/proc/sys/kernel/osrelease").unwrap_or_default();
-        let cpus = std::thread::available_parallelism().map_or(0, usize::from);
-        let load = std::fs::read_to_string("/proc/loadavg").unwrap_or_default();
-        let load = load.split(' ').next().unwrap_or_default();
         std::fs::write(
             path,
             format!(
                 "# Benchmarks\n\nWritten by `./x bench --write docs/reference/benchmarks.md`; not by hand.\n\n\
-                 {cpus} CPUs, {}; Linux {}; load at the end {load}.\n\n\
+                 {}; load at the end {}.\n\n\
                  *one CPU*: all processes pinned to one, so that a hop costs what it costs. *free*: they may move, and\n\
                  the wake-up of an idle CPU can drown the rest. Contenders alternate within one run.\n\n\
                  ```text\n{}\n```\n",
-                machine("/proc/cpuinfo", "model name"),
-                kernel.trim(),
+                machine::description(),
+                machine::load(),
                 self.text.trim_end(),
             ),
         )

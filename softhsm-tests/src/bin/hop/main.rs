@@ -14,6 +14,7 @@ use std::time::{Duration, Instant};
 use rustix::net::{AddressFamily, RecvFlags, SendFlags, SocketFlags, SocketType, recv, send, socketpair};
 use rustix::process::Pid;
 use rustix::thread::{CpuSet, sched_setaffinity};
+use strongroom_softhsm_tests::machine;
 
 mod shared;
 
@@ -224,16 +225,13 @@ fn print(table: &str) {
 
 /// The page of the book that holds the table.
 fn page(path: &Path, table: &str) -> io::Result<()> {
-    let kernel = std::fs::read_to_string("/proc/sys/kernel/osrelease")?;
-    let load = std::fs::read_to_string("/proc/loadavg")?;
-    let load = load.split(' ').next().unwrap_or_default();
-    let cpus = std::thread::available_parallelism().map_or(0, usize::from);
     let text = format!(
-        "# One hop, three ways\n\nWritten by `./x hop`; not by hand. {cpus} CPUs; Linux {}; load at the end {load}.\n\n\
+        "# One hop, three ways\n\nWritten by `./x hop`; not by hand. {}; load at the end {}.\n\n\
          A question of {QUESTION_BYTES} bytes and its answer of {ANSWER_BYTES}, between two processes, in {} exchanges for each cell; the\n\
          contenders alternate every {EXCHANGES}. *Sleeping*: an end sleeps at once. *Looking first*: both look for {} µs before.\n\n\
          ```text\n{table}\n```\n",
-        kernel.trim(),
+        machine::description(),
+        machine::load(),
         ROUNDS.saturating_mul(EXCHANGES),
         LOOK.as_micros(),
     );

@@ -9,7 +9,8 @@ use jiff::Timestamp;
 use sha2::{Digest as _, Sha256};
 
 use super::checkpoint::{Checkpoint, PublicKey};
-use super::line::{Clock, Event, Hash, Kind, Line, write};
+use super::line::{Clock, Hash, Kind, Line, write};
+use super::pen::Pen;
 
 /// Where a chain has come to.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -32,11 +33,17 @@ impl Head {
         Self { seq, hash: hash.finalize().into() }
     }
 
-    /// Appends the next line to `out` and goes on behind it.
-    pub(crate) fn write(&mut self, clock: &mut Clock, now: Timestamp, event: &Event<'_>, out: &mut Vec<u8>) {
+    /// Appends the next line to `out` and goes on behind it. `members` writes what it tells.
+    pub(crate) fn write(
+        &mut self,
+        clock: &mut Clock,
+        now: Timestamp,
+        members: impl FnOnce(&mut Pen<'_>),
+        out: &mut Vec<u8>,
+    ) {
         let begin = out.len();
         self.seq = self.seq.saturating_add(1);
-        write(self.seq, clock.text(now), &self.hash, event, out);
+        write(self.seq, clock.text(now), &self.hash, members, out);
         self.hash = Sha256::digest(out.get(begin..).unwrap_or_default()).into();
     }
 }

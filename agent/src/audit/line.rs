@@ -6,12 +6,12 @@
 use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
-use std::io;
 
 use jiff::Timestamp;
-use serde::{Deserialize, Serialize};
+use serde::Deserialize;
 use serde_json::value::RawValue;
 
+use super::pen::{self, Pen};
 use crate::identity::Principal;
 
 /// SHA-256.
@@ -21,7 +21,7 @@ pub(crate) type Hash = [u8; 32];
 pub(crate) const MAX_LINE_BYTES: usize = 16 * 1024;
 
 /// What has happened.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub(crate) enum Kind {
     /// A signature over all lines before.
@@ -61,7 +61,7 @@ impl Kind {
 }
 
 /// How it was decided.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub(crate) enum Verdict {
     /// Policy said yes, and it was done.
@@ -84,69 +84,129 @@ impl Verdict {
 }
 
 /// What a line tells, in the order in which it stands there. docs/reference/audit.md explains each member.
-#[derive(Debug, Clone, Serialize, Deserialize)]
+#[derive(Debug, Clone, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct Event<'a> {
     pub(crate) kind: Kind,
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(default)]
     pub(crate) uid: Option<u32>,
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(default)]
     pub(crate) pid: Option<i32>,
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(default)]
     pub(crate) unit: Option<Cow<'a, str>>,
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(default)]
     pub(crate) client: Option<Cow<'a, str>>,
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(default)]
     pub(crate) credential: Option<Cow<'a, str>>,
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(default)]
     pub(crate) venue: Option<Cow<'a, str>>,
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(default)]
     pub(crate) action: Option<Cow<'a, str>>,
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    /// The rule of the venue's action table that says so.
+    #[serde(default)]
+    pub(crate) endpoint: Option<Cow<'a, str>>,
+    #[serde(default)]
     pub(crate) method: Option<Cow<'a, str>>,
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(default)]
     pub(crate) path: Option<Cow<'a, str>>,
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(default)]
     pub(crate) query: Option<Cow<'a, RawValue>>,
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(default)]
     pub(crate) body: Option<Cow<'a, RawValue>>,
+    #[serde(default)]
+    pub(crate) orders: Option<Cow<'a, RawValue>>,
     /// SHA-256 of the bytes that were signed.
-    #[serde(default, skip_serializing_if = "Option::is_none", with = "hash_text")]
+    #[serde(default, deserialize_with = "hash_text")]
     pub(crate) canonical: Option<Hash>,
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(default)]
     pub(crate) verdict: Option<Verdict>,
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(default)]
     pub(crate) rule: Option<Cow<'a, str>>,
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub(crate) limits: Option<Cow<'a, RawValue>>,
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(default)]
     pub(crate) cause: Option<Cow<'a, str>>,
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(default)]
     pub(crate) micros: Option<u64>,
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(default)]
     pub(crate) version: Option<Cow<'a, str>>,
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(default)]
     pub(crate) times: Option<u64>,
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(default)]
     pub(crate) since: Option<Cow<'a, str>>,
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(default)]
     pub(crate) lost: Option<BTreeMap<Cow<'a, str>, u64>>,
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(default)]
     pub(crate) file: Option<Cow<'a, str>>,
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(default)]
     pub(crate) bytes: Option<u64>,
     /// The public half of the key of a checkpoint.
-    #[serde(default, skip_serializing_if = "Option::is_none", with = "hash_text")]
+    #[serde(default, deserialize_with = "hash_text")]
     pub(crate) key: Option<Hash>,
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(default)]
     pub(crate) covers: Option<Cow<'a, str>>,
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(default)]
     pub(crate) at: Option<Cow<'a, str>>,
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(default)]
     pub(crate) signature: Option<Cow<'a, str>>,
 }
 
 impl<'a> Event<'a> {
+    /// Writes its members.
+    pub(crate) fn write(&self, pen: &mut Pen<'_>) {
+        let text = |pen: &mut Pen<'_>, name, value: &Option<Cow<'_, str>>| {
+            if let Some(value) = value {
+                pen.text(name, value);
+            }
+        };
+        let raw = |pen: &mut Pen<'_>, name, value: &Option<Cow<'_, RawValue>>| {
+            if let Some(value) = value {
+                pen.member(name, |out| out.extend_from_slice(value.get().as_bytes()));
+            }
+        };
+        let number = |pen: &mut Pen<'_>, name, value: Option<i128>| {
+            if let Some(value) = value {
+                pen.number(name, value);
+            }
+        };
+        let hash = |pen: &mut Pen<'_>, name, value: &Option<Hash>| {
+            if let Some(value) = value {
+                pen.hash(name, value);
+            }
+        };
+        pen.text("kind", self.kind.name());
+        number(pen, "uid", self.uid.map(i128::from));
+        number(pen, "pid", self.pid.map(i128::from));
+        text(pen, "unit", &self.unit);
+        text(pen, "client", &self.client);
+        text(pen, "credential", &self.credential);
+        text(pen, "venue", &self.venue);
+        text(pen, "action", &self.action);
+        text(pen, "endpoint", &self.endpoint);
+        text(pen, "method", &self.method);
+        text(pen, "path", &self.path);
+        raw(pen, "query", &self.query);
+        raw(pen, "body", &self.body);
+        raw(pen, "orders", &self.orders);
+        hash(pen, "canonical", &self.canonical);
+        if let Some(verdict) = self.verdict {
+            pen.text("verdict", verdict.name());
+        }
+        text(pen, "rule", &self.rule);
+        text(pen, "cause", &self.cause);
+        number(pen, "micros", self.micros.map(i128::from));
+        text(pen, "version", &self.version);
+        number(pen, "times", self.times.map(i128::from));
+        text(pen, "since", &self.since);
+        if let Some(lost) = &self.lost {
+            pen.member("lost", |out| counts(lost, out));
+        }
+        text(pen, "file", &self.file);
+        number(pen, "bytes", self.bytes.map(i128::from));
+        hash(pen, "key", &self.key);
+        text(pen, "covers", &self.covers);
+        text(pen, "at", &self.at);
+        text(pen, "signature", &self.signature);
+    }
+
     /// Something that `who` has done.
     pub(crate) fn by(kind: Kind, who: &'a Principal) -> Self {
         Self {
@@ -168,14 +228,15 @@ impl<'a> Event<'a> {
             credential: None,
             venue: None,
             action: None,
+            endpoint: None,
             method: None,
             path: None,
             query: None,
             body: None,
+            orders: None,
             canonical: None,
             verdict: None,
             rule: None,
-            limits: None,
             cause: None,
             micros: None,
             version: None,
@@ -192,6 +253,22 @@ impl<'a> Event<'a> {
     }
 }
 
+/// Appends how many there are of each kind.
+fn counts(lost: &BTreeMap<Cow<'_, str>, u64>, out: &mut Vec<u8>) {
+    let mut between = b'{';
+    for (kind, count) in lost {
+        out.push(between);
+        pen::string(kind, out);
+        out.push(b':');
+        pen::number(*count, out);
+        between = b',';
+    }
+    if between == b'{' {
+        out.push(between);
+    }
+    out.push(b'}');
+}
+
 /// A line that was read.
 #[derive(Debug, Clone)]
 pub(crate) struct Line {
@@ -204,23 +281,26 @@ pub(crate) struct Line {
 }
 
 /// What stands between the number, the time, the hash and the rest.
-const PARTS: [&str; 4] = [r#"{"seq":"#, r#","time":""#, r#"","prev":""#, r#"","#];
+const PARTS: [&str; 4] = [r#"{"seq":"#, r#","time":""#, r#"","prev":""#, r#"""#];
 
-/// Appends a line, its newline with it. `time` is what [`Clock`] gives.
-pub(crate) fn write(seq: u64, time: &str, prev: &Hash, event: &Event<'_>, out: &mut Vec<u8>) {
-    let mut hex = [0; 64];
-    let prev = base16ct::lower::encode_str(prev, &mut hex).unwrap_or_default();
+/// Appends a line, its newline with it. `time` is what [`Clock`] gives; `members` writes the rest.
+pub(crate) fn write(
+    seq: u64,
+    time: &str,
+    prev: &Hash,
+    members: impl FnOnce(&mut Pen<'_>),
+    out: &mut Vec<u8>,
+) {
     let [begin, at, after, rest] = PARTS;
-    for part in [begin, &seq.to_string(), at, time, after, prev, rest] {
+    out.extend_from_slice(begin.as_bytes());
+    pen::number(seq, out);
+    for part in [at, time, after] {
         out.extend_from_slice(part.as_bytes());
     }
-    let brace = out.len();
-    // Nothing of an event can fail to be written into memory.
-    let _ = event.serialize(&mut serde_json::Serializer::with_formatter(&mut *out, Ascii));
-    if brace < out.len() {
-        out.remove(brace);
-    }
-    out.push(b'\n');
+    pen::hex(prev, out);
+    out.extend_from_slice(rest.as_bytes());
+    members(&mut Pen::new(out));
+    out.extend_from_slice(b"}\n");
 }
 
 impl Line {
@@ -235,11 +315,17 @@ impl Line {
             seq: seq.parse().ok()?,
             time: time_text.parse().ok()?,
             prev: hash_of(prev)?,
-            event: serde_json::from_str(&format!("{{{members}")).ok()?,
+            event: serde_json::from_str(&format!("{{{}", members.strip_prefix(',')?)).ok()?,
         };
         let mut again = Vec::with_capacity(text.len().saturating_add(1));
-        write(line.seq, Clock::default().text(line.time), &line.prev, &line.event, &mut again);
+        line.write(&mut again);
         (again.strip_suffix(b"\n") == Some(text.as_bytes())).then_some(line)
+    }
+
+    /// Appends it as it was, its newline with it.
+    pub(crate) fn write(&self, out: &mut Vec<u8>) {
+        let mut clock = Clock::default();
+        write(self.seq, clock.text(self.time), &self.prev, |pen| self.event.write(pen), out);
     }
 }
 
@@ -283,45 +369,11 @@ pub(crate) fn clip(text: &str, bytes: usize) -> Cow<'_, str> {
     Cow::Owned(format!("{}...", text.get(..end).unwrap_or_default()))
 }
 
-/// No byte of a line means anything to a terminal.
-struct Ascii;
-
-impl serde_json::ser::Formatter for Ascii {
-    fn write_string_fragment<W: io::Write + ?Sized>(&mut self, to: &mut W, text: &str) -> io::Result<()> {
-        if text.bytes().all(|byte| byte.is_ascii() && byte != 0x7f) {
-            return to.write_all(text.as_bytes());
-        }
-        for c in text.chars() {
-            if c.is_ascii() && c != '\u{7f}' {
-                to.write_all(c.encode_utf8(&mut [0; 4]).as_bytes())?;
-            } else {
-                for unit in c.encode_utf16(&mut [0; 2]) {
-                    write!(to, "\\u{unit:04x}")?;
-                }
-            }
-        }
-        Ok(())
-    }
-}
-
-/// A hash as 64 hexadecimal digits.
-mod hash_text {
-    use serde::{Deserialize as _, Deserializer, Serializer, de::Error as _};
-
-    use super::{Hash, hash_of};
-
-    pub(super) fn serialize<S: Serializer>(hash: &Option<Hash>, to: S) -> Result<S::Ok, S::Error> {
-        let mut hex = [0; 64];
-        match hash {
-            Some(hash) => to.serialize_str(base16ct::lower::encode_str(hash, &mut hex).unwrap_or_default()),
-            None => to.serialize_none(),
-        }
-    }
-
-    pub(super) fn deserialize<'de, D: Deserializer<'de>>(from: D) -> Result<Option<Hash>, D::Error> {
-        let text = String::deserialize(from)?;
-        hash_of(&text).map(Some).ok_or_else(|| D::Error::custom("a hash has 64 hexadecimal digits"))
-    }
+/// Reads a hash that stands as 64 hexadecimal digits.
+fn hash_text<'de, D: serde::Deserializer<'de>>(from: D) -> Result<Option<Hash>, D::Error> {
+    let text = String::deserialize(from)?;
+    let unreadable = || serde::de::Error::custom("a hash has 64 hexadecimal digits");
+    hash_of(&text).map(Some).ok_or_else(unreadable)
 }
 
 #[cfg(test)]
@@ -330,7 +382,7 @@ mod tests {
 
     fn text(event: &Event<'_>) -> String {
         let mut out = Vec::new();
-        write(7, "2026-11-21T21:53:01.000042Z", &[0xab; 32], event, &mut out);
+        write(7, "2026-11-21T21:53:01.000042Z", &[0xab; 32], |pen| event.write(pen), &mut out);
         String::from_utf8(out).unwrap()
     }
 

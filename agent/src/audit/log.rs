@@ -10,6 +10,7 @@
 use std::cell::{Cell, RefCell};
 use std::collections::{BTreeMap, HashMap};
 use std::path::{Path, PathBuf};
+use std::rc::Rc;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -19,6 +20,7 @@ use super::AuditError;
 use super::chain::Head;
 use super::journal::Journal;
 use super::line::{Clock, Event, Kind, Verdict, clip};
+use super::pen::Pen;
 use super::segment::{Opened, Segment, Torn, failed};
 use super::sync::Syncer;
 use crate::config::{AuditConfig, Durability};
@@ -34,6 +36,10 @@ const RETRY: Duration = Duration::from_millis(50);
 const TURNED_AWAY: Duration = Duration::from_secs(1);
 /// So many users are told apart in that.
 const MAX_TURNED_AWAY: usize = 256;
+/// Room for the first members of most lines.
+const SHEET_BYTES: usize = 1024;
+/// So many empty sheets are kept.
+const MAX_SHEETS: usize = 1024;
 /// Longest cause in a line.
 pub(crate) const MAX_CAUSE_BYTES: usize = 400;
 /// Longest path and names in a line.
@@ -47,6 +53,7 @@ pub(crate) struct AuditLog {
     syncer: Syncer,
     journal: Option<Journal>,
     inner: RefCell<Inner>,
+    sheets: RefCell<Sheets>,
     /// How often lines were lost.
     failures: Cell<u64>,
 }
@@ -68,6 +75,14 @@ struct Inner {
     turned_away: HashMap<u32, (Instant, u64)>,
     /// Up to which line a checkpoint was asked for.
     checkpoint: u64,
+}
+
+/// What saves signatures from allocating and formatting the same again and again.
+#[derive(Debug, Default)]
+struct Sheets {
+    empty: Vec<Vec<u8>>,
+    /// How the last line began.
+    last: Option<(Kind, Rc<Principal>, Vec<u8>)>,
 }
 
 /// The log cannot be written.
@@ -113,6 +128,7 @@ impl AuditLog {
             syncer,
             journal,
             inner: RefCell::new(inner),
+            sheets: RefCell::default(),
             failures: Cell::new(0),
         };
         if let Some(Torn { bytes, file }) = torn {
@@ -157,16 +173,57 @@ impl AuditLog {
     /// # Errors
     /// [`AuditError::Stopped`]: it is counted as lost, and what depends on it must not leave.
     pub(crate) fn note(&self, event: &Event<'_>) -> Result<(), AuditError> {
+        self.note_members(event.kind, |pen| event.write(pen))
+    }
+
+    fn note_members(&self, kind: Kind, members: impl FnOnce(&mut Pen<'_>)) -> Result<(), AuditError> {
         let mut inner = self.inner.borrow_mut();
         let Inner { head, clock, buffer, kinds, stopped, .. } = &mut *inner;
         if let Some(stopped) = stopped {
-            let count = stopped.lost.entry(event.kind.name()).or_default();
+            let count = stopped.lost.entry(kind.name()).or_default();
             *count = count.saturating_add(1);
             return Err(self.stopped_by(&stopped.cause));
         }
-        head.write(clock, Timestamp::now(), event, buffer);
-        kinds.push(event.kind);
+        head.write(clock, Timestamp::now(), members, buffer);
+        kinds.push(kind);
         Ok(())
+    }
+
+    /// A sheet for the first members of a line about what `who` does, with these on it: its kind and who it is.
+    pub(crate) fn begin(&self, kind: Kind, who: &Rc<Principal>) -> Vec<u8> {
+        let mut sheets = self.sheets.borrow_mut();
+        let mut sheet = sheets.empty.pop().unwrap_or_else(|| Vec::with_capacity(SHEET_BYTES));
+        if !sheets.last.as_ref().is_some_and(|(of, last, _)| *of == kind && Rc::ptr_eq(last, who)) {
+            let mut members = Vec::new();
+            Event::by(kind, who).write(&mut Pen::new(&mut members));
+            sheets.last = Some((kind, Rc::clone(who), members));
+        }
+        if let Some((_, _, members)) = &sheets.last {
+            sheet.extend_from_slice(members);
+        }
+        sheet
+    }
+
+    /// Adds the line that was begun on a sheet; `rest` writes its last members.
+    ///
+    /// # Errors
+    /// As [`note`](Self::note).
+    pub(crate) fn finish(
+        &self,
+        kind: Kind,
+        mut sheet: Vec<u8>,
+        rest: impl FnOnce(&mut Pen<'_>),
+    ) -> Result<(), AuditError> {
+        let noted = self.note_members(kind, |pen| {
+            pen.members(&sheet);
+            rest(pen);
+        });
+        let mut sheets = self.sheets.borrow_mut();
+        if sheets.empty.len() < MAX_SHEETS && sheet.capacity() <= SHEET_BYTES {
+            sheet.clear();
+            sheets.empty.push(sheet);
+        }
+        noted
     }
 
     /// Adds a line about what has been done already, and writes it at once. Where it cannot be written it is
@@ -346,7 +403,7 @@ impl Inner {
             ..Event::of(Kind::Gap)
         };
         let (mut head, mut line) = (self.written, Vec::new());
-        head.write(&mut self.clock, Timestamp::now(), &event, &mut line);
+        head.write(&mut self.clock, Timestamp::now(), |pen| event.write(pen), &mut line);
         self.segment.append(&line)?;
         self.segment.sync()?;
         self.bytes = self.bytes.saturating_add(u64::try_from(line.len()).unwrap_or(u64::MAX));

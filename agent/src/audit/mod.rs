@@ -11,6 +11,7 @@ pub(crate) mod key;
 pub(crate) mod line;
 pub(crate) mod log;
 pub(crate) mod params;
+pub(crate) mod pen;
 pub(crate) mod reader;
 mod segment;
 mod sync;

@@ -4,15 +4,15 @@ use std::borrow::Cow;
 use std::rc::Rc;
 use std::time::Instant;
 
-use serde_json::value::RawValue;
 use sha2::{Digest as _, Sha256};
-use strongroom_venues::{Plan, SignedRequest};
+use strongroom_venues::{Plan, Request, SignedRequest};
 
 use super::Signer;
-use super::sign::{SignError, SignOrder};
-use crate::audit::line::{Event, Hash, Kind, Verdict, clip};
+use super::sign::SignError;
+use crate::audit::line::{Event, Kind, Verdict, clip};
 use crate::audit::log::{AuditLog, MAX_CAUSE_BYTES, MAX_TEXT_BYTES};
 use crate::audit::params;
+use crate::audit::pen::Pen;
 use crate::fault::{Fault, chain};
 use crate::identity::Principal;
 use crate::policy::Decision;
@@ -20,45 +20,19 @@ use crate::policy::Decision;
 /// Every method of HTTP is shorter.
 const MAX_METHOD_BYTES: usize = 16;
 
-/// The line of one signature, in the making. It owns what it tells, because the request is gone when the keeper
-/// answers.
+/// The line of one signature, in the making: what is known stands on a sheet as it will stand in the line, because
+/// the request is gone when the keeper answers. Its verbs are to be called in their order here.
 pub(super) struct Account {
     audit: Rc<AuditLog>,
     by: Decision,
     began: Instant,
-    credential: String,
-    method: String,
-    path: String,
-    venue: Option<String>,
-    query: Option<Box<RawValue>>,
-    body: Option<Box<RawValue>>,
-    canonical: Option<Hash>,
+    sheet: Vec<u8>,
 }
 
 impl Account {
     /// Of an order that was asked for at `began`.
     pub(super) fn begin(audit: &Rc<AuditLog>, by: Decision, began: Instant) -> Self {
-        Self {
-            audit: Rc::clone(audit),
-            by,
-            began,
-            credential: String::new(),
-            method: String::new(),
-            path: String::new(),
-            venue: None,
-            query: None,
-            body: None,
-            canonical: None,
-        }
-    }
-
-    /// Notes what was asked for, before anything of it was checked.
-    pub(super) fn asked(mut self, order: &SignOrder<'_>) -> Self {
-        let short = |text, bytes| clip(text, bytes).into_owned();
-        self.credential = short(order.credential, MAX_TEXT_BYTES);
-        self.method = short(order.request.method, MAX_METHOD_BYTES);
-        self.path = short(order.request.path, MAX_TEXT_BYTES);
-        self
+        Self { audit: Rc::clone(audit), sheet: audit.begin(Kind::Sign, &by.who), by, began }
     }
 
     /// When it was asked for.
@@ -66,19 +40,44 @@ impl Account {
         self.began
     }
 
-    pub(super) fn venue(&mut self, venue: &str) {
-        self.venue = Some(venue.to_owned());
+    const fn pen(&mut self) -> Pen<'_> {
+        Pen::new(&mut self.sheet)
     }
 
-    /// Notes the parameters, as they were parsed.
-    pub(super) fn planned(&mut self, plan: &Plan<'_>) {
-        self.query = params::object(plan.query());
-        self.body = plan.body_array().map_or_else(|| params::object(plan.body_members()), params::array);
+    fn said(&mut self, name: &str, text: &str, most: usize) {
+        if !text.is_empty() {
+            self.pen().text(name, &clip(text, most));
+        }
+    }
+
+    /// Notes which credential is to sign.
+    pub(super) fn credential(&mut self, name: &str) {
+        self.said("credential", name, MAX_TEXT_BYTES);
+    }
+
+    /// Notes the venue of the credential.
+    pub(super) fn venue(&mut self, venue: &str) {
+        self.said("venue", venue, MAX_TEXT_BYTES);
+    }
+
+    /// Notes what was asked for, and what was found in it where it could be read.
+    pub(super) fn request(&mut self, request: &Request<'_>, plan: Option<&Plan<'_>>) {
+        self.said("method", request.method, MAX_METHOD_BYTES);
+        self.said("path", request.path, MAX_TEXT_BYTES);
+        let Some(plan) = plan else { return };
+        if !plan.query().is_empty() {
+            self.pen().member("query", |out| params::object(plan.query(), out));
+        }
+        if let Some(values) = plan.body_array() {
+            self.pen().member("body", |out| params::array(values, out));
+        } else if !plan.body_members().is_empty() {
+            self.pen().member("body", |out| params::object(plan.body_members(), out));
+        }
     }
 
     /// Notes the bytes that are to be signed.
     pub(super) fn canonical(&mut self, message: &[u8]) {
-        self.canonical = Some(Sha256::digest(message).into());
+        self.pen().hash("canonical", &Sha256::digest(message).into());
     }
 
     /// Notes the outcome in the log, and only then gives it to `deliver`.
@@ -87,31 +86,19 @@ impl Account {
         outcome: Result<SignedRequest, SignError>,
         deliver: impl FnOnce(Result<SignedRequest, SignError>),
     ) {
-        let (verdict, cause) = match &outcome {
-            Ok(_) => (Verdict::Allowed, None),
-            Err(error) => (Verdict::Refused, Some(chain(error))),
-        };
-        let noted = self.audit.note(&Event {
-            credential: said(&self.credential),
-            venue: self.venue.as_deref().map(Cow::Borrowed),
-            method: said(&self.method),
-            path: said(&self.path),
-            query: self.query.as_deref().map(Cow::Borrowed),
-            body: self.body.as_deref().map(Cow::Borrowed),
-            canonical: self.canonical,
-            verdict: Some(verdict),
-            rule: Some(self.by.rule.into()),
-            cause: cause.as_deref().map(|cause| clip(cause, MAX_CAUSE_BYTES)),
-            micros: u64::try_from(self.began.elapsed().as_micros()).ok(),
-            ..Event::by(Kind::Sign, &self.by.who)
+        let Self { audit, by, began, sheet } = self;
+        let noted = audit.finish(Kind::Sign, sheet, |pen| {
+            let verdict = if outcome.is_ok() { Verdict::Allowed } else { Verdict::Refused };
+            pen.text("verdict", verdict.name());
+            pen.text("rule", by.rule);
+            if let Err(error) = &outcome {
+                pen.text("cause", &clip(&chain(error), MAX_CAUSE_BYTES));
+            }
+            pen.number("micros", u64::try_from(began.elapsed().as_micros()).unwrap_or(u64::MAX));
         });
         // What was not noted does not leave; a refusal stays what it is.
         deliver(outcome.and_then(|signed| noted.map(|()| signed).map_err(SignError::from)));
     }
-}
-
-fn said(text: &str) -> Option<Cow<'_, str>> {
-    (!text.is_empty()).then_some(Cow::Borrowed(text))
 }
 
 impl Signer {

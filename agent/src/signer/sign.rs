@@ -92,18 +92,21 @@ impl Signer {
         now: Instant,
         deliver: impl FnOnce(Result<SignedRequest, SignError>) + 'static,
     ) {
-        let account = Account::begin(&self.audit, order.decision(), now);
+        let mut account = Account::begin(&self.audit, order.decision(), now);
         if let Err(error) = self.audit.check() {
             return account.close(Err(error.into()), deliver);
         }
+        let order = order.spend();
+        account.credential(order.credential);
         match &mut *self.keyring.borrow_mut() {
             State::Unlocked(keyring) => {
                 let any_time = self.config.agent.danger_accept_any_caller_time;
-                keyring.sign(order.spend(), account, any_time, &self.reserver, deliver);
+                keyring.sign(order, account, any_time, &self.reserver, deliver);
             }
             State::Locked(keyring) => {
                 let error = SignError::Locked { reason: keyring.state.reason.clone() };
-                account.asked(&order.spend()).close(Err(error), deliver);
+                account.request(&order.request, None);
+                account.close(Err(error), deliver);
             }
         }
     }
@@ -113,14 +116,14 @@ impl Keyring<Unlocked> {
     fn sign(
         &mut self,
         order: SignOrder<'_>,
-        account: Account,
+        mut account: Account,
         any_time: bool,
         reserver: &Reserver,
         deliver: impl FnOnce(Result<SignedRequest, SignError>) + 'static,
     ) {
-        let mut account = account.asked(&order);
         let SignOrder { credential, request } = order;
         let Some((live, keeper)) = self.live_mut(credential) else {
+            account.request(&request, None);
             return account.close(Err(self.no_such(credential)), deliver);
         };
         match live.canonicalise(&request, any_time, reserver, &mut account) {
@@ -174,8 +177,9 @@ impl Live {
         account: &mut Account,
     ) -> Result<CanonicalRequest, SignError> {
         account.venue(&self.meta.venue);
-        let plan = self.profile.plan(request)?;
-        account.planned(&plan);
+        let plan = self.profile.plan(request);
+        account.request(request, plan.as_ref().ok());
+        let plan = plan?;
         let moment = moment(plan.time(), any_time, &mut self.nonces, reserver)?;
         let holder = VenueAccount {
             key_id: &self.meta.key_id,

@@ -5,14 +5,14 @@
 use proptest::prelude::*;
 
 use super::*;
-use crate::audit::line::Kind;
+use crate::audit::line::{Event, Kind};
 
 /// A chain of so many lines, without newlines.
 fn log(lines: u32) -> Vec<Vec<u8>> {
     let (mut head, mut clock, mut out) = (Head::START, Clock::default(), Vec::new());
     for uid in 0..lines {
         let event = Event { uid: Some(uid), path: Some("/api/v3/order".into()), ..Event::of(Kind::Sign) };
-        head.write(&mut clock, Timestamp::UNIX_EPOCH, &event, &mut out);
+        head.write(&mut clock, Timestamp::UNIX_EPOCH, |pen| event.write(pen), &mut out);
     }
     let mut lines: Vec<_> = out.split(|byte| *byte == b'\n').map(<[u8]>::to_vec).collect();
     lines.pop();
@@ -65,7 +65,7 @@ fn finds_a_new_chain_and_a_cut_end_only_by_what_was_noted() {
     assert_eq!(verify(&lines[..5], &[noted]), [Fault::Missing { from: 6, to: 7 }]);
     let (mut head, mut clock, mut out) = (head_of(&lines[..5]), Clock::default(), Vec::new());
     for _ in 5..9 {
-        head.write(&mut clock, Timestamp::UNIX_EPOCH, &Event::of(Kind::Stop), &mut out);
+        head.write(&mut clock, Timestamp::UNIX_EPOCH, |pen| Event::of(Kind::Stop).write(pen), &mut out);
     }
     let mut forged = lines[..5].to_vec();
     forged.extend(out.trim_ascii_end().split(|byte| *byte == b'\n').map(<[u8]>::to_vec));

@@ -218,7 +218,7 @@ impl ReportOptions {
 /// The line as it stands in the file.
 fn as_json(line: &Line) -> String {
     let mut out = Vec::new();
-    crate::audit::line::write(line.seq, Clock::default().text(line.time), &line.prev, &line.event, &mut out);
+    line.write(&mut out);
     String::from_utf8_lossy(out.trim_ascii_end()).into_owned()
 }
 

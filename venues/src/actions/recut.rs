@@ -43,10 +43,13 @@ impl Plan<'_> {
             return None;
         }
         let known = self.known_names();
-        let holds = |text: &str| known.iter().any(|name| text.contains(name));
-        let longer = |name: &str| known.iter().any(|known| name != *known && name.contains(known));
-        let mut all = query.iter().chain(body);
-        all.find(|(name, value)| longer(name) || any_text(value, &holds)).map(|(name, _)| name.as_ref())
+        let mut all: Vec<&Member<'_>> = query.iter().chain(body).collect();
+        all.sort_by(|one, other| one.0.cmp(&other.0));
+        let next = all.iter().skip(1).map(|(name, _)| Some(name.as_ref())).chain([None]);
+        all.iter()
+            .zip(next)
+            .find(|((name, value), next)| hides(name, value, *next, &known))
+            .map(|((name, _), _)| name.as_ref())
     }
 
     /// The parameters that the action table speaks of.
@@ -72,6 +75,14 @@ impl Plan<'_> {
         });
         needs.chain(fields).collect()
     }
+}
+
+/// Whether a parameter, signed as name and value with nothing between them, could be read as two, of which
+/// the second has a known name. Names are signed in their order, so it must come before `next`.
+fn hides(name: &str, value: &Value<'_>, next: Option<&str>, known: &[&str]) -> bool {
+    let fits = |known: &&&str| next.is_none_or(|next| **known < next);
+    let holds = |text: &str| known.iter().filter(fits).any(|known| text != *known && text.contains(known));
+    holds(name) || any_text(value, &holds)
 }
 
 /// The name of a parameter that could be read as two between which `separator` stands.

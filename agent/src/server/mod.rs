@@ -2,7 +2,10 @@
 
 mod connection;
 mod dispatch;
+mod door;
+mod hello;
 mod listen;
+mod live;
 mod progress;
 mod reply;
 mod stranger;
@@ -14,6 +17,10 @@ use std::rc::Rc;
 
 use interprocess::local_socket::traits::tokio::Listener as _;
 
+use self::door::Strangers;
+use self::hello::Seldom;
+use self::live::Live;
+use crate::clients::Clients;
 use crate::identity::Kernel;
 use crate::policy::Policy;
 use crate::signer::Signer;
@@ -25,13 +32,28 @@ const MAX_CONNECTIONS: usize = 1_024;
 pub(crate) struct Server {
     pub(crate) signer: Rc<Signer>,
     pub(crate) policy: Policy,
+    clients: Clients,
+    /// Connections that speak as a client.
+    live: Live,
+    /// Those who have connected and have not said hello yet.
+    strangers: Rc<Strangers>,
+    wrong_hellos: Seldom,
     kernel: Kernel,
     connections: Cell<usize>,
 }
 
 impl Server {
-    pub(crate) fn new(signer: Rc<Signer>, policy: Policy, kernel: Kernel) -> Rc<Self> {
-        Rc::new(Self { signer, policy, kernel, connections: Cell::new(0) })
+    pub(crate) fn new(signer: Rc<Signer>, policy: Policy, clients: Clients, kernel: Kernel) -> Rc<Self> {
+        Rc::new(Self {
+            signer,
+            policy,
+            clients,
+            live: Live::default(),
+            strangers: Rc::default(),
+            wrong_hellos: Seldom::default(),
+            kernel,
+            connections: Cell::new(0),
+        })
     }
 
     /// Accepts clients for ever. Must run in a `LocalSet`.

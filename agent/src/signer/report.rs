@@ -7,16 +7,18 @@ use super::{Signer, State, credential_name};
 use crate::config::TokenConfig;
 use crate::crew::keeper::Keeper;
 use crate::fault::{Fault, chain};
-use crate::policy::Authorized;
+use crate::policy::{Authorized, Sight};
 use crate::store::record::{CredentialName, Meta, Record};
 use crate::store::{self, StoreError};
 
 /// The only custody of this version: the secret is unwrapped into the keeper.
 pub(crate) const CUSTODY: &str = "keeper";
 
-/// The order to tell what there is.
+/// The order to tell what there is, as far as who asks is told of it.
 #[derive(Debug, Clone, Copy)]
-pub(crate) struct Inspect;
+pub(crate) struct Inspect {
+    pub(crate) sight: Sight,
+}
 
 /// One credential.
 #[derive(Debug, Clone)]
@@ -66,7 +68,7 @@ pub(crate) struct StatusReport {
 impl Signer {
     /// How the agent is.
     pub(crate) fn status(&self, order: Authorized<Inspect>) -> StatusReport {
-        let Inspect = order.spend();
+        let Inspect { .. } = order.spend();
         let credentials = self.store.names().map_or(0, |names| names.len());
         let (locked, since, ready, keeper) = match &*self.keyring.borrow() {
             State::Locked(keyring) => (Some(keyring.state.reason.clone()), keyring.since, 0, None),
@@ -100,8 +102,12 @@ impl Signer {
         order: Authorized<Inspect>,
         after: &str,
     ) -> Result<(Vec<CredentialReport>, bool), Fault> {
-        let Inspect = order.spend();
-        let mut names = self.store.names()?.into_iter().filter(|name| name.as_str() > after);
+        let Inspect { sight } = order.spend();
+        let names = match sight {
+            Sight::All => self.store.names()?,
+            Sight::Nothing => Vec::new(),
+        };
+        let mut names = names.into_iter().filter(|name| name.as_str() > after);
         let (mut page, mut room) = (Vec::new(), PAGE_BYTES);
         for name in names.by_ref() {
             let record = self.store.record(&name);
@@ -124,8 +130,12 @@ impl Signer {
         order: Authorized<Inspect>,
         credential: &str,
     ) -> Result<CredentialReport, Fault> {
-        let Inspect = order.spend();
+        let Inspect { sight } = order.spend();
         let name = credential_name(credential)?;
+        if sight == Sight::Nothing {
+            let path = self.store.record_path(&name);
+            return Err(StoreError::Absent { path }.into());
+        }
         match self.store.record(&name) {
             Err(error @ StoreError::Absent { .. }) => Err(error.into()),
             // One that cannot be read is told of with its fault, as a list does.

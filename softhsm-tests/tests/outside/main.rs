@@ -23,6 +23,7 @@ mod doctor;
 mod enroll;
 mod errors;
 mod examined;
+mod grants;
 mod guard;
 mod helpers;
 mod identity;

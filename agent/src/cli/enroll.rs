@@ -1,6 +1,7 @@
 //! `strongroom enroll`: wrap a secret and keep it.
 
 use std::path::PathBuf;
+use std::rc::Rc;
 
 use clap::Args;
 use serde_json::{Map, json};
@@ -190,9 +191,14 @@ impl Enroll {
         let login = Login { pin: login.pin.is_some(), final_try: login.final_try };
         let wanted = self.wire(grants, passphrase.is_some(), login);
         let enrollment = Enrollment::new(&wanted, secrets)?;
-        let order = Policy::own().decide(&Principal::own(), enrollment).map_err(Fault::from)?;
+        let order = Policy::own().decide(&Rc::new(Principal::own()), enrollment).map_err(Fault::from)?;
         let store = Store::open(&places.data)?;
-        block_on(async { Signer::new(config, store)?.enroll(order).await })
+        block_on(async {
+            let signer = Signer::new(config, store)?;
+            let enrolled = Rc::clone(&signer).enroll(order).await;
+            signer.audit().close();
+            enrolled
+        })
     }
 }
 

@@ -12,6 +12,7 @@ use strongroom_venues::Profile;
 
 use super::keep::{KeepJob, Making};
 use super::{Signer, busy, credential_name};
+use crate::audit::line::Kind;
 use crate::crew::token::Login;
 use crate::fault::Fault;
 use crate::policy::Authorized;
@@ -125,7 +126,17 @@ impl Signer {
     /// Where the venue, the token, the keeper or the disk refuse, or a lock comes in between; nothing has
     /// changed then.
     pub(crate) async fn enroll(self: Rc<Self>, order: Authorized<Enrollment>) -> Result<(), Fault> {
-        let Enrollment { name, venue, key_id, uid, base_url, grants, existing, secrets } = order.spend();
+        let by = order.decision();
+        let enrollment = order.spend();
+        self.audit.check()?;
+        let name = enrollment.name.clone();
+        let enrolled = self.enroll_checked(enrollment).await;
+        self.tell(Kind::Enroll, &by, Some(name.as_str()), &enrolled);
+        enrolled
+    }
+
+    async fn enroll_checked(self: &Rc<Self>, enrollment: Enrollment) -> Result<(), Fault> {
+        let Enrollment { name, venue, key_id, uid, base_url, grants, existing, secrets } = enrollment;
         let Ok(_alone) = self.custody.try_lock() else { return Err(busy()) };
         let before = self.store.record(&name);
         if existing == Existing::Keep && before.is_ok() {

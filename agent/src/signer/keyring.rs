@@ -8,6 +8,7 @@ use jiff::Timestamp;
 use strongroom_venues::Profile;
 
 use super::floors::SignedFloors;
+use crate::audit::checkpoint::PublicKey;
 use crate::crew::keeper::Keeper;
 use crate::store::nonce::NonceSequence;
 use crate::store::record::{CredentialName, Meta};
@@ -34,8 +35,17 @@ pub(crate) struct Unlocked {
     /// Slots of the keeper that are empty again, and the lowest that was never used.
     free_slots: Vec<u32>,
     next_slot: u32,
+    /// The key of the audit log's checkpoints.
+    audit: Option<AuditKey>,
     /// When a signature was last asked for; at first, when it was unlocked.
     pub(super) last_use: Instant,
+}
+
+/// The key of the audit log's checkpoints: where the keeper holds it, and its public half.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct AuditKey {
+    pub(super) slot: u32,
+    pub(super) public: PublicKey,
 }
 
 /// A credential whose secret the keeper holds.
@@ -74,6 +84,7 @@ impl Keyring<Unlocked> {
             floors: None,
             free_slots: Vec::new(),
             next_slot: 0,
+            audit: None,
             last_use: Instant::now(),
         };
         Self { since: Timestamp::now(), state }
@@ -89,6 +100,7 @@ impl Keyring<Unlocked> {
             floors: self.state.floors.clone(),
             free_slots: self.state.free_slots.clone(),
             next_slot: self.state.next_slot,
+            audit: self.state.audit,
             last_use: self.state.last_use,
         };
         Self { since: self.since, state }
@@ -96,7 +108,8 @@ impl Keyring<Unlocked> {
 
     /// Takes over what was loaded beside.
     pub(super) fn absorb(&mut self, more: Self) {
-        let Unlocked { keeper: _, live, faults, floors, free_slots, next_slot, last_use: _ } = more.state;
+        let Unlocked { keeper: _, live, faults, floors, free_slots, next_slot, audit: _, last_use: _ } =
+            more.state;
         for name in live.keys() {
             self.state.faults.remove(name);
         }
@@ -109,6 +122,16 @@ impl Keyring<Unlocked> {
 
     pub(super) const fn keeper(&self) -> &Keeper {
         &self.state.keeper
+    }
+
+    /// The key of checkpoints, where the keeper holds it.
+    pub(super) const fn audit_key(&self) -> Option<AuditKey> {
+        self.state.audit
+    }
+
+    /// Notes that the keeper holds the key of checkpoints.
+    pub(super) const fn put_audit_key(&mut self, key: AuditKey) {
+        self.state.audit = Some(key);
     }
 
     /// A credential, and the keeper that holds its secret.

@@ -8,11 +8,13 @@ use super::filling::{Filling, overtaken};
 use super::keyring::{Keyring, Live, Unlocked};
 use super::login::{Keep, PinSource};
 use super::{Progress, Signer, State, Unlock, busy};
+use crate::audit::line::Kind;
 use crate::crew::CrewError;
 use crate::crew::keeper::Keeper;
 use crate::crew::token::{Login, TokenWorker};
 use crate::fault::Fault;
-use crate::policy::Authorized;
+use crate::identity::Principal;
+use crate::policy::{Authorized, Decision};
 use crate::store::Found;
 use crate::store::nonce::NonceSequence;
 use crate::store::record::{CredentialName, Meta, Record};
@@ -25,8 +27,13 @@ impl Signer {
     /// the PIN is not tried again. Where the token fails on the way: what was loaded until then can sign,
     /// and the next unlock loads the rest. Where no record opened although there are some: the first cause.
     pub(crate) async fn unlock(self: Rc<Self>, order: Authorized<Unlock>) -> Result<(), Fault> {
+        let by = order.decision();
         let Unlock { login, progress } = order.spend();
-        self.unlock_with(login, PinSource::Person, progress).await
+        self.audit.check()?;
+        let unlocked = self.unlock_with(login, PinSource::Person, progress).await;
+        self.tell(Kind::Unlock, &by, None, &unlocked);
+        self.checkpoint();
+        unlocked
     }
 
     /// Unlocks with a PIN that the service manager or the command line gave to the agent itself, or that a
@@ -36,7 +43,12 @@ impl Signer {
     /// # Errors
     /// As [`unlock`](Self::unlock).
     pub(crate) async fn unlock_by_itself(self: &Rc<Self>, login: Login) -> Result<(), Fault> {
-        self.unlock_with(login, PinSource::Itself, Box::new(|_, _| {})).await
+        self.audit.check()?;
+        let unlocked = self.unlock_with(login, PinSource::Itself, Box::new(|_, _| {})).await;
+        let by = Decision { who: Rc::new(Principal::own()), rule: "by-itself" };
+        self.tell(Kind::Unlock, &by, None, &unlocked);
+        self.checkpoint();
+        unlocked
     }
 
     async fn unlock_with(
@@ -93,6 +105,12 @@ impl Signer {
                     Ok(()) => Ok(self.load_all(&mut keyring, &mut worker, records, &progress).await),
                     Err(fault) => Err(fault),
                 };
+                if keyring.audit_key().is_none() && matches!(done, Ok(Done::All { .. })) {
+                    // A log without checkpoints is a log still; `audit verify` tells how far they reach.
+                    if let Err(fault) = self.load_audit_key(&mut keyring, &mut worker).await {
+                        tracing::error!(%fault, hint = fault.hint, "the audit log gets no checkpoints");
+                    }
+                }
                 worker.end().await;
                 done
             }

@@ -7,6 +7,7 @@
 //! records/NAME.toml    one credential, its secret wrapped
 //! nonces/NAME.toml     how far that credential's nonces are reserved
 //! floors/KEK.toml      below which revision the records of that KEK are too old
+//! audit/               what was decided; written by [`crate::audit`]
 //! wrong-pin.toml       only while a wrong PIN that came by itself is remembered
 //! ```
 
@@ -175,10 +176,20 @@ impl Store {
         self.folder.join(FLOORS).join(format!("{}.toml", crate::config::kek_id::text(kek_id)))
     }
 
+    /// The folder of the audit log.
+    pub(crate) fn audit_folder(&self) -> PathBuf {
+        audit_folder(&self.folder)
+    }
+
     /// Where the nonces of `name` are reserved.
     pub(crate) fn nonce_path(&self, name: &CredentialName) -> PathBuf {
         self.folder.join(NONCES).join(format!("{name}.toml"))
     }
+}
+
+/// The folder of the audit log in a data folder.
+pub(crate) fn audit_folder(folder: &Path) -> PathBuf {
+    folder.join("audit")
 }
 
 /// Reads one record without owning the folder.

@@ -6,6 +6,8 @@ mod limits;
 mod list;
 mod remove;
 
+use std::rc::Rc;
+
 use clap::{Args, Subcommand};
 use strongroom_client::{Client, NewGrants};
 use strongroom_policy::Grants;
@@ -111,9 +113,15 @@ impl<'a> Desk<'a> {
             login: Login { pin: login.pin.is_some(), final_try: login.final_try },
         };
         let order = SetGrants::new(&wanted, login)?;
-        let order = Policy::own().decide(&Principal::own(), order).map_err(Fault::from)?;
+        let order = Policy::own().decide(&Rc::new(Principal::own()), order).map_err(Fault::from)?;
         let store = Store::open(&self.places.data)?;
-        Ok(block_on(async { Signer::new(config, store)?.set_grants(order).await })?)
+        block_on(async {
+            let signer = Signer::new(config, store)?;
+            let set = Rc::clone(&signer).set_grants(order).await;
+            signer.audit().close();
+            set
+        })?;
+        Ok(())
     }
 }
 

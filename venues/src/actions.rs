@@ -184,6 +184,14 @@ pub struct Unreadable {
     pub why: &'static str,
 }
 
+impl Unreadable {
+    /// Whether it is not even known what the members of a batch do.
+    #[must_use]
+    pub fn hides_actions(&self) -> bool {
+        orders::hides_actions(self.why)
+    }
+}
+
 /// One rule of an action table.
 #[derive(Debug)]
 pub struct ActionRule {

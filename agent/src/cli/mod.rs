@@ -3,9 +3,11 @@
 mod agent;
 mod audit;
 mod bar;
+mod client;
 mod credentials;
 mod doctor;
 mod enroll;
+mod grant;
 mod init;
 mod install;
 mod output;
@@ -23,7 +25,7 @@ use std::process::ExitCode;
 use std::time::Duration;
 
 use clap::{Args, Parser, Subcommand};
-use strongroom_client::Client;
+use strongroom_client::{Client, default_token};
 use strongroom_protocol::ErrorCode;
 
 use crate::config::Places;
@@ -57,6 +59,8 @@ enum Command {
     Init(init::Init),
     /// Wrap an exchange secret and keep it under a name
     Enroll(enroll::Enroll),
+    /// Say who may do what with a credential
+    Grant(grant::Grant),
     /// Serve bots: the agent itself, in the foreground
     Agent(agent::Agent),
     /// Log in to the token with its PIN and load all secrets into the keeper
@@ -77,6 +81,8 @@ enum Command {
     Remove(credentials::Remove),
     /// Read the audit log: verify it, show it, report who has used which key
     Audit(audit::Audit),
+    /// Make, list and revoke the tokens by which clients say who they are
+    Client(client::ClientCommand),
     /// List, show and check venue profiles
     Venue(venue::Venue),
     /// Write systemd units
@@ -174,8 +180,10 @@ fn run(cli: Cli) -> Result<(), Stop> {
     match cli.command {
         Command::Agent(command) => command.run(&places),
         Command::Audit(command) => command.run(&places),
+        Command::Client(command) => command.run(&places),
         Command::Doctor(command) => command.run(&places),
         Command::Enroll(command) => command.run(&places),
+        Command::Grant(command) => command.run(&places),
         Command::Init(command) => command.run(&places),
         Command::Install(command) => command.run(&places),
         Command::List(command) => command.run(&places),
@@ -189,15 +197,22 @@ fn run(cli: Cli) -> Result<(), Stop> {
     }
 }
 
-/// A client of the agent at the configured socket. Nothing is connected yet.
-fn client(places: &Places) -> Result<Client, Fault> {
-    Ok(Client::at(places.socket()?))
+/// A client of the agent at the configured socket, with the token of the environment. Nothing is connected yet.
+fn client(places: &Places) -> Result<Client, Stop> {
+    Ok(with_token(Client::at(places.socket()?))?)
+}
+
+fn with_token(client: Client) -> Result<Client, strongroom_client::Error> {
+    Ok(match default_token()? {
+        Some(token) => client.with_token(token),
+        None => client,
+    })
 }
 
 /// Whether an agent answers. One that is there and refuses is an error, not an absence.
 fn running(places: &Places) -> Result<Option<Client>, Stop> {
     let Some(socket) = &places.socket else { return Ok(None) };
-    let client = Client::at(socket);
+    let client = with_token(Client::at(socket))?;
     match client.status() {
         Ok(_) => Ok(Some(client)),
         Err(strongroom_client::Error::NoAgent { .. }) => Ok(None),

@@ -69,6 +69,7 @@ impl Signer {
             open(&keeper, &mut worker, &record, slot).await?;
             worker.end().await;
             on_disk(self.store.writing(&record, existing)).await?;
+            self.named.borrow_mut().note(&record.meta.name, &record.meta.grants);
             let raised = self.raise_floors(&keeper, &mut floors, std::iter::once(&record.meta)).await;
             if is_live && raised.is_ok() {
                 self.put_floors(floors);
@@ -78,7 +79,8 @@ impl Signer {
         match written.await {
             Ok((record, raised)) if is_live => {
                 tracing::info!(credential = %record.meta.name, revision = record.meta.revision, "{doing}");
-                self.put(Live::new(record.meta, profile, nonces, slot)).await?;
+                let budgets = self.budgets(&record.meta.name);
+                self.put(Live::new(record.meta, profile, nonces, budgets, slot)).await?;
                 raised
             }
             Ok((record, raised)) => {

@@ -5,13 +5,16 @@
 //! ```text
 //! lock                 held while an agent runs or a command writes
 //! records/NAME.toml    one credential, its secret wrapped
+//! budgets/NAME.toml    what that credential's grants have spent
 //! nonces/NAME.toml     how far that credential's nonces are reserved
+//! clients.toml         who has a client token
 //! floors/KEK.toml      below which revision the records of that KEK are too old
 //! audit/               what was decided; written by [`crate::audit`]
 //! wrong-pin.toml       only while a wrong PIN that came by itself is remembered
 //! ```
 
 pub(crate) mod atomic;
+pub(crate) mod budget;
 pub(crate) mod floors;
 pub(crate) mod latch;
 pub(crate) mod nonce;
@@ -95,13 +98,13 @@ impl Store {
     /// # Errors
     /// [`StoreError::Owned`] where another process has it; [`StoreError::Io`].
     pub(crate) fn open(folder: &Path) -> Result<Self, StoreError> {
-        let below = [RECORDS, NONCES, FLOORS].map(|below| folder.join(below));
+        let below = [RECORDS, NONCES, FLOORS, BUDGETS].map(|below| folder.join(below));
         for folder in std::iter::once(folder).chain(below.iter().map(PathBuf::as_path)) {
             atomic::make_folder(folder)?;
         }
         let path = folder.join("lock");
         let lock = atomic::take_lock(&path)?.ok_or_else(|| StoreError::Owned { path: folder.to_owned() })?;
-        for below in below {
+        for below in std::iter::once(folder.to_owned()).chain(below) {
             atomic::sweep(&below)?;
         }
         Ok(Self { folder: folder.to_owned(), _lock: lock })
@@ -113,6 +116,11 @@ impl Store {
     /// [`StoreError::Absent`], [`StoreError::Invalid`], [`StoreError::Io`].
     pub(crate) fn record(&self, name: &CredentialName) -> Result<Record, StoreError> {
         read_record(&self.folder, name)
+    }
+
+    /// Where the record of `name` is, or would be.
+    pub(crate) fn record_path(&self, name: &CredentialName) -> PathBuf {
+        record_path(&self.folder, name)
     }
 
     /// All records, by name; one that cannot be read comes as its error.
@@ -166,6 +174,11 @@ impl Store {
         move || atomic::remove(&path)
     }
 
+    /// Where it is kept who has a client token.
+    pub(crate) fn clients_path(&self) -> PathBuf {
+        clients_path(&self.folder)
+    }
+
     /// What is remembered of a wrong PIN.
     pub(crate) fn pin_latch(&self) -> PinLatch {
         pin_latch(&self.folder)
@@ -179,6 +192,11 @@ impl Store {
     /// The folder of the audit log.
     pub(crate) fn audit_folder(&self) -> PathBuf {
         audit_folder(&self.folder)
+    }
+
+    /// Where it is kept what the grants of `name` have spent.
+    pub(crate) fn budget_path(&self, name: &CredentialName) -> PathBuf {
+        self.folder.join(BUDGETS).join(format!("{name}.toml"))
     }
 
     /// Where the nonces of `name` are reserved.
@@ -242,6 +260,11 @@ pub(crate) fn pin_latch(folder: &Path) -> PinLatch {
     PinLatch::new(folder.join("wrong-pin.toml"))
 }
 
+/// Where it is kept who has a client token.
+pub(crate) fn clients_path(folder: &Path) -> PathBuf {
+    folder.join("clients.toml")
+}
+
 /// Names of all records, sorted.
 fn names(folder: &Path) -> Result<Vec<CredentialName>, StoreError> {
     names_in(&folder.join(RECORDS))
@@ -272,3 +295,4 @@ fn record_path(folder: &Path, name: &CredentialName) -> PathBuf {
 const RECORDS: &str = "records";
 const NONCES: &str = "nonces";
 const FLOORS: &str = "floors";
+const BUDGETS: &str = "budgets";

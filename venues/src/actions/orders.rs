@@ -85,6 +85,11 @@ const SIDE: &str = "is neither buy nor sell";
 const STANDS_IN: &str = "cannot be read: the signature would also do for an order at another endpoint";
 const UNREAD: &str = "changes the order in a way that the profile does not read";
 
+/// Whether this hides what the members of a batch do.
+pub(super) fn hides_actions(why: &str) -> bool {
+    [LIST, MEMBER, OPERATION].contains(&why)
+}
+
 fn unreadable(field: impl Into<String>, why: &'static str) -> Unreadable {
     Unreadable { field: field.into(), why }
 }

@@ -5,6 +5,7 @@
 
 mod classify;
 mod orders;
+mod recut;
 
 use std::borrow::Cow;
 use std::str::FromStr;

@@ -924,6 +924,35 @@ fn says_what_signatures_bind() {
     }
 }
 
+/// The venues of which `covers.rs` finds that their parameters can be cut anew.
+#[test]
+fn marks_values_that_could_be_cut_anew() {
+    for (id, path, place) in [
+        ("bingx", "/openApi/spot/v1/trade/order", "query"),
+        ("bitget", "/api/v2/spot/trade/orderInfo", "query"),
+        ("gate", "/api/v4/spot/orders", "query"),
+        ("lbank", "/v2/supplement/create_order.do", "body"),
+        ("upbit", "/v1/orders", "body"),
+        ("xt", "/v4/order", "query"),
+        ("cryptocom", "/exchange/v1/private/create-order", "body"),
+    ] {
+        let profile = profile(id);
+        let one = if id == "cryptocom" { "1price9" } else { "1&price=9" };
+        for (value, expected) in [("1", None), ("1-x=y", None), (one, Some("note"))] {
+            let pairs = vec![("side", Param::Text("buy")), ("note", Param::Text(value))];
+            let (method, query, body) = match place {
+                "query" => ("GET", pairs, Body::Empty),
+                _ => ("POST", Vec::new(), Body::Form(pairs)),
+            };
+            let request = Request { method, path, query, body };
+            assert_eq!(profile.plan(&request).expect(id).recut(), expected, "{id} {value}");
+        }
+    }
+    let profile = profile("okx");
+    let request = request("GET", "/api/v5/account/balance", "note=1%26", "");
+    assert_eq!(profile.plan(&request).expect("planned").recut(), None);
+}
+
 #[test]
 fn names_what_the_caller_gave() {
     let profile = profile("okx");

@@ -12,6 +12,7 @@ use strongroom_protocol::ErrorCode;
 use tokio::signal::unix::{SignalKind, signal};
 
 use super::{Stop, block_on, secret};
+use crate::audit::line::{Event, Kind};
 use crate::config::{Config, Places};
 use crate::crew::token::Login;
 use crate::fault::Fault;
@@ -93,6 +94,14 @@ async fn serve(
     }
     let signer = Signer::new(config, store)?;
     let listening = server::listen(socket)?;
+    let own = std::process::id();
+    let life = |kind| Event {
+        uid: Some(rustix::process::geteuid().as_raw()),
+        pid: i32::try_from(own).ok(),
+        version: Some(env!("CARGO_PKG_VERSION").into()),
+        ..Event::of(kind)
+    };
+    signer.audit().record(&life(Kind::Start));
     let kernel = Kernel::look();
     tracing::info!(by = kernel.means(), unit_by = kernel.means_of_units(), "clients are known");
     let server = Server::new(Rc::clone(&signer), Policy::own(), kernel);
@@ -117,8 +126,11 @@ async fn serve(
         _ = interrupt.recv() => tracing::info!("interrupted"),
     }
     notify(&[NotifyState::Stopping]);
+    // Before the lock, so that the last checkpoint covers it.
+    signer.audit().record(&life(Kind::Stop));
     let locked = signer.lock_for("the agent ends").await;
     signer.token_at_rest().await;
+    signer.audit().close();
     locked
 }
 

@@ -1,5 +1,7 @@
 //! `strongroom enroll`: wrap a secret and keep it.
 
+use std::rc::Rc;
+
 use clap::Args;
 use serde_json::json;
 use strongroom_client::{Client, Enrollment as ClientEnrollment};
@@ -123,6 +125,7 @@ impl Enroll {
             base_url: self.base_url.as_deref(),
             replace: self.replace,
             passphrase,
+            grants: "",
             login,
         }
     }
@@ -142,8 +145,13 @@ impl Enroll {
         let login = Login { pin: login.pin.is_some(), final_try: login.final_try };
         let wanted = self.wire(passphrase.is_some(), login);
         let enrollment = Enrollment::new(&wanted, secrets)?;
-        let order = Policy::own().decide(&Principal::own(), enrollment).map_err(Fault::from)?;
+        let order = Policy::own().decide(&Rc::new(Principal::own()), enrollment).map_err(Fault::from)?;
         let store = Store::open(&places.data)?;
-        block_on(async { Signer::new(config, store)?.enroll(order).await })
+        block_on(async {
+            let signer = Signer::new(config, store)?;
+            let enrolled = Rc::clone(&signer).enroll(order).await;
+            signer.audit().close();
+            enrolled
+        })
     }
 }

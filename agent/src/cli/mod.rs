@@ -1,6 +1,7 @@
 //! The command line.
 
 mod agent;
+mod audit;
 mod bar;
 mod credentials;
 mod doctor;
@@ -74,6 +75,8 @@ enum Command {
     Show(credentials::Show),
     /// Delete a credential
     Remove(credentials::Remove),
+    /// Read the audit log: verify it, show it, report who has used which key
+    Audit(audit::Audit),
     /// List, show and check venue profiles
     Venue(venue::Venue),
     /// Write systemd units
@@ -170,6 +173,7 @@ fn run(cli: Cli) -> Result<(), Stop> {
     let places = Places::new(cli.config, cli.data, cli.socket)?;
     match cli.command {
         Command::Agent(command) => command.run(&places),
+        Command::Audit(command) => command.run(&places),
         Command::Doctor(command) => command.run(&places),
         Command::Enroll(command) => command.run(&places),
         Command::Init(command) => command.run(&places),

@@ -4,6 +4,7 @@ use std::fs;
 use std::io;
 use std::os::fd::OwnedFd;
 use std::os::unix::net;
+use std::rc::Rc;
 
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::io::Errno;
@@ -122,7 +123,7 @@ impl Kernel {
             reason = "the other is unsafe, for types that might close early; an OwnedFd does not"
         )]
         let process = AsyncFd::with_interest(process, Interest::READABLE)?;
-        Ok(Client { principal: Principal { uid, gid, pid, unit, exe }, process, program })
+        Ok(Client { principal: Rc::new(Principal { uid, gid, pid, unit, exe }), process, program })
     }
 
     fn handle(&self, socket: &UnixStream, number: Pid) -> Result<OwnedFd, Unidentified> {
@@ -142,7 +143,7 @@ impl Kernel {
 /// A client while it is connected.
 #[derive(Debug)]
 pub(crate) struct Client {
-    pub(crate) principal: Principal,
+    pub(crate) principal: Rc<Principal>,
     /// Readable as soon as the process has ended.
     process: AsyncFd<OwnedFd>,
     program: Option<Program>,
@@ -254,7 +255,7 @@ mod tests {
         for kernel in kernels() {
             let (ours, _theirs) = connection().await;
             let client = kernel.identify(&ours).unwrap();
-            let Principal { uid, gid, pid, exe, .. } = client.principal.clone();
+            let Principal { uid, gid, pid, exe, .. } = Principal::clone(&client.principal);
             let own = Principal::own();
             assert_eq!((uid, gid, pid), (own.uid, own.gid, own.pid), "{kernel:?}");
             assert_eq!(exe, std::env::current_exe().ok(), "{kernel:?}");
@@ -267,7 +268,7 @@ mod tests {
         for kernel in kernels() {
             let (ours, theirs) = connection().await;
             let client = kernel.identify(&ours).unwrap();
-            let Principal { uid, gid, pid, .. } = client.principal;
+            let Principal { uid, gid, pid, .. } = *client.principal;
             let sender = Credentials { pid, uid, gid };
             assert_eq!(client.check(Some(sender), &ours), Ok(Rest::Nothing));
             theirs.try_write(b"more").unwrap();

@@ -21,10 +21,14 @@ use tokio::sync::Notify;
 use tokio::time::{Instant, timeout, timeout_at};
 
 use super::dispatch::{self, Next};
+use super::outbox::Outbox;
 use super::{Server, reply, stranger};
+use crate::audit::log::AuditLog;
 use crate::fault::Fault;
 use crate::identity::{Client, Impostor, Principal, Rest, log_of};
 
+/// Requests of one client that are acted on before others have their turn.
+const TURN: usize = 8;
 /// Requests of one client that are worked on at once.
 const MAX_IN_WORK: usize = 1_024;
 /// Bytes of answers that a client has not taken.
@@ -34,11 +38,15 @@ const PATIENCE: Duration = Duration::from_secs(10);
 /// Descriptors that one frame may bring.
 const MAX_DESCRIPTORS: usize = 3;
 
+/// The rule by which a connection is dropped that somebody else sends on.
+const IMPOSTOR: &str = "impostor";
+
 /// One client, as seen by those who answer it.
 pub(super) struct Connection {
     socket: Stream,
     client: Client,
-    outbox: RefCell<Vec<u8>>,
+    audit: Rc<AuditLog>,
+    outbox: RefCell<Outbox>,
     in_work: Cell<usize>,
     /// There is something to write, or nothing more will come.
     answers: Notify,
@@ -48,10 +56,11 @@ pub(super) struct Connection {
 }
 
 impl Connection {
-    fn new(socket: Stream, client: Client) -> Rc<Self> {
+    fn new(socket: Stream, client: Client, audit: Rc<AuditLog>) -> Rc<Self> {
         Rc::new(Self {
             socket,
             client,
+            audit,
             outbox: RefCell::default(),
             in_work: Cell::new(0),
             answers: Notify::new(),
@@ -65,7 +74,7 @@ impl Connection {
     }
 
     /// Who asks.
-    pub(super) const fn principal(&self) -> &Principal {
+    pub(super) const fn principal(&self) -> &Rc<Principal> {
         &self.client.principal
     }
 
@@ -82,14 +91,17 @@ impl Connection {
 
     /// Queues an answer that no request was begun for.
     pub(super) fn say(&self, id: u64, reply: Reply<'_>) {
-        if !self.over.get() {
-            reply::write(id, reply, &mut self.outbox.borrow_mut());
+        if self.over.get() {
+            // Nobody waits for it, but what was noted about it is written.
+            self.audit.settle();
+        } else {
+            self.outbox.borrow_mut().push(id, reply, self.audit.failures());
             self.answers.notify_one();
         }
     }
 
     fn is_full(&self) -> bool {
-        self.in_work.get() >= MAX_IN_WORK || self.outbox.borrow().len() >= MAX_UNREAD_BYTES
+        self.in_work.get() >= MAX_IN_WORK || self.outbox.borrow().bytes() >= MAX_UNREAD_BYTES
     }
 
     fn end(&self) {
@@ -118,14 +130,14 @@ pub(super) async fn serve(server: &Rc<Server>, socket: Stream, full: bool) {
             "close connections that nobody uses",
         ))
     } else {
-        server.policy.decide(&client.principal, ()).err().map(Fault::from)
+        server.decide(&client.principal, ()).err().map(Fault::from)
     };
     if let Some(fault) = refused {
         log_of!(warn, client.principal, %fault, "a client was turned away");
         return turn_away(&socket, &fault).await;
     }
     log_of!(debug, client.principal, "connected");
-    let connection = Connection::new(socket, client);
+    let connection = Connection::new(socket, client, Rc::clone(&server.audit));
     let reading = async {
         match read(server, &connection).await {
             Ok(()) => {
@@ -148,9 +160,11 @@ fn drop_for(connection: &Connection, impostor: Impostor) {
             log_of!(debug, connection.principal(), %impostor, "a connection was dropped");
             // Whoever reads now is not who asked.
             connection.outbox.borrow_mut().clear();
+            connection.audit.settle();
         }
         Impostor::Process { .. } | Impostor::Program { .. } | Impostor::User { .. } => {
             log_of!(warn, connection.principal(), %impostor, "a connection was dropped");
+            connection.audit.turned_away(connection.principal(), IMPOSTOR, &impostor.to_string());
             connection.say(0, reply::error(&Fault::from(impostor)));
         }
     }
@@ -189,11 +203,17 @@ async fn read(server: &Rc<Server>, connection: &Rc<Connection>) -> Result<(), Im
                 return Ok(());
             }
         }
-        let mut whole = false;
+        let mut acted = 0_usize;
         loop {
+            if acted.checked_rem(TURN) == Some(0) && acted > 0 {
+                tokio::task::yield_now().await;
+                if connection.over.get() {
+                    break;
+                }
+            }
             match buffer.take() {
                 Ok(Some(frame)) => {
-                    whole = true;
+                    acted = acted.saturating_add(1);
                     match dispatch::act(server, connection, frame, &mut descriptors) {
                         Next::GoOn => {}
                         Next::Close => {
@@ -216,7 +236,7 @@ async fn read(server: &Rc<Server>, connection: &Rc<Connection>) -> Result<(), Im
             }
         }
         server.signer.flush();
-        frame_deadline = match (buffer.is_partial(), whole, frame_deadline) {
+        frame_deadline = match (buffer.is_partial(), acted > 0, frame_deadline) {
             (false, _, _) => None,
             (true, false, Some(deadline)) => Some(deadline),
             (true, _, _) => Instant::now().checked_add(PATIENCE),
@@ -268,7 +288,7 @@ async fn receive(
 
 /// Writes answers until the connection is over and all are written.
 async fn write(connection: &Connection) {
-    let mut sending = Vec::new();
+    let mut sending = Outbox::default();
     let stream = connection.stream();
     loop {
         if connection.outbox.borrow().is_empty() {
@@ -280,7 +300,10 @@ async fn write(connection: &Connection) {
         }
         // Two buffers change places, so that neither is allocated again.
         std::mem::swap(&mut sending, &mut connection.outbox.borrow_mut());
-        if let Err(error) = send_all(stream, &sending).await {
+        // No signature leaves before its line in the audit log is written.
+        let failures = connection.audit.gate().await;
+        sending.recall(failures, || Fault::from(connection.audit.stopped()));
+        if let Err(error) = send_all(stream, sending.bytes_to_send()).await {
             log_of!(debug, connection.principal(), %error, "a client did not take its answers");
             break;
         }
@@ -288,6 +311,7 @@ async fn write(connection: &Connection) {
         connection.taken.notify_one();
     }
     connection.end();
+    connection.audit.settle();
     // Wakes the reader too, which may be waiting for a client that will send nothing more.
     let _ = rustix::net::shutdown(stream, rustix::net::Shutdown::Both);
 }

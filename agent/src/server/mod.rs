@@ -3,6 +3,8 @@
 mod connection;
 mod dispatch;
 mod listen;
+mod outbox;
+mod pace;
 mod progress;
 mod reply;
 mod stranger;
@@ -14,9 +16,11 @@ use std::rc::Rc;
 
 use interprocess::local_socket::traits::tokio::Listener as _;
 
-use crate::identity::Kernel;
-use crate::policy::Policy;
+use crate::audit::log::AuditLog;
+use crate::identity::{Kernel, Principal};
+use crate::policy::{Authorized, Denied, Policy};
 use crate::signer::Signer;
+use pace::Pace;
 
 /// Most clients at once.
 const MAX_CONNECTIONS: usize = 1_024;
@@ -24,19 +28,32 @@ const MAX_CONNECTIONS: usize = 1_024;
 /// What every connection needs.
 pub(crate) struct Server {
     pub(crate) signer: Rc<Signer>,
-    pub(crate) policy: Policy,
+    policy: Policy,
+    pub(crate) audit: Rc<AuditLog>,
     kernel: Kernel,
     connections: Cell<usize>,
 }
 
 impl Server {
     pub(crate) fn new(signer: Rc<Signer>, policy: Policy, kernel: Kernel) -> Rc<Self> {
-        Rc::new(Self { signer, policy, kernel, connections: Cell::new(0) })
+        let audit = Rc::clone(signer.audit());
+        Rc::new(Self { signer, policy, audit, kernel, connections: Cell::new(0) })
+    }
+
+    /// Decides about one order, and writes down where the answer is no.
+    fn decide<T>(&self, who: &Rc<Principal>, order: T) -> Result<Authorized<T>, Denied> {
+        let decided = self.policy.decide(who, order);
+        if let Err(denied) = &decided {
+            self.audit.turned_away(who, denied.rule(), &denied.to_string());
+        }
+        decided
     }
 
     /// Accepts clients for ever. Must run in a `LocalSet`.
     pub(crate) async fn accept(self: Rc<Self>, listening: &Listening) {
+        let pace = Pace::new();
         loop {
+            pace.next().await;
             match listening.listener.accept().await {
                 Ok(stream) => {
                     let server = Rc::clone(&self);

@@ -441,6 +441,11 @@ impl<'a> Plan<'a> {
 }
 
 impl Batch {
+    /// The parameter that has the list.
+    pub(super) fn first(&self) -> Option<&str> {
+        self.list.first().map(String::as_str)
+    }
+
     /// The members of one element, and what it does.
     fn element<'s, 'p>(&self, element: &'s Value<'p>) -> Result<(&'s [Member<'p>], Action), Unreadable> {
         let known = |word: &str, field: &str| {

@@ -31,6 +31,8 @@ pub(crate) enum Kind {
     Enroll,
     /// For a time the log could not be written, and so nothing was signed.
     Gap,
+    /// The grants of a credential were changed.
+    Grants,
     Lock,
     /// What stood behind the last whole line was set aside.
     Recovered,
@@ -49,6 +51,7 @@ impl Kind {
             Self::Connect => "connect",
             Self::Enroll => "enroll",
             Self::Gap => "gap",
+            Self::Grants => "grants",
             Self::Lock => "lock",
             Self::Recovered => "recovered",
             Self::Remove => "remove",

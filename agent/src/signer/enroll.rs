@@ -143,7 +143,8 @@ impl Signer {
             return Err(exists_already(name.as_str()));
         }
         let profile = self.profiles.get(&venue)?;
-        let mut meta = self.meta(name, &profile, venue, key_id, uid, base_url, grants)?;
+        let mut meta = self.meta(name, &profile, venue, key_id, uid, base_url)?;
+        meta.grants = grants;
         if let Ok(before) = before {
             meta.revision = before.meta.revision;
         }
@@ -168,7 +169,6 @@ impl Signer {
         key_id: String,
         uid: Option<String>,
         base_url: Option<String>,
-        grants: Grants,
     ) -> Result<Meta, Fault> {
         check_uid(profile, &venue, uid.as_deref())?;
         let base_url = self::base_url(profile, &venue, base_url.as_deref())?;
@@ -191,7 +191,7 @@ impl Signer {
             kek_id: token.kek_id,
             rung: token.rung,
             revision: 0,
-            grants,
+            grants: Grants::NONE,
         })
     }
 }

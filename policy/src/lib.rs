@@ -15,6 +15,7 @@ mod hours;
 mod limits;
 mod meters;
 mod reason;
+pub mod scope;
 mod subject;
 mod symbol;
 mod worth;

@@ -80,7 +80,8 @@ impl<'a> Plan<'a> {
         let rules = &self.compiled.actions.rules;
         let mut found: Vec<Action> = rules
             .iter()
-            .filter(|rule| rule.action != own && !rule.needs.is_empty())
+            // Of a path that is bound it is known what it does; of one that is not, only what it needs.
+            .filter(|rule| rule.action != own && (binds.path || !rule.needs.is_empty()))
             .filter(|rule| self.could_be(rule, binds))
             .map(|rule| rule.action)
             .collect();

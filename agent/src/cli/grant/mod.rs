@@ -18,8 +18,7 @@ use super::{Stop, block_on, running};
 use crate::config::{Config, Places};
 use crate::crew::token;
 use crate::fault::Fault;
-use crate::identity::Principal;
-use crate::policy::Policy;
+use crate::policy::Permit;
 use crate::signer::grants::{SetGrants, read};
 use crate::signer::{Signer, credential_name};
 use crate::store::{self, Store};
@@ -113,7 +112,7 @@ impl<'a> Desk<'a> {
             login: Login { pin: login.pin.is_some(), final_try: login.final_try },
         };
         let order = SetGrants::new(&wanted, login)?;
-        let order = Policy::own().decide(&Rc::new(Principal::own()), order).map_err(Fault::from)?;
+        let order = Permit::of_the_owner().order(order);
         let store = Store::open(&self.places.data)?;
         block_on(async {
             let signer = Signer::new(config, store)?;

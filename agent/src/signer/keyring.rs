@@ -8,6 +8,7 @@ use jiff::Timestamp;
 use strongroom_venues::Profile;
 
 use super::floors::SignedFloors;
+use super::gate::Gate;
 use crate::audit::checkpoint::PublicKey;
 use crate::crew::keeper::Keeper;
 use crate::store::budget::Budgets;
@@ -54,20 +55,22 @@ pub(crate) struct Live {
     pub(super) meta: Meta,
     pub(super) profile: Rc<Profile>,
     pub(super) nonces: NonceSequence,
+    pub(super) gate: Gate,
     /// What its grants have spent.
     pub(super) budgets: Budgets,
     slot: u32,
 }
 
 impl Live {
-    pub(super) const fn new(
+    pub(super) fn new(
         meta: Meta,
         profile: Rc<Profile>,
         nonces: NonceSequence,
         budgets: Budgets,
         slot: u32,
     ) -> Self {
-        Self { meta, profile, nonces, budgets, slot }
+        let gate = Gate::new(&meta.grants);
+        Self { meta, profile, nonces, gate, budgets, slot }
     }
 
     /// Where the keeper holds its secret.
@@ -196,6 +199,7 @@ impl Keyring<Unlocked> {
             // since, so they know what has been handed out and spent.
             live.nonces = old.nonces;
             live.budgets = old.budgets;
+            live.gate.go_on_from(old.gate);
             old.slot
         });
         self.state.live.insert(live.meta.name.clone(), live);

@@ -8,6 +8,7 @@ mod checkpoint;
 pub(crate) mod enroll;
 mod filling;
 mod floors;
+mod gate;
 pub(crate) mod grants;
 mod keep;
 mod keyring;
@@ -42,6 +43,7 @@ use crate::crew::token::Login;
 use crate::fault::Fault;
 use crate::identity::Principal;
 use crate::policy::Authorized;
+use crate::store::budget::BudgetWriter;
 use crate::store::nonce::Reserver;
 use crate::store::record::CredentialName;
 use crate::store::{Store, StoreError};
@@ -83,6 +85,7 @@ pub(crate) struct Signer {
     profiles: Profiles,
     named: RefCell<Named>,
     reserver: Reserver,
+    budget_writer: BudgetWriter,
     keyring: RefCell<State>,
     /// The keeper that is filled while the keyring is locked.
     filling: RefCell<Option<Keeper>>,
@@ -116,6 +119,7 @@ impl Signer {
         let audit = Rc::new(AuditLog::open(&store.audit_folder(), config.audit)?);
         let locked = Keyring::locked("it has not been unlocked since it was started");
         let reserver = Reserver::start().map_err(Fault::defect)?;
+        let budget_writer = BudgetWriter::start().map_err(Fault::defect)?;
         let named = Named::read(&store);
         Ok(Rc::new_cyclic(|own| Self {
             config,
@@ -126,6 +130,7 @@ impl Signer {
             profiles: Profiles::default(),
             named: RefCell::new(named),
             reserver,
+            budget_writer,
             keyring: RefCell::new(State::Locked(locked)),
             filling: RefCell::new(None),
             locking: tokio::sync::Mutex::new(()),

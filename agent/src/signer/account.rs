@@ -106,6 +106,7 @@ impl Account {
             let (verdict, grant) = match &outcome {
                 Ok(_) => (Verdict::Allowed, grant.as_ref()),
                 Err(SignError::Denied(denial)) => (Verdict::Denied, denial.grant.as_ref()),
+                Err(SignError::Budget(_) | SignError::Unasked) => (Verdict::Denied, grant.as_ref()),
                 Err(_) => (Verdict::Refused, grant.as_ref()),
             };
             pen.text("verdict", verdict.name());

@@ -198,8 +198,8 @@ impl Keyring<Unlocked> {
             // The new one's sequence and budgets were opened before the token was asked. The old ones have gone on
             // since, so they know what has been handed out and spent.
             live.nonces = old.nonces;
-            live.budgets = old.budgets;
             live.gate.go_on_from(old.gate);
+            live.budgets = old.budgets;
             old.slot
         });
         self.state.live.insert(live.meta.name.clone(), live);

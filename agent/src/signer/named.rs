@@ -1,4 +1,5 @@
-//! What must be known of the grants of all records, also of a locked agent: whom they name, so that they are let in although they are neither the agent's user nor admins.
+//! What must be known of the grants of all records, also by a locked agent: whom they name, so that those are let in
+//! although they are neither the agent's user nor admins; and what they restrict although no signature binds it.
 //!
 //! Read from the records as they lie on the disk, opened or not: a bot of another user must be told that the agent is
 //! locked. This opens a door and nothing behind it; what may be signed is decided by grants of records that did open.

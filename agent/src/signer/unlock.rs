@@ -239,7 +239,7 @@ impl Signer {
 
     /// What the grants of a credential have spent.
     pub(super) fn budgets(&self, name: &CredentialName) -> Budgets {
-        Budgets::open(self.store.budget_path(name), &self.budget_writer)
+        Budgets::open(self.store.budget_path(name))
     }
 
     /// The nonce sequence of a credential.

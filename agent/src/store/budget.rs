@@ -81,7 +81,6 @@ pub(crate) struct Budgets {
     grants: HashMap<GrantId, Used>,
     fault: Option<String>,
     shared: Arc<Shared>,
-    writer: BudgetWriter,
 }
 
 /// What one grant has used of its budget.
@@ -130,20 +129,25 @@ struct Snapshot {
 impl Budgets {
     /// Opens the budgets that are kept in `path`. No file means that nothing was spent; one that cannot be read, that
     /// nothing can be.
-    pub(crate) fn open(path: PathBuf, writer: &BudgetWriter) -> Self {
+    pub(crate) fn open(path: PathBuf) -> Self {
         let (grants, fault) = match read(&path) {
             Ok(grants) => (grants, None),
             Err(fault) => (HashMap::new(), Some(fault)),
         };
         let (ceilings, asked) = (Mutex::default(), AtomicBool::new(false));
-        Self { grants, fault, shared: Arc::new(Shared { path, ceilings, asked }), writer: writer.clone() }
+        Self { grants, fault, shared: Arc::new(Shared { path, ceilings, asked }) }
     }
 
     /// Spends an amount. Blocks for one fsync where less than it is ahead.
     ///
     /// # Errors
     /// [`BudgetError`]; then nothing was spent.
-    pub(crate) fn spend(&mut self, charge: &Charge, now: Timestamp) -> Result<(), BudgetError> {
+    pub(crate) fn spend(
+        &mut self,
+        charge: &Charge,
+        now: Timestamp,
+        writer: &BudgetWriter,
+    ) -> Result<(), BudgetError> {
         let Charge { grant, amount, limit, window } = charge;
         if let Some(fault) = &self.fault {
             return Err(BudgetError::Unreadable { path: self.shared.path.clone(), fault: fault.clone() });
@@ -167,19 +171,18 @@ impl Budgets {
         let (total, ahead) = (used.total, ahead(*limit, *amount, remaining(left, *amount)));
         let left_ahead = remaining(self.shared.ceiling(grant), total);
         if self.shared.ceiling(grant) < total {
-            let written = self.writer.write(&self.shared, self.snapshot(grant, ahead));
+            let written = writer.write(&self.shared, self.snapshot(grant, ahead));
             if let Err(error) = written {
                 self.take_back(grant, bucket, *amount);
                 return Err(error.into());
             }
         } else if left_ahead.units() < ahead.units() / 2 && !self.shared.asked.swap(true, Ordering::AcqRel) {
-            self.writer.write_soon(&self.shared, self.snapshot(grant, ahead));
+            writer.write_soon(&self.shared, self.snapshot(grant, ahead));
         }
         Ok(())
     }
 
     /// What of `limit` the grant has left.
-    #[cfg_attr(not(test), expect(dead_code, reason = "for the metrics"))]
     pub(crate) fn left(&self, grant: &GrantId, limit: Amount, now: Timestamp) -> Amount {
         match (&self.fault, self.grants.get(grant)) {
             (Some(_), _) => Amount::ZERO,
@@ -318,7 +321,7 @@ fn digest(body: &str) -> String {
 }
 
 /// The thread that writes budgets, in the order in which it is asked.
-#[derive(Debug, Clone)]
+#[derive(Debug)]
 pub(crate) struct BudgetWriter(Sender<Job>);
 
 struct Job {
@@ -329,7 +332,7 @@ struct Job {
 }
 
 impl BudgetWriter {
-    /// Starts the thread. It ends when the last writer is dropped.
+    /// Starts the thread. It ends when the writer is dropped.
     ///
     /// # Errors
     /// Where the system gives no thread.

@@ -16,6 +16,7 @@ mod puppet;
 
 mod abuse;
 mod audit;
+mod budgets;
 mod cli;
 mod crash;
 mod curl;
@@ -24,6 +25,7 @@ mod doctor;
 mod enroll;
 mod errors;
 mod examined;
+mod grant_kills;
 mod grants;
 mod guard;
 mod helpers;

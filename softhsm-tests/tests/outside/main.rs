@@ -16,6 +16,7 @@ mod puppet;
 
 mod abuse;
 mod cli;
+mod clients;
 mod crash;
 mod curl;
 mod descriptors;
@@ -38,6 +39,7 @@ mod prompt;
 mod records;
 mod removal;
 mod road;
+mod roles;
 mod service;
 mod shapes;
 mod sleep;

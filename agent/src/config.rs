@@ -83,6 +83,8 @@ pub(crate) struct Config {
     pub(crate) token: TokenConfig,
     #[serde(default)]
     pub(crate) agent: AgentConfig,
+    #[serde(default)]
+    pub(crate) audit: AuditConfig,
 }
 
 /// Which token, which KEK in it, and how it protects seeds. Written by `strongroom init`.
@@ -197,6 +199,57 @@ impl Default for AgentConfig {
             lock_after_idle_s: None,
             pad_at_start: false,
             pinentry: None,
+        }
+    }
+}
+
+/// How what was decided is written down.
+#[derive(Debug, Clone, Copy, Default, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub(crate) struct AuditConfig {
+    pub(crate) durability: Durability,
+    pub(crate) rotate_mib: RotateMib,
+    /// Give a copy of each line to the system's journal.
+    pub(crate) journald: bool,
+}
+
+impl AuditConfig {
+    /// Bytes after which a new file is begun.
+    pub(crate) fn rotate_bytes(self) -> u64 {
+        u64::from(self.rotate_mib.0).saturating_mul(1024 * 1024)
+    }
+}
+
+/// What an answer waits for.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub(crate) enum Durability {
+    /// For the kernel to have its line; the disk has it 100 ms later.
+    #[default]
+    Group,
+    /// For the disk.
+    Sync,
+}
+
+/// MiB of one file of the audit log.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(try_from = "u32")]
+pub(crate) struct RotateMib(u32);
+
+impl Default for RotateMib {
+    fn default() -> Self {
+        Self(64)
+    }
+}
+
+impl TryFrom<u32> for RotateMib {
+    type Error = &'static str;
+
+    fn try_from(mib: u32) -> Result<Self, &'static str> {
+        if (1..=4096).contains(&mib) {
+            Ok(Self(mib))
+        } else {
+            Err("a file of the audit log has 1 to 4096 MiB")
         }
     }
 }

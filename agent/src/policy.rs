@@ -1,6 +1,7 @@
 //! Whether a principal may do what it asks. A decision is pure: values in, a verdict out.
 
 use std::fmt;
+use std::rc::Rc;
 use std::str::FromStr;
 
 use serde::{Deserialize, Serialize};
@@ -10,14 +11,39 @@ use crate::identity::Principal;
 /// Proof that policy said yes to this. Only a [`Permit`] makes one; who acts on it spends it.
 #[must_use]
 #[derive(Debug)]
-pub(crate) struct Authorized<T>(T);
+pub(crate) struct Authorized<T> {
+    order: T,
+    by: Decision,
+}
+
+/// Who was allowed something, and by which rule.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Decision {
+    pub(crate) who: Rc<Principal>,
+    pub(crate) rule: &'static str,
+}
 
 impl<T> Authorized<T> {
     /// Gives what was authorised, once.
     pub(crate) fn spend(self) -> T {
-        self.0
+        self.order
+    }
+
+    /// Who asked, and why it may be.
+    pub(crate) fn decision(&self) -> Decision {
+        self.by.clone()
     }
 }
+
+/// The rules that allow, and those that deny.
+const ADMIN: &str = "admin";
+const CLIENT: &str = "client";
+const OWN_USER: &str = "own-user";
+const OWNER: &str = "owner";
+const NO_ADMINS: &str = "no-admins";
+const NO_GRANT: &str = "no-grant";
+const NOT_ADMIN: &str = "not-admin";
+const OTHER_USER: &str = "other-user";
 
 /// What an operation needs of whoever asks for it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -34,6 +60,7 @@ pub(crate) enum Needs {
 #[must_use]
 #[derive(Debug)]
 pub(crate) struct Permit {
+    by: Decision,
     sight: Sight,
 }
 
@@ -47,8 +74,8 @@ pub(crate) enum Sight {
 
 impl Permit {
     /// What a command does with files that this process owns, where no agent runs: the system decides who may.
-    pub(crate) const fn of_the_owner() -> Self {
-        Self { sight: Sight::All }
+    pub(crate) fn of_the_owner() -> Self {
+        Self { by: Decision { who: Rc::new(Principal::own()), rule: OWNER }, sight: Sight::All }
     }
 
     /// Which credentials the principal is told of.
@@ -58,7 +85,7 @@ impl Permit {
 
     /// Authorises the order that it was given for.
     pub(crate) fn order<T>(self, order: T) -> Authorized<T> {
-        Authorized(order)
+        Authorized { order, by: self.by }
     }
 }
 
@@ -73,6 +100,18 @@ pub(crate) enum Denied {
     NotAdmin { who: String },
     #[error("refusing user {uid}: it is neither the agent's user nor an admin")]
     Stranger { uid: u32 },
+}
+
+impl Denied {
+    /// The rule that said no.
+    pub(crate) const fn rule(&self) -> &'static str {
+        match self {
+            Self::NoAdmins { .. } => NO_ADMINS,
+            Self::NoGrant { .. } => NO_GRANT,
+            Self::NotAdmin { .. } => NOT_ADMIN,
+            Self::Stranger { .. } => OTHER_USER,
+        }
+    }
 }
 
 /// Who may do what: admins everything but sign; the agent's own user and admins sign.
@@ -114,7 +153,7 @@ impl Policy {
     ///
     /// # Errors
     /// [`Denied`].
-    pub(crate) fn permit(&self, who: &Principal, needs: Needs) -> Result<Permit, Denied> {
+    pub(crate) fn permit(&self, who: &Rc<Principal>, needs: Needs) -> Result<Permit, Denied> {
         self.admit(who)?;
         let is_trusted = self.is_own(who) || self.is_admin(who);
         match needs {
@@ -126,7 +165,14 @@ impl Policy {
             Needs::Signer if !is_trusted => return Err(Denied::NoGrant { who: who.to_string() }),
             Needs::Known | Needs::Signer => {}
         }
-        Ok(Permit { sight: if is_trusted { Sight::All } else { Sight::Nothing } })
+        let rule = match needs {
+            Needs::Admin => ADMIN,
+            Needs::Known | Needs::Signer if self.is_own(who) => OWN_USER,
+            Needs::Known | Needs::Signer if is_trusted => ADMIN,
+            Needs::Known | Needs::Signer => CLIENT,
+        };
+        let sight = if is_trusted { Sight::All } else { Sight::Nothing };
+        Ok(Permit { by: Decision { who: Rc::clone(who), rule }, sight })
     }
 
     /// Who speaks as a client is that client only.
@@ -195,15 +241,15 @@ impl From<Admin> for String {
 mod tests {
     use super::*;
 
-    fn user(uid: u32) -> Principal {
-        Principal { uid, ..Principal::own() }
+    fn user(uid: u32) -> Rc<Principal> {
+        Rc::new(Principal { uid, ..Principal::own() })
     }
 
-    fn client(uid: u32) -> Principal {
-        Principal { client: Some("grid-bot".parse().unwrap()), ..user(uid) }
+    fn client(uid: u32) -> Rc<Principal> {
+        Rc::new(Principal { uid, client: Some("grid-bot".parse().unwrap()), ..Principal::own() })
     }
 
-    fn says(policy: &Policy, who: &Principal) -> [Result<Sight, Denied>; 3] {
+    fn says(policy: &Policy, who: &Rc<Principal>) -> [Result<Sight, Denied>; 3] {
         [Needs::Known, Needs::Signer, Needs::Admin]
             .map(|needs| policy.permit(who, needs).map(|permit| permit.sight()))
     }

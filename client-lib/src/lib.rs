@@ -49,8 +49,8 @@ pub use client::Client;
 pub use error::{Error, ProtocolError};
 #[cfg(feature = "tokio")]
 pub use nonblocking::AsyncClient;
-pub use reply::{ClientEntry, Credential, Progress, Protection, SignedRequest, Status, Token};
-pub use request::{Enrollment, Login, SignRequest, Value};
+pub use reply::{ClientEntry, Credential, Grants, Progress, Protection, SignedRequest, Status, Token};
+pub use request::{Enrollment, Login, NewGrants, SignRequest, Value};
 pub use socket::default_socket;
 pub use token::{ClientToken, default_token};
 

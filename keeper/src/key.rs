@@ -9,10 +9,12 @@ mod shape;
 
 use ed25519_dalek::Signer as _;
 use ed25519_dalek::pkcs8::DecodePrivateKey as _;
+use hkdf::Hkdf;
 use hmac::{Hmac, KeyInit, Mac};
 use sha2::{Digest, Sha256, Sha384, Sha512};
 use strongroom_link::keeper::Refusal;
 use strongroom_link::key::{Algorithm, KeySpec, MAX_SECRET_BYTES, PassphraseUse, SecretForm};
+use strongroom_link::seed::Seed;
 use zeroize::Zeroizing;
 
 use self::pem::Label;
@@ -59,6 +61,22 @@ impl SigningKey {
             PassphraseUse::Mac => secret.passphrase_mac(passphrase)?,
         };
         Ok(Self { secret, released_passphrase })
+    }
+
+    /// The Ed25519 key that a seed and a context give, always the same one, and its public half.
+    ///
+    /// # Errors
+    /// None that a caller can cause.
+    pub fn derived(seed: &Seed, context: &[u8]) -> Result<(Self, [u8; 32]), Refusal> {
+        let mut bytes = Zeroizing::new([0; 32]);
+        // The length stands between label and context, so that no two of them give the same bytes.
+        let length = u32::try_from(context.len()).map_err(|_| Refusal::SpecUnfit)?.to_le_bytes();
+        Hkdf::<Sha256>::new(None, seed.as_slice())
+            .expand_multi_info(&[b"strongroom signing key 1\0", &length, context], bytes.as_mut_slice())
+            .map_err(|_| Refusal::SpecUnfit)?;
+        let key = Box::new(ed25519_dalek::SigningKey::from_bytes(&bytes));
+        let public = key.verifying_key().to_bytes();
+        Ok((Self { secret: Secret::Ed25519(key), released_passphrase: Zeroizing::default() }, public))
     }
 
     /// Appends the raw signature of `message` to `out`. Allocates nothing for an HMAC where `out`

@@ -12,6 +12,7 @@ use strongroom_locked::ForeignPage;
 
 use crate::envelope::{self, Nonce};
 use crate::kept_pin::KeptPin;
+use crate::key::SigningKey;
 use crate::keyring::Keyring;
 use crate::secret_pipe::{PassphraseText, SecretText};
 use crate::seed_port::SeedPort;
@@ -71,6 +72,18 @@ impl Vault {
         self.done_or_refused(job, loaded);
     }
 
+    pub(crate) fn derive(&mut self, job: u64, slot: u32, context: &[u8]) {
+        let derived = self.seeds.take(job).and_then(|seed| {
+            let (key, public) = SigningKey::derived(&seed, context)?;
+            self.keyring.keep(slot, key)?;
+            Ok(public)
+        });
+        match derived {
+            Ok(key) => FromKeeper::PublicKey { job, key }.encode(&mut self.answers),
+            Err(refusal) => self.done_or_refused(job, Err(refusal)),
+        }
+    }
+
     pub(crate) fn seal(
         &mut self,
         nonce: Nonce,
@@ -88,6 +101,26 @@ impl Vault {
             envelope::seal(nonce, &seed?, spec, context, secret.as_bytes(), passphrase)
         };
         match sealed() {
+            Ok(envelope) => FromKeeper::Sealed { job, envelope: &envelope }.encode(&mut self.answers),
+            Err(refusal) => self.done_or_refused(job, Err(refusal)),
+        }
+    }
+
+    pub(crate) fn reseal(
+        &mut self,
+        nonce: Nonce,
+        (from_job, job): (u64, u64),
+        spec: &KeySpec,
+        (from_context, context): (&[u8], &[u8]),
+        envelope: &[u8],
+    ) {
+        // Both, whatever comes of the first.
+        let (from_seed, seed) = (self.seeds.take(from_job), self.seeds.take(job));
+        let resealed = || {
+            let opened = envelope::unseal(&from_seed?, spec, from_context, envelope)?;
+            envelope::seal(nonce, &seed?, spec, context, opened.secret()?, opened.passphrase()?)
+        };
+        match resealed() {
             Ok(envelope) => FromKeeper::Sealed { job, envelope: &envelope }.encode(&mut self.answers),
             Err(refusal) => self.done_or_refused(job, Err(refusal)),
         }

@@ -32,6 +32,16 @@ pub const MAX_PIN_BYTES: u16 = 255;
 /// A question to the keeper.
 #[derive(Debug)]
 pub enum ToKeeper<'a> {
+    /// Derive an Ed25519 key from the seed that has arrived for this job, and keep it in `slot`. The same seed and
+    /// context give the same key. Answer: [`FromKeeper::PublicKey`].
+    Derive {
+        /// Number of this question, and the tag of the seed.
+        job: u64,
+        /// Where to keep it; must be empty.
+        slot: u32,
+        /// What it is for.
+        context: &'a [u8],
+    },
     /// Forget the credential in `slot`. Answer: [`FromKeeper::Done`], also where the slot is empty.
     Forget {
         /// Number of this question.
@@ -96,6 +106,22 @@ pub enum ToKeeper<'a> {
         /// The same for the passphrase, where the venue has one.
         passphrase: Option<OwnedFd>,
     },
+    /// Open `envelope` with the seed that has arrived for `from_job`, and seal the same secret for other metadata
+    /// under the seed that has arrived for this job. Answer: [`FromKeeper::Sealed`]. Nothing is kept.
+    Reseal {
+        /// Number of this question, and the tag of the new seed.
+        job: u64,
+        /// The tag of the old seed, a lower number.
+        from_job: u64,
+        /// How the secret is used, then as before.
+        spec: KeySpec,
+        /// The record's metadata, as it was when the record was sealed.
+        from_context: &'a [u8],
+        /// The record's metadata from now on.
+        context: &'a [u8],
+        /// What [`FromKeeper::Sealed`] gave.
+        envelope: &'a [u8],
+    },
     /// Sign `message` with the credential in `slot`. Answer: [`FromKeeper::Signature`].
     Sign {
         /// Number of this question.
@@ -124,6 +150,13 @@ pub enum FromKeeper<'a> {
         /// How many bytes of the memory that may have held secrets were not zero, when it was read back
         /// after it was wiped. Anything but 0 is a fault of the keeper's.
         left: u64,
+    },
+    /// The key is kept.
+    PublicKey {
+        /// Number of the question.
+        job: u64,
+        /// Its public half.
+        key: [u8; 32],
     },
     /// The keeper has started and is confined.
     Ready {
@@ -171,13 +204,15 @@ impl<'a> ToKeeper<'a> {
     #[must_use]
     pub const fn job(&self) -> u64 {
         match self {
-            Self::Forget { job, .. }
+            Self::Derive { job, .. }
+            | Self::Forget { job, .. }
             | Self::ForgetAll { job }
             | Self::ForgetPin { job }
             | Self::GivePin { job, .. }
             | Self::KeepPin { job, .. }
             | Self::Load { job, .. }
             | Self::OpenSeedPort { job }
+            | Self::Reseal { job, .. }
             | Self::Seal { job, .. }
             | Self::Sign { job, .. } => *job,
         }
@@ -233,6 +268,15 @@ impl<'a> ToKeeper<'a> {
                 to.u32(secret_at.unwrap_or(NO_SECRET));
                 to.bytes(message);
             }
+            Self::Reseal { job, from_job, spec, from_context, context, envelope } => {
+                to.u8(11);
+                to.u64(*job);
+                to.u64(*from_job);
+                spec.write(to);
+                to.bytes(from_context);
+                to.bytes(context);
+                to.bytes(envelope);
+            }
             Self::KeepPin { job, pin: _ } => {
                 to.u8(7);
                 to.u64(*job);
@@ -240,6 +284,12 @@ impl<'a> ToKeeper<'a> {
             Self::GivePin { job, to: _ } => {
                 to.u8(8);
                 to.u64(*job);
+            }
+            Self::Derive { job, slot, context } => {
+                to.u8(10);
+                to.u64(*job);
+                to.u32(*slot);
+                to.bytes(context);
             }
             Self::ForgetPin { job } => {
                 to.u8(9);
@@ -298,6 +348,15 @@ impl<'a> ToKeeper<'a> {
             7 => Self::KeepPin { job, pin: frame.descriptor()? },
             8 => Self::GivePin { job, to: frame.descriptor()? },
             9 => Self::ForgetPin { job },
+            10 => Self::Derive { job, slot: from.u32()?, context: from.bytes()? },
+            11 => Self::Reseal {
+                job,
+                from_job: from.u64()?,
+                spec: KeySpec::read(&mut from)?,
+                from_context: from.bytes()?,
+                context: from.bytes()?,
+                envelope: from.bytes()?,
+            },
             _ => return Err(Malformed("question to the keeper")),
         };
         from.end()?;
@@ -312,6 +371,7 @@ impl<'a> FromKeeper<'a> {
         match self {
             Self::Done { job }
             | Self::Forgotten { job, .. }
+            | Self::PublicKey { job, .. }
             | Self::Ready { job, .. }
             | Self::Refused { job, .. }
             | Self::Sealed { job, .. }
@@ -354,6 +414,11 @@ impl<'a> FromKeeper<'a> {
                 to.u64(*job);
                 to.u64(*left);
             }
+            Self::PublicKey { job, key } => {
+                to.u8(8);
+                to.u64(*job);
+                to.bytes(key);
+            }
             Self::Ready { job, protection } => {
                 to.u8(6);
                 to.u64(*job);
@@ -390,6 +455,10 @@ impl<'a> FromKeeper<'a> {
             5 => Self::Signature { job, signature: from.bytes()?, passphrase: from.bytes()? },
             6 => Self::Ready { job, protection: Protection::read(&mut from)? },
             7 => Self::Forgotten { job, left: from.u64()? },
+            8 => {
+                let key = from.bytes()?.try_into().map_err(|_| Malformed("public key"))?;
+                Self::PublicKey { job, key }
+            }
             _ => return Err(Malformed("answer of the keeper")),
         };
         from.end()?;

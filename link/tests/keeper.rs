@@ -126,10 +126,13 @@ proptest! {
         secret_at in prop::option::of(0..u32::MAX),
         with_passphrase in any::<bool>(),
     ) {
+        round_trip(&ToKeeper::Derive { job, slot, context: &context });
         round_trip(&ToKeeper::Forget { job, slot });
         round_trip(&ToKeeper::ForgetAll { job });
         round_trip(&ToKeeper::Load { job, slot, spec, context: &context, envelope: &envelope });
         round_trip(&ToKeeper::OpenSeedPort { job });
+        let (from_context, from_job) = (&envelope, u64::from(slot));
+        round_trip(&ToKeeper::Reseal { job, from_job, spec, from_context, context: &context, envelope: &envelope });
         let passphrase = with_passphrase.then(descriptor);
         round_trip(&ToKeeper::Seal { job, spec, context: &context, secret: descriptor(), passphrase });
         round_trip(&ToKeeper::Sign { job, slot, secret_at, message: &envelope });
@@ -144,6 +147,7 @@ proptest! {
         (signature, passphrase) in (bytes(), bytes()),
     ) {
         round_trip_answer(&FromKeeper::Done { job });
+        round_trip_answer(&FromKeeper::PublicKey { job, key: [version; 32] });
         round_trip_answer(&FromKeeper::Sealed { job, envelope: &signature });
         round_trip_answer(&FromKeeper::Forgotten { job, left: job });
         round_trip_answer(&FromKeeper::SeedPort { job, socket: descriptor() });
@@ -170,7 +174,7 @@ proptest! {
 
     #[test]
     fn reads_arbitrary_bytes_in_one_way_or_not_at_all(
-        kind in 0..11_u8,
+        kind in 0..13_u8,
         rest in bytes(),
         descriptors in 0..3_usize,
     ) {
@@ -182,7 +186,7 @@ proptest! {
         (job, slot) in any::<(u64, u32)>(),
         spec in spec(),
         context in prop::collection::vec(any::<u8>(), 0..4),
-        which in 0..10_usize,
+        which in 0..11_usize,
         at in any::<prop::sample::Index>(),
         byte in prop_oneof![0..30_u8, any::<u8>()],
     ) {
@@ -198,6 +202,10 @@ proptest! {
             6 => written_answer(&FromKeeper::Sealed { job, envelope: context }),
             7 => written_answer(&FromKeeper::Signature { job, signature: context, passphrase: context }),
             8 => written_answer(&FromKeeper::Refused { job, refusal: Refusal::SlotEmpty }),
+            9 => {
+                let (from_job, from_context) = (job, context);
+                written(&ToKeeper::Reseal { job, from_job, spec, from_context, context, envelope: context })
+            }
             _ => {
                 let refusal = Refusal::SecretTooLong { limit: slot };
                 written_answer(&FromKeeper::Refused { job, refusal })

@@ -12,6 +12,7 @@ use strongroom_protocol::ErrorCode;
 use tokio::signal::unix::{SignalKind, signal};
 
 use super::{Stop, block_on, secret};
+use crate::audit::line::{Event, Kind};
 use crate::clients::Clients;
 use crate::config::{Config, Places};
 use crate::crew::token::Login;
@@ -95,6 +96,14 @@ async fn serve(
     let (clients, policy) = (Clients::open(store.clients_path()), Policy::own(config.agent.admins.clone()));
     let signer = Signer::new(config, store)?;
     let listening = server::listen(socket)?;
+    let own = std::process::id();
+    let life = |kind| Event {
+        uid: Some(rustix::process::geteuid().as_raw()),
+        pid: i32::try_from(own).ok(),
+        version: Some(env!("CARGO_PKG_VERSION").into()),
+        ..Event::of(kind)
+    };
+    signer.audit().record(&life(Kind::Start));
     let kernel = Kernel::look();
     tracing::info!(by = kernel.means(), unit_by = kernel.means_of_units(), "clients are known");
     let server = Server::new(Rc::clone(&signer), policy, clients, kernel);
@@ -119,8 +128,11 @@ async fn serve(
         _ = interrupt.recv() => tracing::info!("interrupted"),
     }
     notify(&[NotifyState::Stopping]);
+    // Before the lock, so that the last checkpoint covers it.
+    signer.audit().record(&life(Kind::Stop));
     let locked = signer.lock_for("the agent ends").await;
     signer.token_at_rest().await;
+    signer.audit().close();
     locked
 }
 

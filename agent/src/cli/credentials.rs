@@ -10,10 +10,14 @@ use super::bar::Bar;
 use super::pin::{Facts, PinSource};
 use super::shown::Shown;
 use super::{Json, Stop, client, output, running};
-use crate::config::{Config, Places};
-use crate::fault::Fault;
+use crate::audit::line::{Event, Kind, Verdict, clip};
+use crate::audit::log::{AuditLog, MAX_CAUSE_BYTES};
+use crate::config::{AuditConfig, Config, Places};
+use crate::fault::{Fault, chain};
+use crate::identity::Principal;
 use crate::signer::{credential_name, report};
 use crate::store::Store;
+use crate::store::record::CredentialName;
 
 /// Log in to the token with its PIN and load all secrets into the keeper.
 ///
@@ -188,6 +192,25 @@ pub(super) struct Remove {
     json: Json,
 }
 
+/// Deletes a record without an agent, and writes it down as one would.
+fn alone(places: &Places, name: &CredentialName) -> Result<(), Fault> {
+    let config =
+        if places.config.exists() { Config::read(&places.config)?.audit } else { AuditConfig::default() };
+    let store = Store::open(&places.data)?;
+    let audit = AuditLog::open(&store.audit_folder(), config)?;
+    let own = Principal::own();
+    let removed = store.removing(name)();
+    audit.record(&Event {
+        credential: Some(name.as_str().into()),
+        verdict: Some(if removed.is_ok() { Verdict::Allowed } else { Verdict::Refused }),
+        rule: Some("own-user".into()),
+        cause: removed.as_ref().err().map(|error| clip(&chain(error), MAX_CAUSE_BYTES).into_owned().into()),
+        ..Event::by(Kind::Remove, &own)
+    });
+    audit.close();
+    Ok(removed?)
+}
+
 impl Remove {
     pub(super) fn run(self, places: &Places) -> Result<(), Stop> {
         if !self.yes {
@@ -197,8 +220,7 @@ impl Remove {
             Some(agent) => agent.remove(&self.name)?,
             None => {
                 let name = credential_name(&self.name)?;
-                let store = Store::open(&places.data)?;
-                store.removing(&name)()?;
+                alone(places, &name)?;
             }
         }
         if self.json.json {

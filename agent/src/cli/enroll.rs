@@ -1,5 +1,7 @@
 //! `strongroom enroll`: wrap a secret and keep it.
 
+use std::rc::Rc;
+
 use clap::Args;
 use serde_json::json;
 use strongroom_client::{Client, Enrollment as ClientEnrollment};
@@ -122,6 +124,7 @@ impl Enroll {
             base_url: self.base_url.as_deref(),
             replace: self.replace,
             passphrase,
+            grants: "",
             login,
         }
     }
@@ -143,6 +146,11 @@ impl Enroll {
         let enrollment = Enrollment::new(&wanted, secrets)?;
         let order = Permit::of_the_owner().order(enrollment);
         let store = Store::open(&places.data)?;
-        block_on(async { Signer::new(config, store)?.enroll(order).await })
+        block_on(async {
+            let signer = Signer::new(config, store)?;
+            let enrolled = Rc::clone(&signer).enroll(order).await;
+            signer.audit().close();
+            enrolled
+        })
     }
 }

@@ -1,6 +1,7 @@
 //! The command line.
 
 mod agent;
+mod audit;
 mod bar;
 mod client;
 mod credentials;
@@ -75,6 +76,8 @@ enum Command {
     Show(credentials::Show),
     /// Delete a credential
     Remove(credentials::Remove),
+    /// Read the audit log: verify it, show it, report who has used which key
+    Audit(audit::Audit),
     /// Make, list and revoke the tokens by which clients say who they are
     Client(client::ClientCommand),
     /// List, show and check venue profiles
@@ -173,6 +176,7 @@ fn run(cli: Cli) -> Result<(), Stop> {
     let places = Places::new(cli.config, cli.data, cli.socket)?;
     match cli.command {
         Command::Agent(command) => command.run(&places),
+        Command::Audit(command) => command.run(&places),
         Command::Client(command) => command.run(&places),
         Command::Doctor(command) => command.run(&places),
         Command::Enroll(command) => command.run(&places),

@@ -98,6 +98,7 @@ impl Waiter {
 pub(super) enum Answer {
     Done,
     Forgotten { left: u64 },
+    PublicKey([u8; 32]),
     Ready(Protection),
     Sealed(Vec<u8>),
     SeedPort(OwnedFd),
@@ -203,6 +204,7 @@ impl Link {
                     let _ = sender.send(match answer {
                         FromKeeper::Done { .. } => Ok(Answer::Done),
                         FromKeeper::Forgotten { left, .. } => Ok(Answer::Forgotten { left }),
+                        FromKeeper::PublicKey { key, .. } => Ok(Answer::PublicKey(key)),
                         FromKeeper::Ready { protection, .. } => Ok(Answer::Ready(protection)),
                         FromKeeper::Sealed { envelope, .. } => Ok(Answer::Sealed(envelope.to_vec())),
                         FromKeeper::SeedPort { socket, .. } => Ok(Answer::SeedPort(socket)),

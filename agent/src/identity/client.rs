@@ -4,6 +4,7 @@ use std::fs;
 use std::io;
 use std::os::fd::OwnedFd;
 use std::os::unix::net;
+use std::rc::Rc;
 
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::io::Errno;
@@ -128,7 +129,7 @@ impl Kernel {
             reason = "the other is unsafe, for types that might close early; an OwnedFd does not"
         )]
         let process = AsyncFd::with_interest(process, Interest::READABLE)?;
-        let principal = Principal { uid, gid, pid, unit, exe, client: None };
+        let principal = Rc::new(Principal { uid, gid, pid, unit, exe, client: None });
         Ok(Client { principal, doubt, process, program })
     }
 
@@ -149,7 +150,7 @@ impl Kernel {
 /// A client while it is connected.
 #[derive(Debug)]
 pub(crate) struct Client {
-    pub(crate) principal: Principal,
+    pub(crate) principal: Rc<Principal>,
     /// Why its user and its process are not known: then it is a principal by a client's token only.
     pub(crate) doubt: Option<Unidentified>,
     /// Readable as soon as the process has ended.
@@ -263,7 +264,7 @@ mod tests {
         for kernel in kernels() {
             let (ours, _theirs) = connection().await;
             let client = kernel.identify(&ours).unwrap();
-            let Principal { uid, gid, pid, exe, .. } = client.principal.clone();
+            let Principal { uid, gid, pid, exe, .. } = Principal::clone(&client.principal);
             let own = Principal::own();
             assert_eq!((uid, gid, pid), (own.uid, own.gid, own.pid), "{kernel:?}");
             assert_eq!(exe, std::env::current_exe().ok(), "{kernel:?}");
@@ -277,7 +278,7 @@ mod tests {
         for kernel in kernels() {
             let (ours, theirs) = connection().await;
             let client = kernel.identify(&ours).unwrap();
-            let Principal { uid, gid, pid, .. } = client.principal;
+            let Principal { uid, gid, pid, .. } = *client.principal;
             let sender = Credentials { pid, uid, gid };
             assert_eq!(client.check(Some(sender), &ours), Ok(Rest::Nothing));
             theirs.try_write(b"more").unwrap();

@@ -22,10 +22,14 @@ use tokio::time::{Instant, timeout, timeout_at};
 
 use super::dispatch::{self, Next};
 use super::door::{self, Stranger};
+use super::outbox::Outbox;
 use super::{Server, reply, stranger};
+use crate::audit::log::AuditLog;
 use crate::fault::Fault;
 use crate::identity::{Client, ClientName, Impostor, Principal, Rest, log_of};
 
+/// Requests of one client that are acted on before others have their turn.
+const TURN: usize = 8;
 /// Requests of one client that are worked on at once.
 const MAX_IN_WORK: usize = 1_024;
 /// Bytes of answers that a client has not taken.
@@ -35,6 +39,9 @@ const PATIENCE: Duration = Duration::from_secs(10);
 /// Descriptors that one frame may bring.
 const MAX_DESCRIPTORS: usize = 3;
 
+/// The rule by which a connection is dropped that somebody else sends on.
+const IMPOSTOR: &str = "impostor";
+
 /// One client, as seen by those who answer it.
 pub(super) struct Connection {
     socket: Stream,
@@ -42,8 +49,9 @@ pub(super) struct Connection {
     /// Until it has said hello: one whom nothing else names.
     stranger: RefCell<Option<Stranger>>,
     /// Who speaks on it, from its first request on and to its end.
-    speaker: OnceCell<Principal>,
-    outbox: RefCell<Vec<u8>>,
+    speaker: OnceCell<Rc<Principal>>,
+    audit: Rc<AuditLog>,
+    outbox: RefCell<Outbox>,
     in_work: Cell<usize>,
     /// There is something to write, or nothing more will come.
     answers: Notify,
@@ -55,12 +63,13 @@ pub(super) struct Connection {
 }
 
 impl Connection {
-    fn new(socket: Stream, client: Client, stranger: Option<Stranger>) -> Rc<Self> {
+    fn new(socket: Stream, client: Client, stranger: Option<Stranger>, audit: Rc<AuditLog>) -> Rc<Self> {
         Rc::new(Self {
             socket,
             client,
             stranger: RefCell::new(stranger),
             speaker: OnceCell::new(),
+            audit,
             outbox: RefCell::default(),
             in_work: Cell::new(0),
             answers: Notify::new(),
@@ -75,7 +84,7 @@ impl Connection {
     }
 
     /// Who asks.
-    pub(super) fn principal(&self) -> &Principal {
+    pub(super) fn principal(&self) -> &Rc<Principal> {
         self.speaker.get().unwrap_or(&self.client.principal)
     }
 
@@ -86,13 +95,20 @@ impl Connection {
 
     /// Settles who speaks on it: this client, or else whom the kernel names. The first time counts.
     pub(super) fn begin_as(&self, client: Option<ClientName>) {
-        self.speaker.get_or_init(|| Principal { client, ..self.client.principal.clone() });
+        let kernels = &self.client.principal;
+        self.speaker.get_or_init(|| match client {
+            Some(client) => Rc::new(Principal { client: Some(client), ..Principal::clone(kernels) }),
+            None => Rc::clone(kernels),
+        });
         self.stranger.take();
     }
 
-    /// What a stranger is told who does not say hello; `None` for others.
-    pub(super) fn otherwise(&self) -> Option<Fault> {
-        self.stranger.borrow().as_ref().map(|stranger| stranger.otherwise.clone())
+    /// What a stranger is told who does not say hello; it is written down, too. `None` for others.
+    pub(super) fn refuse_stranger(&self) -> Option<Fault> {
+        let stranger = self.stranger.borrow();
+        let Stranger { otherwise, rule, .. } = stranger.as_ref()?;
+        self.audit.turned_away(self.principal(), rule, &otherwise.message);
+        Some(otherwise.clone())
     }
 
     /// Notes that one more request is worked on.
@@ -108,19 +124,23 @@ impl Connection {
 
     /// Queues an answer that no request was begun for.
     pub(super) fn say(&self, id: u64, reply: Reply<'_>) {
-        if !self.over.get() {
-            reply::write(id, reply, &mut self.outbox.borrow_mut());
+        if self.over.get() {
+            // Nobody waits for it, but what was noted about it is written.
+            self.audit.settle();
+        } else {
+            self.outbox.borrow_mut().push(id, reply, self.audit.failures());
             self.answers.notify_one();
         }
     }
 
     fn is_full(&self) -> bool {
-        self.in_work.get() >= MAX_IN_WORK || self.outbox.borrow().len() >= MAX_UNREAD_BYTES
+        self.in_work.get() >= MAX_IN_WORK || self.outbox.borrow().bytes() >= MAX_UNREAD_BYTES
     }
 
     /// Ends it at once, since its token was revoked: what was asked for is not answered.
     pub(super) fn cut(&self) {
         self.outbox.borrow_mut().clear();
+        self.audit.settle();
         // Half an answer that is on its way cannot be followed by another.
         if !self.sending.get() {
             let message = "the token of this client was revoked";
@@ -170,7 +190,7 @@ pub(super) async fn serve(server: &Rc<Server>, socket: Stream, full: bool) {
         }
     };
     log_of!(debug, client.principal, "connected");
-    let connection = Connection::new(socket, client, stranger);
+    let connection = Connection::new(socket, client, stranger, Rc::clone(&server.audit));
     let reading = async {
         match read(server, &connection).await {
             Ok(()) => {
@@ -194,9 +214,11 @@ fn drop_for(connection: &Connection, impostor: Impostor) {
             log_of!(debug, connection.principal(), %impostor, "a connection was dropped");
             // Whoever reads now is not who asked.
             connection.outbox.borrow_mut().clear();
+            connection.audit.settle();
         }
         Impostor::Process { .. } | Impostor::Program { .. } | Impostor::User { .. } => {
             log_of!(warn, connection.principal(), %impostor, "a connection was dropped");
+            connection.audit.turned_away(connection.principal(), IMPOSTOR, &impostor.to_string());
             connection.say(0, reply::error(&Fault::from(impostor)));
         }
     }
@@ -233,7 +255,7 @@ async fn read(server: &Rc<Server>, connection: &Rc<Connection>) -> Result<(), Im
             Ok(_) => return Ok(()),
             Err(_) => {
                 log_of!(debug, connection.principal(), "a client did not finish its frame");
-                if let Some(fault) = connection.otherwise() {
+                if let Some(fault) = connection.refuse_stranger() {
                     connection.say(0, reply::error(&fault));
                 }
                 return Ok(());
@@ -242,11 +264,17 @@ async fn read(server: &Rc<Server>, connection: &Rc<Connection>) -> Result<(), Im
         if connection.over.get() {
             return Ok(());
         }
-        let mut whole = false;
+        let mut acted = 0_usize;
         loop {
+            if acted.checked_rem(TURN) == Some(0) && acted > 0 {
+                tokio::task::yield_now().await;
+                if connection.over.get() {
+                    break;
+                }
+            }
             match buffer.take() {
                 Ok(Some(frame)) => {
-                    whole = true;
+                    acted = acted.saturating_add(1);
                     match dispatch::act(server, connection, frame, &mut descriptors) {
                         Next::GoOn => {}
                         Next::Close => {
@@ -269,7 +297,7 @@ async fn read(server: &Rc<Server>, connection: &Rc<Connection>) -> Result<(), Im
             }
         }
         server.signer.flush();
-        frame_deadline = match (buffer.is_partial(), whole, frame_deadline) {
+        frame_deadline = match (buffer.is_partial(), acted > 0, frame_deadline) {
             (false, _, _) => None,
             (true, false, Some(deadline)) => Some(deadline),
             (true, _, _) => Instant::now().checked_add(PATIENCE),
@@ -321,7 +349,7 @@ async fn receive(
 
 /// Writes answers until the connection is over and all are written.
 async fn write(connection: &Connection) {
-    let mut sending = Vec::new();
+    let mut sending = Outbox::default();
     let stream = connection.stream();
     loop {
         if connection.outbox.borrow().is_empty() {
@@ -333,8 +361,11 @@ async fn write(connection: &Connection) {
         }
         // Two buffers change places, so that neither is allocated again.
         std::mem::swap(&mut sending, &mut connection.outbox.borrow_mut());
+        // No signature leaves before its line in the audit log is written.
+        let failures = connection.audit.gate().await;
+        sending.recall(failures, || Fault::from(connection.audit.stopped()));
         connection.sending.set(true);
-        let sent = send_all(stream, &sending).await;
+        let sent = send_all(stream, sending.bytes_to_send()).await;
         connection.sending.set(false);
         if let Err(error) = sent {
             log_of!(debug, connection.principal(), %error, "a client did not take its answers");
@@ -344,6 +375,7 @@ async fn write(connection: &Connection) {
         connection.taken.notify_one();
     }
     connection.end();
+    connection.audit.settle();
     // Wakes the reader too, which may be waiting for a client that will send nothing more.
     let _ = rustix::net::shutdown(stream, rustix::net::Shutdown::Both);
 }

@@ -22,6 +22,7 @@ use crate::fault::Fault;
 use crate::identity::{ClientName, NoClientName, log_of};
 use crate::policy::{Authorized, Needs};
 use crate::signer::enroll::{Enrollment, Secrets};
+use crate::signer::grants::SetGrants;
 use crate::signer::login::TokenReport;
 use crate::signer::report::{CUSTODY, CredentialReport, Inspect, StatusReport};
 use crate::signer::sign::SignOrder;
@@ -49,6 +50,7 @@ const fn needs(operation: &Operation<'_>) -> Needs {
         | Operation::Lock
         | Operation::Remove { .. }
         | Operation::RemoveClient { .. }
+        | Operation::SetGrants(_)
         | Operation::Token
         | Operation::Unlock(_) => Needs::Admin,
     }
@@ -102,7 +104,7 @@ fn perform(
     descriptors: &mut VecDeque<OwnedFd>,
 ) -> Result<(), Fault> {
     let signer = &server.signer;
-    let permit = server.policy.permit(connection.principal(), needs(&operation))?;
+    let permit = server.permit(connection.principal(), needs(&operation))?;
     let inspect = Inspect { sight: permit.sight() };
     match operation {
         // Taken by whoever reads the first frame of a connection.
@@ -116,12 +118,15 @@ fn perform(
         }
         Operation::List { after } => {
             let (reports, more) = signer.list(permit.order(inspect), after)?;
-            let page = reports.iter().map(CredentialReport::wire).collect();
+            let unbound: Vec<String> = reports.iter().map(CredentialReport::accept_unbound).collect();
+            let page = reports.iter().zip(&unbound).map(|(report, unbound)| report.wire(unbound)).collect();
             connection.answer(id, Reply::Credentials { page, more });
         }
         Operation::Show { credential } => {
             let report = signer.show(permit.order(inspect), credential)?;
-            connection.answer(id, Reply::Credential(report.wire()));
+            let (grants, unbound) = (report.grants(), report.accept_unbound());
+            let credential = report.wire(&unbound);
+            connection.answer(id, Reply::Credential { credential, grants: &grants });
         }
         Operation::Lock => {
             let order = permit.order(LockNow { reason: "a client locked it".to_owned() });
@@ -144,6 +149,11 @@ fn perform(
         Operation::Remove { credential } => {
             let order = permit.order(Remove { credential: credential.to_owned() });
             spawn(server, connection, id, "remove", async |signer| signer.remove(order).await);
+        }
+        Operation::SetGrants(wanted) => {
+            let login = login(wanted.login, descriptors)?;
+            let order = permit.order(SetGrants::new(&wanted, login)?);
+            spawn(server, connection, id, "set-grants", async |signer| signer.set_grants(order).await);
         }
         Operation::Token => {
             let order = permit.order(inspect);
@@ -328,7 +338,7 @@ impl TokenReport {
 }
 
 impl CredentialReport {
-    fn wire(&self) -> Credential<'_> {
+    fn wire<'a>(&'a self, accept_unbound: &'a str) -> Credential<'a> {
         let unread = Credential {
             name: self.name.as_str(),
             venue: "",
@@ -341,6 +351,9 @@ impl CredentialReport {
             enrolled_unix: 0,
             ready: self.ready,
             fault: &self.fault,
+            revision: 0,
+            grants: 0,
+            accept_unbound,
         };
         let Some(meta) = &self.meta else { return unread };
         Credential {
@@ -351,6 +364,8 @@ impl CredentialReport {
             rung: meta.rung.name(),
             token_serial: &meta.token_serial,
             enrolled_unix: u64::try_from(meta.enrolled.as_second()).unwrap_or_default(),
+            revision: meta.revision,
+            grants: u32::try_from(meta.grants.len()).unwrap_or(u32::MAX),
             ..unread
         }
     }

@@ -6,6 +6,8 @@ mod door;
 mod hello;
 mod listen;
 mod live;
+mod outbox;
+mod pace;
 mod progress;
 mod reply;
 mod stranger;
@@ -20,10 +22,12 @@ use interprocess::local_socket::traits::tokio::Listener as _;
 use self::door::Strangers;
 use self::hello::Seldom;
 use self::live::Live;
+use crate::audit::log::AuditLog;
 use crate::clients::Clients;
-use crate::identity::Kernel;
-use crate::policy::Policy;
+use crate::identity::{Kernel, Principal};
+use crate::policy::{Denied, Needs, Permit, Policy};
 use crate::signer::Signer;
+use pace::Pace;
 
 /// Most clients at once.
 const MAX_CONNECTIONS: usize = 1_024;
@@ -31,7 +35,8 @@ const MAX_CONNECTIONS: usize = 1_024;
 /// What every connection needs.
 pub(crate) struct Server {
     pub(crate) signer: Rc<Signer>,
-    pub(crate) policy: Policy,
+    policy: Policy,
+    pub(crate) audit: Rc<AuditLog>,
     clients: Clients,
     /// Connections that speak as a client.
     live: Live,
@@ -44,9 +49,11 @@ pub(crate) struct Server {
 
 impl Server {
     pub(crate) fn new(signer: Rc<Signer>, policy: Policy, clients: Clients, kernel: Kernel) -> Rc<Self> {
+        let audit = Rc::clone(signer.audit());
         Rc::new(Self {
             signer,
             policy,
+            audit,
             clients,
             live: Live::default(),
             strangers: Rc::default(),
@@ -56,9 +63,18 @@ impl Server {
         })
     }
 
+    /// Whether one may do what needs this; writes down where the answer is no.
+    fn permit(&self, who: &Rc<Principal>, needs: Needs) -> Result<Permit, Denied> {
+        self.policy.permit(who, needs).inspect_err(|denied| {
+            self.audit.turned_away(who, denied.rule(), &denied.to_string());
+        })
+    }
+
     /// Accepts clients for ever. Must run in a `LocalSet`.
     pub(crate) async fn accept(self: Rc<Self>, listening: &Listening) {
+        let pace = Pace::new();
         loop {
+            pace.next().await;
             match listening.listener.accept().await {
                 Ok(stream) => {
                     let server = Rc::clone(&self);

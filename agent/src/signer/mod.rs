@@ -3,8 +3,13 @@
 //! The keyring is locked or unlocked, and only the unlocked one can sign. It is unlocked by
 //! [`unlock`], fed by [`enroll`], used by [`sign`] and described by [`report`].
 
+mod account;
+mod checkpoint;
 pub(crate) mod enroll;
 mod filling;
+mod floors;
+pub(crate) mod grants;
+mod keep;
 mod keyring;
 pub(crate) mod login;
 pub(crate) mod profiles;
@@ -14,7 +19,7 @@ mod unlock;
 mod watched;
 
 use std::cell::{Cell, RefCell};
-use std::rc::Rc;
+use std::rc::{Rc, Weak};
 use std::time::Duration;
 
 use strongroom_link::token::Protection;
@@ -26,11 +31,14 @@ use self::keyring::{Keyring, Locked, Unlocked};
 use self::login::PinSource;
 use self::profiles::Profiles;
 pub(crate) use self::watched::TokenSight;
+use crate::audit::line::Kind;
+use crate::audit::log::AuditLog;
 use crate::config::Config;
 use crate::crew::CrewError;
 use crate::crew::keeper::Keeper;
 use crate::crew::token::Login;
 use crate::fault::Fault;
+use crate::identity::Principal;
 use crate::policy::Authorized;
 use crate::store::nonce::Reserver;
 use crate::store::record::CredentialName;
@@ -65,6 +73,11 @@ pub(crate) struct Remove {
 pub(crate) struct Signer {
     config: Config,
     store: Store,
+    audit: Rc<AuditLog>,
+    /// Itself, for what happens later.
+    own: Weak<Self>,
+    /// A checkpoint is going to be signed in a while.
+    checkpoint_awaited: Cell<bool>,
     profiles: Profiles,
     reserver: Reserver,
     keyring: RefCell<State>,
@@ -95,14 +108,19 @@ impl Signer {
     /// A locked signer that owns `store`.
     ///
     /// # Errors
-    /// Where the system gives no thread for nonces.
+    /// Where the audit log cannot be opened, or the system gives no threads.
     pub(crate) fn new(config: Config, store: Store) -> Result<Rc<Self>, Fault> {
+        let audit = Rc::new(AuditLog::open(&store.audit_folder(), config.audit)?);
         let locked = Keyring::locked("it has not been unlocked since it was started");
-        Ok(Rc::new(Self {
+        let reserver = Reserver::start().map_err(Fault::defect)?;
+        Ok(Rc::new_cyclic(|own| Self {
             config,
             store,
+            audit,
+            own: own.clone(),
+            checkpoint_awaited: Cell::new(false),
             profiles: Profiles::default(),
-            reserver: Reserver::start().map_err(Fault::defect)?,
+            reserver,
             keyring: RefCell::new(State::Locked(locked)),
             filling: RefCell::new(None),
             locking: tokio::sync::Mutex::new(()),
@@ -115,9 +133,15 @@ impl Signer {
         }))
     }
 
+    /// Where it is written down.
+    pub(crate) const fn audit(&self) -> &Rc<AuditLog> {
+        &self.audit
+    }
+
     /// Asks the keeper for the signatures that were queued.
     pub(crate) fn flush(&self) {
         if let State::Unlocked(keyring) = &*self.keyring.borrow() {
+            self.see_to_checkpoint(keyring);
             keyring.keeper().flush();
         }
     }
@@ -137,13 +161,18 @@ impl Signer {
     /// # Errors
     /// Where the keeper did not say that it has forgotten; it is killed all the same.
     pub(crate) async fn lock(&self, order: Authorized<LockNow>) -> Result<(), Fault> {
+        let by = order.decision();
         let LockNow { reason } = order.spend();
-        self.lock_for(&reason).await
+        self.lock_by(&by.who, Some(by.rule), &reason).await
     }
 
     /// Locks because the agent itself has a reason to. Never waits for the token: an unlock that is under
     /// way loses its keeper, and finds out that it was overtaken.
     pub(crate) async fn lock_for(&self, reason: &str) -> Result<(), Fault> {
+        self.lock_by(&Principal::own(), None, reason).await
+    }
+
+    async fn lock_by(&self, who: &Principal, rule: Option<&str>, reason: &str) -> Result<(), Fault> {
         self.locks.set(self.locks.get().wrapping_add(1));
         let before = self.keyring.replace(State::Locked(Keyring::locked(reason)));
         self.unlocked.send_replace(false);
@@ -153,7 +182,11 @@ impl Signer {
                 self.keyring.replace(State::Locked(keyring));
                 self.filling.take()
             }
-            State::Unlocked(keyring) => Some(keyring.keeper().clone()),
+            State::Unlocked(keyring) => {
+                self.tell_lock(who, rule, reason);
+                checkpoint::checkpoint_by(&self.audit, &keyring);
+                Some(keyring.keeper().clone())
+            }
         };
         let _alone = self.locking.lock().await;
         let Some(keeper) = keeper else { return Ok(()) };
@@ -176,6 +209,7 @@ impl Signer {
     fn keeper_ended(&self, error: &CrewError) {
         let reason = crate::fault::chain(error);
         tracing::error!(%reason, "locked, because the keeper has ended");
+        self.tell_lock(&Principal::own(), None, &reason);
         self.keyring.replace(State::Locked(Keyring::locked(&reason)));
         self.unlocked.send_replace(false);
     }
@@ -185,8 +219,16 @@ impl Signer {
     /// # Errors
     /// Where there is none, the disk refuses, or the token keeps the agent busy; then it is still there.
     pub(crate) async fn remove(&self, order: Authorized<Remove>) -> Result<(), Fault> {
+        let by = order.decision();
         let Remove { credential } = order.spend();
-        let name = credential_name(&credential)?;
+        self.audit.check()?;
+        let removed = self.remove_named(&credential).await;
+        self.tell(Kind::Remove, &by, Some(&credential), &removed);
+        removed
+    }
+
+    async fn remove_named(&self, credential: &str) -> Result<(), Fault> {
+        let name = credential_name(credential)?;
         // Another removal is short; a token may take longer than a client waits.
         let Ok(_alone) = timeout(REMOVAL_WAITS, self.custody.lock()).await else { return Err(busy()) };
         on_disk(self.store.removing(&name)).await?;

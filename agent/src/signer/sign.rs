@@ -4,11 +4,14 @@ use std::time::{Instant, SystemTime, UNIX_EPOCH};
 
 use strongroom_protocol::ErrorCode;
 use strongroom_venues::{
-    Account, CallerTime, CanonicalRequest, Moment, NonceKind, Request, RequestError, SignedRequest, TimeNeeds,
+    Account as VenueAccount, CallerTime, CanonicalRequest, Moment, NonceKind, Request, RequestError,
+    SignedRequest, TimeNeeds,
 };
 
+use super::account::Account;
 use super::keyring::{Keyring, Live, Unlocked};
 use super::{Signer, State};
+use crate::audit::AuditError;
 use crate::crew::CrewError;
 use crate::crew::keeper::{Keeper, Signature};
 use crate::fault::{Fault, chain};
@@ -27,6 +30,8 @@ pub(crate) struct SignOrder<'a> {
 /// Why there is no signature.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum SignError {
+    #[error(transparent)]
+    Audit(#[from] AuditError),
     #[error("the keeper gave no signature")]
     Crew(#[from] CrewError),
     #[error("there is no credential `{name}`")]
@@ -54,6 +59,7 @@ impl From<SignError> for Fault {
         use ErrorCode::{Invalid, Locked, NotFound, Unavailable};
         let message = chain(&error);
         let (code, hint) = match error {
+            SignError::Audit(error) => return Self::from(error),
             SignError::Crew(error) => return Self { message, ..Self::from(error) },
             SignError::NoCredential { .. } => (NotFound, "`strongroom list` shows what there is"),
             SignError::Nonce(NonceError::Store(error)) => return Self { message, ..Self::from(error) },
@@ -78,20 +84,29 @@ impl From<SignError> for Fault {
 
 impl Signer {
     /// Signs one request. `deliver` is called once: now where there is no signature to wait for, else
-    /// when the keeper has answered. `now` is when it was asked. The keeper is asked at the next [`flush`](Signer::flush).
+    /// when the keeper has answered; the line of the audit log is noted by then. `now` is when it was asked. The
+    /// keeper is asked at the next [`flush`](Signer::flush).
     pub(crate) fn sign(
         &self,
         order: Authorized<SignOrder<'_>>,
         now: Instant,
         deliver: impl FnOnce(Result<SignedRequest, SignError>) + 'static,
     ) {
+        let mut account = Account::begin(&self.audit, order.decision(), now);
+        if let Err(error) = self.audit.check() {
+            return account.close(Err(error.into()), deliver);
+        }
+        let order = order.spend();
+        account.credential(order.credential);
         match &mut *self.keyring.borrow_mut() {
             State::Unlocked(keyring) => {
                 let any_time = self.config.agent.danger_accept_any_caller_time;
-                keyring.sign(order, now, any_time, &self.reserver, deliver);
+                keyring.sign(order, account, any_time, &self.reserver, deliver);
             }
             State::Locked(keyring) => {
-                deliver(Err(SignError::Locked { reason: keyring.state.reason.clone() }))
+                let error = SignError::Locked { reason: keyring.state.reason.clone() };
+                account.request(&order.request, None);
+                account.close(Err(error), deliver);
             }
         }
     }
@@ -100,22 +115,24 @@ impl Signer {
 impl Keyring<Unlocked> {
     fn sign(
         &mut self,
-        order: Authorized<SignOrder<'_>>,
-        now: Instant,
+        order: SignOrder<'_>,
+        mut account: Account,
         any_time: bool,
         reserver: &Reserver,
         deliver: impl FnOnce(Result<SignedRequest, SignError>) + 'static,
     ) {
-        let SignOrder { credential, request } = order.spend();
+        let SignOrder { credential, request } = order;
         let Some((live, keeper)) = self.live_mut(credential) else {
-            return deliver(Err(self.no_such(credential)));
+            account.request(&request, None);
+            return account.close(Err(self.no_such(credential)), deliver);
         };
-        match live.canonicalise(&request, any_time, reserver) {
+        match live.canonicalise(&request, any_time, reserver, &mut account) {
             Ok(canonical) => {
-                ask(keeper, live.slot(), canonical, deliver);
-                self.state.last_use = now;
+                let began = account.began();
+                ask(keeper, live.slot(), canonical, account, deliver);
+                self.state.last_use = began;
             }
-            Err(error) => deliver(Err(error)),
+            Err(error) => account.close(Err(error), deliver),
         }
     }
 
@@ -133,18 +150,20 @@ fn ask(
     keeper: &Keeper,
     slot: u32,
     canonical: CanonicalRequest,
+    account: Account,
     deliver: impl FnOnce(Result<SignedRequest, SignError>) + 'static,
 ) {
     if !canonical.needs_signature() {
-        return deliver(canonical.finish(&[], &[]).map_err(SignError::from));
+        return account.close(canonical.finish(&[], &[]).map_err(SignError::from), deliver);
     }
     keeper.sign(slot, canonical.secret_at(), canonical.message()).then(move |answer| {
-        deliver(match answer {
+        let outcome = match answer {
             Ok(Signature { bytes, passphrase }) => {
                 canonical.finish(bytes, passphrase).map_err(SignError::from)
             }
             Err(error) => Err(SignError::from(error)),
-        });
+        };
+        account.close(outcome, deliver);
     });
 }
 
@@ -155,15 +174,21 @@ impl Live {
         request: &Request<'_>,
         any_time: bool,
         reserver: &Reserver,
+        account: &mut Account,
     ) -> Result<CanonicalRequest, SignError> {
-        let plan = self.profile.plan(request)?;
+        account.venue(&self.meta.venue);
+        let plan = self.profile.plan(request);
+        account.request(request, plan.as_ref().ok());
+        let plan = plan?;
         let moment = moment(plan.time(), any_time, &mut self.nonces, reserver)?;
-        let account = Account {
+        let holder = VenueAccount {
             key_id: &self.meta.key_id,
             uid: self.meta.uid.as_deref(),
             base_url: &self.meta.base_url,
         };
-        Ok(plan.canonicalise(&account, &moment)?)
+        let canonical = plan.canonicalise(&holder, &moment)?;
+        account.canonical(canonical.message());
+        Ok(canonical)
     }
 }
 

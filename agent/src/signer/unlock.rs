@@ -8,11 +8,13 @@ use super::filling::{Filling, overtaken};
 use super::keyring::{Keyring, Live, Unlocked};
 use super::login::{Keep, PinSource};
 use super::{Progress, Signer, State, Unlock, busy};
+use crate::audit::line::Kind;
 use crate::crew::CrewError;
 use crate::crew::keeper::Keeper;
 use crate::crew::token::{Login, TokenWorker};
 use crate::fault::Fault;
-use crate::policy::Authorized;
+use crate::identity::Principal;
+use crate::policy::{Authorized, Decision};
 use crate::store::Found;
 use crate::store::nonce::NonceSequence;
 use crate::store::record::{CredentialName, Meta, Record};
@@ -25,8 +27,13 @@ impl Signer {
     /// the PIN is not tried again. Where the token fails on the way: what was loaded until then can sign,
     /// and the next unlock loads the rest. Where no record opened although there are some: the first cause.
     pub(crate) async fn unlock(self: Rc<Self>, order: Authorized<Unlock>) -> Result<(), Fault> {
+        let by = order.decision();
         let Unlock { login, progress } = order.spend();
-        self.unlock_with(login, PinSource::Person, progress).await
+        self.audit.check()?;
+        let unlocked = self.unlock_with(login, PinSource::Person, progress).await;
+        self.tell(Kind::Unlock, &by, None, &unlocked);
+        self.checkpoint();
+        unlocked
     }
 
     /// Unlocks with a PIN that the service manager or the command line gave to the agent itself, or that a
@@ -36,7 +43,12 @@ impl Signer {
     /// # Errors
     /// As [`unlock`](Self::unlock).
     pub(crate) async fn unlock_by_itself(self: &Rc<Self>, login: Login) -> Result<(), Fault> {
-        self.unlock_with(login, PinSource::Itself, Box::new(|_, _| {})).await
+        self.audit.check()?;
+        let unlocked = self.unlock_with(login, PinSource::Itself, Box::new(|_, _| {})).await;
+        let by = Decision { who: Rc::new(Principal::own()), rule: "by-itself" };
+        self.tell(Kind::Unlock, &by, None, &unlocked);
+        self.checkpoint();
+        unlocked
     }
 
     async fn unlock_with(
@@ -89,9 +101,18 @@ impl Signer {
         let tried = match self.log_in(keyring.keeper(), login, Keep::UntilLock, source).await {
             Ok(mut worker) => {
                 self.clear_latch();
-                let done = self.load_all(&mut keyring, &mut worker, records, &progress).await;
+                let done = match self.load_floors(&mut keyring, &mut worker).await {
+                    Ok(()) => Ok(self.load_all(&mut keyring, &mut worker, records, &progress).await),
+                    Err(fault) => Err(fault),
+                };
+                if keyring.audit_key().is_none() && matches!(done, Ok(Done::All { .. })) {
+                    // A log without checkpoints is a log still; `audit verify` tells how far they reach.
+                    if let Err(fault) = self.load_audit_key(&mut keyring, &mut worker).await {
+                        tracing::error!(%fault, hint = fault.hint, "the audit log gets no checkpoints");
+                    }
+                }
                 worker.end().await;
-                Ok(done)
+                done
             }
             Err(error) => Err(error),
         };
@@ -103,6 +124,7 @@ impl Signer {
         }
         let done = tried?;
         keyring.keeper().check_running()?;
+        self.raise_loaded(&mut keyring).await;
         let loaded = keyring.len();
         if loaded == 0 && matches!(done, Done::TokenFailed(_)) {
             return done.outcome(loaded);
@@ -153,6 +175,15 @@ impl Signer {
         Done::All { first }
     }
 
+    /// Notes which revisions are in force: of records that were written just before a crash.
+    async fn raise_loaded(&self, keyring: &mut Keyring<Unlocked>) {
+        let Some(mut floors) = keyring.floors().cloned() else { return };
+        match self.raise_floors(keyring.keeper(), &mut floors, keyring.metas()).await {
+            Ok(()) => keyring.put_floors(floors),
+            Err(fault) => tracing::error!(%fault, hint = fault.hint, "the floors of records were not raised"),
+        }
+    }
+
     /// Starts a keeper whose end locks this signer.
     pub(super) async fn start_keeper(self: &Rc<Self>) -> Result<Keeper, Fault> {
         let signer = Rc::downgrade(self);
@@ -172,6 +203,9 @@ impl Signer {
     ) -> Result<(), NotLoaded> {
         let meta = &record.meta;
         self.check_token(meta).map_err(NotLoaded::Record)?;
+        if let Some(floors) = keyring.floors() {
+            floors.check(meta).map_err(NotLoaded::Record)?;
+        }
         let profile = self.profiles.get(&meta.venue).map_err(NotLoaded::Record)?;
         let nonces = self.nonces(&meta.name).map_err(NotLoaded::Record)?;
         let slot = keyring.reserve_slot();
@@ -186,7 +220,7 @@ impl Signer {
     }
 
     /// Refuses a record of another token before that token's PIN tries or the KEK are touched.
-    fn check_token(&self, meta: &Meta) -> Result<(), Fault> {
+    pub(super) fn check_token(&self, meta: &Meta) -> Result<(), Fault> {
         let token = &self.config.token;
         if meta.token_serial == token.serial && meta.kek_id == token.kek_id {
             return Ok(());

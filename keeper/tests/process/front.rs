@@ -33,6 +33,7 @@ pub(crate) enum Answer {
     Done(u64),
     Forgotten(u64, u64),
     Ready(u64, Protection),
+    PublicKey(u64, [u8; 32]),
     Refused(u64, Refusal),
     Sealed(u64, Vec<u8>),
     SeedPort(u64, OwnedFd),
@@ -121,6 +122,7 @@ impl Keeper {
         Some(match FromKeeper::decode(frame).expect("an answer") {
             FromKeeper::Done { job } => Answer::Done(job),
             FromKeeper::Forgotten { job, left } => Answer::Forgotten(job, left),
+            FromKeeper::PublicKey { job, key } => Answer::PublicKey(job, key),
             FromKeeper::Ready { job, protection } => Answer::Ready(job, protection),
             FromKeeper::Refused { job, refusal } => Answer::Refused(job, refusal),
             FromKeeper::Sealed { job, envelope } => Answer::Sealed(job, envelope.to_vec()),
@@ -197,7 +199,49 @@ impl Keeper {
         self.told(ToKeeper::Load { job, slot, spec, context: CONTEXT, envelope })
     }
 
+    /// Seals [`CONTEXT`]'s secret anew for `context` under `seed`.
+    pub(crate) fn reseal(
+        &mut self,
+        port: &mut Port,
+        envelope: &[u8],
+        seed: &Seed,
+        context: &[u8],
+    ) -> Result<Vec<u8>, Refusal> {
+        let (from_job, job) = (self.next_job(), self.next_job());
+        port.send(from_job, &record_seed()).expect("the keeper holds the port");
+        port.send(job, seed).expect("the keeper holds the port");
+        let from_context = CONTEXT;
+        self.resealed(ToKeeper::Reseal { job, from_job, spec: SPEC, from_context, context, envelope })
+    }
+
+    /// What is answered to a [`ToKeeper::Reseal`].
+    pub(crate) fn resealed(&mut self, question: ToKeeper<'_>) -> Result<Vec<u8>, Refusal> {
+        let job = question.job();
+        match self.ask(question) {
+            Answer::Sealed(answered, envelope) if answered == job => Ok(envelope),
+            Answer::Refused(answered, refusal) if answered == job => Err(refusal),
+            other => panic!("{other:?}"),
+        }
+    }
+
     /// The signature and what of the passphrase goes with it.
+    /// Derives a key from a seed; gives its public half.
+    pub(crate) fn derive(
+        &mut self,
+        port: &mut Port,
+        seed: &Seed,
+        slot: u32,
+        context: &[u8],
+    ) -> Result<[u8; 32], Refusal> {
+        let job = self.next_job();
+        port.send(job, seed).expect("a seed");
+        match self.ask(ToKeeper::Derive { job, slot, context }) {
+            Answer::PublicKey(answered, key) if answered == job => Ok(key),
+            Answer::Refused(answered, refusal) if answered == job => Err(refusal),
+            other => panic!("{other:?}"),
+        }
+    }
+
     pub(crate) fn sign(&mut self, slot: u32, message: &[u8]) -> Result<(Vec<u8>, Vec<u8>), Refusal> {
         self.sign_at(slot, None, message)
     }

@@ -13,6 +13,7 @@ mod confine;
 mod front;
 mod guard;
 mod leak;
+mod reseal;
 mod secrets;
 
 use std::io::ErrorKind;
@@ -51,6 +52,28 @@ fn signs_with_a_secret_that_it_sealed_and_loaded() {
     assert_eq!(passphrase, b"");
     let shown = envelope.windows(8).any(|window| window == &SECRET.as_bytes()[..8]);
     assert!(!shown, "the envelope shows the secret");
+}
+
+#[test]
+fn derives_the_same_key_from_a_seed_and_a_context_each_time() {
+    let (seed, other) = (record_seed(), seed::Seed::new([9; 32]));
+    let mut publics = Vec::new();
+    for _ in 0..2 {
+        let mut keeper = Keeper::start();
+        let mut port = keeper.open_seed_port();
+        let public = keeper.derive(&mut port, &seed, 3, b"checkpoints").expect("derives");
+        let (signature, _) = keeper.sign(3, b"m").expect("signs");
+        let key = ed25519_dalek::VerifyingKey::from_bytes(&public).expect("a key");
+        let signature = ed25519_dalek::Signature::from_slice(&signature).expect("64 bytes");
+        key.verify_strict(b"m", &signature).expect("its signature");
+        assert_eq!(keeper.derive(&mut port, &seed, 3, b"checkpoints"), Err(Refusal::SlotTaken));
+        assert_ne!(keeper.derive(&mut port, &seed, 4, b"another use"), Ok(public));
+        assert_ne!(keeper.derive(&mut port, &other, 5, b"checkpoints"), Ok(public));
+        let job = keeper.next_job();
+        assert_eq!(keeper.told(ToKeeper::Derive { job, slot: 6, context: b"" }), Err(Refusal::SeedMissing));
+        publics.push(public);
+    }
+    assert_eq!(publics[0], publics[1]);
 }
 
 #[test]

@@ -15,6 +15,7 @@ mod keys;
 mod puppet;
 
 mod abuse;
+mod audit;
 mod cli;
 mod clients;
 mod crash;

@@ -1,0 +1,332 @@
+//! What holds the lines together: numbers without a gap, and in each line the hash of the one before.
+//!
+//! Pure: bytes in, findings out. Whoever can write the files can write a whole new chain from some line on; that
+//! is found only by a line that was noted elsewhere, see [`Verifier::expect`].
+
+use std::collections::VecDeque;
+
+use jiff::Timestamp;
+use sha2::{Digest as _, Sha256};
+
+use super::checkpoint::{Checkpoint, PublicKey};
+use super::line::{Clock, Hash, Kind, Line, write};
+use super::pen::Pen;
+
+/// Where a chain has come to.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Head {
+    /// Number of the last line; 0 before the first.
+    pub(crate) seq: u64,
+    /// SHA-256 of it, its newline with it.
+    pub(crate) hash: Hash,
+}
+
+impl Head {
+    /// Before the first line.
+    pub(crate) const START: Self = Self { seq: 0, hash: [0; 32] };
+
+    /// The head behind a line that was read.
+    pub(crate) fn behind(seq: u64, text: &[u8]) -> Self {
+        let mut hash = Sha256::new();
+        hash.update(text);
+        hash.update(b"\n");
+        Self { seq, hash: hash.finalize().into() }
+    }
+
+    /// Appends the next line to `out` and goes on behind it. `members` writes what it tells.
+    pub(crate) fn write(
+        &mut self,
+        clock: &mut Clock,
+        now: Timestamp,
+        members: impl FnOnce(&mut Pen<'_>),
+        out: &mut Vec<u8>,
+    ) {
+        let begin = out.len();
+        self.seq = self.seq.saturating_add(1);
+        write(self.seq, clock.text(now), &self.hash, members, out);
+        self.hash = Sha256::digest(out.get(begin..).unwrap_or_default()).into();
+    }
+}
+
+impl std::fmt::Display for Head {
+    fn fmt(&self, to: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(to, "{}:{}", self.seq, base16ct::lower::encode_string(&self.hash))
+    }
+}
+
+impl std::str::FromStr for Head {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        let parse = || {
+            let (seq, hash) = text.split_once(':')?;
+            let hash = base16ct::lower::decode_vec(hash).ok()?.try_into().ok()?;
+            Some(Self { seq: seq.parse().ok()?, hash })
+        };
+        parse().ok_or_else(|| "a head is NUMBER:HASH, as `strongroom audit verify` prints it".to_owned())
+    }
+}
+
+/// Where a line stands.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) struct Place {
+    /// Which file, counted from 0.
+    pub(crate) file: usize,
+    /// Which line of it, counted from 1.
+    pub(crate) line: u64,
+}
+
+/// What does not hold.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Fault {
+    /// This line is another than was written.
+    Edited { seq: u64 },
+    /// The signature of this checkpoint is not over the lines that stand here, or not by the key that was demanded.
+    Forged { seq: u64 },
+    /// It is another than the one that was noted elsewhere, or one before it is.
+    NotAsNoted { seq: u64 },
+    /// Lines from one number to another are not there.
+    Missing { from: u64, to: u64 },
+    /// This line stands behind later ones.
+    Moved { seq: u64 },
+    /// This line was there before.
+    Repeated { seq: u64 },
+    /// The last line has no end.
+    Torn { seq: u64 },
+}
+
+impl Fault {
+    /// The number of the line that it is about.
+    pub(crate) const fn seq(self) -> u64 {
+        match self {
+            Self::Edited { seq }
+            | Self::Forged { seq }
+            | Self::NotAsNoted { seq }
+            | Self::Missing { from: seq, .. }
+            | Self::Moved { seq }
+            | Self::Repeated { seq }
+            | Self::Torn { seq } => seq,
+        }
+    }
+}
+
+impl std::fmt::Display for Fault {
+    fn fmt(&self, to: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::Edited { seq } => write!(to, "line {seq} was edited"),
+            Self::Forged { seq } => {
+                write!(to, "the checkpoint in line {seq} is not over the lines before it, or of another key")
+            }
+            Self::NotAsNoted { seq } => {
+                write!(to, "line {seq} is not the one that was noted; it, or one before it, was written anew")
+            }
+            Self::Missing { from, to: last } if from == last => write!(to, "line {from} is missing"),
+            Self::Missing { from, to: last } => write!(to, "lines {from} to {last} are missing"),
+            Self::Moved { seq } => write!(to, "line {seq} was moved behind later ones"),
+            Self::Repeated { seq } => write!(to, "line {seq} stands there again"),
+            Self::Torn { seq } => write!(to, "line {seq} is cut off in the middle"),
+        }
+    }
+}
+
+/// A fault, and where it was seen.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Finding {
+    pub(crate) fault: Fault,
+    pub(crate) place: Place,
+}
+
+/// Takes the lines of a log one after the other and finds what does not hold.
+#[derive(Debug)]
+pub(crate) struct Verifier {
+    /// Number that the next line must have; `None` where any may be the first.
+    next: Option<u64>,
+    /// The line before, where its hash is to be trusted.
+    before: Option<(Head, Place)>,
+    /// The hash in this line is not that of the line before: which of the two was edited shows in the next one.
+    doubt: Option<(Finding, Finding)>,
+    noted: Vec<Head>,
+    /// Demanded of every checkpoint.
+    key: Option<PublicKey>,
+    keys: Vec<PublicKey>,
+    signed: u64,
+    /// The last lines, for the checkpoint that covers one of them.
+    recent: VecDeque<Head>,
+    missing: Vec<(u64, u64, Place)>,
+    findings: Vec<Finding>,
+    head: Head,
+    lines: u64,
+}
+
+impl Verifier {
+    /// Of a whole log, or of one whose beginning is elsewhere.
+    pub(crate) fn new(whole: bool) -> Self {
+        Self {
+            next: whole.then_some(1),
+            before: whole.then_some((Head::START, Place { file: 0, line: 0 })),
+            doubt: None,
+            noted: Vec::new(),
+            key: None,
+            keys: Vec::new(),
+            signed: 0,
+            recent: VecDeque::new(),
+            missing: Vec::new(),
+            findings: Vec::new(),
+            head: Head::START,
+            lines: 0,
+        }
+    }
+
+    /// Demands that this line is in the log.
+    pub(crate) fn expect(&mut self, noted: Head) {
+        self.noted.push(noted);
+    }
+
+    /// Demands that every checkpoint is of this key.
+    pub(crate) fn demand_key(&mut self, key: PublicKey) {
+        self.key = Some(key);
+    }
+
+    /// Takes one line without its newline; gives what it says, where it is one.
+    pub(crate) fn line(&mut self, place: Place, text: &[u8]) -> Option<Line> {
+        self.lines = self.lines.saturating_add(1);
+        let Some(line) = Line::parse(text) else {
+            let seq = self.next.unwrap_or_default();
+            self.found(Fault::Edited { seq }, place);
+            self.settle_doubt(None);
+            (self.next, self.before) = (self.next.map(|next| next.saturating_add(1)), None);
+            return None;
+        };
+        let head = Head::behind(line.seq, text);
+        let follows = self.before.map(|(before, _)| before.hash == line.prev);
+        self.settle_doubt(follows);
+        let next = self.next.unwrap_or(line.seq);
+        if line.seq == next {
+            if let (Some(false), Some((before, at))) = (follows, self.before) {
+                let finding = |seq, place| Finding { fault: Fault::Edited { seq }, place };
+                self.doubt = Some((finding(before.seq, at), finding(line.seq, place)));
+            }
+            self.go_on(head, place, next);
+        } else if follows == Some(true) {
+            // It stands where it belongs, under another number; the hash in the next line is of the old one.
+            self.found(Fault::Edited { seq: next }, place);
+            (self.next, self.before) = (Some(next.saturating_add(1)), None);
+        } else if line.seq > next {
+            self.missing.push((next, line.seq.saturating_sub(1), place));
+            self.go_on(head, place, line.seq);
+        } else {
+            let fault = if self.was_missing(line.seq) {
+                Fault::Moved { seq: line.seq }
+            } else {
+                Fault::Repeated { seq: line.seq }
+            };
+            self.found(fault, place);
+            self.before = None;
+        }
+        self.compare(head, place);
+        if line.event.kind == Kind::Checkpoint {
+            self.checkpoint(&line, place);
+        }
+        if self.recent.len() >= RECENT {
+            self.recent.pop_front();
+        }
+        self.recent.push_back(head);
+        Some(line)
+    }
+
+    fn checkpoint(&mut self, line: &Line, place: Place) {
+        let demanded = self.key;
+        let of_key = |found: &Checkpoint| demanded.is_none_or(|key| key == found.key);
+        let Some(Checkpoint { key, covers }) = Checkpoint::of(&line.event).filter(of_key) else {
+            return self.found(Fault::Forged { seq: line.seq }, place);
+        };
+        match self.recent.iter().rev().find(|head| head.seq == covers.seq) {
+            // That line is missing, which is found already, or elsewhere.
+            None => return,
+            Some(head) if *head != covers => return self.found(Fault::Forged { seq: line.seq }, place),
+            Some(_) => {}
+        }
+        self.signed = self.signed.max(covers.seq);
+        if !self.keys.contains(&key) {
+            self.keys.push(key);
+        }
+    }
+
+    /// Takes what stands behind the last newline.
+    pub(crate) fn torn(&mut self, place: Place) {
+        self.found(Fault::Torn { seq: self.next.unwrap_or_default() }, place);
+    }
+
+    fn go_on(&mut self, head: Head, place: Place, seq: u64) {
+        self.head = head;
+        self.next = Some(seq.saturating_add(1));
+        self.before = Some((head, place));
+    }
+
+    /// The next line shows whose hash was wrong: where it fits this one, this one is whole.
+    fn settle_doubt(&mut self, fits: Option<bool>) {
+        let Some((before, this)) = self.doubt.take() else { return };
+        if fits == Some(false) {
+            self.findings.push(this);
+            // What follows a line that was edited cannot fit it, and says nothing more.
+            self.before = None;
+        } else {
+            self.findings.push(before);
+        }
+    }
+
+    fn was_missing(&mut self, seq: u64) -> bool {
+        let Some(at) = self.missing.iter().position(|(from, to, _)| (*from..=*to).contains(&seq)) else {
+            return false;
+        };
+        let (from, to, place) = self.missing.remove(at);
+        let parts = [(from, seq.saturating_sub(1)), (seq.saturating_add(1), to)];
+        self.missing.extend(parts.into_iter().filter(|(from, to)| from <= to).map(|(a, b)| (a, b, place)));
+        true
+    }
+
+    fn compare(&mut self, head: Head, place: Place) {
+        if self.noted.iter().any(|noted| noted.seq == head.seq && noted.hash != head.hash) {
+            self.found(Fault::NotAsNoted { seq: head.seq }, place);
+        }
+    }
+
+    fn found(&mut self, fault: Fault, place: Place) {
+        self.findings.push(Finding { fault, place });
+    }
+
+    /// What was found, by number, and the last line.
+    pub(crate) fn finish(mut self, end: Place) -> Verified {
+        self.settle_doubt(None);
+        let last = self.next.map_or(0, |next| next.saturating_sub(1));
+        if let Some(noted) = self.noted.iter().map(|noted| noted.seq).max().filter(|noted| *noted > last) {
+            self.missing.push((last.saturating_add(1), noted, end));
+        }
+        let missing = std::mem::take(&mut self.missing);
+        for (from, to, place) in missing {
+            self.found(Fault::Missing { from, to }, place);
+        }
+        self.findings.sort_by_key(|finding| (finding.fault.seq(), finding.place));
+        let Self { findings, head, lines, signed, keys, .. } = self;
+        Verified { findings, head, lines, signed, keys }
+    }
+}
+
+/// What a [`Verifier`] has seen.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Verified {
+    pub(crate) findings: Vec<Finding>,
+    /// The last line that stands where it belongs.
+    pub(crate) head: Head,
+    pub(crate) lines: u64,
+    /// The last line that a checkpoint covers; 0 where none does.
+    pub(crate) signed: u64,
+    /// The keys of all checkpoints that hold.
+    pub(crate) keys: Vec<PublicKey>,
+}
+
+/// So far behind may the line be that a checkpoint covers: it is signed while others are written.
+const RECENT: usize = 8_192;
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,476 @@
+//! One line of the audit log: JSON in one spelling only.
+//!
+//! A line is `{"seq":…,"time":"…","prev":"…",` and the members of its [`Event`], in the order of the fields here,
+//! without a space, in ASCII. [`Line::parse`] takes nothing that [`write()`] would have written otherwise.
+
+use std::borrow::Cow;
+use std::collections::BTreeMap;
+use std::fmt::Write as _;
+
+use jiff::Timestamp;
+use serde::Deserialize;
+use serde_json::value::RawValue;
+
+use super::pen::{self, Pen};
+use crate::identity::Principal;
+
+/// SHA-256.
+pub(crate) type Hash = [u8; 32];
+
+/// Longer lines are not written, and not read.
+pub(crate) const MAX_LINE_BYTES: usize = 16 * 1024;
+
+/// What has happened.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub(crate) enum Kind {
+    /// A signature over all lines before.
+    Checkpoint,
+    /// A client was turned away when it connected.
+    Connect,
+    Enroll,
+    /// For a time the log could not be written, and so nothing was signed.
+    Gap,
+    Lock,
+    /// What stood behind the last whole line was set aside.
+    Recovered,
+    Remove,
+    Sign,
+    Start,
+    Stop,
+    Unlock,
+}
+
+impl Kind {
+    /// As it stands in a line.
+    pub(crate) const fn name(self) -> &'static str {
+        match self {
+            Self::Checkpoint => "checkpoint",
+            Self::Connect => "connect",
+            Self::Enroll => "enroll",
+            Self::Gap => "gap",
+            Self::Lock => "lock",
+            Self::Recovered => "recovered",
+            Self::Remove => "remove",
+            Self::Sign => "sign",
+            Self::Start => "start",
+            Self::Stop => "stop",
+            Self::Unlock => "unlock",
+        }
+    }
+}
+
+/// How it was decided.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub(crate) enum Verdict {
+    /// Policy said yes, and it was done.
+    Allowed,
+    /// Policy said no.
+    Denied,
+    /// Policy said yes, and it was not done all the same.
+    Refused,
+}
+
+impl Verdict {
+    /// As it stands in a line.
+    pub(crate) const fn name(self) -> &'static str {
+        match self {
+            Self::Allowed => "allowed",
+            Self::Denied => "denied",
+            Self::Refused => "refused",
+        }
+    }
+}
+
+/// What a line tells, in the order in which it stands there. docs/reference/audit.md explains each member.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Event<'a> {
+    pub(crate) kind: Kind,
+    #[serde(default)]
+    pub(crate) uid: Option<u32>,
+    #[serde(default)]
+    pub(crate) pid: Option<i32>,
+    #[serde(default)]
+    pub(crate) unit: Option<Cow<'a, str>>,
+    #[serde(default)]
+    pub(crate) client: Option<Cow<'a, str>>,
+    #[serde(default)]
+    pub(crate) credential: Option<Cow<'a, str>>,
+    #[serde(default)]
+    pub(crate) venue: Option<Cow<'a, str>>,
+    #[serde(default)]
+    pub(crate) action: Option<Cow<'a, str>>,
+    /// The rule of the venue's action table that says so.
+    #[serde(default)]
+    pub(crate) endpoint: Option<Cow<'a, str>>,
+    #[serde(default)]
+    pub(crate) method: Option<Cow<'a, str>>,
+    #[serde(default)]
+    pub(crate) path: Option<Cow<'a, str>>,
+    #[serde(default)]
+    pub(crate) query: Option<Cow<'a, RawValue>>,
+    #[serde(default)]
+    pub(crate) body: Option<Cow<'a, RawValue>>,
+    #[serde(default)]
+    pub(crate) orders: Option<Cow<'a, RawValue>>,
+    /// SHA-256 of the bytes that were signed.
+    #[serde(default, deserialize_with = "hash_text")]
+    pub(crate) canonical: Option<Hash>,
+    #[serde(default)]
+    pub(crate) verdict: Option<Verdict>,
+    #[serde(default)]
+    pub(crate) rule: Option<Cow<'a, str>>,
+    #[serde(default)]
+    pub(crate) cause: Option<Cow<'a, str>>,
+    #[serde(default)]
+    pub(crate) micros: Option<u64>,
+    #[serde(default)]
+    pub(crate) version: Option<Cow<'a, str>>,
+    #[serde(default)]
+    pub(crate) times: Option<u64>,
+    #[serde(default)]
+    pub(crate) since: Option<Cow<'a, str>>,
+    #[serde(default)]
+    pub(crate) lost: Option<BTreeMap<Cow<'a, str>, u64>>,
+    #[serde(default)]
+    pub(crate) file: Option<Cow<'a, str>>,
+    #[serde(default)]
+    pub(crate) bytes: Option<u64>,
+    /// The public half of the key of a checkpoint.
+    #[serde(default, deserialize_with = "hash_text")]
+    pub(crate) key: Option<Hash>,
+    #[serde(default)]
+    pub(crate) covers: Option<Cow<'a, str>>,
+    #[serde(default)]
+    pub(crate) at: Option<Cow<'a, str>>,
+    #[serde(default)]
+    pub(crate) signature: Option<Cow<'a, str>>,
+}
+
+impl<'a> Event<'a> {
+    /// Writes its members.
+    pub(crate) fn write(&self, pen: &mut Pen<'_>) {
+        let text = |pen: &mut Pen<'_>, name, value: &Option<Cow<'_, str>>| {
+            if let Some(value) = value {
+                pen.text(name, value);
+            }
+        };
+        let raw = |pen: &mut Pen<'_>, name, value: &Option<Cow<'_, RawValue>>| {
+            if let Some(value) = value {
+                pen.member(name, |out| out.extend_from_slice(value.get().as_bytes()));
+            }
+        };
+        let number = |pen: &mut Pen<'_>, name, value: Option<i128>| {
+            if let Some(value) = value {
+                pen.number(name, value);
+            }
+        };
+        let hash = |pen: &mut Pen<'_>, name, value: &Option<Hash>| {
+            if let Some(value) = value {
+                pen.hash(name, value);
+            }
+        };
+        pen.text("kind", self.kind.name());
+        number(pen, "uid", self.uid.map(i128::from));
+        number(pen, "pid", self.pid.map(i128::from));
+        text(pen, "unit", &self.unit);
+        text(pen, "client", &self.client);
+        text(pen, "credential", &self.credential);
+        text(pen, "venue", &self.venue);
+        text(pen, "action", &self.action);
+        text(pen, "endpoint", &self.endpoint);
+        text(pen, "method", &self.method);
+        text(pen, "path", &self.path);
+        raw(pen, "query", &self.query);
+        raw(pen, "body", &self.body);
+        raw(pen, "orders", &self.orders);
+        hash(pen, "canonical", &self.canonical);
+        if let Some(verdict) = self.verdict {
+            pen.text("verdict", verdict.name());
+        }
+        text(pen, "rule", &self.rule);
+        text(pen, "cause", &self.cause);
+        number(pen, "micros", self.micros.map(i128::from));
+        text(pen, "version", &self.version);
+        number(pen, "times", self.times.map(i128::from));
+        text(pen, "since", &self.since);
+        if let Some(lost) = &self.lost {
+            pen.member("lost", |out| counts(lost, out));
+        }
+        text(pen, "file", &self.file);
+        number(pen, "bytes", self.bytes.map(i128::from));
+        hash(pen, "key", &self.key);
+        text(pen, "covers", &self.covers);
+        text(pen, "at", &self.at);
+        text(pen, "signature", &self.signature);
+    }
+
+    /// Something that `who` has done.
+    pub(crate) fn by(kind: Kind, who: &'a Principal) -> Self {
+        Self {
+            uid: Some(who.uid),
+            pid: Some(who.pid),
+            unit: who.unit.as_ref().map(|unit| unit.to_string().into()),
+            client: who.client.as_ref().map(|client| client.as_str().into()),
+            ..Self::of(kind)
+        }
+    }
+
+    /// Something that has happened, of which nothing more is told.
+    pub(crate) const fn of(kind: Kind) -> Self {
+        Self {
+            kind,
+            uid: None,
+            pid: None,
+            unit: None,
+            client: None,
+            credential: None,
+            venue: None,
+            action: None,
+            endpoint: None,
+            method: None,
+            path: None,
+            query: None,
+            body: None,
+            orders: None,
+            canonical: None,
+            verdict: None,
+            rule: None,
+            cause: None,
+            micros: None,
+            version: None,
+            times: None,
+            since: None,
+            lost: None,
+            file: None,
+            bytes: None,
+            key: None,
+            covers: None,
+            at: None,
+            signature: None,
+        }
+    }
+}
+
+/// Appends how many there are of each kind.
+fn counts(lost: &BTreeMap<Cow<'_, str>, u64>, out: &mut Vec<u8>) {
+    let mut between = b'{';
+    for (kind, count) in lost {
+        out.push(between);
+        pen::string(kind, out);
+        out.push(b':');
+        pen::number(*count, out);
+        between = b',';
+    }
+    if between == b'{' {
+        out.push(between);
+    }
+    out.push(b'}');
+}
+
+/// A line that was read.
+#[derive(Debug, Clone)]
+pub(crate) struct Line {
+    /// Its number; the first is 1.
+    pub(crate) seq: u64,
+    pub(crate) time: Timestamp,
+    /// SHA-256 of the line before, its newline with it; zeros in the first.
+    pub(crate) prev: Hash,
+    pub(crate) event: Event<'static>,
+}
+
+/// What stands between the number, the time, the hash and the rest.
+const PARTS: [&str; 4] = [r#"{"seq":"#, r#","time":""#, r#"","prev":""#, r#"""#];
+
+/// Appends a line, its newline with it. `time` is what [`Clock`] gives; `members` writes the rest.
+pub(crate) fn write(
+    seq: u64,
+    time: &str,
+    prev: &Hash,
+    members: impl FnOnce(&mut Pen<'_>),
+    out: &mut Vec<u8>,
+) {
+    let [begin, at, after, rest] = PARTS;
+    out.extend_from_slice(begin.as_bytes());
+    pen::number(seq, out);
+    for part in [at, time, after] {
+        out.extend_from_slice(part.as_bytes());
+    }
+    pen::hex(prev, out);
+    out.extend_from_slice(rest.as_bytes());
+    members(&mut Pen::new(out));
+    out.extend_from_slice(b"}\n");
+}
+
+impl Line {
+    /// Reads a line, without its newline. `None` where it is not exactly what is written for what it says.
+    pub(crate) fn parse(text: &[u8]) -> Option<Self> {
+        let text = std::str::from_utf8(text).ok().filter(|text| text.len() < MAX_LINE_BYTES)?;
+        let [begin, at, after, rest] = PARTS;
+        let (seq, tail) = text.strip_prefix(begin)?.split_once(at)?;
+        let (time_text, tail) = tail.split_once(after)?;
+        let (prev, members) = tail.split_once(rest)?;
+        let line = Self {
+            seq: seq.parse().ok()?,
+            time: time_text.parse().ok()?,
+            prev: hash_of(prev)?,
+            event: serde_json::from_str(&format!("{{{}", members.strip_prefix(',')?)).ok()?,
+        };
+        let mut again = Vec::with_capacity(text.len().saturating_add(1));
+        line.write(&mut again);
+        (again.strip_suffix(b"\n") == Some(text.as_bytes())).then_some(line)
+    }
+
+    /// Appends it as it was, its newline with it.
+    pub(crate) fn write(&self, out: &mut Vec<u8>) {
+        let mut clock = Clock::default();
+        write(self.seq, clock.text(self.time), &self.prev, |pen| self.event.write(pen), out);
+    }
+}
+
+fn hash_of(hex: &str) -> Option<Hash> {
+    let mut hash = [0; 32];
+    let bytes = base16ct::lower::decode(hex, &mut hash).ok()?;
+    (bytes.len() == 32).then_some(hash)
+}
+
+/// Writes times as RFC 3339 in UTC with six digits: `2026-11-21T21:53:01.000042Z`.
+#[derive(Debug, Default)]
+pub(crate) struct Clock {
+    second: Option<i64>,
+    text: String,
+}
+
+/// Letters up to the second.
+const SECOND_LETTERS: usize = 19;
+
+impl Clock {
+    /// The text of `time`. Within one second only its last digits are written anew.
+    pub(crate) fn text(&mut self, time: Timestamp) -> &str {
+        let second = time.as_second();
+        if self.second != Some(second) {
+            self.text = Timestamp::from_second(second).unwrap_or_default().to_string();
+            self.second = Some(second);
+        }
+        self.text.truncate(SECOND_LETTERS);
+        // Digits behind the second are negative before 1970, when no line was written.
+        let _ = write!(self.text, ".{:06}Z", time.subsec_nanosecond().max(0) / 1_000);
+        &self.text
+    }
+}
+
+/// Leaves a text as it is, or cuts it behind `bytes` bytes and says so by three dots.
+pub(crate) fn clip(text: &str, bytes: usize) -> Cow<'_, str> {
+    if text.len() <= bytes {
+        return Cow::Borrowed(text);
+    }
+    let end = (0..=bytes).rev().find(|at| text.is_char_boundary(*at)).unwrap_or_default();
+    Cow::Owned(format!("{}...", text.get(..end).unwrap_or_default()))
+}
+
+/// Reads a hash that stands as 64 hexadecimal digits.
+fn hash_text<'de, D: serde::Deserializer<'de>>(from: D) -> Result<Option<Hash>, D::Error> {
+    let text = String::deserialize(from)?;
+    let unreadable = || serde::de::Error::custom("a hash has 64 hexadecimal digits");
+    hash_of(&text).map(Some).ok_or_else(unreadable)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn text(event: &Event<'_>) -> String {
+        let mut out = Vec::new();
+        write(7, "2026-11-21T21:53:01.000042Z", &[0xab; 32], |pen| event.write(pen), &mut out);
+        String::from_utf8(out).unwrap()
+    }
+
+    #[test]
+    fn writes_a_line_in_one_spelling_and_reads_it_back() {
+        let query = RawValue::from_string(r#"{"symbol":"BTCUSDT"}"#.to_owned()).unwrap();
+        let event = Event {
+            uid: Some(1000),
+            path: Some("/api/v3/order".into()),
+            query: Some(Cow::Borrowed(&query)),
+            canonical: Some([1; 32]),
+            verdict: Some(Verdict::Allowed),
+            cause: Some("a \"quoted\" \u{202e}\u{1b}[31m\u{7f}".into()),
+            ..Event::of(Kind::Sign)
+        };
+        let line = text(&event);
+        assert_eq!(
+            line,
+            format!(
+                "{{\"seq\":7,\"time\":\"2026-11-21T21:53:01.000042Z\",\"prev\":\"{}\",\"kind\":\"sign\",\"uid\":1000,\
+                 \"path\":\"/api/v3/order\",\"query\":{{\"symbol\":\"BTCUSDT\"}},\"canonical\":\"{}\",\
+                 \"verdict\":\"allowed\",\"cause\":\"a \\\"quoted\\\" \\u202e\\u001b[31m\\u007f\"}}\n",
+                "ab".repeat(32),
+                "01".repeat(32)
+            )
+        );
+        let read = Line::parse(line.trim_end().as_bytes()).unwrap();
+        assert_eq!((read.seq, read.prev), (7, [0xab; 32]));
+        assert_eq!(read.event.cause.as_deref(), event.cause.as_deref());
+        assert_eq!(text(&read.event), line);
+    }
+
+    #[test]
+    fn refuses_every_other_spelling() {
+        let line = text(&Event { uid: Some(5), ..Event::of(Kind::Lock) });
+        let line = line.trim_end();
+        assert!(Line::parse(line.as_bytes()).is_some());
+        for (from, to) in [
+            ("\"uid\":5", "\"uid\": 5"),
+            ("\"uid\":5", "\"uid\":05"),
+            ("\"uid\":5", "\"uid\":5,\"uid\":5"),
+            ("\"uid\":5", "\"uid\":5,\"more\":1"),
+            ("\"uid\":5", "\"uid\":null"),
+            ("\"kind\":\"lock\",\"uid\":5", "\"uid\":5,\"kind\":\"lock\""),
+            ("lock", "l\\u006fck"),
+            ("\"seq\":7", "\"seq\":07"),
+            ("\"seq\":7", "\"seq\":+7"),
+            (".000042Z", ".0000420Z"),
+            (".000042Z", ".000042+00:00"),
+            ("abab", "ABAB"),
+            ("}", "} "),
+            ("}", ""),
+        ] {
+            let other = line.replacen(from, to, 1);
+            assert_ne!(other, line);
+            assert!(Line::parse(other.as_bytes()).is_none(), "{other}");
+        }
+    }
+
+    #[test]
+    fn reads_back_the_longest_line_that_a_client_can_cause() {
+        let text = "\u{1}".repeat(100_000);
+        let params = serde_json::to_string(&clip(&"\\\"".repeat(50_000), 1024)).unwrap();
+        let params = RawValue::from_string(params).unwrap();
+        let line = self::text(&Event {
+            uid: Some(u32::MAX),
+            pid: Some(i32::MIN),
+            credential: Some(clip(&text, crate::audit::log::MAX_TEXT_BYTES)),
+            venue: Some("a-venue-with-a-long-name".into()),
+            method: Some(clip(&text, 16)),
+            path: Some(clip(&text, crate::audit::log::MAX_TEXT_BYTES)),
+            query: Some(Cow::Borrowed(&params)),
+            body: Some(Cow::Borrowed(&params)),
+            canonical: Some([1; 32]),
+            verdict: Some(Verdict::Refused),
+            rule: Some("own-user".into()),
+            cause: Some(clip(&text, crate::audit::log::MAX_CAUSE_BYTES)),
+            micros: Some(u64::MAX),
+            ..Event::of(Kind::Sign)
+        });
+        assert!(line.len() > MAX_LINE_BYTES / 2, "{}", line.len());
+        assert!(Line::parse(line.trim_end().as_bytes()).is_some(), "{}", line.len());
+    }
+
+    #[test]
+    fn cuts_a_text_between_characters() {
+        assert_eq!(clip("abc", 3), "abc");
+        assert_eq!(clip("a\u{e4}b", 2), "a...");
+    }
+}

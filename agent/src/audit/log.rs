@@ -1,0 +1,414 @@
+//! The writer. One for a data folder, in the process that owns it.
+//!
+//! Lines are collected, and written by one system call before the first answer that depends on one of them leaves
+//! ([`AuditLog::gate`]): so a line outlives a kill of this process whenever a client has its signature. Getting them
+//! onto the disk is for [`super::sync`].
+//!
+//! Where they cannot be written they are dropped and counted, the answers that wait are recalled, and nothing is
+//! signed until a line that tells of the gap is on the disk.
+
+use std::cell::{Cell, RefCell};
+use std::collections::{BTreeMap, HashMap};
+use std::path::{Path, PathBuf};
+use std::rc::Rc;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use jiff::Timestamp;
+
+use super::AuditError;
+use super::chain::Head;
+use super::journal::Journal;
+use super::line::{Clock, Event, Kind, Verdict, clip};
+use super::pen::Pen;
+use super::segment::{Opened, Segment, Torn, failed};
+use super::sync::Syncer;
+use crate::config::{AuditConfig, Durability};
+use crate::fault::chain;
+use crate::identity::Principal;
+use crate::store::atomic;
+
+/// How long lines may be in the kernel only, where nobody waits for the disk.
+const GROUP: Duration = Duration::from_millis(100);
+/// How often it is tried to go on where the log could not be written.
+const RETRY: Duration = Duration::from_millis(50);
+/// One user that is turned away again and again fills no disk: it gets one line in this time.
+const TURNED_AWAY: Duration = Duration::from_secs(1);
+/// So many users are told apart in that.
+const MAX_TURNED_AWAY: usize = 256;
+/// Room for the first members of most lines.
+const SHEET_BYTES: usize = 1024;
+/// So many empty sheets are kept.
+const MAX_SHEETS: usize = 1024;
+/// Longest cause in a line.
+pub(crate) const MAX_CAUSE_BYTES: usize = 400;
+/// Longest path and names in a line.
+pub(crate) const MAX_TEXT_BYTES: usize = 512;
+
+/// The audit log of one data folder.
+#[derive(Debug)]
+pub(crate) struct AuditLog {
+    folder: PathBuf,
+    config: AuditConfig,
+    syncer: Syncer,
+    journal: Option<Journal>,
+    inner: RefCell<Inner>,
+    sheets: RefCell<Sheets>,
+    /// How often lines were lost.
+    failures: Cell<u64>,
+}
+
+#[derive(Debug)]
+struct Inner {
+    segment: Arc<Segment>,
+    /// Bytes of whole lines in it.
+    bytes: u64,
+    /// Behind the last line that was written.
+    written: Head,
+    /// Behind the last line that was collected.
+    head: Head,
+    clock: Clock,
+    buffer: Vec<u8>,
+    /// Of which kinds the lines in the buffer are.
+    kinds: Vec<Kind>,
+    stopped: Option<Stopped>,
+    turned_away: HashMap<u32, (Instant, u64)>,
+    /// Up to which line a checkpoint was asked for.
+    checkpoint: u64,
+}
+
+/// What saves signatures from allocating and formatting the same again and again.
+#[derive(Debug, Default)]
+struct Sheets {
+    empty: Vec<Vec<u8>>,
+    /// How the last line began.
+    last: Option<(Kind, Rc<Principal>, Vec<u8>)>,
+}
+
+/// The log cannot be written.
+#[derive(Debug)]
+struct Stopped {
+    cause: String,
+    since: Timestamp,
+    tried: Instant,
+    lost: BTreeMap<&'static str, u64>,
+}
+
+impl AuditLog {
+    /// Opens the log in `folder` where it ends, or begins one.
+    ///
+    /// # Errors
+    /// Where it cannot be read or written, or ends with what is no line of it.
+    pub(crate) fn open(folder: &Path, config: AuditConfig) -> Result<Self, AuditError> {
+        let made = atomic::make_folder(folder).map_err(|error| std::io::Error::other(chain(&error)));
+        made.map_err(failed("making", folder))?;
+        let pause = match config.durability {
+            Durability::Group => GROUP,
+            Durability::Sync => Duration::ZERO,
+        };
+        let syncer = Syncer::start(pause).map_err(failed("starting the thread of", folder))?;
+        let journal = config.journald.then(Journal::open).transpose();
+        let journal = journal.map_err(failed("opening the journal for", folder))?;
+        let Opened { segment, head, bytes, torn } = Segment::open_last(folder)?;
+        let inner = Inner {
+            segment: Arc::new(segment),
+            bytes,
+            written: head,
+            head,
+            clock: Clock::default(),
+            buffer: Vec::new(),
+            kinds: Vec::new(),
+            stopped: None,
+            turned_away: HashMap::new(),
+            checkpoint: head.seq,
+        };
+        let log = Self {
+            folder: folder.to_owned(),
+            config,
+            syncer,
+            journal,
+            inner: RefCell::new(inner),
+            sheets: RefCell::default(),
+            failures: Cell::new(0),
+        };
+        if let Some(Torn { bytes, file }) = torn {
+            tracing::warn!(bytes, file, "the audit log ended within a line; the rest was set aside");
+            let event = Event { file: Some(file.into()), bytes: Some(bytes), ..Event::of(Kind::Recovered) };
+            log.record(&event);
+        }
+        Ok(log)
+    }
+
+    /// Says whether lines can be written; where they could not, tries again.
+    ///
+    /// # Errors
+    /// [`AuditError::Stopped`]: nothing may be signed.
+    pub(crate) fn check(&self) -> Result<(), AuditError> {
+        self.heed_disk();
+        let mut inner = self.inner.borrow_mut();
+        let Some(stopped) = &mut inner.stopped else { return Ok(()) };
+        if stopped.tried.elapsed() >= RETRY {
+            stopped.tried = Instant::now();
+            match inner.go_on(&self.folder, self.config.rotate_bytes()) {
+                Ok(line) => {
+                    if let Some(journal) = &self.journal {
+                        journal.copy(&line);
+                    }
+                    tracing::info!("the audit log can be written again");
+                    return Ok(());
+                }
+                Err(error) => {
+                    if let Some(stopped) = &mut inner.stopped {
+                        stopped.cause = chain(&error);
+                    }
+                }
+            }
+        }
+        let cause = inner.stopped.as_ref().map(|stopped| stopped.cause.as_str()).unwrap_or_default();
+        Err(self.stopped_by(cause))
+    }
+
+    /// Adds a line, to be written by the next [`gate`](Self::gate) or [`settle`](Self::settle).
+    ///
+    /// # Errors
+    /// [`AuditError::Stopped`]: it is counted as lost, and what depends on it must not leave.
+    pub(crate) fn note(&self, event: &Event<'_>) -> Result<(), AuditError> {
+        self.note_members(event.kind, |pen| event.write(pen))
+    }
+
+    fn note_members(&self, kind: Kind, members: impl FnOnce(&mut Pen<'_>)) -> Result<(), AuditError> {
+        let mut inner = self.inner.borrow_mut();
+        let Inner { head, clock, buffer, kinds, stopped, .. } = &mut *inner;
+        if let Some(stopped) = stopped {
+            let count = stopped.lost.entry(kind.name()).or_default();
+            *count = count.saturating_add(1);
+            return Err(self.stopped_by(&stopped.cause));
+        }
+        head.write(clock, Timestamp::now(), members, buffer);
+        kinds.push(kind);
+        Ok(())
+    }
+
+    /// A sheet for the first members of a line about what `who` does, with these on it: its kind and who it is.
+    pub(crate) fn begin(&self, kind: Kind, who: &Rc<Principal>) -> Vec<u8> {
+        let mut sheets = self.sheets.borrow_mut();
+        let mut sheet = sheets.empty.pop().unwrap_or_else(|| Vec::with_capacity(SHEET_BYTES));
+        if !sheets.last.as_ref().is_some_and(|(of, last, _)| *of == kind && Rc::ptr_eq(last, who)) {
+            let mut members = Vec::new();
+            Event::by(kind, who).write(&mut Pen::new(&mut members));
+            sheets.last = Some((kind, Rc::clone(who), members));
+        }
+        if let Some((_, _, members)) = &sheets.last {
+            sheet.extend_from_slice(members);
+        }
+        sheet
+    }
+
+    /// Adds the line that was begun on a sheet; `rest` writes its last members.
+    ///
+    /// # Errors
+    /// As [`note`](Self::note).
+    pub(crate) fn finish(
+        &self,
+        kind: Kind,
+        mut sheet: Vec<u8>,
+        rest: impl FnOnce(&mut Pen<'_>),
+    ) -> Result<(), AuditError> {
+        let noted = self.note_members(kind, |pen| {
+            pen.members(&sheet);
+            rest(pen);
+        });
+        let mut sheets = self.sheets.borrow_mut();
+        if sheets.empty.len() < MAX_SHEETS && sheet.capacity() <= SHEET_BYTES {
+            sheet.clear();
+            sheets.empty.push(sheet);
+        }
+        noted
+    }
+
+    /// Adds a line about what has been done already, and writes it at once. Where it cannot be written it is
+    /// counted as lost.
+    pub(crate) fn record(&self, event: &Event<'_>) {
+        let _counted = self.note(event);
+        self.settle();
+    }
+
+    /// Adds a line about a client that was turned away; one for each user and second, which has the number.
+    pub(crate) fn turned_away(&self, who: &Principal, rule: &str, cause: &str) {
+        let times = {
+            let mut inner = self.inner.borrow_mut();
+            let seen = &mut inner.turned_away;
+            if seen.len() >= MAX_TURNED_AWAY && !seen.contains_key(&who.uid) {
+                seen.retain(|_, (at, _)| at.elapsed() < TURNED_AWAY);
+            }
+            match seen.get_mut(&who.uid) {
+                Some((at, unsaid)) if at.elapsed() < TURNED_AWAY => {
+                    *unsaid = unsaid.saturating_add(1);
+                    return;
+                }
+                Some((at, unsaid)) => {
+                    *at = Instant::now();
+                    std::mem::take(unsaid).saturating_add(1)
+                }
+                None => {
+                    seen.insert(who.uid, (Instant::now(), 0));
+                    1
+                }
+            }
+        };
+        self.record(&Event {
+            verdict: Some(Verdict::Denied),
+            rule: Some(rule.into()),
+            cause: Some(clip(cause, MAX_CAUSE_BYTES)),
+            times: Some(times),
+            ..Event::by(Kind::Connect, who)
+        });
+    }
+
+    /// Writes what was collected. Where that does not succeed, it is counted as lost.
+    pub(crate) fn settle(&self) {
+        self.heed_disk();
+        let mut inner = self.inner.borrow_mut();
+        if inner.buffer.is_empty() {
+            return;
+        }
+        match inner.write(&self.folder, self.config.rotate_bytes(), &self.syncer) {
+            Ok(()) => {
+                self.syncer.written(&inner.segment);
+                if let Some(journal) = &self.journal {
+                    journal.copy(&inner.buffer);
+                }
+                inner.buffer.clear();
+                inner.kinds.clear();
+            }
+            Err(error) => self.stop(&mut inner, chain(&error)),
+        }
+    }
+
+    /// To be passed before anything goes to a client: all lines are written then and, where the configuration asks
+    /// for it, on the disk. An answer may leave if the number of [`failures`](Self::failures) was this one when its
+    /// line was noted; else the line is lost.
+    pub(crate) async fn gate(&self) -> u64 {
+        self.settle();
+        if self.config.durability == Durability::Sync {
+            self.syncer.settled().await;
+            self.heed_disk();
+        }
+        self.failures.get()
+    }
+
+    /// How often lines were lost so far.
+    pub(crate) fn failures(&self) -> u64 {
+        self.failures.get()
+    }
+
+    /// Lines that no checkpoint was asked for. What was there when the log was opened is one.
+    pub(crate) fn lines_since_checkpoint(&self) -> u64 {
+        let inner = self.inner.borrow();
+        inner.head.seq.saturating_sub(inner.checkpoint)
+    }
+
+    /// Writes what was collected, and gives the last line for a checkpoint over it; `None` where nothing is new.
+    pub(crate) fn begin_checkpoint(&self) -> Option<Head> {
+        self.settle();
+        let mut inner = self.inner.borrow_mut();
+        let head = inner.written;
+        if head.seq <= inner.checkpoint {
+            return None;
+        }
+        // The line of the checkpoint itself needs none.
+        inner.checkpoint = head.seq.saturating_add(1);
+        Some(head)
+    }
+
+    /// Why nothing is signed, for a client whose answer was recalled.
+    pub(crate) fn stopped(&self) -> AuditError {
+        let inner = self.inner.borrow();
+        self.stopped_by(inner.stopped.as_ref().map_or("it failed for a moment", |stopped| &stopped.cause))
+    }
+
+    fn stopped_by(&self, cause: &str) -> AuditError {
+        AuditError::Stopped { cause: cause.to_owned(), folder: self.folder.clone() }
+    }
+
+    /// Writes all lines, and waits for the disk. For the end of the process.
+    pub(crate) fn close(&self) {
+        self.settle();
+        if let Err(error) = self.inner.borrow().segment.sync() {
+            tracing::error!(error = %chain(&error), "the last lines of the audit log may not be on the disk");
+        }
+    }
+
+    fn heed_disk(&self) {
+        if let Some(cause) = self.syncer.fault() {
+            self.stop(&mut self.inner.borrow_mut(), cause);
+        }
+    }
+
+    fn stop(&self, inner: &mut Inner, cause: String) {
+        self.failures.set(self.failures.get().saturating_add(1));
+        tracing::error!(%cause, "the audit log cannot be written; nothing is signed");
+        inner.stop(cause);
+    }
+}
+
+impl Inner {
+    fn write(&mut self, folder: &Path, most: u64, syncer: &Syncer) -> Result<(), AuditError> {
+        let more = u64::try_from(self.buffer.len()).unwrap_or(u64::MAX);
+        if self.bytes > 0 && self.bytes.saturating_add(more) > most {
+            self.segment = Arc::new(Segment::make(folder, self.written.seq.saturating_add(1))?);
+            self.bytes = 0;
+            syncer.begun(&self.segment);
+        }
+        self.segment.append(&self.buffer)?;
+        self.bytes = self.bytes.saturating_add(more);
+        self.written = self.head;
+        Ok(())
+    }
+
+    /// Drops what could not be written, and counts it.
+    fn stop(&mut self, cause: String) {
+        let stopped = self.stopped.get_or_insert_with(|| Stopped {
+            cause: String::new(),
+            since: Timestamp::now(),
+            tried: Instant::now(),
+            lost: BTreeMap::new(),
+        });
+        stopped.cause = cause;
+        for kind in self.kinds.drain(..) {
+            let count = stopped.lost.entry(kind.name()).or_default();
+            *count = count.saturating_add(1);
+        }
+        self.buffer.clear();
+        self.head = self.written;
+    }
+
+    /// Goes on behind the last line that was written, with one that tells of the gap and is on the disk at once.
+    fn go_on(&mut self, folder: &Path, most: u64) -> Result<Vec<u8>, AuditError> {
+        let Some(Stopped { cause, since, lost, .. }) = &self.stopped else { return Ok(Vec::new()) };
+        let again = if self.bytes < most { self.segment.again(self.bytes)? } else { None };
+        let segment = match again {
+            Some(segment) => segment,
+            None => {
+                let segment = Segment::make(folder, self.written.seq.saturating_add(1))?;
+                self.bytes = 0;
+                segment
+            }
+        };
+        self.segment = Arc::new(segment);
+        let event = Event {
+            cause: Some(clip(cause, MAX_CAUSE_BYTES)),
+            since: Some(Clock::default().text(*since).to_owned().into()),
+            lost: Some(lost.iter().map(|(kind, count)| ((*kind).into(), *count)).collect()),
+            ..Event::of(Kind::Gap)
+        };
+        let (mut head, mut line) = (self.written, Vec::new());
+        head.write(&mut self.clock, Timestamp::now(), |pen| event.write(pen), &mut line);
+        self.segment.append(&line)?;
+        self.segment.sync()?;
+        self.bytes = self.bytes.saturating_add(u64::try_from(line.len()).unwrap_or(u64::MAX));
+        (self.written, self.head) = (head, head);
+        self.stopped = None;
+        Ok(line)
+    }
+}

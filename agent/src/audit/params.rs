@@ -1,0 +1,173 @@
+//! What a line tells of a request's parameters: those of the caller, as they are signed, and nothing secret.
+
+use strongroom_venues::json::{Member, Value};
+
+use super::line::clip;
+use super::pen::{number, string};
+
+/// Values that would stand behind so many bytes are left out; their names are there.
+const MAX_VALUES: usize = 1024;
+/// Names that would stand behind so many bytes are counted only.
+const MAX_NAMES: usize = 2048;
+/// Longest name.
+const MAX_NAME: usize = 64;
+
+/// Values whose names hold one of these, in any case, are not written down: funding passwords, one-time codes. By
+/// their first letter, which is looked for first.
+const SECRET_NAMES: [(u8, &[&str]); 5] = [
+    (b'p', &["pass", "pwd"]),
+    (b's', &["secret", "signature"]),
+    (b'o', &["otp"]),
+    (b'2', &["2fa"]),
+    (b't', &["token"]),
+];
+
+/// Written in the place of such a value.
+const HIDDEN: &[u8] = b"\"[hidden]\"";
+/// Written in the place of a value that is too long.
+const CUT: &[u8] = b"\"[cut]\"";
+/// The name behind the last one, where there are more: how many.
+const MORE: &[u8] = b"\"[more]\":";
+
+/// Appends the members as one JSON object.
+pub(crate) fn object(members: &[Member<'_>], out: &mut Vec<u8>) {
+    Room::behind(out).object(members, out);
+}
+
+/// Appends the values as one JSON array.
+pub(crate) fn array(values: &[Value<'_>], out: &mut Vec<u8>) {
+    Room::behind(out).array(values, out);
+}
+
+/// How far the parameters of one line may go.
+#[derive(Debug, Clone, Copy)]
+struct Room {
+    values: usize,
+    names: usize,
+}
+
+impl Room {
+    const fn behind(out: &[u8]) -> Self {
+        let begin = out.len();
+        Self { values: begin.saturating_add(MAX_VALUES), names: begin.saturating_add(MAX_NAMES) }
+    }
+
+    fn object(self, members: &[Member<'_>], out: &mut Vec<u8>) {
+        out.push(b'{');
+        for (at, (name, value)) in members.iter().enumerate() {
+            if at > 0 {
+                out.push(b',');
+            }
+            if out.len() > self.names {
+                out.extend_from_slice(MORE);
+                number(i128::try_from(members.len().saturating_sub(at)).unwrap_or_default(), out);
+                break;
+            }
+            string(&clip(name, MAX_NAME), out);
+            out.push(b':');
+            if is_secret(name) {
+                out.extend_from_slice(HIDDEN);
+            } else {
+                self.value(value, out);
+            }
+        }
+        out.push(b'}');
+    }
+
+    fn array(self, values: &[Value<'_>], out: &mut Vec<u8>) {
+        out.push(b'[');
+        for (at, value) in values.iter().enumerate() {
+            if at > 0 {
+                out.push(b',');
+            }
+            if out.len() > self.values {
+                out.extend_from_slice(CUT);
+                break;
+            }
+            self.value(value, out);
+        }
+        out.push(b']');
+    }
+
+    /// Writes a value, or that there is no room for it.
+    fn value(self, value: &Value<'_>, out: &mut Vec<u8>) {
+        let begin = out.len();
+        match value {
+            Value::Array(values) => return self.array(values, out),
+            Value::Object(members) => return self.object(members, out),
+            Value::Bool(true) => out.extend_from_slice(b"true"),
+            Value::Bool(false) => out.extend_from_slice(b"false"),
+            Value::Null => out.extend_from_slice(b"null"),
+            Value::Number(text) => out.extend_from_slice(text.as_bytes()),
+            Value::Text(text) => string(text, out),
+        }
+        if out.len() > self.values {
+            out.truncate(begin);
+            out.extend_from_slice(CUT);
+        }
+    }
+}
+
+fn is_secret(name: &str) -> bool {
+    let mut rest = name.as_bytes();
+    while let [first, ..] = rest {
+        let first = first.to_ascii_lowercase();
+        let begins = |word: &&str| {
+            rest.get(..word.len()).is_some_and(|part| part.eq_ignore_ascii_case(word.as_bytes()))
+        };
+        if SECRET_NAMES.iter().any(|(letter, words)| *letter == first && words.iter().any(begins)) {
+            return true;
+        }
+        rest = rest.get(1..).unwrap_or_default();
+    }
+    false
+}
+
+#[cfg(test)]
+mod tests {
+    use strongroom_venues::json;
+
+    use super::*;
+
+    fn object_of(text: &str) -> String {
+        let mut out = Vec::new();
+        match json::parse(text.as_bytes()).unwrap() {
+            Value::Object(members) => object(&members, &mut out),
+            other => panic!("{other:?}"),
+        }
+        String::from_utf8(out).unwrap()
+    }
+
+    #[test]
+    fn tells_an_order_and_hides_passwords_at_any_depth() {
+        for (text, expected) in [
+            ("{}", "{}"),
+            (r#"{"symbol":"BTCUSDT","price":0.10}"#, r#"{"symbol":"BTCUSDT","price":0.10}"#),
+            (r#"{"Fund_PWD":"hunter2"}"#, r#"{"Fund_PWD":"[hidden]"}"#),
+            (
+                r#"{"totp":"1","my2FA":2,"x-SIGNATURE":3,"pas":4}"#,
+                r#"{"totp":"[hidden]","my2FA":"[hidden]","x-SIGNATURE":"[hidden]","pas":4}"#,
+            ),
+            (r#"{"a":[{"tradePassword":{"b":1}}]}"#, r#"{"a":[{"tradePassword":"[hidden]"}]}"#),
+            ("{\"\u{e4}\":\"\u{202e}\u{7f}\"}", r#"{"\u00e4":"\u202e\u007f"}"#),
+        ] {
+            assert_eq!(object_of(text), expected, "{text}");
+        }
+    }
+
+    #[test]
+    fn keeps_the_names_where_the_values_are_too_long() {
+        let long = format!(r#"{{"a":"{}","b":[{{"c":1}}],"d":"e"}}"#, "x".repeat(5000));
+        assert_eq!(object_of(&long), r#"{"a":"[cut]","b":[{"c":1}],"d":"e"}"#);
+        let names: Vec<_> =
+            (0..5_000).map(|at| format!(r#""{at}{}":"{}""#, "n".repeat(100), "v".repeat(100))).collect();
+        let cut = object_of(&format!("{{{}}}", names.join(",")));
+        assert!(cut.len() < MAX_NAMES + 200, "{}", cut.len());
+        let cut: serde_json::Value = serde_json::from_str(&cut).unwrap();
+        let told = cut.as_object().unwrap();
+        assert_eq!(told["[more]"], 5_000 - (told.len() as u64 - 1));
+        let values: Vec<_> = (0..500).map(|at| format!(r#"{{"n":{at}}}"#)).collect();
+        let cut = object_of(&format!(r#"{{"orders":[{}],"z":1}}"#, values.join(",")));
+        assert!(cut.len() < MAX_VALUES + 100 && cut.ends_with(r#","[cut]"],"z":"[cut]"}"#), "{cut}");
+    }
+}

@@ -1,0 +1,117 @@
+//! Which lines are looked at.
+
+use std::str::FromStr;
+
+use clap::Args;
+use jiff::civil::Date;
+use jiff::{SignedDuration, Timestamp};
+
+use crate::audit::line::{Event, Line};
+
+/// Options that choose lines.
+#[derive(Debug, Args)]
+pub(super) struct Filter {
+    /// Only of this credential
+    #[arg(long, value_name = "NAME")]
+    credential: Option<String>,
+    /// Only of this venue
+    #[arg(long)]
+    venue: Option<String>,
+    /// Only of this user
+    #[arg(long, value_name = "UID")]
+    uid: Option<u32>,
+    /// Only of this kind: sign, unlock, lock, enroll, remove, connect, start, stop, gap, recovered
+    #[arg(long)]
+    kind: Option<String>,
+    /// Only with this verdict: allowed, denied, refused
+    #[arg(long)]
+    verdict: Option<String>,
+    /// Only from this time on: 2026-11-21, 2026-11-21T09:30:00Z, or 90s, 15m, 2h, 7d, 4w ago
+    #[arg(long, value_name = "WHEN")]
+    since: Option<When>,
+    /// Only before this time
+    #[arg(long, value_name = "WHEN")]
+    until: Option<When>,
+}
+
+impl Filter {
+    pub(super) fn takes(&self, line: &Line) -> bool {
+        let Event { kind, uid, credential, venue, verdict, .. } = &line.event;
+        let same = |wanted: &Option<String>, found: Option<&str>| {
+            wanted.as_deref().is_none_or(|wanted| found == Some(wanted))
+        };
+        same(&self.credential, credential.as_deref())
+            && same(&self.venue, venue.as_deref())
+            && same(&self.kind, Some(kind.name()))
+            && same(&self.verdict, verdict.map(|verdict| verdict.name()))
+            && self.uid.is_none_or(|wanted| *uid == Some(wanted))
+            && self.since.is_none_or(|When(since)| line.time >= since)
+            && self.until.is_none_or(|When(until)| line.time < until)
+    }
+}
+
+/// A point in time.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+struct When(Timestamp);
+
+impl FromStr for When {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        Self::read(text, Timestamp::now())
+            .ok_or_else(|| "a time is 2026-11-21, 2026-11-21T09:30:00Z, or 2h for two hours ago".to_owned())
+    }
+}
+
+impl When {
+    fn read(text: &str, now: Timestamp) -> Option<Self> {
+        if let Ok(time) = text.parse::<Timestamp>() {
+            return Some(Self(time));
+        }
+        if let Ok(day) = text.parse::<Date>() {
+            return format!("{day}T00:00:00Z").parse().ok().map(Self);
+        }
+        let unit = text.chars().last()?;
+        let seconds: i64 = match unit {
+            's' => 1,
+            'm' => 60,
+            'h' => 3_600,
+            'd' => 86_400,
+            'w' => 604_800,
+            _ => return None,
+        };
+        let count: u32 = text.strip_suffix(unit)?.parse().ok()?;
+        let ago = SignedDuration::from_secs(seconds.checked_mul(count.into())?);
+        now.checked_sub(ago).ok().map(Self)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn reads_times_and_ages() {
+        let now: Timestamp = "2026-11-21T12:00:00Z".parse().unwrap();
+        for (text, expected) in [
+            ("2026-11-20", Some("2026-11-20T00:00:00Z")),
+            ("2026-11-20T01:02:03Z", Some("2026-11-20T01:02:03Z")),
+            ("2026-11-20T01:02:03+01:00", Some("2026-11-20T00:02:03Z")),
+            ("90s", Some("2026-11-21T11:58:30Z")),
+            ("2h", Some("2026-11-21T10:00:00Z")),
+            ("1w", Some("2026-11-14T12:00:00Z")),
+            ("", None),
+            ("2", None),
+            ("h", None),
+            ("-2h", None),
+            ("2y", None),
+            ("4294967296s", None),
+            ("4294967295w", None),
+            ("yesterday", None),
+            ("5\u{e4}", None),
+        ] {
+            let read = When::read(text, now).map(|When(time)| time.to_string());
+            assert_eq!(read.as_deref(), expected, "{text}");
+        }
+    }
+}

@@ -1,0 +1,286 @@
+//! `strongroom audit`: what was decided, and whether what stands there is what was written.
+
+mod filter;
+mod html;
+mod report;
+
+use std::borrow::Cow;
+use std::io::{self, Write as _};
+use std::path::{Path, PathBuf};
+
+use clap::{Args, Subcommand};
+use serde_json::json;
+use strongroom_protocol::ErrorCode;
+
+use self::filter::Filter;
+use self::report::Report;
+use super::{Json, Stop, output};
+use crate::audit::chain::{Head, Verified, Verifier};
+use crate::audit::checkpoint::PublicKey;
+use crate::audit::line::{Clock, Event, Line};
+use crate::audit::reader::{self, Read};
+use crate::config::Places;
+use crate::fault::Fault;
+use crate::store::atomic::{self, Existing};
+
+/// Read the audit log: what was decided, for whom, on which credential.
+///
+/// Reads the files of the data folder; no agent is needed, and one that runs is not disturbed.
+#[derive(Debug, Args)]
+pub(super) struct Audit {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Find lines that were edited, removed, moved or cut off, and say where
+    Verify(Verify),
+    /// Print lines
+    Show(Show),
+    /// Who has used which credential for what, in tables or as a page
+    Report(ReportOptions),
+}
+
+/// Exit code 0 where every line follows from the one before, 3 where one does not.
+#[derive(Debug, Args)]
+struct Verify {
+    /// Demand that this line is there, as an earlier run has printed it [can be given more than once]
+    #[arg(long, value_name = "NUMBER:HASH")]
+    noted: Vec<Head>,
+    /// Demand that every checkpoint is of this key
+    #[arg(long, value_name = "HEX", value_parser = public_key)]
+    key: Option<PublicKey>,
+    /// The beginning of the log is elsewhere: do not demand that it starts with line 1
+    #[arg(long)]
+    part: bool,
+    #[command(flatten)]
+    json: Json,
+}
+
+#[derive(Debug, Args)]
+struct Show {
+    #[command(flatten)]
+    filter: Filter,
+    #[command(flatten)]
+    json: Json,
+}
+
+#[derive(Debug, Args)]
+struct ReportOptions {
+    #[command(flatten)]
+    filter: Filter,
+    /// Write one self-contained page instead of printing tables
+    #[arg(long, value_name = "FILE", conflicts_with = "json")]
+    html: Option<PathBuf>,
+    #[command(flatten)]
+    json: Json,
+}
+
+impl Audit {
+    pub(super) fn run(self, places: &Places) -> Result<(), Stop> {
+        let folder = crate::store::audit_folder(&places.data);
+        match self.command {
+            Command::Verify(command) => command.run(&folder),
+            Command::Show(command) => command.run(&folder),
+            Command::Report(command) => command.run(&folder),
+        }
+    }
+}
+
+impl Verify {
+    fn run(self, folder: &Path) -> Result<(), Stop> {
+        let mut verifier = Verifier::new(!self.part);
+        for noted in self.noted {
+            verifier.expect(noted);
+        }
+        if let Some(key) = self.key {
+            verifier.demand_key(key);
+        }
+        let (mut first, mut last) = (None, None);
+        let Read { files, verified } = reader::read(folder, verifier, |line| {
+            first.get_or_insert(line.time);
+            last = Some(line.time);
+        })
+        .map_err(Fault::from)?;
+        let told = told(&verified, &files);
+        let time =
+            |time: Option<_>| time.map(|time| Clock::default().text(time).to_owned()).unwrap_or_default();
+        let keys: Vec<_> = verified.keys.iter().map(|key| base16ct::lower::encode_string(key)).collect();
+        let signed = match verified.signed {
+            0 => "no line is covered by a checkpoint".to_owned(),
+            line => format!("up to line {line}"),
+        };
+        if self.json.json {
+            output::json(&json!({
+                "ok": told.is_empty(),
+                "lines": verified.lines,
+                "files": files,
+                "first": time(first),
+                "last": time(last),
+                "head": verified.head.to_string(),
+                "signed": verified.signed,
+                "keys": keys,
+                "findings": told.iter().map(|(what, file, line)| json!({ "what": what, "file": file, "line": line })).collect::<Vec<_>>(),
+            }));
+        } else {
+            output::data(&output::facts(&[
+                ("lines", &format!("{} in {} files", verified.lines, files.len())),
+                ("from", &time(first)),
+                ("to", &time(last)),
+                ("last", &verified.head.to_string()),
+                ("signed", &signed),
+                ("key", &keys.join(", ")),
+            ]));
+            for (what, file, line) in &told {
+                output::data(&format!("{what} ({}, line {line})", file.display()));
+            }
+        }
+        if told.is_empty() {
+            return Ok(());
+        }
+        let message = format!("the audit log is not as it was written: {} findings", told.len());
+        Err(Fault::new(
+            ErrorCode::Invalid,
+            message,
+            "compare it with a backup; docs/reference/audit.md says what each means",
+        )
+        .into())
+    }
+}
+
+fn public_key(text: &str) -> Result<PublicKey, String> {
+    let bytes = base16ct::lower::decode_vec(text).ok().and_then(|bytes| bytes.try_into().ok());
+    bytes.ok_or_else(|| "a key has 64 hexadecimal digits".to_owned())
+}
+
+/// Each finding, and where it was seen.
+fn told<'f>(verified: &Verified, files: &'f [PathBuf]) -> Vec<(String, &'f Path, u64)> {
+    let place = |at: usize| files.get(at).map_or(Path::new(""), PathBuf::as_path);
+    let findings = verified.findings.iter();
+    findings
+        .map(|finding| (finding.fault.to_string(), place(finding.place.file), finding.place.line))
+        .collect()
+}
+
+/// Shows the lines that `filter` takes to `each`, and warns where the log is not as it was written.
+fn read(folder: &Path, filter: &Filter, mut each: impl FnMut(&Line)) -> Result<(), Fault> {
+    let read = reader::read(folder, Verifier::new(false), |line| {
+        if filter.takes(&line) {
+            each(&line);
+        }
+    })?;
+    if !read.verified.findings.is_empty() {
+        output::talk("warning: the audit log is not as it was written; run `strongroom audit verify`");
+    }
+    Ok(())
+}
+
+impl Show {
+    fn run(self, folder: &Path) -> Result<(), Stop> {
+        let mut to = io::BufWriter::new(io::stdout().lock());
+        let mut separator = "[\n";
+        read(folder, &self.filter, |line| {
+            // A reader that has gone away is no error of ours.
+            let _ = if self.json.json {
+                let text = write!(to, "{separator}{}", as_json(line));
+                separator = ",\n";
+                text
+            } else {
+                writeln!(to, "{}", as_text(line))
+            };
+        })?;
+        if self.json.json {
+            let _ = writeln!(to, "{}", if separator == "[\n" { "[]" } else { "\n]" });
+        }
+        let _ = to.flush();
+        Ok(())
+    }
+}
+
+impl ReportOptions {
+    fn run(self, folder: &Path) -> Result<(), Stop> {
+        let mut report = Report::default();
+        read(folder, &self.filter, |line| report.add(line))?;
+        if let Some(path) = &self.html {
+            let written = atomic::write(path, html::page(&report).as_bytes(), Existing::Replace);
+            written.map_err(Fault::from)?;
+            output::data(&path.display().to_string());
+        } else if self.json.json {
+            output::json(&report.json());
+        } else {
+            output::data(&report.text());
+        }
+        Ok(())
+    }
+}
+
+/// The line as it stands in the file.
+fn as_json(line: &Line) -> String {
+    let mut out = Vec::new();
+    line.write(&mut out);
+    String::from_utf8_lossy(out.trim_ascii_end()).into_owned()
+}
+
+/// The line for a person.
+fn as_text(line: &Line) -> String {
+    let event = &line.event;
+    let verdict = event.verdict.map_or("-", |verdict| verdict.name());
+    let credential = event.credential.as_deref().map_or(Cow::Borrowed("-"), plain);
+    let time = Clock::default().text(line.time).to_owned();
+    let text = format!(
+        "{time}  {:<7}  {:<9}  {:<14}  {credential}  {}",
+        verdict,
+        event.kind.name(),
+        who(event),
+        what(event)
+    );
+    text.trim_end().to_owned()
+}
+
+/// Who it was, as far as it is known.
+fn who(event: &Event<'_>) -> String {
+    if let Some(name) = event.client.as_deref().or(event.unit.as_deref()) {
+        return plain(name).into_owned();
+    }
+    event.uid.map_or_else(|| "-".to_owned(), |uid| format!("uid {uid}"))
+}
+
+/// What was asked for, and why it was not done.
+fn what(event: &Event<'_>) -> String {
+    let texts = [
+        event.method.as_deref(),
+        event.path.as_deref(),
+        event.query.as_deref().map(|raw| raw.get()),
+        event.body.as_deref().map(|raw| raw.get()),
+    ];
+    let mut parts: Vec<_> = texts.into_iter().flatten().map(|text| plain(text).into_owned()).collect();
+    if let Some(lost) = &event.lost {
+        let each = lost.iter().map(|(kind, count)| format!("{count} {kind}"));
+        parts.push(format!("lost: {}", each.collect::<Vec<_>>().join(", ")));
+    }
+    if let Some(covers) = &event.covers {
+        let line = covers.split(':').next().unwrap_or_default();
+        parts.push(format!("up to line {}", plain(line)));
+    }
+    if let Some(file) = &event.file {
+        parts.push(format!("in {file}"));
+    }
+    if let Some(times) = event.times.filter(|times| *times > 1) {
+        parts.push(format!("{times} times"));
+    }
+    parts.extend(event.cause.as_deref().map(|cause| format!("({})", plain(cause))));
+    parts.join(" ")
+}
+
+/// A text that means nothing to a terminal.
+fn plain(text: &str) -> Cow<'_, str> {
+    if text.bytes().all(|byte| (b' '..=b'~').contains(&byte)) {
+        return Cow::Borrowed(text);
+    }
+    let one = |c: char| {
+        let escaped = (c != ' ' && !c.is_ascii_graphic()).then(|| c.escape_unicode());
+        escaped.map_or_else(|| c.to_string(), |escaped| escaped.to_string())
+    };
+    Cow::Owned(text.chars().map(one).collect())
+}

@@ -1,0 +1,132 @@
+//! What the audit log is told of an order: collected while it is carried out, noted when its outcome is known.
+
+use std::borrow::Cow;
+use std::rc::Rc;
+use std::time::Instant;
+
+use sha2::{Digest as _, Sha256};
+use strongroom_venues::{Plan, Request, SignedRequest};
+
+use super::Signer;
+use super::sign::SignError;
+use crate::audit::line::{Event, Kind, Verdict, clip};
+use crate::audit::log::{AuditLog, MAX_CAUSE_BYTES, MAX_TEXT_BYTES};
+use crate::audit::params;
+use crate::audit::pen::Pen;
+use crate::fault::{Fault, chain};
+use crate::identity::Principal;
+use crate::policy::Decision;
+
+/// Every method of HTTP is shorter.
+const MAX_METHOD_BYTES: usize = 16;
+
+/// The line of one signature, in the making: what is known stands on a sheet as it will stand in the line, because
+/// the request is gone when the keeper answers. Its verbs are to be called in their order here.
+pub(super) struct Account {
+    audit: Rc<AuditLog>,
+    by: Decision,
+    began: Instant,
+    sheet: Vec<u8>,
+}
+
+impl Account {
+    /// Of an order that was asked for at `began`.
+    pub(super) fn begin(audit: &Rc<AuditLog>, by: Decision, began: Instant) -> Self {
+        Self { audit: Rc::clone(audit), sheet: audit.begin(Kind::Sign, &by.who), by, began }
+    }
+
+    /// When it was asked for.
+    pub(super) const fn began(&self) -> Instant {
+        self.began
+    }
+
+    const fn pen(&mut self) -> Pen<'_> {
+        Pen::new(&mut self.sheet)
+    }
+
+    fn said(&mut self, name: &str, text: &str, most: usize) {
+        if !text.is_empty() {
+            self.pen().text(name, &clip(text, most));
+        }
+    }
+
+    /// Notes which credential is to sign.
+    pub(super) fn credential(&mut self, name: &str) {
+        self.said("credential", name, MAX_TEXT_BYTES);
+    }
+
+    /// Notes the venue of the credential.
+    pub(super) fn venue(&mut self, venue: &str) {
+        self.said("venue", venue, MAX_TEXT_BYTES);
+    }
+
+    /// Notes what was asked for, and what was found in it where it could be read.
+    pub(super) fn request(&mut self, request: &Request<'_>, plan: Option<&Plan<'_>>) {
+        self.said("method", request.method, MAX_METHOD_BYTES);
+        self.said("path", request.path, MAX_TEXT_BYTES);
+        let Some(plan) = plan else { return };
+        if !plan.query().is_empty() {
+            self.pen().member("query", |out| params::object(plan.query(), out));
+        }
+        if let Some(values) = plan.body_array() {
+            self.pen().member("body", |out| params::array(values, out));
+        } else if !plan.body_members().is_empty() {
+            self.pen().member("body", |out| params::object(plan.body_members(), out));
+        }
+    }
+
+    /// Notes the bytes that are to be signed.
+    pub(super) fn canonical(&mut self, message: &[u8]) {
+        self.pen().hash("canonical", &Sha256::digest(message).into());
+    }
+
+    /// Notes the outcome in the log, and only then gives it to `deliver`.
+    pub(super) fn close(
+        self,
+        outcome: Result<SignedRequest, SignError>,
+        deliver: impl FnOnce(Result<SignedRequest, SignError>),
+    ) {
+        let Self { audit, by, began, sheet } = self;
+        let noted = audit.finish(Kind::Sign, sheet, |pen| {
+            let verdict = if outcome.is_ok() { Verdict::Allowed } else { Verdict::Refused };
+            pen.text("verdict", verdict.name());
+            pen.text("rule", by.rule);
+            if let Err(error) = &outcome {
+                pen.text("cause", &clip(&chain(error), MAX_CAUSE_BYTES));
+            }
+            pen.number("micros", u64::try_from(began.elapsed().as_micros()).unwrap_or(u64::MAX));
+        });
+        // What was not noted does not leave; a refusal stays what it is.
+        deliver(outcome.and_then(|signed| noted.map(|()| signed).map_err(SignError::from)));
+    }
+}
+
+impl Signer {
+    /// Writes down what an admin has asked for, and what came of it.
+    pub(super) fn tell(
+        &self,
+        kind: Kind,
+        by: &Decision,
+        credential: Option<&str>,
+        outcome: &Result<(), Fault>,
+    ) {
+        let cause = outcome.as_ref().err().map(|fault| clip(&fault.message, MAX_CAUSE_BYTES));
+        self.audit.record(&Event {
+            credential: credential.map(|name| clip(name, MAX_TEXT_BYTES)),
+            verdict: Some(if outcome.is_ok() { Verdict::Allowed } else { Verdict::Refused }),
+            rule: Some(by.rule.into()),
+            cause,
+            ..Event::by(kind, &by.who)
+        });
+    }
+
+    /// Writes down that all secrets were forgotten, and why. `rule` is the one that let a client do it.
+    pub(super) fn tell_lock(&self, who: &Principal, rule: Option<&str>, reason: &str) {
+        self.audit.record(&Event {
+            verdict: rule.map(|_| Verdict::Allowed),
+            rule: rule.map(Cow::Borrowed),
+            cause: Some(clip(reason, MAX_CAUSE_BYTES)),
+            ..Event::by(Kind::Lock, who)
+        });
+    }
+}

@@ -1,0 +1,114 @@
+//! Checkpoints of the audit log: who signs them, and when.
+//!
+//! One is signed when the agent was unlocked, when a thousand lines came since the last one, a minute after the
+//! first of fewer lines, and when it is locked. A locked agent has no key, so its lines wait for the next unlock.
+
+use std::rc::Rc;
+use std::time::Duration;
+
+use jiff::Timestamp;
+
+use super::keyring::{AuditKey, Keyring, Unlocked};
+use super::{Signer, State};
+use crate::audit::checkpoint::message;
+use crate::audit::key::{CONTEXT, KeyFile};
+use crate::audit::line::{Clock, Event, Kind};
+use crate::audit::log::AuditLog;
+use crate::crew::keeper::Keeper;
+use crate::crew::token::TokenWorker;
+use crate::fault::Fault;
+use strongroom_protocol::ErrorCode;
+
+/// So many lines get a checkpoint at once.
+const LINES: u64 = 1_000;
+/// Fewer get one after this time.
+const TIME: Duration = Duration::from_secs(60);
+
+impl Signer {
+    /// Has the keeper hold the key of the checkpoints; where there is none yet, it is made.
+    pub(super) async fn load_audit_key(
+        &self,
+        keyring: &mut Keyring<Unlocked>,
+        worker: &mut TokenWorker,
+    ) -> Result<(), Fault> {
+        let (folder, token) = (self.store.audit_folder(), &self.config.token);
+        let slot = keyring.reserve_slot();
+        let keeper = keyring.keeper();
+        let job = keeper.job();
+        let public = match KeyFile::read(&folder)? {
+            Some(file) if file.token_serial != token.serial || file.kek_id != token.kek_id => {
+                return Err(unusable("was wrapped by another token or KEK"));
+            }
+            Some(file) => {
+                worker.unprotect(job, file.kek_id, file.rung, &file.seed).await?;
+                let public = keeper.derive(job, slot, CONTEXT).await?;
+                if !file.is_of(&public) {
+                    return Err(unusable("was changed"));
+                }
+                public
+            }
+            None => {
+                let seed = worker.protect(job, token.kek_id, token.rung).await?;
+                let public = keeper.derive(job, slot, CONTEXT).await?;
+                KeyFile::new(public, token.serial.clone(), token.kek_id, token.rung, seed).write(&folder)?;
+                public
+            }
+        };
+        keyring.put_audit_key(AuditKey { slot, public });
+        Ok(())
+    }
+
+    /// Sees to it that what was written gets a checkpoint, now or in a while.
+    pub(super) fn see_to_checkpoint(&self, keyring: &Keyring<Unlocked>) {
+        let Some(key) = keyring.audit_key() else { return };
+        let lines = self.audit.lines_since_checkpoint();
+        if lines >= LINES {
+            sign(&self.audit, keyring.keeper(), key);
+        } else if lines > 0 && !self.checkpoint_awaited.replace(true) {
+            let signer = self.own.clone();
+            tokio::task::spawn_local(async move {
+                tokio::time::sleep(TIME).await;
+                let Some(signer) = signer.upgrade() else { return };
+                signer.checkpoint_awaited.set(false);
+                signer.checkpoint();
+            });
+        }
+    }
+
+    /// Signs a checkpoint at once, where it is unlocked and there are new lines.
+    pub(super) fn checkpoint(&self) {
+        if let State::Unlocked(keyring) = &*self.keyring.borrow() {
+            checkpoint_by(&self.audit, keyring);
+        }
+    }
+}
+
+/// Has the keeper of this keyring sign what is written so far. It answers before anything that it is asked later.
+pub(super) fn checkpoint_by(audit: &Rc<AuditLog>, keyring: &Keyring<Unlocked>) {
+    if let Some(key) = keyring.audit_key() {
+        sign(audit, keyring.keeper(), key);
+        keyring.keeper().flush();
+    }
+}
+
+fn sign(audit: &Rc<AuditLog>, keeper: &Keeper, key: AuditKey) {
+    let Some(head) = audit.begin_checkpoint() else { return };
+    let (covers, at) = (head.to_string(), Clock::default().text(Timestamp::now()).to_owned());
+    let audit = Rc::clone(audit);
+    keeper.sign(key.slot, None, &message(&covers, &at)).then(move |answer| match answer {
+        Ok(signature) => audit.record(&Event {
+            key: Some(key.public),
+            covers: Some(covers.into()),
+            at: Some(at.into()),
+            signature: Some(base16ct::lower::encode_string(signature.bytes).into()),
+            ..Event::of(Kind::Checkpoint)
+        }),
+        Err(error) => tracing::warn!(error = %crate::fault::chain(&error), "a checkpoint was not signed"),
+    });
+}
+
+fn unusable(what: &str) -> Fault {
+    let message = format!("the key of the audit log's checkpoints {what}");
+    let hint = "restore audit/key.toml, or move it away and unlock again: then a new one is made";
+    Fault::new(ErrorCode::Unavailable, message, hint)
+}

@@ -1,0 +1,670 @@
+//! The audit log, from outside: every signature that a client has has its line, every edit is found.
+
+use std::collections::HashSet;
+use std::path::PathBuf;
+use std::process::Command;
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::time::{Duration, Instant};
+
+use serde_json::Value;
+use sha2::{Digest as _, Sha256};
+use strongroom_client::{ErrorCode, SignRequest, SignedRequest};
+use strongroom_softhsm_tests::process::{is_root_or_skip, wait_until};
+use strongroom_softhsm_tests::room::Room;
+
+use crate::keys::{BINANCE, account, copy_program, edit};
+
+const SOON: Duration = Duration::from_secs(20);
+
+fn room() -> Room {
+    let room = Room::new();
+    let _ = room.enroll(&BINANCE, &[]).ok();
+    room
+}
+
+/// An order that no other order is like.
+fn order(id: &str) -> SignRequest<'static> {
+    SignRequest::new("binance-main", "POST", "/api/v3/order")
+        .query("symbol", "BTCUSDT")
+        .query("side", "BUY")
+        .query("quantity", "0.01")
+        .query("newClientOrderId", id.to_owned())
+}
+
+/// What the line of a signature must hold: the hash of the bytes that Binance checks, all of the query but the
+/// signature itself.
+fn canonical(signed: &SignedRequest) -> String {
+    let query = signed.url.split_once('?').unwrap().1;
+    let message = query.split_once("&signature=").unwrap().0;
+    hex(&Sha256::digest(message))
+}
+
+fn hex(bytes: &[u8]) -> String {
+    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
+}
+
+fn folder(room: &Room) -> PathBuf {
+    room.data().join("audit")
+}
+
+fn files(room: &Room) -> Vec<PathBuf> {
+    let entries = std::fs::read_dir(folder(room)).unwrap().map(|entry| entry.unwrap().path());
+    let mut files: Vec<_> =
+        entries.filter(|path| path.extension().is_some_and(|end| end == "jsonl")).collect();
+    files.sort();
+    files
+}
+
+fn text(room: &Room) -> String {
+    files(room).iter().map(|path| std::fs::read_to_string(path).unwrap()).collect()
+}
+
+/// All lines, read by nothing of ours.
+fn lines(room: &Room) -> Vec<Value> {
+    text(room).lines().map(|line| serde_json::from_str(line).unwrap()).collect()
+}
+
+/// Hashes of all that was signed.
+fn signed_hashes(room: &Room) -> HashSet<String> {
+    let of = |line: &Value| {
+        (line["kind"] == "sign" && line["verdict"] == "allowed")
+            .then(|| line["canonical"].as_str().unwrap().to_owned())
+    };
+    lines(room).iter().filter_map(of).collect()
+}
+
+fn verify(room: &Room, more: &[&str]) -> (i32, Value) {
+    let run = room.run(&[&["audit", "verify", "--json"], more].concat(), None, &[]);
+    (run.code(), serde_json::from_str(&run.stdout).unwrap_or_else(|error| panic!("{error}: {run:?}")))
+}
+
+/// Verifies a log that must hold; gives its last line as NUMBER:HASH.
+fn holds(room: &Room) -> String {
+    let (code, told) = verify(room, &[]);
+    assert_eq!((code, &told["findings"]), (0, &serde_json::json!([])), "{told}");
+    told["head"].as_str().unwrap().to_owned()
+}
+
+/// What is found in a log that does not hold.
+fn findings(room: &Room, more: &[&str]) -> Vec<String> {
+    let (code, told) = verify(room, more);
+    assert_eq!((code, &told["ok"]), (3, &Value::Bool(false)), "{told}");
+    told["findings"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|found| found["what"].as_str().unwrap().to_owned())
+        .collect()
+}
+
+#[test]
+fn has_the_line_of_every_signature_that_a_client_got_before_the_agent_was_killed() {
+    let room = room();
+    let mut got = HashSet::new();
+    for round in 0..6 {
+        let agent = room.start_unlocked();
+        let (over, signed) = (AtomicBool::new(false), AtomicUsize::new(0));
+        let hashes = std::thread::scope(|scope| {
+            let client = |thread: usize| {
+                let (room, over, signed) = (&room, &over, &signed);
+                move || {
+                    let (client, mut hashes) =
+                        (room.client().with_deadline(Duration::from_secs(2)), Vec::new());
+                    for at in 0.. {
+                        // One at a time, and many at once.
+                        let ids = (0..thread * 20 + 1).map(|i| format!("k{round}-{thread}-{at}-{i}"));
+                        let orders: Vec<_> = ids.map(|id| order(&id)).collect();
+                        let answers = client.sign_many(&orders);
+                        hashes.extend(answers.iter().flatten().map(canonical));
+                        signed.store(hashes.len(), Ordering::Relaxed);
+                        if over.load(Ordering::Relaxed) || answers.iter().any(Result::is_err) {
+                            break;
+                        }
+                    }
+                    hashes
+                }
+            };
+            let clients: Vec<_> = (0..3).map(|thread| scope.spawn(client(thread))).collect();
+            wait_until("some are signed", SOON, || signed.load(Ordering::Relaxed) > 20);
+            std::thread::sleep(Duration::from_millis(37 * round));
+            agent.kill();
+            over.store(true, Ordering::Relaxed);
+            clients.into_iter().flat_map(|client| client.join().unwrap()).collect::<Vec<_>>()
+        });
+        assert!(hashes.len() > 20, "only {} in round {round}", hashes.len());
+        got.extend(hashes);
+        // A kill may leave half a line, which the next start sets aside.
+        let _ = room.start().terminate();
+        holds(&room);
+        let written = signed_hashes(&room);
+        let without: Vec<_> = got.difference(&written).collect();
+        assert!(without.is_empty(), "round {round}: {} of {} have no line", without.len(), got.len());
+    }
+}
+
+#[test]
+fn tells_who_asked_for_what_and_what_came_of_it_but_no_secret() {
+    let room = room();
+    let agent = room.start();
+    let _ = room.client().sign(&account()).unwrap_err();
+    let wrong = room.run(&["unlock", "--pin-stdin"], Some("0000wrong"), &[]);
+    assert_eq!(wrong.code(), 7, "{wrong:?}");
+    let _ = room.unlock().ok();
+    let signed = room.client().sign(&order("tell-1").query("Fund_Password", "hunter2-fund")).unwrap();
+    let _ = room.client().sign(&SignRequest::new("nobody", "GET", "/a")).unwrap_err();
+    let _ = room.client().sign(&SignRequest::new("binance-main", "GET", "/a/../b")).unwrap_err();
+    room.client().lock().unwrap();
+    let _ = room.run(&["remove", "binance-main", "--yes"], None, &[]).ok();
+    let front = agent.pid();
+    assert!(agent.terminate().success());
+
+    let lines = lines(&room);
+    let told: Vec<_> = lines
+        .iter()
+        .map(|line| {
+            let part = |name: &str| line[name].as_str().unwrap_or("-").to_owned();
+            (part("kind"), part("verdict"), part("rule"), part("credential"))
+        })
+        .collect();
+    let row = |kind: &str, verdict: &str, rule: &str, credential: &str| {
+        (kind.to_owned(), verdict.to_owned(), rule.to_owned(), credential.to_owned())
+    };
+    let expected = [
+        row("enroll", "allowed", "own-user", "binance-main"),
+        row("start", "-", "-", "-"),
+        row("sign", "refused", "own-user", "binance-main"),
+        row("unlock", "refused", "own-user", "-"),
+        row("unlock", "allowed", "own-user", "-"),
+        row("checkpoint", "-", "-", "-"),
+        row("sign", "allowed", "own-user", "binance-main"),
+        row("sign", "refused", "own-user", "nobody"),
+        row("sign", "refused", "own-user", "binance-main"),
+        row("lock", "allowed", "own-user", "-"),
+        row("checkpoint", "-", "-", "-"),
+        row("remove", "allowed", "own-user", "binance-main"),
+        row("stop", "-", "-", "-"),
+    ];
+    assert_eq!(told, expected);
+    let sign = &lines[6];
+    let (uid, pid) = (rustix::process::geteuid().as_raw(), std::process::id());
+    assert_eq!((sign["uid"].as_u64(), sign["pid"].as_u64()), (Some(uid.into()), Some(pid.into())));
+    assert_eq!(
+        (&sign["venue"], &sign["method"], &sign["path"]),
+        (&"binance".into(), &"POST".into(), &"/api/v3/order".into())
+    );
+    assert_eq!(sign["query"]["symbol"], "BTCUSDT");
+    assert_eq!(sign["query"]["Fund_Password"], "[hidden]");
+    assert_eq!(sign["canonical"], canonical(&signed));
+    assert!(sign["micros"].as_u64().is_some());
+    assert_eq!(lines[1]["pid"], front);
+    assert_eq!(lines[9]["cause"], "a client locked it");
+
+    let text = text(&room);
+    let signature = signed.url.split_once("&signature=").unwrap().1;
+    for secret in [BINANCE.secret, signature, room.token.pin.as_str(), "0000wrong", "hunter2-fund"] {
+        assert!(!text.contains(secret), "{secret} stands in the log");
+    }
+    use std::os::unix::fs::PermissionsExt as _;
+    let mode = |path: &std::path::Path| std::fs::metadata(path).unwrap().permissions().mode() & 0o777;
+    assert_eq!((mode(&folder(&room)), mode(&files(&room)[0])), (0o700, 0o600));
+    holds(&room);
+}
+
+#[test]
+fn finds_each_kind_of_edit_in_the_files_and_says_where() {
+    let room = room();
+    let agent = room.start_unlocked();
+    for id in 0..10 {
+        let _ = room.client().sign(&order(&format!("e{id}"))).unwrap();
+    }
+    assert!(agent.terminate().success());
+    let head = holds(&room);
+    let path = &files(&room)[0];
+    let whole = std::fs::read_to_string(path).unwrap();
+    let rows: Vec<&str> = whole.lines().collect();
+    assert_eq!(rows.len(), 17, "enroll, start, unlock, checkpoint, ten orders, stop, lock, checkpoint");
+    let without = |gone: &[usize]| -> String {
+        let kept = rows.iter().enumerate().filter(|(at, _)| !gone.contains(at));
+        kept.map(|(_, row)| format!("{row}\n")).collect()
+    };
+    let swapped = |a: usize, b: usize| -> String {
+        let mut rows = rows.clone();
+        rows.swap(a, b);
+        rows.iter().map(|row| format!("{row}\n")).collect()
+    };
+    let twice = [&rows[..12], &rows[4..5], &rows[12..]].concat();
+    let twice: String = twice.iter().map(|row| format!("{row}\n")).collect();
+    let torn = whole[..whole.len() - 20].to_owned();
+    let cases: [(&str, String, &[&str]); 8] = [
+        ("a side", whole.replacen(":\"e4\"", ":\"e5\"", 1), &["line 9 was edited"]),
+        ("a verdict", whole.replacen("allowed", "refused", 1), &["line 1 was edited"]),
+        ("a space", whole.replacen("\"kind\":\"start\"", "\"kind\": \"start\"", 1), &["line 2 was edited"]),
+        ("a line gone", without(&[6]), &["line 7 is missing"]),
+        ("three lines gone", without(&[0, 1, 2]), &["lines 1 to 3 are missing"]),
+        ("two lines swapped", swapped(5, 6), &["line 6 was moved behind later ones"]),
+        ("a line twice", twice, &["line 5 stands there again"]),
+        ("half a line", torn, &["line 17 is cut off in the middle"]),
+    ];
+    for (case, edited, expected) in cases {
+        assert_ne!(edited, whole, "{case}");
+        std::fs::write(path, &edited).unwrap();
+        assert_eq!(findings(&room, &[]), expected, "{case}");
+    }
+    let (_, told) = verify(&room, &[]);
+    assert_eq!(told["findings"][0]["file"], path.display().to_string());
+    assert_eq!(told["findings"][0]["line"], 17);
+
+    // What only a line that was noted elsewhere tells.
+    std::fs::write(path, without(&[15, 16])).unwrap();
+    holds(&room);
+    assert_eq!(findings(&room, &["--noted", &head]), ["lines 16 to 17 are missing"]);
+    std::fs::write(path, without(&[0, 1])).unwrap();
+    assert_eq!(verify(&room, &["--part"]).0, 0);
+    std::fs::write(path, &whole).unwrap();
+    assert_eq!(verify(&room, &["--noted", &head]).0, 0);
+}
+
+/// Writes a chain anew from the line with this index on, as whoever can write the file can.
+fn written_anew(rows: &[&str], from: usize) -> String {
+    let mut out: String = rows[..from].iter().map(|row| format!("{row}\n")).collect();
+    let mut prev = hex(&Sha256::digest(format!("{}\n", rows[from - 1])));
+    for row in &rows[from..] {
+        let (head, rest) = row.split_once("\"prev\":\"").unwrap();
+        let row = format!("{head}\"prev\":\"{prev}{}\n", &rest[64..]).replacen("BTCUSDT", "ETHUSDT", 1);
+        prev = hex(&Sha256::digest(&row));
+        out.push_str(&row);
+    }
+    out
+}
+
+#[test]
+fn finds_a_chain_that_was_written_anew_by_a_key_that_only_the_token_brings_to_life() {
+    let room = room();
+    let mut keys = HashSet::new();
+    for _ in 0..2 {
+        let agent = room.start_unlocked();
+        for id in 0..3 {
+            let _ = room.client().sign(&order(&format!("f{id}"))).unwrap();
+        }
+        assert!(agent.terminate().success());
+        let (code, told) = verify(&room, &[]);
+        assert_eq!(code, 0, "{told}");
+        let lines = told["lines"].as_u64().unwrap();
+        assert_eq!(told["signed"], lines - 1, "all but the last checkpoint itself");
+        let [key] = &told["keys"].as_array().unwrap()[..] else { panic!("one key: {told}") };
+        keys.insert(key.as_str().unwrap().to_owned());
+    }
+    assert_eq!(keys.len(), 1, "the same after a restart");
+    let key = keys.into_iter().next().unwrap();
+    assert_eq!(verify(&room, &["--key", &key]).0, 0);
+    let other = "00".repeat(32);
+    assert_eq!(findings(&room, &["--key", &other]).len(), 4, "no checkpoint is of another key");
+
+    let path = &files(&room)[0];
+    let whole = std::fs::read_to_string(path).unwrap();
+    let rows: Vec<&str> = whole.lines().collect();
+    let at = rows.iter().position(|row| row.contains("\"f1\"")).unwrap();
+    let forged = written_anew(&rows, at);
+    assert_ne!(forged, whole);
+    std::fs::write(path, &forged).unwrap();
+    let found = findings(&room, &[]);
+    let number = rows.iter().skip(at).position(|row| row.contains("\"checkpoint\"")).unwrap() + at + 1;
+    let expected =
+        format!("the checkpoint in line {number} is not over the lines before it, or of another key");
+    assert_eq!(found[0], expected, "{found:?}");
+    assert_eq!(found.len(), 3, "and so are the later ones: {found:?}");
+    // The control: without its checkpoints nothing tells.
+    let without: Vec<&str> = rows[..number - 1].to_vec();
+    std::fs::write(path, written_anew(&without, at)).unwrap();
+    let (code, told) = verify(&room, &[]);
+    assert_eq!((code, told["signed"].as_u64()), (0, Some(3)), "{told}");
+}
+
+#[test]
+fn makes_no_checkpoints_with_a_key_that_was_changed_and_says_so() {
+    let room = room();
+    assert!(room.start_unlocked().terminate().success());
+    let path = folder(&room).join("key.toml");
+    let whole = std::fs::read_to_string(&path).unwrap();
+    let public = whole.split_once("public = \"").unwrap().1[..64].to_owned();
+    let count = |room: &Room| lines(room).iter().filter(|line| line["kind"] == "checkpoint").count();
+    let before = count(&room);
+    for (edited, said) in [
+        (whole.replace(&public, &"ab".repeat(32)), "checkpoints was changed"),
+        (whole.replace("seed = \"", "seed = \"00"), "the audit log gets no checkpoints"),
+        ("no key".to_owned(), "is damaged"),
+    ] {
+        std::fs::write(&path, edited).unwrap();
+        let agent = room.start_unlocked();
+        let _ = room.client().sign(&account()).unwrap();
+        let log = agent.log();
+        assert!(log.contains(said), "{said}: {log}");
+        assert!(agent.terminate().success());
+        assert_eq!(count(&room), before);
+    }
+    // Moved away, it is made anew, and that shows.
+    std::fs::remove_file(&path).unwrap();
+    assert!(room.start_unlocked().terminate().success());
+    let (code, told) = verify(&room, &[]);
+    assert_eq!((code, told["keys"].as_array().unwrap().len()), (0, 2), "{told}");
+    assert_eq!(findings(&room, &["--key", &public]).len(), 2);
+}
+
+#[test]
+fn goes_on_behind_a_torn_line_and_refuses_to_behind_a_foreign_one() {
+    let room = room();
+    assert!(room.start().terminate().success());
+    let path = files(&room)[0].clone();
+    edit(&path, |text| format!("{text}{{\"seq\":4,\"ti"));
+    assert!(room.start().terminate().success());
+    holds(&room);
+    let recovered = lines(&room).into_iter().find(|line| line["kind"] == "recovered").unwrap();
+    assert_eq!(recovered["bytes"], 12);
+    let aside = folder(&room).join(recovered["file"].as_str().unwrap());
+    assert_eq!(std::fs::read_to_string(aside).unwrap(), "{\"seq\":4,\"ti");
+
+    edit(&path, |text| format!("{text}no line\n"));
+    let run = room.run(&["agent"], None, &[]);
+    assert_eq!(run.code(), 7, "{run:?}");
+    assert!(run.stderr.contains("ends with what is no line of it"), "{run:?}");
+    assert!(run.stderr.contains("hint: run `strongroom audit verify`"), "{run:?}");
+}
+
+#[test]
+fn stops_signing_while_the_disk_is_full_and_goes_on_by_itself() {
+    if !is_root_or_skip("mounting a small file system") {
+        return;
+    }
+    let room = room();
+    std::fs::rename(folder(&room), room.folder().join("before")).unwrap();
+    std::fs::create_dir(folder(&room)).unwrap();
+    let mount = Mount::small(folder(&room));
+    for file in std::fs::read_dir(room.folder().join("before")).unwrap() {
+        let file = file.unwrap();
+        std::fs::copy(file.path(), folder(&room).join(file.file_name())).unwrap();
+    }
+    let agent = room.start_unlocked();
+    let client = room.client();
+    let (mut got, mut refused) = (HashSet::new(), None);
+    for at in 0..10_000 {
+        // Many at once, so that a line is cut in the middle.
+        let orders: Vec<_> = (0..16).map(|i| order(&format!("d{at}-{i}"))).collect();
+        let answers = client.sign_many(&orders);
+        got.extend(answers.iter().flatten().map(canonical));
+        refused = answers.into_iter().find_map(Result::err);
+        if refused.is_some() {
+            break;
+        }
+    }
+    let refused = refused.expect("the disk is full at some time");
+    assert_eq!(refused.code(), Some(ErrorCode::Unavailable), "{refused}");
+    let said = refused.to_string();
+    assert!(
+        said.starts_with("nothing is signed, because the audit log cannot be written: writing the audit log"),
+        "{said}"
+    );
+    assert!(said.contains("No space left on device"), "{said}");
+    assert!(refused.hint().contains("then signing goes on by itself"), "{}", refused.hint());
+    let status = client.status().unwrap();
+    assert_eq!((status.pid, status.locked), (agent.pid(), false), "all else is answered");
+    // Where one line has room still, it goes on for a moment.
+    wait_until("there is room for no line at all", SOON, || {
+        std::thread::sleep(Duration::from_millis(100));
+        let signed = client.sign(&order("last"));
+        got.extend(signed.iter().map(canonical));
+        signed.is_err() && client.sign(&account()).is_err()
+    });
+
+    std::fs::remove_file(folder(&room).join("ballast")).unwrap();
+    wait_until("it signs again", SOON, || match client.sign(&order("again")) {
+        Ok(signed) => {
+            got.insert(canonical(&signed));
+            true
+        }
+        Err(_) => false,
+    });
+    assert!(agent.terminate().success());
+    holds(&room);
+    let lines = lines(&room);
+    let gap = lines.iter().find(|line| line["kind"] == "gap").expect("a line that tells of the gap");
+    assert!(gap["lost"]["sign"].as_u64().unwrap() > 0, "{gap}");
+    assert!(gap["cause"].as_str().unwrap().contains("No space left"), "{gap}");
+    let written = signed_hashes(&room);
+    assert!(got.len() > 100 && got.is_subset(&written), "every signature that left has its line");
+    drop(mount);
+}
+
+/// A file system of 256 KiB, half of which a file fills.
+struct Mount(PathBuf);
+
+impl Mount {
+    fn small(at: PathBuf) -> Self {
+        let mounted = Command::new("mount")
+            .args(["-t", "tmpfs", "-o", "size=256k,mode=700", "tmpfs"])
+            .arg(&at)
+            .status();
+        assert!(mounted.unwrap().success(), "a tmpfs at {}", at.display());
+        std::fs::write(at.join("ballast"), vec![0; 128 * 1024]).unwrap();
+        Self(at)
+    }
+}
+
+impl Drop for Mount {
+    fn drop(&mut self) {
+        let _ = Command::new("umount").arg("--lazy").arg(&self.0).status();
+    }
+}
+
+#[test]
+fn keeps_one_chain_over_files_and_clients_and_verifies_while_it_is_written() {
+    let room = room();
+    edit(&room.config(), |text| text.replace("rotate_mib = 64", "rotate_mib = 1"));
+    let agent = room.start_unlocked();
+    let over = AtomicBool::new(false);
+    let verified = std::thread::scope(|scope| {
+        let verifier = scope.spawn(|| {
+            let mut times = 0;
+            while !over.load(Ordering::Relaxed) {
+                holds(&room);
+                times += 1;
+            }
+            times
+        });
+        let clients: Vec<_> = (0..4)
+            .map(|thread| {
+                let room = &room;
+                scope.spawn(move || {
+                    for batch in 0..10 {
+                        let orders: Vec<_> =
+                            (0..60).map(|i| order(&format!("c{thread}-{batch}-{i}"))).collect();
+                        assert!(room.client().sign_many(&orders).iter().all(Result::is_ok));
+                    }
+                })
+            })
+            .collect();
+        clients.into_iter().for_each(|client| client.join().unwrap());
+        over.store(true, Ordering::Relaxed);
+        verifier.join().unwrap()
+    });
+    assert!(verified > 0);
+    assert!(agent.terminate().success());
+    holds(&room);
+    assert_eq!(signed_hashes(&room).len(), 2_400);
+    let files = files(&room);
+    assert!(files.len() >= 2, "{files:?}");
+    let first = lines(&room).iter().position(|line| line["seq"] == 1);
+    assert_eq!(first, Some(0));
+
+    let second = std::fs::read_to_string(&files[1]).unwrap();
+    let number =
+        serde_json::from_str::<Value>(second.lines().next().unwrap()).unwrap()["seq"].as_u64().unwrap();
+    std::fs::remove_file(&files[0]).unwrap();
+    assert_eq!(findings(&room, &[]), [format!("lines 1 to {} are missing", number - 1)]);
+}
+
+#[test]
+fn waits_for_the_disk_where_the_configuration_asks_for_it() {
+    let signed_within = |durability: &str| {
+        let room = room();
+        if durability != "group" {
+            let to = format!("durability = \"{durability}\"");
+            edit(&room.config(), |text| text.replace("durability = \"group\"", &to));
+        }
+        let agent = room.start_unlocked();
+        let _ = room.client().sign(&account()).unwrap();
+        // Every sync takes a second from now on.
+        let mut strace = Command::new("strace")
+            .args([
+                "-qq",
+                "-f",
+                "-o",
+                "/dev/null",
+                "-e",
+                "trace=fdatasync",
+                "-e",
+                "inject=fdatasync:delay_enter=1000000",
+            ])
+            .args(["-p", &agent.pid().to_string()])
+            .spawn()
+            .unwrap();
+        wait_until("it is traced", SOON, || {
+            let status = std::fs::read_to_string(format!("/proc/{}/status", agent.pid())).unwrap();
+            status.contains(&format!("TracerPid:\t{}", strace.id()))
+        });
+        let began = Instant::now();
+        let _ = room.client().sign(&order("sync")).unwrap();
+        let took = began.elapsed();
+        let _ = strace.kill();
+        let _ = strace.wait();
+        drop(agent);
+        holds(&room);
+        took
+    };
+    let group = signed_within("group");
+    assert!(group < Duration::from_millis(500), "the control: nobody waits: {group:?}");
+    let sync = signed_within("sync");
+    assert!(sync > Duration::from_millis(900), "{sync:?}");
+}
+
+#[test]
+fn shows_and_reports_what_was_asked_for_without_letting_it_speak() {
+    let room = room();
+    let agent = room.start_unlocked();
+    let hostile = "<script>alert(1)</script>\u{1b}[31m";
+    for _ in 0..3 {
+        let _ = room.client().sign(&order("shown")).unwrap();
+    }
+    let _ = room.client().sign(&SignRequest::new(hostile, "GET", "/<script>'\"")).unwrap_err();
+    let _ = room.client().sign(&order(hostile)).unwrap();
+    assert!(agent.terminate().success());
+
+    let show = |more: &[&str]| room.run(&[&["audit", "show"], more].concat(), None, &[]).ok();
+    let count = |more: &[&str]| -> usize {
+        let json = room.run(&[&["audit", "show", "--json"], more].concat(), None, &[]).json();
+        let json = json.as_array().unwrap().len();
+        assert_eq!(json, show(more).lines().count());
+        json
+    };
+    assert_eq!(count(&["--credential", "binance-main", "--kind", "sign"]), 4);
+    assert_eq!(count(&["--credential", "binance-main"]), 5, "and its enrolment");
+    assert_eq!(count(&["--verdict", "refused"]), 1);
+    assert_eq!(count(&["--venue", "binance", "--since", "1h"]), 4);
+    assert_eq!(count(&["--until", "2020-01-01"]), 0);
+    assert_eq!(count(&["--uid", "4000000000"]), 0);
+    let shown = show(&[]);
+    assert!(shown.bytes().all(|byte| byte == b'\n' || (b' '..=b'~').contains(&byte)), "{shown:?}");
+    assert!(shown.contains("POST /api/v3/order {\"symbol\":\"BTCUSDT\""), "{shown}");
+    let bad = room.run(&["audit", "show", "--since", "yesterday"], None, &[]);
+    assert_eq!(bad.code(), 2, "{bad:?}");
+
+    let report = room.run(&["audit", "report"], None, &[]).ok();
+    let row = |line: &str| line.split_whitespace().take(4).eq(["binance-main", "POST", "/api/v3/order", "4"]);
+    assert!(report.lines().any(row), "{report}");
+    let json = room.run(&["audit", "report", "--json"], None, &[]).json();
+    assert_eq!(json["clients"].as_array().unwrap().len(), 2, "{json}");
+    let ours =
+        json["clients"].as_array().unwrap().iter().find(|way| way["credential"] == "binance-main").unwrap();
+    assert_eq!((&ours["signatures"]["allowed"], &ours["venue"]), (&4.into(), &"binance".into()));
+
+    let page = room.folder().join("report.html");
+    let _ = room.run(&["audit", "report", "--html", page.to_str().unwrap()], None, &[]).ok();
+    let page = std::fs::read_to_string(page).unwrap();
+    assert!(page.contains("&lt;script&gt;alert(1)&lt;/script&gt;"), "{page}");
+    assert!(!page.contains("<script") && !page.contains('\u{1b}'), "{page}");
+    for outside in ["http://", "https://", "src=", "url(", "@import", "href="] {
+        assert!(!page.contains(outside), "the page loads nothing: {outside}");
+    }
+    assert!(
+        page.contains("Content-Security-Policy")
+            && page.contains("<svg")
+            && page.contains("class=\"refused\"")
+    );
+
+    edit(&files(&room)[0], |text| text.replacen("BTCUSDT", "ETHUSDT", 1));
+    let warned = room.run(&["audit", "show"], None, &[]);
+    assert!(warned.stderr.contains("warning: the audit log is not as it was written"), "{warned:?}");
+}
+
+#[test]
+fn tells_of_clients_that_were_turned_away_without_filling_the_disk() {
+    if !is_root_or_skip("acting as another user") {
+        return;
+    }
+    let room = Room::new();
+    let agent = room.start();
+    use std::os::unix::fs::PermissionsExt as _;
+    for (path, mode) in
+        [(room.folder().to_owned(), 0o755), (room.folder().join("run"), 0o755), (room.socket(), 0o666)]
+    {
+        std::fs::set_permissions(path, std::fs::Permissions::from_mode(mode)).unwrap();
+    }
+    // The programs may lie in a folder that others cannot enter; a copy lies where they can.
+    let public = tempfile::Builder::new().prefix("strongroom-public-").tempdir().unwrap();
+    std::fs::set_permissions(public.path(), std::fs::Permissions::from_mode(0o755)).unwrap();
+    let mut nobody = Command::new("setpriv");
+    nobody.args(["--reuid", "65534", "--regid", "65534", "--clear-groups", "/bin/sh", "-c"]);
+    nobody.arg("for i in $(seq 30); do \"$0\" status; done").arg(copy_program(public.path()));
+    room.surround(&mut nobody);
+    let began = Instant::now();
+    let said = nobody.output().unwrap().stderr;
+    let seconds = usize::try_from(began.elapsed().as_secs()).unwrap();
+    let said = String::from_utf8(said).unwrap();
+    assert_eq!(said.matches("this agent serves user 0 only").count(), 30, "{said}");
+    assert!(agent.terminate().success());
+    holds(&room);
+    let turned: Vec<_> = lines(&room).into_iter().filter(|line| line["kind"] == "connect").collect();
+    assert!((1..=seconds + 1).contains(&turned.len()), "{} lines in {seconds} s", turned.len());
+    assert_eq!(
+        (&turned[0]["uid"], &turned[0]["verdict"], &turned[0]["rule"]),
+        (&65534.into(), &"denied".into(), &"other-user".into())
+    );
+}
+
+#[test]
+fn verifies_a_hundred_thousand_lines_that_were_written_by_the_book() {
+    let room = room();
+    let mut prev = "0".repeat(64);
+    let mut log = String::new();
+    for seq in 1..=100_000 {
+        let line = format!(
+            "{{\"seq\":{seq},\"time\":\"2026-11-21T10:00:00.{seq:06}Z\",\"prev\":\"{prev}\",\"kind\":\"sign\",\"uid\":1000,\"pid\":7,\
+             \"credential\":\"binance-main\",\"venue\":\"binance\",\"method\":\"GET\",\"path\":\"/api/v3/account\",\"canonical\":\"{prev}\",\
+             \"verdict\":\"allowed\",\"rule\":\"own-user\",\"micros\":31}}\n"
+        );
+        prev = hex(&Sha256::digest(&line));
+        log.push_str(&line);
+    }
+    let path = files(&room)[0].clone();
+    std::fs::write(&path, &log).unwrap();
+    let began = Instant::now();
+    assert_eq!(holds(&room), format!("100000:{prev}"));
+    let took = began.elapsed();
+    // A release build takes a fraction of that.
+    assert!(took < Duration::from_secs(60), "{took:?}");
+    std::fs::write(
+        &path,
+        log.replacen("\"micros\":31}\n{\"seq\":77778,", "\"micros\":32}\n{\"seq\":77778,", 1),
+    )
+    .unwrap();
+    assert_eq!(findings(&room, &[]), ["line 77777 was edited"]);
+}

@@ -2,9 +2,9 @@
 //!
 //! This process never holds a PIN, a seed or an exchange secret while it serves clients. Its rooms:
 //! [`server`] (sockets, frames), [`identity`] (who asks), [`clients`] (who has a token), [`policy`] (may they),
-//! [`signer`] (from order to signature), [`crew`] (the keeper and the token worker), [`store`] (the disk), [`audit`]
-//! (what was decided), [`watch`] (what locks it without being asked), [`doctor`] (what protects it), [`cli`] (the
-//! person).
+//! [`signer`] (from order to signature), [`crew`] (the keeper and the token worker), [`store`] (the disk),
+//! [`audit`] (what was decided), [`watch`] (what locks it without being asked), [`doctor`] (what protects it),
+//! [`cli`] (the person).
 
 #![forbid(unsafe_code)]
 

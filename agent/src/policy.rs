@@ -5,6 +5,7 @@ use std::rc::Rc;
 use std::str::FromStr;
 
 use serde::{Deserialize, Serialize};
+use strongroom_policy::Subject;
 
 use crate::identity::Principal;
 
@@ -35,25 +36,13 @@ impl<T> Authorized<T> {
     }
 }
 
-/// The rules that allow, and those that deny.
-const ADMIN: &str = "admin";
-const CLIENT: &str = "client";
-const OWN_USER: &str = "own-user";
-const OWNER: &str = "owner";
-const NO_ADMINS: &str = "no-admins";
-const NO_GRANT: &str = "no-grant";
-const NOT_ADMIN: &str = "not-admin";
-const OTHER_USER: &str = "other-user";
-
 /// What an operation needs of whoever asks for it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Needs {
     /// One of the configuration's admins.
     Admin,
-    /// Somebody who was let in.
+    /// Somebody who was let in. Whether a request is signed is for the grants of its credential to say.
     Known,
-    /// Somebody who may have requests signed.
-    Signer,
 }
 
 /// Proof that a principal has what one operation needs. Only a [`Policy`] makes one; it is good for one order.
@@ -68,14 +57,14 @@ pub(crate) struct Permit {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Sight {
     All,
-    /// No grant names it.
-    Nothing,
+    /// Those with a grant that names it.
+    Granted,
 }
 
 impl Permit {
     /// What a command does with files that this process owns, where no agent runs: the system decides who may.
     pub(crate) fn of_the_owner() -> Self {
-        Self { by: Decision { who: Rc::new(Principal::own()), rule: OWNER }, sight: Sight::All }
+        Self { by: Decision { who: Rc::new(Principal::own()), rule: "owner" }, sight: Sight::All }
     }
 
     /// Which credentials the principal is told of.
@@ -94,11 +83,9 @@ impl Permit {
 pub(crate) enum Denied {
     #[error("refusing {who}: this is for admins, and the configuration names none")]
     NoAdmins { who: String, served: u32 },
-    #[error("refusing {who}: no grant names it")]
-    NoGrant { who: String },
     #[error("refusing {who}: this is for admins, and it is none")]
     NotAdmin { who: String },
-    #[error("refusing user {uid}: it is neither the agent's user nor an admin")]
+    #[error("refusing user {uid}: it is neither the agent's user nor an admin, and no grant names it")]
     Stranger { uid: u32 },
 }
 
@@ -106,15 +93,14 @@ impl Denied {
     /// The rule that said no.
     pub(crate) const fn rule(&self) -> &'static str {
         match self {
-            Self::NoAdmins { .. } => NO_ADMINS,
-            Self::NoGrant { .. } => NO_GRANT,
-            Self::NotAdmin { .. } => NOT_ADMIN,
-            Self::Stranger { .. } => OTHER_USER,
+            Self::NoAdmins { .. } => "no-admins",
+            Self::NotAdmin { .. } => "not-admin",
+            Self::Stranger { .. } => "stranger",
         }
     }
 }
 
-/// Who may do what: admins everything but sign; the agent's own user and admins sign.
+/// Who is let in, and who may do everything but sign.
 #[derive(Debug, Clone)]
 pub(crate) struct Policy {
     served: u32,
@@ -137,51 +123,60 @@ impl Policy {
         self.admins.iter().map(ToString::to_string)
     }
 
-    /// Whether a principal is let in at all.
+    /// Lets a principal in, or does not, and says by which rule. `is_named` says whether any grant names it.
     ///
     /// # Errors
     /// [`Denied::Stranger`].
-    pub(crate) fn admit(&self, who: &Principal) -> Result<(), Denied> {
-        if who.client.is_some() || self.is_own(who) || self.is_admin(who) {
-            Ok(())
+    pub(crate) fn admit(
+        &self,
+        who: &Principal,
+        is_named: impl FnOnce() -> bool,
+    ) -> Result<&'static str, Denied> {
+        // Who speaks as a client is that client only.
+        if who.client.is_some() {
+            Ok("client")
+        } else if self.is_admin(who) {
+            Ok("admin")
+        } else if who.uid == self.served {
+            Ok("own-user")
+        } else if is_named() {
+            Ok("granted")
         } else {
             Err(Denied::Stranger { uid: who.uid })
         }
     }
 
-    /// Whether a principal may do what needs this.
+    /// Whether a principal that was let in may do what needs this.
     ///
     /// # Errors
     /// [`Denied`].
     pub(crate) fn permit(&self, who: &Rc<Principal>, needs: Needs) -> Result<Permit, Denied> {
-        self.admit(who)?;
-        let is_trusted = self.is_own(who) || self.is_admin(who);
-        match needs {
-            Needs::Admin if self.is_admin(who) => {}
-            Needs::Admin if self.admins.is_empty() => {
-                return Err(Denied::NoAdmins { who: who.to_string(), served: self.served });
-            }
-            Needs::Admin => return Err(Denied::NotAdmin { who: who.to_string() }),
-            Needs::Signer if !is_trusted => return Err(Denied::NoGrant { who: who.to_string() }),
-            Needs::Known | Needs::Signer => {}
+        let rule = self.admit(who, || true)?;
+        if needs == Needs::Admin && !self.is_admin(who) {
+            let name = who.to_string();
+            return Err(match self.admins.as_slice() {
+                [] => Denied::NoAdmins { who: name, served: self.served },
+                _ => Denied::NotAdmin { who: name },
+            });
         }
-        let rule = match needs {
-            Needs::Admin => ADMIN,
-            Needs::Known | Needs::Signer if self.is_own(who) => OWN_USER,
-            Needs::Known | Needs::Signer if is_trusted => ADMIN,
-            Needs::Known | Needs::Signer => CLIENT,
-        };
-        let sight = if is_trusted { Sight::All } else { Sight::Nothing };
+        let is_trusted = who.client.is_none() && (who.uid == self.served || self.is_admin(who));
+        let sight = if is_trusted { Sight::All } else { Sight::Granted };
         Ok(Permit { by: Decision { who: Rc::clone(who), rule }, sight })
-    }
-
-    /// Who speaks as a client is that client only.
-    fn is_own(&self, who: &Principal) -> bool {
-        who.client.is_none() && who.uid == self.served
     }
 
     fn is_admin(&self, who: &Principal) -> bool {
         who.client.is_none() && self.admins.contains(&Admin(who.uid))
+    }
+}
+
+/// Whether a grant to this subject is one to this principal.
+pub(crate) fn is_to(subject: &Subject, who: &Principal) -> bool {
+    match (subject, &who.client) {
+        (Subject::Client(name), Some(client)) => name == client.as_str(),
+        (Subject::User(uid), None) => *uid == who.uid,
+        (Subject::Unit(name), None) => who.unit.as_ref().is_some_and(|unit| unit.to_string() == *name),
+        // Who speaks as a client is that client only.
+        (Subject::Client(_), None) | (Subject::User(_) | Subject::Unit(_), Some(_)) => false,
     }
 }
 
@@ -249,9 +244,12 @@ mod tests {
         Rc::new(Principal { uid, client: Some("grid-bot".parse().unwrap()), ..Principal::own() })
     }
 
-    fn says(policy: &Policy, who: &Rc<Principal>) -> [Result<Sight, Denied>; 3] {
-        [Needs::Known, Needs::Signer, Needs::Admin]
-            .map(|needs| policy.permit(who, needs).map(|permit| permit.sight()))
+    fn says(policy: &Policy, who: &Principal, is_named: bool) -> [Result<Sight, Denied>; 2] {
+        let who = Rc::new(who.clone());
+        [Needs::Known, Needs::Admin].map(|needs| {
+            policy.admit(&who, || is_named)?;
+            policy.permit(&who, needs).map(|permit| permit.sight())
+        })
     }
 
     #[test]
@@ -260,10 +258,12 @@ mod tests {
         for (who, admins) in [(user(1000), false), (user(0), true), (user(7), true)] {
             let name = who.to_string();
             let admin = if admins { Ok(Sight::All) } else { Err(Denied::NotAdmin { who: name }) };
-            assert_eq!(says(&policy, &who), [Ok(Sight::All), Ok(Sight::All), admin]);
+            assert_eq!(says(&policy, &who, false), [Ok(Sight::All), admin]);
         }
         for uid in [1, 999, 1001, u32::MAX] {
-            assert_eq!(says(&policy, &user(uid)), [(); 3].map(|()| Err(Denied::Stranger { uid })));
+            assert_eq!(says(&policy, &user(uid), false), [(); 2].map(|()| Err(Denied::Stranger { uid })));
+            let not_admin = Err(Denied::NotAdmin { who: format!("user:{uid}") });
+            assert_eq!(says(&policy, &user(uid), true), [Ok(Sight::Granted), not_admin]);
         }
     }
 
@@ -272,13 +272,8 @@ mod tests {
     fn takes_who_has_shown_a_token_for_that_client_only() {
         let policy = Policy::new(1000, vec![Admin(0)]);
         for uid in [0, 1000, 1001, 65_534] {
-            let who = || "client:grid-bot".to_owned();
-            let expected = [
-                Ok(Sight::Nothing),
-                Err(Denied::NoGrant { who: who() }),
-                Err(Denied::NotAdmin { who: who() }),
-            ];
-            assert_eq!(says(&policy, &client(uid)), expected);
+            let not_admin = Err(Denied::NotAdmin { who: "client:grid-bot".to_owned() });
+            assert_eq!(says(&policy, &client(uid), false), [Ok(Sight::Granted), not_admin]);
         }
     }
 
@@ -286,8 +281,8 @@ mod tests {
     fn makes_nobody_an_admin_who_is_not_named() {
         let policy = Policy::new(1000, vec![]);
         let denied = Denied::NoAdmins { who: "user:1000".to_owned(), served: 1000 };
-        assert_eq!(says(&policy, &user(1000)), [Ok(Sight::All), Ok(Sight::All), Err(denied)]);
-        assert_eq!(policy.permit(&user(0), Needs::Admin).err(), Some(Denied::Stranger { uid: 0 }));
+        assert_eq!(says(&policy, &user(1000), true), [Ok(Sight::All), Err(denied)]);
+        assert_eq!(says(&policy, &user(0), false), [(); 2].map(|()| Err(Denied::Stranger { uid: 0 })));
     }
 
     #[test]

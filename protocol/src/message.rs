@@ -68,17 +68,6 @@ pub enum Operation<'a> {
     },
 }
 
-/// The token of a client. Its `Debug` does not show it.
-#[derive(Clone, Copy, PartialEq, Eq, Encode, BorrowDecode)]
-#[cfg_attr(test, derive(wincode::SchemaRead, wincode::SchemaWrite))]
-pub struct ClientToken<'a>(pub &'a str);
-
-impl fmt::Debug for ClientToken<'_> {
-    fn fmt(&self, to: &mut fmt::Formatter<'_>) -> fmt::Result {
-        to.write_str("ClientToken(..)")
-    }
-}
-
 /// Other grants of a credential.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Encode, BorrowDecode)]
 #[cfg_attr(test, derive(wincode::SchemaRead, wincode::SchemaWrite))]
@@ -93,6 +82,17 @@ pub struct SetGrants<'a> {
     pub accept_older: bool,
     /// How to log in.
     pub login: Login,
+}
+
+/// The token of a client. Its `Debug` does not show it.
+#[derive(Clone, Copy, PartialEq, Eq, Encode, BorrowDecode)]
+#[cfg_attr(test, derive(wincode::SchemaRead, wincode::SchemaWrite))]
+pub struct ClientToken<'a>(pub &'a str);
+
+impl fmt::Debug for ClientToken<'_> {
+    fn fmt(&self, to: &mut fmt::Formatter<'_>) -> fmt::Result {
+        to.write_str("ClientToken(..)")
+    }
 }
 
 /// How to log in to the token.

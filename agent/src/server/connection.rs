@@ -46,11 +46,11 @@ const IMPOSTOR: &str = "impostor";
 pub(super) struct Connection {
     socket: Stream,
     client: Client,
+    audit: Rc<AuditLog>,
     /// Until it has said hello: one whom nothing else names.
     stranger: RefCell<Option<Stranger>>,
     /// Who speaks on it, from its first request on and to its end.
     speaker: OnceCell<Rc<Principal>>,
-    audit: Rc<AuditLog>,
     outbox: RefCell<Outbox>,
     in_work: Cell<usize>,
     /// There is something to write, or nothing more will come.
@@ -63,13 +63,13 @@ pub(super) struct Connection {
 }
 
 impl Connection {
-    fn new(socket: Stream, client: Client, stranger: Option<Stranger>, audit: Rc<AuditLog>) -> Rc<Self> {
+    fn new(socket: Stream, client: Client, audit: Rc<AuditLog>, stranger: Option<Stranger>) -> Rc<Self> {
         Rc::new(Self {
             socket,
             client,
+            audit,
             stranger: RefCell::new(stranger),
             speaker: OnceCell::new(),
-            audit,
             outbox: RefCell::default(),
             in_work: Cell::new(0),
             answers: Notify::new(),
@@ -95,10 +95,9 @@ impl Connection {
 
     /// Settles who speaks on it: this client, or else whom the kernel names. The first time counts.
     pub(super) fn begin_as(&self, client: Option<ClientName>) {
-        let kernels = &self.client.principal;
         self.speaker.get_or_init(|| match client {
-            Some(client) => Rc::new(Principal { client: Some(client), ..Principal::clone(kernels) }),
-            None => Rc::clone(kernels),
+            None => Rc::clone(&self.client.principal),
+            client => Rc::new(Principal { client, ..(*self.client.principal).clone() }),
         });
         self.stranger.take();
     }
@@ -190,7 +189,7 @@ pub(super) async fn serve(server: &Rc<Server>, socket: Stream, full: bool) {
         }
     };
     log_of!(debug, client.principal, "connected");
-    let connection = Connection::new(socket, client, stranger, Rc::clone(&server.audit));
+    let connection = Connection::new(socket, client, Rc::clone(&server.audit), stranger);
     let reading = async {
         match read(server, &connection).await {
             Ok(()) => {

@@ -39,11 +39,12 @@ pub(super) enum Next {
 /// What each operation needs of whoever asks for it.
 const fn needs(operation: &Operation<'_>) -> Needs {
     match operation {
-        Operation::Sign(_) => Needs::Signer,
         // Who is not let in says hello before anything is decided.
-        Operation::Hello { .. } | Operation::List { .. } | Operation::Show { .. } | Operation::Status => {
-            Needs::Known
-        }
+        Operation::Hello { .. }
+        | Operation::List { .. }
+        | Operation::Show { .. }
+        | Operation::Sign(_)
+        | Operation::Status => Needs::Known,
         Operation::AddClient { .. }
         | Operation::Clients
         | Operation::Enroll(_)

@@ -49,7 +49,8 @@ impl Drop for Stranger {
 /// What it is told before it is sent away: nobody is waited for where no client has a token.
 pub(super) fn enter(server: &Server, client: &Client) -> Result<Option<Stranger>, Fault> {
     let doubt = client.doubt.as_ref().and_then(stranger::told);
-    let denied = server.policy.admit(&client.principal).err();
+    let who = &client.principal;
+    let denied = server.policy.admit(who, || server.signer.names(who)).err();
     let (otherwise, rule) = match (doubt, denied) {
         (Some(doubt), _) => (doubt, HIDDEN),
         (None, Some(denied)) => {

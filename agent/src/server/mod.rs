@@ -22,12 +22,12 @@ use interprocess::local_socket::traits::tokio::Listener as _;
 use self::door::Strangers;
 use self::hello::Seldom;
 use self::live::Live;
+use self::pace::Pace;
 use crate::audit::log::AuditLog;
 use crate::clients::Clients;
 use crate::identity::{Kernel, Principal};
 use crate::policy::{Denied, Needs, Permit, Policy};
 use crate::signer::Signer;
-use pace::Pace;
 
 /// Most clients at once.
 const MAX_CONNECTIONS: usize = 1_024;
@@ -63,11 +63,13 @@ impl Server {
         })
     }
 
-    /// Whether one may do what needs this; writes down where the answer is no.
+    /// Whether a principal may do what needs this; writes down where it may not.
     fn permit(&self, who: &Rc<Principal>, needs: Needs) -> Result<Permit, Denied> {
-        self.policy.permit(who, needs).inspect_err(|denied| {
+        let decided = self.policy.permit(who, needs);
+        if let Err(denied) = &decided {
             self.audit.turned_away(who, denied.rule(), &denied.to_string());
-        })
+        }
+        decided
     }
 
     /// Accepts clients for ever. Must run in a `LocalSet`.

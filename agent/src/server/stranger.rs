@@ -29,11 +29,9 @@ impl From<Denied> for Fault {
                     "add `admins = [\"user:{served}\"]` below [agent] in strongroom.toml, and restart the agent"
                 )
             }
-            Denied::NoGrant { .. } => "run the bot as the agent's user".to_owned(),
             Denied::NotAdmin { .. } => "admins are named below [agent] in strongroom.toml".to_owned(),
             Denied::Stranger { .. } => {
-                "run the client as the agent's user, or give it a token: strongroom client add NAME"
-                    .to_owned()
+                "give it a grant: strongroom grant add CREDENTIAL --to user:UID …; or a token: strongroom client add NAME".to_owned()
             }
         };
         Self::new(ErrorCode::Denied, denied.to_string(), hint)

@@ -102,9 +102,7 @@ impl Store {
         }
         let path = folder.join("lock");
         let lock = atomic::take_lock(&path)?.ok_or_else(|| StoreError::Owned { path: folder.to_owned() })?;
-        // Files of the folder itself are written like those below it.
-        atomic::sweep(folder)?;
-        for below in below {
+        for below in std::iter::once(folder.to_owned()).chain(below) {
             atomic::sweep(&below)?;
         }
         Ok(Self { folder: folder.to_owned(), _lock: lock })

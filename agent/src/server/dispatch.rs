@@ -20,7 +20,7 @@ use crate::clients::{AddClient, ListClients, RemoveClient};
 use crate::crew::token::Login;
 use crate::fault::Fault;
 use crate::identity::{ClientName, NoClientName, log_of};
-use crate::policy::{Authorized, Needs};
+use crate::policy::{Authorized, Needs, Sight};
 use crate::signer::enroll::{Enrollment, Secrets};
 use crate::signer::grants::SetGrants;
 use crate::signer::login::TokenReport;
@@ -110,7 +110,9 @@ fn perform(
     match operation {
         // Taken by whoever reads the first frame of a connection.
         Operation::Hello { .. } => {}
-        Operation::Sign(request) => sign(signer, connection, id, permit.order(order(request))),
+        Operation::Sign(request) => {
+            sign(signer, connection, id, permit.order(order(request, inspect.sight)));
+        }
         Operation::Status => {
             let report = signer.status(permit.order(inspect));
             let (principal, admins) = (connection.principal().to_string(), server.policy.admins());
@@ -256,13 +258,14 @@ fn descriptor(queue: &mut VecDeque<OwnedFd>, what: &str) -> Result<OwnedFd, Faul
     })
 }
 
-fn order(sign: Sign<'_>) -> SignOrder<'_> {
+fn order(sign: Sign<'_>, sight: Sight) -> SignOrder<'_> {
     let param = |(name, value)| match value {
         Param::Text(text) => (name, venues::Param::Text(text)),
         Param::Json(text) => (name, venues::Param::Json(text)),
     };
     SignOrder {
         credential: sign.credential,
+        sight,
         request: venues::Request {
             method: sign.method,
             path: sign.path,

@@ -8,6 +8,7 @@ mod checkpoint;
 pub(crate) mod enroll;
 mod filling;
 mod floors;
+mod gate;
 pub(crate) mod grants;
 mod keep;
 mod keyring;

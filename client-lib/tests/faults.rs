@@ -3,6 +3,7 @@
 mod agent;
 
 use std::io::Read as _;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc;
 use std::thread;
 use std::time::{Duration, Instant};
@@ -12,6 +13,8 @@ use strongroom_client::{Client, Error, ErrorCode, ProtocolError, SignRequest};
 use strongroom_protocol::{FrameError, Reply};
 
 const SHORT: Duration = Duration::from_millis(120);
+/// Far beyond every deadline here, and what a busy machine may take.
+const LONG: Duration = Duration::from_secs(20);
 
 fn order() -> SignRequest<'static> {
     SignRequest::new("binance-main", "POST", "/api/v3/order")
@@ -54,7 +57,7 @@ fn gives_up_at_the_deadline_and_ignores_the_late_answer() {
     let error = client.show("late").unwrap_err();
     let took = start.elapsed();
     assert!(matches!(error, Error::Deadline { after } if after == SHORT), "{error:?}");
-    assert!(took >= SHORT && took < 10 * SHORT, "{took:?}");
+    assert!(took >= SHORT && took < LONG, "{took:?}");
     go.send(()).unwrap();
     assert_eq!(client.status().unwrap().pid, 4_711);
     assert_eq!(agent.connections(), 1);
@@ -90,7 +93,8 @@ fn asks_nothing_after_the_deadline() {
 
 #[test]
 fn keeps_the_deadline_although_answers_for_others_keep_coming() {
-    // One of two threads is never answered; the other is, all the time.
+    // One of two threads is never answered; the other is, all the time, for longer than the deadline.
+    const DEADLINE: Duration = Duration::from_secs(1);
     let agent = Agent::start(|peer| {
         while let Some(asked) = peer.next() {
             if asked.what == "Sign" {
@@ -99,18 +103,22 @@ fn keeps_the_deadline_although_answers_for_others_keep_coming() {
             }
         }
     });
-    let client = Client::at(agent.path()).with_deadline(SHORT);
+    let client = Client::at(agent.path()).with_deadline(DEADLINE);
+    let given_up = AtomicBool::new(false);
     thread::scope(|scope| {
         scope.spawn(|| {
-            for _ in 0..20 {
-                client.sign(&order()).unwrap();
+            let start = Instant::now();
+            while !given_up.load(Ordering::Relaxed) && start.elapsed() < LONG {
+                let _ = client.sign(&order());
             }
         });
         scope.spawn(|| {
             let start = Instant::now();
-            assert!(matches!(client.list().unwrap_err(), Error::Deadline { .. }));
+            let error = client.list().unwrap_err();
+            given_up.store(true, Ordering::Relaxed);
+            assert!(matches!(error, Error::Deadline { .. }), "{error:?}");
             let took = start.elapsed();
-            assert!(took >= SHORT && took < 3 * SHORT, "{took:?}");
+            assert!(took >= DEADLINE && took < LONG, "{took:?}");
         });
     });
 }

@@ -14,6 +14,8 @@ use strongroom_client::{AsyncClient, Enrollment, Error, ErrorCode, ProtocolError
 use tokio::runtime::{Builder, Runtime};
 
 const SHORT: Duration = Duration::from_millis(120);
+/// Far beyond every deadline here, and what a busy machine may take.
+const LONG: Duration = Duration::from_secs(20);
 
 fn runtime() -> Runtime {
     Builder::new_current_thread().enable_all().build().unwrap()
@@ -192,7 +194,7 @@ fn gives_up_at_the_deadline_and_ignores_the_late_answer() {
         let start = Instant::now();
         let error = client.show("late").await.unwrap_err();
         assert!(matches!(error, Error::Deadline { after } if after == SHORT), "{error:?}");
-        assert!(start.elapsed() >= SHORT && start.elapsed() < 10 * SHORT, "{:?}", start.elapsed());
+        assert!(start.elapsed() >= SHORT && start.elapsed() < LONG, "{:?}", start.elapsed());
         go.send(()).unwrap();
         assert_eq!(client.status().await.unwrap().pid, 4_711);
     });

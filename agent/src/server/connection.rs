@@ -27,6 +27,8 @@ use crate::audit::log::AuditLog;
 use crate::fault::Fault;
 use crate::identity::{Client, Impostor, Principal, Rest, log_of};
 
+/// Requests of one client that are acted on before others have their turn.
+const TURN: usize = 8;
 /// Requests of one client that are worked on at once.
 const MAX_IN_WORK: usize = 1_024;
 /// Bytes of answers that a client has not taken.
@@ -201,11 +203,17 @@ async fn read(server: &Rc<Server>, connection: &Rc<Connection>) -> Result<(), Im
                 return Ok(());
             }
         }
-        let mut whole = false;
+        let mut acted = 0_usize;
         loop {
+            if acted.checked_rem(TURN) == Some(0) && acted > 0 {
+                tokio::task::yield_now().await;
+                if connection.over.get() {
+                    break;
+                }
+            }
             match buffer.take() {
                 Ok(Some(frame)) => {
-                    whole = true;
+                    acted = acted.saturating_add(1);
                     match dispatch::act(server, connection, frame, &mut descriptors) {
                         Next::GoOn => {}
                         Next::Close => {
@@ -228,7 +236,7 @@ async fn read(server: &Rc<Server>, connection: &Rc<Connection>) -> Result<(), Im
             }
         }
         server.signer.flush();
-        frame_deadline = match (buffer.is_partial(), whole, frame_deadline) {
+        frame_deadline = match (buffer.is_partial(), acted > 0, frame_deadline) {
             (false, _, _) => None,
             (true, false, Some(deadline)) => Some(deadline),
             (true, _, _) => Instant::now().checked_add(PATIENCE),

@@ -4,6 +4,7 @@ mod connection;
 mod dispatch;
 mod listen;
 mod outbox;
+mod pace;
 mod progress;
 mod reply;
 mod stranger;
@@ -19,6 +20,7 @@ use crate::audit::log::AuditLog;
 use crate::identity::{Kernel, Principal};
 use crate::policy::{Authorized, Denied, Policy};
 use crate::signer::Signer;
+use pace::Pace;
 
 /// Most clients at once.
 const MAX_CONNECTIONS: usize = 1_024;
@@ -49,7 +51,9 @@ impl Server {
 
     /// Accepts clients for ever. Must run in a `LocalSet`.
     pub(crate) async fn accept(self: Rc<Self>, listening: &Listening) {
+        let pace = Pace::new();
         loop {
+            pace.next().await;
             match listening.listener.accept().await {
                 Ok(stream) => {
                     let server = Rc::clone(&self);

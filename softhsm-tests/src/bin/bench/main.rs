@@ -7,6 +7,7 @@
 
 #![forbid(unsafe_code)]
 
+mod crowd;
 mod hardening;
 mod latency;
 mod python;
@@ -39,13 +40,14 @@ fn main() -> ExitCode {
         match argument.as_str() {
             // Another process is the other end of the echo: a thread would share the address space.
             "--echo" => return latency::echo_end(),
+            "--crowd" => return crowd::abuse(arguments.next().map(PathBuf::from).unwrap_or_default()),
             "--python" => python = arguments.next().map(PathBuf::from),
             "--naked" => naked = arguments.next().map(PathBuf::from),
             "--only" => only = arguments.next(),
             "--write" => write = arguments.next().map(PathBuf::from),
             _ => {
                 report::talk(
-                    "usage: bench [--python PYTHON] [--naked FOLDER] [--only latency|hardening|throughput|python|unlock] [--write FILE]",
+                    "usage: bench [--python PYTHON] [--naked FOLDER] [--only latency|hardening|throughput|crowd|python|unlock] [--write FILE]",
                 );
                 return ExitCode::from(2);
             }
@@ -67,6 +69,9 @@ fn main() -> ExitCode {
     }
     if wanted("throughput") {
         throughput::measure(&room, &mut report);
+    }
+    if wanted("crowd") {
+        crowd::measure(&room, &agent, &mut report);
     }
     match python {
         Some(python) if wanted("python") => python::measure(&room, &agent, &python, &mut report),

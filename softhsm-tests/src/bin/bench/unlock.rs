@@ -61,7 +61,7 @@ fn pipe(text: &str) -> PipeReader {
 
 fn memory(agent: &Agent, credentials: u32, goal: Goal, report: &mut Report) {
     let keeper = agent.children("strongroom-keeper").first().copied().unwrap_or_default();
-    let (front, own) = (status_mib(agent.pid(), "VmRSS:"), status_mib(keeper, "VmRSS:"));
+    let (front, own) = (resident(agent.pid()), resident(keeper));
     // The kernel does not count secret memory as resident; all of it is taken as if it were in use.
     let secret = status_mib(keeper, "VmLck:");
     report.line("resident, front", front, front, "MiB", Goal::None);
@@ -69,6 +69,11 @@ fn memory(agent: &Agent, credentials: u32, goal: Goal, report: &mut Report) {
     report.line("secret memory, keeper", secret, secret, "MiB", Goal::None);
     let all = front + own + secret;
     report.line(&format!("all of it, with {credentials} credentials"), all, all, "MiB", goal);
+}
+
+/// Resident memory, in MiB.
+pub(crate) fn resident(pid: u32) -> f64 {
+    status_mib(pid, "VmRSS:")
 }
 
 fn status_mib(pid: u32, field: &str) -> f64 {

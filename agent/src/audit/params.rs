@@ -12,16 +12,6 @@ const MAX_NAMES: usize = 2048;
 /// Longest name.
 const MAX_NAME: usize = 64;
 
-/// Values whose names hold one of these, in any case, are not written down: funding passwords, one-time codes. By
-/// their first letter, which is looked for first.
-const SECRET_NAMES: [(u8, &[&str]); 5] = [
-    (b'p', &["pass", "pwd"]),
-    (b's', &["secret", "signature"]),
-    (b'o', &["otp"]),
-    (b'2', &["2fa"]),
-    (b't', &["token"]),
-];
-
 /// Written in the place of such a value.
 const HIDDEN: &[u8] = b"\"[hidden]\"";
 /// Written in the place of a value that is too long.
@@ -108,17 +98,24 @@ impl Room {
     }
 }
 
+/// Whether a name holds one of these, in any case: values of such names are funding passwords and one-time codes.
 fn is_secret(name: &str) -> bool {
     let mut rest = name.as_bytes();
-    while let [first, ..] = rest {
-        let first = first.to_ascii_lowercase();
-        let begins = |word: &&str| {
-            rest.get(..word.len()).is_some_and(|part| part.eq_ignore_ascii_case(word.as_bytes()))
+    while let [first, behind @ ..] = rest {
+        let words: &[&[u8]] = match first.to_ascii_lowercase() {
+            b'2' => &[b"2fa"],
+            b'o' => &[b"otp"],
+            b'p' => &[b"pass", b"pwd"],
+            b's' => &[b"secret", b"signature"],
+            b't' => &[b"token"],
+            _ => &[],
         };
-        if SECRET_NAMES.iter().any(|(letter, words)| *letter == first && words.iter().any(begins)) {
+        let begins =
+            |word: &&[u8]| rest.get(..word.len()).is_some_and(|part| part.eq_ignore_ascii_case(word));
+        if words.iter().any(begins) {
             return true;
         }
-        rest = rest.get(1..).unwrap_or_default();
+        rest = behind;
     }
     false
 }

@@ -10,8 +10,10 @@ use strongroom_protocol::{Operation, Request, encode};
 
 use crate::connection::{Connection, Deadline};
 use crate::error::Error;
-use crate::reply::{self, Credential, FromReply, Listing, Page, Progress, SignedRequest, Status, Token};
-use crate::request::{Enrollment, Login, SignRequest};
+use crate::reply::{
+    self, Credential, FromReply, Grants, Listing, Page, Progress, SignedRequest, Status, Token,
+};
+use crate::request::{Enrollment, Login, NewGrants, SignRequest};
 use crate::socket::default_socket;
 use crate::{DEFAULT_DEADLINE, TOKEN_DEADLINE};
 
@@ -193,6 +195,23 @@ impl Client {
         let (login, secret) = (login.into(), secret.into());
         let operation = enrollment.to_wire(&login, passphrase.is_some());
         self.call_once(operation, &[login.pin.as_ref(), Some(&secret), passphrase.as_ref()])
+    }
+
+    /// The grants of a credential that the caller may see.
+    ///
+    /// # Errors
+    /// [`Error`]; code `NotFound` where there is none of that name.
+    pub fn grants(&self, credential: &str) -> Result<Grants, Error> {
+        self.call(Operation::Show { credential })
+    }
+
+    /// Gives a credential other grants, which are in force when this returns. Never retried.
+    ///
+    /// # Errors
+    /// [`Error`]; code `Invalid` where the grants are none, or were changed by somebody else meanwhile.
+    pub fn set_grants(&self, grants: &NewGrants, login: impl Into<Login>) -> Result<(), Error> {
+        let login = login.into();
+        self.call_once(grants.to_wire(&login), &[login.pin.as_ref()])
     }
 
     /// Deletes a credential. Never retried.

@@ -48,8 +48,8 @@ pub use client::Client;
 pub use error::{Error, ProtocolError};
 #[cfg(feature = "tokio")]
 pub use nonblocking::AsyncClient;
-pub use reply::{Credential, Progress, Protection, SignedRequest, Status, Token};
-pub use request::{Enrollment, Login, SignRequest, Value};
+pub use reply::{Credential, Grants, Progress, Protection, SignedRequest, Status, Token};
+pub use request::{Enrollment, Login, NewGrants, SignRequest, Value};
 pub use socket::default_socket;
 
 /// How long a call may take if nothing else is said.

@@ -47,6 +47,22 @@ pub struct Credential {
     pub ready: bool,
     /// Why it cannot; may be empty.
     pub fault: String,
+    /// Rises with every change of its record; 0 where that cannot be read.
+    pub revision: u64,
+    /// How many grants it has.
+    pub grants: u32,
+    /// What its grants restrict although no signature binds it: `method`, `path`, `query`, `body`.
+    pub accept_unbound: Vec<String>,
+}
+
+/// Who may do what with a credential.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Grants {
+    /// The revision of the record that holds them.
+    pub revision: u64,
+    /// The grants that the asker may see, as TOML.
+    pub toml: String,
 }
 
 /// How the agent is.
@@ -173,7 +189,18 @@ impl FromReply for SignedRequest {
 impl FromReply for Credential {
     fn from_reply(reply: Reply<'_>) -> Result<Self, Error> {
         match reply {
-            Reply::Credential(credential) => Ok(Self::from(&credential)),
+            Reply::Credential { credential, grants: _ } => Ok(Self::from(&credential)),
+            other => Err(unwanted(&other)),
+        }
+    }
+}
+
+impl FromReply for Grants {
+    fn from_reply(reply: Reply<'_>) -> Result<Self, Error> {
+        match reply {
+            Reply::Credential { credential, grants } => {
+                Ok(Self { revision: credential.revision, toml: grants.to_owned() })
+            }
             other => Err(unwanted(&other)),
         }
     }
@@ -303,6 +330,14 @@ impl From<&wire::Credential<'_>> for Credential {
             enrolled_unix: credential.enrolled_unix,
             ready: credential.ready,
             fault: credential.fault.to_owned(),
+            revision: credential.revision,
+            grants: credential.grants,
+            accept_unbound: credential
+                .accept_unbound
+                .split(',')
+                .filter(|name| !name.is_empty())
+                .map(str::to_owned)
+                .collect(),
         }
     }
 }

@@ -222,6 +222,7 @@ pub struct Enrollment {
     uid: Option<String>,
     base_url: Option<String>,
     replace: bool,
+    grants: String,
 }
 
 impl Enrollment {
@@ -234,6 +235,7 @@ impl Enrollment {
             uid: None,
             base_url: None,
             replace: false,
+            grants: String::new(),
         }
     }
 
@@ -258,6 +260,13 @@ impl Enrollment {
         self
     }
 
+    /// Says who may do what with it, as TOML. Without it nobody may sign yet.
+    #[must_use]
+    pub fn grants(mut self, toml: impl Into<String>) -> Self {
+        self.grants = toml.into();
+        self
+    }
+
     pub(crate) fn to_wire(&self, login: &Login, passphrase: bool) -> wire::Operation<'_> {
         wire::Operation::Enroll(wire::Enroll {
             credential: &self.credential,
@@ -267,6 +276,41 @@ impl Enrollment {
             base_url: self.base_url.as_deref(),
             replace: self.replace,
             passphrase,
+            grants: &self.grants,
+            login: login.to_wire(),
+        })
+    }
+}
+
+/// Other grants of a credential.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct NewGrants {
+    credential: String,
+    revision: u64,
+    toml: String,
+    accept_older: bool,
+}
+
+impl NewGrants {
+    /// Gives `credential` the grants in `toml`, and no others. `revision` is that of the [`Grants`](crate::Grants)
+    /// that were changed: the agent refuses where its record has another one meanwhile.
+    pub fn new(credential: impl Into<String>, revision: u64, toml: impl Into<String>) -> Self {
+        Self { credential: credential.into(), revision, toml: toml.into(), accept_older: false }
+    }
+
+    /// Takes a record over that is older than one that was in force. Only a person who has read its grants can.
+    #[must_use]
+    pub const fn accept_older(mut self) -> Self {
+        self.accept_older = true;
+        self
+    }
+
+    pub(crate) fn to_wire(&self, login: &Login) -> wire::Operation<'_> {
+        wire::Operation::SetGrants(wire::SetGrants {
+            credential: &self.credential,
+            revision: self.revision,
+            grants: &self.toml,
+            accept_older: self.accept_older,
             login: login.to_wire(),
         })
     }

@@ -107,11 +107,48 @@ pub fn seal(
 /// Opens an envelope and gives what it holds as a key; the plaintext is wiped before this returns.
 ///
 /// # Errors
+/// As [`unseal`], and what [`SigningKey::parse`] refuses, where the limits of the venue have changed since.
+pub fn open(seed: &Seed, spec: &KeySpec, context: &[u8], envelope: &[u8]) -> Result<SigningKey, Refusal> {
+    let opened = unseal(seed, spec, context, envelope)?;
+    SigningKey::parse(spec, opened.secret()?, opened.passphrase()?)
+}
+
+/// What an envelope held: the texts that were sealed. Wiped when it is dropped.
+pub struct Opened(Zeroizing<Vec<u8>>);
+
+impl Opened {
+    /// The secret.
+    ///
+    /// # Errors
+    /// [`Refusal::RecordChanged`] where the plaintext is none.
+    pub fn secret(&self) -> Result<&[u8], Refusal> {
+        Ok(self.fields()?.0)
+    }
+
+    /// The passphrase, where there is one.
+    ///
+    /// # Errors
+    /// As [`secret`](Self::secret).
+    pub fn passphrase(&self) -> Result<Option<&[u8]>, Refusal> {
+        Ok(Some(self.fields()?.1).filter(|passphrase| !passphrase.is_empty()))
+    }
+
+    fn fields(&self) -> Result<(&[u8], &[u8]), Refusal> {
+        let (secret, rest) = split_field(&self.0).ok_or(Refusal::RecordChanged)?;
+        let (passphrase, []) = split_field(rest).ok_or(Refusal::RecordChanged)? else {
+            return Err(Refusal::RecordChanged);
+        };
+        Ok((secret, passphrase))
+    }
+}
+
+/// Opens an envelope, to be sealed again.
+///
+/// # Errors
 /// [`Refusal::RecordVersion`] for another version. [`Refusal::RecordChanged`] where the seed, the
 /// spec, the context or any bit of the envelope is not what was sealed: one answer for all, because
-/// which of them it was helps nobody but the one who changed it. What [`SigningKey::parse`] refuses,
-/// where the limits of the venue have changed since.
-pub fn open(seed: &Seed, spec: &KeySpec, context: &[u8], envelope: &[u8]) -> Result<SigningKey, Refusal> {
+/// which of them it was helps nobody but the one who changed it.
+pub fn unseal(seed: &Seed, spec: &KeySpec, context: &[u8], envelope: &[u8]) -> Result<Opened, Refusal> {
     let (version, rest) = envelope.split_first().ok_or(Refusal::RecordChanged)?;
     if *version != VERSION {
         return Err(Refusal::RecordVersion { version: *version });
@@ -137,12 +174,7 @@ pub fn open(seed: &Seed, spec: &KeySpec, context: &[u8], envelope: &[u8]) -> Res
             &(*tag).into(),
         )
         .map_err(|_| Refusal::RecordChanged)?;
-
-    let (secret, rest) = split_field(&plaintext).ok_or(Refusal::RecordChanged)?;
-    let (passphrase, []) = split_field(rest).ok_or(Refusal::RecordChanged)? else {
-        return Err(Refusal::RecordChanged);
-    };
-    SigningKey::parse(spec, secret, Some(passphrase).filter(|passphrase| !passphrase.is_empty()))
+    Ok(Opened(plaintext))
 }
 
 /// Longest envelope that [`seal`] makes, and that [`open`] looks at.

@@ -138,7 +138,9 @@ impl<'s> Keeper<'s> {
                 ToKeeper::Sign { job, slot, secret_at, message } => {
                     memory.run(Depth::Shallow, || vault.sign(job, slot, secret_at, message));
                 }
-                ToKeeper::Load { job, .. } | ToKeeper::Seal { job, .. } if !memory.has_room(WORK_BYTES) => {
+                ToKeeper::Load { job, .. } | ToKeeper::Reseal { job, .. } | ToKeeper::Seal { job, .. }
+                    if !memory.has_room(WORK_BYTES) =>
+                {
                     vault.refuse_for_lack_of_room(job);
                 }
                 ToKeeper::Load { job, slot, spec, context, envelope } => {
@@ -153,6 +155,11 @@ impl<'s> Keeper<'s> {
                 }
                 ToKeeper::Derive { job, slot, context } => {
                     memory.run(Depth::Whole, || vault.derive(job, slot, context));
+                }
+                ToKeeper::Reseal { job, from_job, spec, from_context, context, envelope } => {
+                    let nonce = Nonce::random()?;
+                    let (jobs, contexts) = ((from_job, job), (from_context, context));
+                    memory.run(Depth::Whole, || vault.reseal(nonce, jobs, &spec, contexts, envelope));
                 }
                 ToKeeper::Forget { job, slot } => {
                     memory.run(Depth::Whole, || vault.forget(job, slot));

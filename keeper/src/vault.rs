@@ -106,6 +106,26 @@ impl Vault {
         }
     }
 
+    pub(crate) fn reseal(
+        &mut self,
+        nonce: Nonce,
+        (from_job, job): (u64, u64),
+        spec: &KeySpec,
+        (from_context, context): (&[u8], &[u8]),
+        envelope: &[u8],
+    ) {
+        // Both, whatever comes of the first.
+        let (from_seed, seed) = (self.seeds.take(from_job), self.seeds.take(job));
+        let resealed = || {
+            let opened = envelope::unseal(&from_seed?, spec, from_context, envelope)?;
+            envelope::seal(nonce, &seed?, spec, context, opened.secret()?, opened.passphrase()?)
+        };
+        match resealed() {
+            Ok(envelope) => FromKeeper::Sealed { job, envelope: &envelope }.encode(&mut self.answers),
+            Err(refusal) => self.done_or_refused(job, Err(refusal)),
+        }
+    }
+
     pub(crate) fn forget(&mut self, job: u64, slot: u32) {
         self.keyring.forget(slot);
         self.done_or_refused(job, Ok(()));

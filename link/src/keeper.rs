@@ -106,6 +106,22 @@ pub enum ToKeeper<'a> {
         /// The same for the passphrase, where the venue has one.
         passphrase: Option<OwnedFd>,
     },
+    /// Open `envelope` with the seed that has arrived for `from_job`, and seal the same secret for other metadata
+    /// under the seed that has arrived for this job. Answer: [`FromKeeper::Sealed`]. Nothing is kept.
+    Reseal {
+        /// Number of this question, and the tag of the new seed.
+        job: u64,
+        /// The tag of the old seed, a lower number.
+        from_job: u64,
+        /// How the secret is used, then as before.
+        spec: KeySpec,
+        /// The record's metadata, as it was when the record was sealed.
+        from_context: &'a [u8],
+        /// The record's metadata from now on.
+        context: &'a [u8],
+        /// What [`FromKeeper::Sealed`] gave.
+        envelope: &'a [u8],
+    },
     /// Sign `message` with the credential in `slot`. Answer: [`FromKeeper::Signature`].
     Sign {
         /// Number of this question.
@@ -196,6 +212,7 @@ impl<'a> ToKeeper<'a> {
             | Self::KeepPin { job, .. }
             | Self::Load { job, .. }
             | Self::OpenSeedPort { job }
+            | Self::Reseal { job, .. }
             | Self::Seal { job, .. }
             | Self::Sign { job, .. } => *job,
         }
@@ -250,6 +267,15 @@ impl<'a> ToKeeper<'a> {
                 to.u32(*slot);
                 to.u32(secret_at.unwrap_or(NO_SECRET));
                 to.bytes(message);
+            }
+            Self::Reseal { job, from_job, spec, from_context, context, envelope } => {
+                to.u8(11);
+                to.u64(*job);
+                to.u64(*from_job);
+                spec.write(to);
+                to.bytes(from_context);
+                to.bytes(context);
+                to.bytes(envelope);
             }
             Self::KeepPin { job, pin: _ } => {
                 to.u8(7);
@@ -323,6 +349,14 @@ impl<'a> ToKeeper<'a> {
             8 => Self::GivePin { job, to: frame.descriptor()? },
             9 => Self::ForgetPin { job },
             10 => Self::Derive { job, slot: from.u32()?, context: from.bytes()? },
+            11 => Self::Reseal {
+                job,
+                from_job: from.u64()?,
+                spec: KeySpec::read(&mut from)?,
+                from_context: from.bytes()?,
+                context: from.bytes()?,
+                envelope: from.bytes()?,
+            },
             _ => return Err(Malformed("question to the keeper")),
         };
         from.end()?;

@@ -131,6 +131,8 @@ proptest! {
         round_trip(&ToKeeper::ForgetAll { job });
         round_trip(&ToKeeper::Load { job, slot, spec, context: &context, envelope: &envelope });
         round_trip(&ToKeeper::OpenSeedPort { job });
+        let (from_context, from_job) = (&envelope, u64::from(slot));
+        round_trip(&ToKeeper::Reseal { job, from_job, spec, from_context, context: &context, envelope: &envelope });
         let passphrase = with_passphrase.then(descriptor);
         round_trip(&ToKeeper::Seal { job, spec, context: &context, secret: descriptor(), passphrase });
         round_trip(&ToKeeper::Sign { job, slot, secret_at, message: &envelope });
@@ -172,7 +174,7 @@ proptest! {
 
     #[test]
     fn reads_arbitrary_bytes_in_one_way_or_not_at_all(
-        kind in 0..11_u8,
+        kind in 0..13_u8,
         rest in bytes(),
         descriptors in 0..3_usize,
     ) {
@@ -184,7 +186,7 @@ proptest! {
         (job, slot) in any::<(u64, u32)>(),
         spec in spec(),
         context in prop::collection::vec(any::<u8>(), 0..4),
-        which in 0..10_usize,
+        which in 0..11_usize,
         at in any::<prop::sample::Index>(),
         byte in prop_oneof![0..30_u8, any::<u8>()],
     ) {
@@ -200,6 +202,10 @@ proptest! {
             6 => written_answer(&FromKeeper::Sealed { job, envelope: context }),
             7 => written_answer(&FromKeeper::Signature { job, signature: context, passphrase: context }),
             8 => written_answer(&FromKeeper::Refused { job, refusal: Refusal::SlotEmpty }),
+            9 => {
+                let (from_job, from_context) = (job, context);
+                written(&ToKeeper::Reseal { job, from_job, spec, from_context, context, envelope: context })
+            }
             _ => {
                 let refusal = Refusal::SecretTooLong { limit: slot };
                 written_answer(&FromKeeper::Refused { job, refusal })

@@ -45,6 +45,24 @@ pub enum Operation<'a> {
     },
     /// What the token says about itself and its PIN. Costs no try.
     Token,
+    /// Give a credential other grants. Goes with one descriptor, the PIN, or with none.
+    SetGrants(SetGrants<'a>),
+}
+
+/// Other grants of a credential.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Encode, BorrowDecode)]
+#[cfg_attr(test, derive(wincode::SchemaRead, wincode::SchemaWrite))]
+pub struct SetGrants<'a> {
+    /// Name of the credential.
+    pub credential: &'a str,
+    /// The revision that was changed: refused where it is not that of the record any more.
+    pub revision: u64,
+    /// All grants from now on, as TOML.
+    pub grants: &'a str,
+    /// Whether a record that is older than one that was in force is taken over.
+    pub accept_older: bool,
+    /// How to log in.
+    pub login: Login,
 }
 
 /// How to log in to the token.
@@ -114,6 +132,8 @@ pub struct Enroll<'a> {
     pub replace: bool,
     /// Whether one more descriptor with the passphrase comes along.
     pub passphrase: bool,
+    /// Who may do what with it, as TOML; empty where nobody may sign yet.
+    pub grants: &'a str,
     /// How to log in.
     pub login: Login,
 }
@@ -146,7 +166,12 @@ pub enum Reply<'a> {
         more: bool,
     },
     /// One credential.
-    Credential(Credential<'a>),
+    Credential {
+        /// What a list has of it.
+        credential: Credential<'a>,
+        /// Its grants that the asker may see, as TOML.
+        grants: &'a str,
+    },
     /// How the agent is.
     Status(Status<'a>),
     /// How far an `Unlock` has come. Its answer follows.
@@ -217,6 +242,13 @@ pub struct Credential<'a> {
     pub ready: bool,
     /// Why it cannot; may be empty.
     pub fault: &'a str,
+    /// Rises with every change of its record; 0 where that cannot be read.
+    pub revision: u64,
+    /// How many grants it has.
+    pub grants: u32,
+    /// What its grants restrict although no signature binds it, as an admin has accepted: `method`, `path`, `query`,
+    /// `body`, with commas between them.
+    pub accept_unbound: &'a str,
 }
 
 /// How the agent is.

@@ -10,7 +10,7 @@ use std::path::Path;
 
 use strongroom_protocol::{
     Body, Credential, Enroll, ErrorCode, Login, Operation, Param, Progress, Protection, Refusal, Reply,
-    Request, Response, Sign, Signed, Status, Token, decode, encode,
+    Request, Response, SetGrants, Sign, Signed, Status, Token, decode, encode,
 };
 
 fn requests() -> Vec<(&'static str, Request<'static>)> {
@@ -24,10 +24,22 @@ fn requests() -> Vec<(&'static str, Request<'static>)> {
         })
     };
     let pairs = || vec![("symbol", Param::Text("LTCBTC")), ("quantity", Param::Json("1"))];
+    let grants = "[[grant]]\nid = \"bot\"\nto = \"user:1000\"\nallow = [\"read\"]\n";
     let enroll = |uid, base_url, passphrase, pin| {
         let (credential, venue, key_id, replace) = ("okx-main", "okx", "key-1", true);
         let login = Login { pin, final_try: !pin };
-        Operation::Enroll(Enroll { credential, venue, key_id, uid, base_url, replace, passphrase, login })
+        let grants = if pin { grants } else { "" };
+        Operation::Enroll(Enroll {
+            credential,
+            venue,
+            key_id,
+            uid,
+            base_url,
+            replace,
+            passphrase,
+            grants,
+            login,
+        })
     };
     let unlock = |pin| Operation::Unlock(Login { pin, final_try: false });
     vec![
@@ -50,6 +62,19 @@ fn requests() -> Vec<(&'static str, Request<'static>)> {
         ),
         ("request-remove", Request { id: 9, operation: Operation::Remove { credential: "kraken" } }),
         ("request-token", Request { id: 10, operation: Operation::Token }),
+        (
+            "request-set-grants",
+            Request {
+                id: 11,
+                operation: Operation::SetGrants(SetGrants {
+                    credential: "kraken",
+                    revision: 300,
+                    grants,
+                    accept_older: true,
+                    login: Login { pin: true, final_try: false },
+                }),
+            },
+        ),
     ]
 }
 
@@ -66,6 +91,9 @@ fn responses() -> Vec<(&'static str, Response<'static>)> {
         enrolled_unix: 1_700_000_000,
         ready: false,
         fault: "the record was changed",
+        revision: 3,
+        grants: 2,
+        accept_unbound: "method,path",
     };
     let refusal = Refusal {
         code: ErrorCode::Locked.number(),
@@ -116,7 +144,10 @@ fn responses() -> Vec<(&'static str, Response<'static>)> {
             "response-credentials",
             Response { id: 2, reply: Reply::Credentials { page: vec![credential; 2], more: true } },
         ),
-        ("response-credential", Response { id: 3, reply: Reply::Credential(credential) }),
+        (
+            "response-credential",
+            Response { id: 3, reply: Reply::Credential { credential, grants: "[[grant]]\n" } },
+        ),
         ("response-status", Response { id: 4, reply: Reply::Status(status) }),
         (
             "response-progress",

@@ -5,6 +5,7 @@
 //! A case is compiled as the base with the case laid over it, so that signing a request picks one
 //! complete [`Rule`] and merges nothing.
 
+mod actions;
 mod attach;
 mod case;
 mod document;
@@ -18,12 +19,12 @@ use strongroom_link::key::{Algorithm, KeySpec, MAX_SECRET_BYTES, PassphraseUse, 
 use self::document::{Entry, Fields, Item, merge};
 use crate::error::ProfileError;
 use crate::profile::Compiled;
-use crate::rule::When;
+use crate::rule::{Rule, When};
 use crate::template::Var;
 
 /// The keys that only the base has.
 const BASE_KEYS: &[&str] =
-    &["profile", "schema", "name", "docs", "checked", "hosts", "secret", "actions", "case"];
+    &["profile", "schema", "name", "docs", "checked", "hosts", "secret", "actions", "order", "case"];
 /// The keys that a case may lay over the base.
 const RULE_KEYS: &[&str] =
     &["covers", "clock", "encode", "body_methods", "inject", "let", "sign", "attach", "map"];
@@ -46,8 +47,6 @@ pub(crate) fn compile(text: &str) -> Result<Compiled, ProfileError> {
     let name = fields.text("name")?.unwrap_or(id).to_owned();
     let hosts = hosts(&fields)?;
     let (min_bytes, max_bytes) = secret_length(&fields)?;
-    // Read by the policy engine; to this one it is only a table.
-    fields.entries("actions")?;
     let docs = fields.text("docs")?.unwrap_or_default().to_owned();
     let checked = fields.text("checked")?.unwrap_or_default().to_owned();
 
@@ -70,8 +69,9 @@ pub(crate) fn compile(text: &str) -> Result<Compiled, ProfileError> {
     let key_spec = KeySpec { algorithm, form, passphrase, min_bytes, max_bytes };
     let mut rules = rules.into_iter();
     let base = rules.next().ok_or_else(|| fields.error(root.at, "the profile has no rule"))?.1;
-    let (id, cases) = (id.to_owned(), rules.collect());
-    Ok(Compiled { id, name, docs, checked, hosts, key_spec, needs_uid, base, cases })
+    let (id, cases): (String, Vec<(When, Rule)>) = (id.to_owned(), rules.collect());
+    let actions = actions::actions(&fields, &base, &cases)?;
+    Ok(Compiled { id, name, docs, checked, hosts, key_spec, needs_uid, actions, base, cases })
 }
 
 fn id<'d>(fields: &Fields<'d, '_>) -> Result<&'d str, ProfileError> {

@@ -8,6 +8,7 @@
 
 #![forbid(unsafe_code)]
 
+mod actions;
 mod builtin;
 mod canonical;
 mod clock;
@@ -24,6 +25,7 @@ mod rule;
 mod signed;
 mod template;
 
+pub use actions::{Action, ActionRule, ActionTable, Binds, Classified, NoAction, Order, Side, Unreadable};
 pub use builtin::{builtin, builtin_profiles};
 pub use canonical::{Account, CanonicalRequest};
 pub use clock::Moment;

@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use strongroom_link::key::KeySpec;
 
+use crate::actions::ActionTable;
 use crate::compile::compile;
 use crate::error::{ProfileError, RequestError};
 use crate::plan::Plan;
@@ -26,6 +27,7 @@ pub(crate) struct Compiled {
     pub(crate) hosts: Vec<String>,
     pub(crate) key_spec: KeySpec,
     pub(crate) needs_uid: bool,
+    pub(crate) actions: ActionTable,
     pub(crate) base: Rule,
     pub(crate) cases: Vec<(When, Rule)>,
 }
@@ -86,6 +88,12 @@ impl Profile {
     #[must_use]
     pub fn hosts(&self) -> &[String] {
         &self.compiled.hosts
+    }
+
+    /// What the venue's endpoints do, and where orders have their fields.
+    #[must_use]
+    pub fn actions(&self) -> &ActionTable {
+        &self.compiled.actions
     }
 
     /// What the signature binds as a rule; [`Plan::covers`] is exact for one request.

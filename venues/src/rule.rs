@@ -20,7 +20,8 @@ pub(crate) struct Rule {
     pub(crate) sign: Sign,
     pub(crate) attach: Attach,
     pub(crate) covers: Covers,
-    /// Whether the signed text reads the query, and the body.
+    /// Whether the signed text reads the method, the query, and the body.
+    pub(crate) signs_method: bool,
     pub(crate) signs_query: bool,
     pub(crate) signs_body: bool,
     /// Every variable that some template reads.
@@ -262,4 +263,15 @@ pub(crate) struct When {
     pub(crate) param_suffix: Vec<(String, String)>,
     pub(crate) query_only: Option<bool>,
     pub(crate) empty: Option<bool>,
+}
+
+impl When {
+    /// Whether nothing but the method decides.
+    pub(crate) const fn is_method_only(&self) -> bool {
+        self.path.is_none()
+            && self.has_param.is_none()
+            && self.param_suffix.is_empty()
+            && self.query_only.is_none()
+            && self.empty.is_none()
+    }
 }

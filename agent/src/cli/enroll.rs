@@ -125,6 +125,7 @@ impl Enroll {
             base_url: self.base_url.as_deref(),
             replace: self.replace,
             passphrase,
+            grants: "",
             login,
         }
     }

@@ -42,6 +42,16 @@ impl SignatureAsked<'_> {
     }
 }
 
+/// A sealed secret, and what opens it.
+pub(crate) struct Sealed<'a> {
+    /// The job under which its seed was sent.
+    pub(crate) job: u64,
+    /// For what it was sealed.
+    pub(crate) context: &'a [u8],
+    /// The secret, sealed.
+    pub(crate) envelope: &'a [u8],
+}
+
 /// A running keeper. Clones are the same keeper; it ends when the last is dropped, or by [`end`](Self::end).
 #[derive(Clone)]
 pub(crate) struct Keeper {
@@ -139,6 +149,22 @@ impl Keeper {
         }
     }
 
+    /// Opens `record` with the seed that was sent under its job, and seals its secret anew for `context`, under
+    /// the seed that was sent under `job`, the later of the two.
+    pub(crate) async fn reseal(
+        &self,
+        spec: KeySpec,
+        from: Sealed<'_>,
+        job: u64,
+        context: &[u8],
+    ) -> Result<Vec<u8>, CrewError> {
+        let Sealed { job: from_job, context: from_context, envelope } = from;
+        match self.call(ToKeeper::Reseal { job, from_job, spec, from_context, context, envelope }).await? {
+            Answer::Sealed(envelope) => Ok(envelope),
+            _ => Err(CrewError::OutOfStep { who: WHO }),
+        }
+    }
+
     /// Has the keeper keep the PIN that this pipe gives, in the place of an older one.
     pub(crate) async fn keep_pin(&self, pin: OwnedFd) -> Result<(), CrewError> {
         // Where it does not keep this one, it does not keep the older one either.
@@ -203,6 +229,16 @@ impl Keeper {
         SignatureAsked { link: &self.link, job }
     }
 
+    /// Has one message signed, and waits for it.
+    pub(crate) async fn signature(&self, slot: u32, message: &[u8]) -> Result<Vec<u8>, CrewError> {
+        let (sender, answer) = oneshot::channel();
+        self.sign(slot, None, message).then(move |signed| {
+            let _ = sender.send(signed.map(|signed| signed.bytes.to_vec()));
+        });
+        self.link.flush();
+        self.answered(answer).await
+    }
+
     /// Sends what is queued, as far as the socket takes it; the rest follows by itself.
     pub(crate) fn flush(&self) {
         self.link.flush();
@@ -237,10 +273,7 @@ impl Keeper {
     }
 
     /// Waits for an answer, and ends a keeper that does not give it in time.
-    async fn answered(
-        &self,
-        answer: oneshot::Receiver<Result<Answer, CrewError>>,
-    ) -> Result<Answer, CrewError> {
+    async fn answered<T>(&self, answer: oneshot::Receiver<Result<T, CrewError>>) -> Result<T, CrewError> {
         match timeout(PATIENCE, answer).await {
             Ok(Ok(answer)) => answer,
             Ok(Err(_)) => Err(ended(None)),

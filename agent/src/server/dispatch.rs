@@ -19,6 +19,7 @@ use crate::fault::Fault;
 use crate::identity::log_of;
 use crate::policy::{Authorized, Denied};
 use crate::signer::enroll::{Enrollment, Secrets};
+use crate::signer::grants::SetGrants;
 use crate::signer::login::TokenReport;
 use crate::signer::report::{CUSTODY, CredentialReport, Inspect, StatusReport};
 use crate::signer::sign::SignOrder;
@@ -87,12 +88,15 @@ fn perform(
         }
         Operation::List { after } => {
             let (reports, more) = signer.list(server.decide(who, Inspect)?, after)?;
-            let page = reports.iter().map(CredentialReport::wire).collect();
+            let unbound: Vec<String> = reports.iter().map(CredentialReport::accept_unbound).collect();
+            let page = reports.iter().zip(&unbound).map(|(report, unbound)| report.wire(unbound)).collect();
             connection.answer(id, Reply::Credentials { page, more });
         }
         Operation::Show { credential } => {
             let report = signer.show(server.decide(who, Inspect)?, credential)?;
-            connection.answer(id, Reply::Credential(report.wire()));
+            let (grants, unbound) = (report.grants(), report.accept_unbound());
+            let credential = report.wire(&unbound);
+            connection.answer(id, Reply::Credential { credential, grants: &grants });
         }
         Operation::Lock => {
             let order = server.decide(who, LockNow { reason: "a client locked it".to_owned() })?;
@@ -115,6 +119,11 @@ fn perform(
         Operation::Remove { credential } => {
             let order = server.decide(who, Remove { credential: credential.to_owned() })?;
             spawn(server, connection, id, "remove", async |signer| signer.remove(order).await);
+        }
+        Operation::SetGrants(wanted) => {
+            let login = login(wanted.login, descriptors)?;
+            let order = server.decide(who, SetGrants::new(&wanted, login)?)?;
+            spawn(server, connection, id, "set-grants", async |signer| signer.set_grants(order).await);
         }
         Operation::Token => {
             let order = server.decide(who, Inspect)?;
@@ -269,7 +278,7 @@ impl TokenReport {
 }
 
 impl CredentialReport {
-    fn wire(&self) -> Credential<'_> {
+    fn wire<'a>(&'a self, accept_unbound: &'a str) -> Credential<'a> {
         let unread = Credential {
             name: self.name.as_str(),
             venue: "",
@@ -282,6 +291,9 @@ impl CredentialReport {
             enrolled_unix: 0,
             ready: self.ready,
             fault: &self.fault,
+            revision: 0,
+            grants: 0,
+            accept_unbound,
         };
         let Some(meta) = &self.meta else { return unread };
         Credential {
@@ -292,6 +304,8 @@ impl CredentialReport {
             rung: meta.rung.name(),
             token_serial: &meta.token_serial,
             enrolled_unix: u64::try_from(meta.enrolled.as_second()).unwrap_or_default(),
+            revision: meta.revision,
+            grants: u32::try_from(meta.grants.len()).unwrap_or(u32::MAX),
             ..unread
         }
     }

@@ -6,16 +6,13 @@
 use std::os::fd::OwnedFd;
 use std::rc::Rc;
 
+use strongroom_policy::Grants;
 use strongroom_protocol::{Enroll, ErrorCode};
 use strongroom_venues::Profile;
 
-use super::filling::{Filling, overtaken};
-use super::keyring::Live;
-use super::login::{Keep, PinSource};
-use super::unlock::open;
-use super::{Signer, State, busy, credential_name, on_disk};
+use super::keep::{KeepJob, Making};
+use super::{Signer, busy, credential_name};
 use crate::audit::line::Kind;
-use crate::crew::keeper::Keeper;
 use crate::crew::token::Login;
 use crate::fault::Fault;
 use crate::policy::Authorized;
@@ -30,6 +27,7 @@ pub(crate) struct Enrollment {
     key_id: String,
     uid: Option<String>,
     base_url: Option<String>,
+    grants: Grants,
     existing: Existing,
     secrets: Secrets,
 }
@@ -58,6 +56,7 @@ impl Enrollment {
         identifier("key id", wanted.key_id)?;
         wanted.uid.map(|uid| identifier("uid", uid)).transpose()?;
         check_uid(profile, wanted.venue, wanted.uid)?;
+        super::grants::read(wanted.grants)?;
         base_url(profile, wanted.venue, wanted.base_url).map(drop)
     }
 
@@ -72,6 +71,7 @@ impl Enrollment {
             key_id: identifier("key id", wanted.key_id)?,
             uid: wanted.uid.map(|uid| identifier("uid", uid)).transpose()?,
             base_url: wanted.base_url.map(str::to_owned),
+            grants: super::grants::read(wanted.grants)?,
             existing: if wanted.replace { Existing::Replace } else { Existing::Keep },
             secrets,
         })
@@ -113,10 +113,6 @@ fn base_url(profile: &Profile, venue: &str, wanted: Option<&str>) -> Result<Stri
     }
 }
 
-fn locked_meanwhile() -> Fault {
-    overtaken("the credential was being enrolled", "enrol it again")
-}
-
 /// Why a record of that name is not made.
 pub(crate) fn exists_already(name: &str) -> Fault {
     let message = format!("there is a credential `{name}` already");
@@ -140,66 +136,28 @@ impl Signer {
     }
 
     async fn enroll_checked(self: &Rc<Self>, enrollment: Enrollment) -> Result<(), Fault> {
-        let Enrollment { name, venue, key_id, uid, base_url, existing, secrets } = enrollment;
+        let Enrollment { name, venue, key_id, uid, base_url, grants, existing, secrets } = enrollment;
         let Ok(_alone) = self.custody.try_lock() else { return Err(busy()) };
-        if existing == Existing::Keep && self.store.record(&name).is_ok() {
+        let before = self.store.record(&name);
+        if existing == Existing::Keep && before.is_ok() {
             return Err(exists_already(name.as_str()));
         }
         let profile = self.profiles.get(&venue)?;
-        let meta = self.meta(name, &profile, venue, key_id, uid, base_url)?;
-        let nonces = self.nonces(&meta.name)?;
-
-        let locks_before = self.locks.get();
-        let (keeper, slot, filling) = match self.live_keeper() {
-            Some((keeper, slot)) => (keeper, slot, None),
-            None => {
-                let keeper = Keeper::start(self.config.agent.danger_allow_weak_memory, |_| {}).await?;
-                let Some(filling) = Filling::show(self, &keeper, locks_before) else {
-                    let _ = keeper.end().await;
-                    return Err(locked_meanwhile());
-                };
-                (keeper, 0, Some(filling))
-            }
-        };
-        let is_live = filling.is_none();
-        let written = async {
-            let record = self.wrap(&keeper, slot, meta, secrets).await?;
-            on_disk(self.store.writing(&record, existing)).await?;
-            Ok(record)
-        };
-        match written.await {
-            Ok(record) if is_live => {
-                tracing::info!(credential = %record.meta.name, "enrolled");
-                self.put(Live::new(record.meta, profile, nonces, slot)).await
-            }
-            Ok(record) => {
-                tracing::info!(credential = %record.meta.name, "enrolled; it can sign after the next unlock");
-                let ended = keeper.end().await;
-                // Where a lock has ended it, the lock has told how that went.
-                if self.locks.get() == locks_before { ended.map_err(Fault::from) } else { Ok(()) }
-            }
-            Err(fault) => {
-                if is_live {
-                    self.give_back(slot).await;
-                } else {
-                    let _ = keeper.end().await;
-                }
-                Err(if self.locks.get() == locks_before { fault } else { locked_meanwhile() })
-            }
+        let mut meta = self.meta(name, &profile, venue, key_id, uid, base_url, grants)?;
+        if let Ok(before) = before {
+            meta.revision = before.meta.revision;
         }
-    }
-
-    /// Has the secret sealed and opened again into `slot`.
-    async fn wrap(&self, keeper: &Keeper, slot: u32, meta: Meta, secrets: Secrets) -> Result<Record, Fault> {
-        let mut worker = self.log_in(keeper, secrets.login, Keep::Never, PinSource::Person).await?;
-        let job = keeper.job();
-        let seed = worker.protect(job, meta.kek_id, meta.rung).await?;
-        let envelope =
-            keeper.seal(job, meta.key_spec(), &meta.context(), secrets.secret, secrets.passphrase).await?;
-        let record = Record::new(meta, Wrapped { seed, envelope });
-        open(keeper, &mut worker, &record, slot).await?;
-        worker.end().await;
-        Ok(record)
+        let Secrets { login, secret, passphrase } = secrets;
+        let job = KeepJob { name: meta.name.clone(), profile, login, existing, doing: "enrolled" };
+        self.keep(job, async |making: Making<'_>| {
+            let Making { keeper, worker, floors } = making;
+            meta.revision = floors.next(&meta);
+            let job = keeper.job();
+            let seed = worker.protect(job, meta.kek_id, meta.rung).await?;
+            let envelope = keeper.seal(job, meta.key_spec(), &meta.context(), secret, passphrase).await?;
+            Ok(Record::new(meta, Wrapped { seed, envelope }))
+        })
+        .await
     }
 
     fn meta(
@@ -210,6 +168,7 @@ impl Signer {
         key_id: String,
         uid: Option<String>,
         base_url: Option<String>,
+        grants: Grants,
     ) -> Result<Meta, Fault> {
         check_uid(profile, &venue, uid.as_deref())?;
         let base_url = self::base_url(profile, &venue, base_url.as_deref())?;
@@ -231,46 +190,8 @@ impl Signer {
             token_label: token.label.clone(),
             kek_id: token.kek_id,
             rung: token.rung,
+            revision: 0,
+            grants,
         })
-    }
-
-    /// The running keeper and a slot of it, where the agent is unlocked.
-    fn live_keeper(&self) -> Option<(Keeper, u32)> {
-        match &mut *self.keyring.borrow_mut() {
-            State::Unlocked(keyring) => Some((keyring.keeper().clone(), keyring.reserve_slot())),
-            State::Locked(_) => None,
-        }
-    }
-
-    /// Adds a credential to the keyring, and has the one that it replaces forgotten.
-    async fn put(&self, live: Live) -> Result<(), Fault> {
-        let replaced = match &mut *self.keyring.borrow_mut() {
-            State::Unlocked(keyring) => keyring.put(live).map(|slot| (keyring.keeper().clone(), slot)),
-            // The keeper has ended since; the record is written and opens at the next unlock.
-            State::Locked(_) => None,
-        };
-        if let Some((keeper, slot)) = replaced {
-            keeper.forget(slot).await?;
-            self.release(slot);
-        }
-        Ok(())
-    }
-
-    /// Empties a slot that an enrolment has not used after all.
-    async fn give_back(&self, slot: u32) {
-        let keeper = match &*self.keyring.borrow() {
-            State::Unlocked(keyring) => keyring.keeper().clone(),
-            State::Locked(_) => return,
-        };
-        if keeper.forget(slot).await.is_ok() {
-            self.release(slot);
-        }
-    }
-
-    /// Notes that the keeper has emptied a slot.
-    pub(super) fn release(&self, slot: u32) {
-        if let State::Unlocked(keyring) = &mut *self.keyring.borrow_mut() {
-            keyring.release_slot(slot);
-        }
     }
 }

@@ -7,6 +7,7 @@ use std::time::Instant;
 use jiff::Timestamp;
 use strongroom_venues::Profile;
 
+use super::floors::SignedFloors;
 use crate::audit::checkpoint::PublicKey;
 use crate::crew::keeper::Keeper;
 use crate::store::nonce::NonceSequence;
@@ -29,6 +30,8 @@ pub(crate) struct Unlocked {
     live: HashMap<CredentialName, Live>,
     /// Records that did not open, and why.
     faults: HashMap<CredentialName, String>,
+    /// Which records are too old; absent where there was no record yet.
+    floors: Option<SignedFloors>,
     /// Slots of the keeper that are empty again, and the lowest that was never used.
     free_slots: Vec<u32>,
     next_slot: u32,
@@ -78,6 +81,7 @@ impl Keyring<Unlocked> {
             keeper,
             live: HashMap::new(),
             faults: HashMap::new(),
+            floors: None,
             free_slots: Vec::new(),
             next_slot: 0,
             audit: None,
@@ -93,6 +97,7 @@ impl Keyring<Unlocked> {
             keeper: self.state.keeper.clone(),
             live: HashMap::new(),
             faults: HashMap::new(),
+            floors: self.state.floors.clone(),
             free_slots: self.state.free_slots.clone(),
             next_slot: self.state.next_slot,
             audit: self.state.audit,
@@ -103,12 +108,14 @@ impl Keyring<Unlocked> {
 
     /// Takes over what was loaded beside.
     pub(super) fn absorb(&mut self, more: Self) {
-        let Unlocked { keeper: _, live, faults, free_slots, next_slot, last_use: _, audit: _ } = more.state;
+        let Unlocked { keeper: _, live, faults, floors, free_slots, next_slot, audit: _, last_use: _ } =
+            more.state;
         for name in live.keys() {
             self.state.faults.remove(name);
         }
         self.state.live.extend(live);
         self.state.faults.extend(faults);
+        self.state.floors = floors;
         self.state.free_slots = free_slots;
         self.state.next_slot = next_slot;
     }
@@ -142,6 +149,20 @@ impl Keyring<Unlocked> {
 
     pub(super) fn fault(&self, name: &CredentialName) -> Option<&str> {
         self.state.faults.get(name).map(String::as_str)
+    }
+
+    /// Which records are too old.
+    pub(super) const fn floors(&self) -> Option<&SignedFloors> {
+        self.state.floors.as_ref()
+    }
+
+    pub(super) fn put_floors(&mut self, floors: SignedFloors) {
+        self.state.floors = Some(floors);
+    }
+
+    /// What the loaded records say.
+    pub(super) fn metas(&self) -> impl Iterator<Item = &Meta> {
+        self.state.live.values().map(|live| &live.meta)
     }
 
     /// A slot for one more credential.

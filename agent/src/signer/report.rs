@@ -1,7 +1,10 @@
 //! What the agent says about itself and its credentials: nothing secret.
 
+use std::collections::BTreeSet;
+
 use jiff::Timestamp;
 use strongroom_link::{keeper, token};
+use strongroom_policy::Part;
 
 use super::{Signer, State, credential_name};
 use crate::config::TokenConfig;
@@ -43,6 +46,21 @@ impl CredentialReport {
         // Lengths, numbers and the names of algorithm, custody and rung.
         const REST: usize = 64;
         [REST, meta, self.name.as_str().len(), self.fault.len()].iter().sum()
+    }
+}
+
+impl CredentialReport {
+    /// Its grants as text.
+    pub(crate) fn grants(&self) -> String {
+        self.meta.as_ref().map_or_else(String::new, |meta| meta.grants.to_toml())
+    }
+
+    /// What its grants restrict although no signature binds it.
+    pub(crate) fn accept_unbound(&self) -> String {
+        let Some(meta) = &self.meta else { return String::new() };
+        let accepted: BTreeSet<Part> =
+            meta.grants.accepted_unbound().flat_map(|grant| grant.accept_unbound.iter().copied()).collect();
+        accepted.into_iter().map(Part::name).collect::<Vec<_>>().join(",")
     }
 }
 

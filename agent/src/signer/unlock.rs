@@ -101,15 +101,18 @@ impl Signer {
         let tried = match self.log_in(keyring.keeper(), login, Keep::UntilLock, source).await {
             Ok(mut worker) => {
                 self.clear_latch();
-                let done = self.load_all(&mut keyring, &mut worker, records, &progress).await;
-                if keyring.audit_key().is_none() && matches!(done, Done::All { .. }) {
+                let done = match self.load_floors(&mut keyring, &mut worker).await {
+                    Ok(()) => Ok(self.load_all(&mut keyring, &mut worker, records, &progress).await),
+                    Err(fault) => Err(fault),
+                };
+                if keyring.audit_key().is_none() && matches!(done, Ok(Done::All { .. })) {
                     // A log without checkpoints is a log still; `audit verify` tells how far they reach.
                     if let Err(fault) = self.load_audit_key(&mut keyring, &mut worker).await {
                         tracing::error!(%fault, hint = fault.hint, "the audit log gets no checkpoints");
                     }
                 }
                 worker.end().await;
-                Ok(done)
+                done
             }
             Err(error) => Err(error),
         };
@@ -121,6 +124,7 @@ impl Signer {
         }
         let done = tried?;
         keyring.keeper().check_running()?;
+        self.raise_loaded(&mut keyring).await;
         let loaded = keyring.len();
         if loaded == 0 && matches!(done, Done::TokenFailed(_)) {
             return done.outcome(loaded);
@@ -171,6 +175,15 @@ impl Signer {
         Done::All { first }
     }
 
+    /// Notes which revisions are in force: of records that were written just before a crash.
+    async fn raise_loaded(&self, keyring: &mut Keyring<Unlocked>) {
+        let Some(mut floors) = keyring.floors().cloned() else { return };
+        match self.raise_floors(keyring.keeper(), &mut floors, keyring.metas()).await {
+            Ok(()) => keyring.put_floors(floors),
+            Err(fault) => tracing::error!(%fault, hint = fault.hint, "the floors of records were not raised"),
+        }
+    }
+
     /// Starts a keeper whose end locks this signer.
     pub(super) async fn start_keeper(self: &Rc<Self>) -> Result<Keeper, Fault> {
         let signer = Rc::downgrade(self);
@@ -190,6 +203,9 @@ impl Signer {
     ) -> Result<(), NotLoaded> {
         let meta = &record.meta;
         self.check_token(meta).map_err(NotLoaded::Record)?;
+        if let Some(floors) = keyring.floors() {
+            floors.check(meta).map_err(NotLoaded::Record)?;
+        }
         let profile = self.profiles.get(&meta.venue).map_err(NotLoaded::Record)?;
         let nonces = self.nonces(&meta.name).map_err(NotLoaded::Record)?;
         let slot = keyring.reserve_slot();
@@ -204,7 +220,7 @@ impl Signer {
     }
 
     /// Refuses a record of another token before that token's PIN tries or the KEK are touched.
-    fn check_token(&self, meta: &Meta) -> Result<(), Fault> {
+    pub(super) fn check_token(&self, meta: &Meta) -> Result<(), Fault> {
         let token = &self.config.token;
         if meta.token_serial == token.serial && meta.kek_id == token.kek_id {
             return Ok(());

@@ -6,11 +6,13 @@
 //! lock                 held while an agent runs or a command writes
 //! records/NAME.toml    one credential, its secret wrapped
 //! nonces/NAME.toml     how far that credential's nonces are reserved
+//! floors/KEK.toml      below which revision the records of that KEK are too old
 //! audit/               what was decided; written by [`crate::audit`]
 //! wrong-pin.toml       only while a wrong PIN that came by itself is remembered
 //! ```
 
 pub(crate) mod atomic;
+pub(crate) mod floors;
 pub(crate) mod latch;
 pub(crate) mod nonce;
 pub(crate) mod record;
@@ -19,6 +21,7 @@ use std::fs::File;
 use std::io;
 use std::path::{Path, PathBuf};
 
+use strongroom_link::token::KekId;
 use strongroom_protocol::ErrorCode;
 
 use self::atomic::Existing;
@@ -33,6 +36,8 @@ pub(crate) enum StoreError {
     Absent { path: PathBuf },
     #[error("{} exists already", path.display())]
     Exists { path: PathBuf },
+    #[error("{} {fault}, so nobody can say which records are too old", path.display())]
+    Floors { path: PathBuf, fault: &'static str },
     #[error("{} {fault}", path.display())]
     Invalid { path: PathBuf, fault: String },
     #[error("{action} {}", path.display())]
@@ -51,6 +56,10 @@ impl From<StoreError> for Fault {
         let (code, hint) = match &error {
             StoreError::Absent { .. } => (ErrorCode::NotFound, "`strongroom list` shows what there is"),
             StoreError::Exists { .. } => (ErrorCode::Exists, "choose another name, or use --replace"),
+            StoreError::Floors { .. } => (
+                ErrorCode::Unavailable,
+                "restore it from the backup of the data folder; docs/reference/record.md says what to do without one",
+            ),
             StoreError::Invalid { .. } => (
                 ErrorCode::Unavailable,
                 "restore the file from a backup, or enrol the credential again with --replace",
@@ -86,13 +95,14 @@ impl Store {
     /// # Errors
     /// [`StoreError::Owned`] where another process has it; [`StoreError::Io`].
     pub(crate) fn open(folder: &Path) -> Result<Self, StoreError> {
-        for folder in [folder.to_owned(), folder.join(RECORDS), folder.join(NONCES)] {
-            atomic::make_folder(&folder)?;
+        let below = [RECORDS, NONCES, FLOORS].map(|below| folder.join(below));
+        for folder in std::iter::once(folder).chain(below.iter().map(PathBuf::as_path)) {
+            atomic::make_folder(folder)?;
         }
         let path = folder.join("lock");
         let lock = atomic::take_lock(&path)?.ok_or_else(|| StoreError::Owned { path: folder.to_owned() })?;
-        for below in [RECORDS, NONCES] {
-            atomic::sweep(&folder.join(below))?;
+        for below in below {
+            atomic::sweep(&below)?;
         }
         Ok(Self { folder: folder.to_owned(), _lock: lock })
     }
@@ -119,6 +129,15 @@ impl Store {
     /// [`StoreError::Io`] where the folder cannot be read.
     pub(crate) fn names(&self) -> Result<Vec<CredentialName>, StoreError> {
         names(&self.folder)
+    }
+
+    /// Whether there is a record of that KEK.
+    ///
+    /// # Errors
+    /// [`StoreError::Io`] where the folder cannot be read.
+    pub(crate) fn has_records_of(&self, kek_id: &KekId) -> Result<bool, StoreError> {
+        let of = |name| self.record(name).is_ok_and(|record| record.meta.kek_id == *kek_id);
+        Ok(self.names()?.iter().any(of))
     }
 
     /// The job of writing a record: after it the record is on the disk; before, the old state is. It
@@ -150,6 +169,11 @@ impl Store {
     /// What is remembered of a wrong PIN.
     pub(crate) fn pin_latch(&self) -> PinLatch {
         pin_latch(&self.folder)
+    }
+
+    /// Where the floors of the records of that KEK are.
+    pub(crate) fn floors_path(&self, kek_id: &KekId) -> PathBuf {
+        self.folder.join(FLOORS).join(format!("{}.toml", crate::config::kek_id::text(kek_id)))
     }
 
     /// The folder of the audit log.
@@ -247,3 +271,4 @@ fn record_path(folder: &Path, name: &CredentialName) -> PathBuf {
 
 const RECORDS: &str = "records";
 const NONCES: &str = "nonces";
+const FLOORS: &str = "floors";

@@ -11,6 +11,7 @@ use std::str::FromStr;
 use serde::{Deserialize, Serialize};
 use strongroom_link::key::{Algorithm, KeySpec, PassphraseUse, SecretForm};
 use strongroom_link::token::{KekId, Rung};
+use strongroom_policy::Grants;
 
 use crate::config::{by_name, kek_id};
 
@@ -66,7 +67,13 @@ impl fmt::Display for CredentialName {
 }
 
 /// The format that this build writes, and the only one that it reads.
-const FORMAT: u32 = 1;
+const FORMAT: u32 = 2;
+
+/// What every format has.
+#[derive(Deserialize)]
+struct Versioned {
+    format: u32,
+}
 
 /// One record file.
 #[derive(Debug, Clone, Serialize, Deserialize)]
@@ -105,6 +112,11 @@ pub(crate) struct Meta {
     pub(crate) kek_id: KekId,
     #[serde(with = "by_name")]
     pub(crate) rung: Rung,
+    /// 1 when it was enrolled, and one more after each change.
+    pub(crate) revision: u64,
+    /// Who may do what with it.
+    #[serde(rename = "grant", default, skip_serializing_if = "Grants::is_empty")]
+    pub(crate) grants: Grants,
 }
 
 /// The wrapped secret: the token opens the seed, the seed opens the envelope.
@@ -126,14 +138,12 @@ impl Record {
 
     /// Reads a record file. The error is a clause about the file: "is …", "has …".
     pub(crate) fn from_text(text: &str) -> Result<Self, String> {
-        let record: Self = toml::from_str(text)
-            .map_err(|error| format!("is no record: {}", error.to_string().trim_end()))?;
-        if record.format != FORMAT {
-            return Err(format!(
-                "has format {}, and this strongroom reads format {FORMAT} only",
-                record.format
-            ));
+        let no_record = |error: toml::de::Error| format!("is no record: {}", error.to_string().trim_end());
+        let Versioned { format } = toml::from_str(text).map_err(no_record)?;
+        if format != FORMAT {
+            return Err(format!("has format {format}, and this strongroom reads format {FORMAT} only"));
         }
+        let record: Self = toml::from_str(text).map_err(no_record)?;
         // An absent and an empty one have the same context, so only one of them may exist.
         if record.meta.uid.as_deref() == Some("") {
             return Err("has an empty uid".to_owned());
@@ -166,7 +176,8 @@ impl Meta {
     /// All metadata as one byte string: a label, then each field as its name and value with `u32`
     /// little-endian lengths, in this order. docs/reference/record.md defines it.
     pub(crate) fn context(&self) -> Vec<u8> {
-        let fields: [(&str, &str); 15] = [
+        let grants = self.grants.canonical();
+        let fields: [(&str, &str); 16] = [
             ("name", self.name.as_str()),
             ("venue", &self.venue),
             ("key_id", &self.key_id),
@@ -182,9 +193,11 @@ impl Meta {
             ("token_label", &self.token_label),
             ("kek_id", &kek_id::text(&self.kek_id)),
             ("rung", self.rung.name()),
+            ("revision", &self.revision.to_string()),
         ];
-        let mut context = b"strongroom record 1\0".to_vec();
-        for part in fields.iter().flat_map(|(name, value)| [name.as_bytes(), value.as_bytes()]) {
+        let mut context = b"strongroom record 2\0".to_vec();
+        let fields = fields.iter().flat_map(|(name, value)| [name.as_bytes(), value.as_bytes()]);
+        for part in fields.chain([b"grants".as_slice(), &grants]) {
             context.extend_from_slice(&u32::try_from(part.len()).unwrap_or(u32::MAX).to_le_bytes());
             context.extend_from_slice(part);
         }
@@ -192,15 +205,15 @@ impl Meta {
     }
 }
 
-mod base64 {
+pub(super) mod base64 {
     use base64ct::{Base64, Encoding as _};
     use serde::{Deserialize as _, Deserializer, Serializer, de::Error as _};
 
-    pub(super) fn serialize<S: Serializer>(bytes: &[u8], to: S) -> Result<S::Ok, S::Error> {
+    pub(in crate::store) fn serialize<S: Serializer>(bytes: &[u8], to: S) -> Result<S::Ok, S::Error> {
         to.serialize_str(&Base64::encode_string(bytes))
     }
 
-    pub(super) fn deserialize<'de, D: Deserializer<'de>>(from: D) -> Result<Vec<u8>, D::Error> {
+    pub(in crate::store) fn deserialize<'de, D: Deserializer<'de>>(from: D) -> Result<Vec<u8>, D::Error> {
         Base64::decode_vec(&String::deserialize(from)?).map_err(D::Error::custom)
     }
 }

@@ -14,8 +14,8 @@ use tokio::sync::Mutex;
 use tokio::time::timeout;
 
 use crate::error::Error;
-use crate::reply::{Credential, FromReply, Listing, Page, Progress, SignedRequest, Status, Token};
-use crate::request::{Enrollment, Login, SignRequest};
+use crate::reply::{Credential, FromReply, Grants, Listing, Page, Progress, SignedRequest, Status, Token};
+use crate::request::{Enrollment, Login, NewGrants, SignRequest};
 use crate::socket::default_socket;
 use crate::{DEFAULT_DEADLINE, TOKEN_DEADLINE};
 
@@ -199,6 +199,24 @@ impl AsyncClient {
         let operation = enrollment.to_wire(&login, passphrase.is_some());
         let descriptors = [login.pin, Some(secret.into()), passphrase].into_iter().flatten().collect();
         self.call_once(operation, descriptors).await
+    }
+
+    /// The grants of a credential that the caller may see.
+    ///
+    /// # Errors
+    /// [`Error`]; code `NotFound` where there is none of that name.
+    pub async fn grants(&self, credential: &str) -> Result<Grants, Error> {
+        self.call(Operation::Show { credential }).await
+    }
+
+    /// Gives a credential other grants, which are in force when this returns. Never retried.
+    ///
+    /// # Errors
+    /// [`Error`]; code `Invalid` where the grants are none, or were changed by somebody else meanwhile.
+    pub async fn set_grants(&self, grants: &NewGrants, login: impl Into<Login>) -> Result<(), Error> {
+        let login = login.into();
+        let operation = grants.to_wire(&login);
+        self.call_once(operation, login.pin.into_iter().collect()).await
     }
 
     /// Deletes a credential. Never retried.

@@ -195,7 +195,9 @@ impl Peer {
             list if list.starts_with("List") => {
                 Reply::Credentials { page: vec![credential("a"), credential("b")], more: false }
             }
-            show if show.starts_with("Show") => Reply::Credential(credential("a")),
+            show if show.starts_with("Show") => {
+                Reply::Credential { credential: credential("a"), grants: "[[grant]]\n" }
+            }
             _ => Reply::Done,
         };
         self.reply(asked.id, reply);
@@ -249,6 +251,9 @@ pub fn credential(name: &str) -> strongroom_protocol::Credential<'_> {
         enrolled_unix: 1_700_000_000,
         ready: true,
         fault: "",
+        revision: 4,
+        grants: 1,
+        accept_unbound: "method,path",
     }
 }
 

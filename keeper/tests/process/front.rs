@@ -199,6 +199,31 @@ impl Keeper {
         self.told(ToKeeper::Load { job, slot, spec, context: CONTEXT, envelope })
     }
 
+    /// Seals [`CONTEXT`]'s secret anew for `context` under `seed`.
+    pub(crate) fn reseal(
+        &mut self,
+        port: &mut Port,
+        envelope: &[u8],
+        seed: &Seed,
+        context: &[u8],
+    ) -> Result<Vec<u8>, Refusal> {
+        let (from_job, job) = (self.next_job(), self.next_job());
+        port.send(from_job, &record_seed()).expect("the keeper holds the port");
+        port.send(job, seed).expect("the keeper holds the port");
+        let from_context = CONTEXT;
+        self.resealed(ToKeeper::Reseal { job, from_job, spec: SPEC, from_context, context, envelope })
+    }
+
+    /// What is answered to a [`ToKeeper::Reseal`].
+    pub(crate) fn resealed(&mut self, question: ToKeeper<'_>) -> Result<Vec<u8>, Refusal> {
+        let job = question.job();
+        match self.ask(question) {
+            Answer::Sealed(answered, envelope) if answered == job => Ok(envelope),
+            Answer::Refused(answered, refusal) if answered == job => Err(refusal),
+            other => panic!("{other:?}"),
+        }
+    }
+
     /// The signature and what of the passphrase goes with it.
     /// Derives a key from a seed; gives its public half.
     pub(crate) fn derive(

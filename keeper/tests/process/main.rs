@@ -13,6 +13,7 @@ mod confine;
 mod front;
 mod guard;
 mod leak;
+mod reseal;
 mod secrets;
 
 use std::io::ErrorKind;

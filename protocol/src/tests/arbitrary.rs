@@ -6,7 +6,7 @@ use proptest::prelude::*;
 
 use crate::{
     Body, Credential, Enroll, Login, Operation, Param, Progress, Protection, Refusal, Reply, Request,
-    Response, Sign, Signed, Status, Token,
+    Response, SetGrants, Sign, Signed, Status, Token,
 };
 
 type Text = &'static str;
@@ -62,9 +62,19 @@ fn operation() -> impl Strategy<Value = Operation<'static>> {
             Operation::Sign(Sign { credential, method, path, query, body })
         });
     let ids = (option::of(text()), option::of(text()));
-    let enroll = (text(), text(), text(), ids, any::<[bool; 2]>(), login()).prop_map(
-        |(credential, venue, key_id, (uid, base_url), [replace, passphrase], login)| {
-            Operation::Enroll(Enroll { credential, venue, key_id, uid, base_url, replace, passphrase, login })
+    let enroll = (proptest::array::uniform4(text()), ids, any::<[bool; 2]>(), login()).prop_map(
+        |([credential, venue, key_id, grants], (uid, base_url), [replace, passphrase], login)| {
+            Operation::Enroll(Enroll {
+                credential,
+                venue,
+                key_id,
+                uid,
+                base_url,
+                replace,
+                passphrase,
+                grants,
+                login,
+            })
         },
     );
     prop_oneof![
@@ -76,8 +86,17 @@ fn operation() -> impl Strategy<Value = Operation<'static>> {
         1 => Just(Operation::Lock),
         1 => login().prop_map(Operation::Unlock),
         1 => Just(Operation::Token),
+        1 => set_grants(),
         1 => text().prop_map(|credential| Operation::Remove { credential }),
     ]
+}
+
+fn set_grants() -> impl Strategy<Value = Operation<'static>> {
+    (text(), number(), text(), any::<bool>(), login()).prop_map(
+        |(credential, revision, grants, accept_older, login)| {
+            Operation::SetGrants(SetGrants { credential, revision, grants, accept_older, login })
+        },
+    )
 }
 
 fn login() -> impl Strategy<Value = Login> {
@@ -94,30 +113,48 @@ fn reply() -> impl Strategy<Value = Reply<'static>> {
         2 => refusal,
         4 => signed,
         1 => (vec(credential(), 0..5), any::<bool>()).prop_map(|(page, more)| Reply::Credentials { page, more }),
-        1 => credential().prop_map(Reply::Credential),
+        1 => (credential(), text()).prop_map(|(credential, grants)| Reply::Credential { credential, grants }),
         2 => status().prop_map(Reply::Status),
         1 => (small_number(), small_number()).prop_map(|(done, total)| Reply::Progress(Progress { done, total })),
         1 => token().prop_map(Reply::Token),
     ]
 }
 
-fn credential() -> impl Strategy<Value = Credential<'static>> {
-    (proptest::array::uniform9(text()), number(), any::<bool>()).prop_map(|(texts, enrolled_unix, ready)| {
-        let [name, venue, key_id, base_url, algorithm, custody, rung, token_serial, fault] = texts;
-        Credential {
-            name,
-            venue,
-            key_id,
-            base_url,
-            algorithm,
-            custody,
-            rung,
-            token_serial,
-            enrolled_unix,
-            ready,
-            fault,
-        }
-    })
+/// Boxed, because strategies lie on the stack, and this one is in others twice.
+fn credential() -> BoxedStrategy<Credential<'static>> {
+    let numbers = (number(), number(), small_number());
+    (proptest::array::uniform10(text()), numbers, any::<bool>())
+        .prop_map(|(texts, (enrolled_unix, revision, grants), ready)| {
+            let [
+                name,
+                venue,
+                key_id,
+                base_url,
+                algorithm,
+                custody,
+                rung,
+                token_serial,
+                fault,
+                accept_unbound,
+            ] = texts;
+            Credential {
+                name,
+                venue,
+                key_id,
+                base_url,
+                algorithm,
+                custody,
+                rung,
+                token_serial,
+                enrolled_unix,
+                ready,
+                fault,
+                revision,
+                grants,
+                accept_unbound,
+            }
+        })
+        .boxed()
 }
 
 fn token() -> impl Strategy<Value = Token<'static>> {

@@ -84,6 +84,9 @@ fn reads_the_longest_lists_of_the_smallest_items() {
         enrolled_unix: 0,
         ready: false,
         fault: "",
+        revision: 0,
+        grants: 0,
+        accept_unbound: "",
     };
     let status = |weaknesses| Status {
         version: "",
@@ -104,7 +107,7 @@ fn reads_the_longest_lists_of_the_smallest_items() {
     let page = |page| Reply::Credentials { page, more: false };
     for (case, reply, larger) in [
         ("headers", signed(vec![("", ""); 32_763]), signed(vec![("", ""); 32_765])),
-        ("credentials", page(vec![empty; 5_957]), page(vec![empty; 5_958])),
+        ("credentials", page(vec![empty; 4_680]), page(vec![empty; 4_681])),
         ("weaknesses", Reply::Status(status(vec![""; 65_518])), Reply::Status(status(vec![""; 65_519]))),
     ] {
         let mut stream = Vec::new();

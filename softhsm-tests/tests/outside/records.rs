@@ -42,7 +42,7 @@ fn room_of_two() -> Room {
 }
 
 /// The edit of one field: its line, and what is said then. `*` stands for anything.
-const EDITS: [(&str, &str, &str); 19] = [
+const EDITS: [(&str, &str, &str); 21] = [
     ("name", "\"binance-mainx\"", "* holds the record of `binance-mainx`; records must not be renamed"),
     ("venue", "\"bybit\"", CHANGED),
     ("key_id", "\"AnotherPublicHalf\"", CHANGED),
@@ -61,7 +61,9 @@ const EDITS: [(&str, &str, &str); 19] = [
     ("seed", "\"AgIC\"", "the token does not recover the record's seed (*"),
     ("envelope", "\"AQID\"", CHANGED),
     ("envelope", "\"not base64\"", "* is no record: *"),
-    ("format", "2", "* has format 2, and this strongroom reads format 1 only"),
+    ("revision", "2", CHANGED),
+    ("revision", "0", "the record was rolled back: it has revision 0, and revision 1 was in force already"),
+    ("format", "1", "* has format 1, and this strongroom reads format 2 only"),
 ];
 
 #[test]

@@ -47,6 +47,7 @@ pub(super) fn rule(fields: &Fields<'_, '_>) -> Result<(Rule, KeyUse), ProfileErr
         sign: signing.sign,
         attach,
         covers: if signs { covers.unwrap_or(Covers::Nothing) } else { Covers::Nothing },
+        signs_method: reads.contains(Var::Method) || reads.contains(Var::Op),
         signs_query: all || reads.contains(Var::Query),
         signs_body: all || reads.contains_any(&[Var::Body, Var::Item]),
         used: names.used(),

@@ -1,0 +1,169 @@
+//! Which records are too old: the floors, as long as the keeper holds their key.
+
+use strongroom_protocol::ErrorCode;
+
+use super::filling::overtaken;
+use super::keyring::{Keyring, Unlocked};
+use super::{Signer, State, on_disk};
+use crate::crew::keeper::Keeper;
+use crate::crew::token::TokenWorker;
+use crate::fault::{Fault, chain};
+use crate::store::StoreError;
+use crate::store::floors::{CONTEXT, Floors};
+use crate::store::record::Meta;
+
+/// Floors whose signature was right, and where the keeper holds their key.
+#[derive(Debug, Clone)]
+pub(super) struct SignedFloors {
+    floors: Floors,
+    slot: u32,
+}
+
+impl SignedFloors {
+    /// The revision of a record that takes the place of all older ones of that name.
+    pub(super) fn next(&self, meta: &Meta) -> u64 {
+        self.floors.of(&meta.name).max(meta.revision).saturating_add(1)
+    }
+
+    /// Refuses a record that is older than one that was in force.
+    ///
+    /// # Errors
+    /// Names both revisions.
+    pub(super) fn check(&self, meta: &Meta) -> Result<(), Fault> {
+        let (floor, revision) = (self.floors.of(&meta.name), meta.revision);
+        if revision >= floor {
+            return Ok(());
+        }
+        let message = format!(
+            "the record was rolled back: it has revision {revision}, and revision {floor} was in force already"
+        );
+        let hint = format!(
+            "put the newer record back; where it is lost, read what this one grants (`strongroom grant list {0}`), and \
+             take it over with `strongroom grant edit {0} --accept-older`",
+            meta.name
+        );
+        Err(Fault::new(ErrorCode::Unavailable, message, hint))
+    }
+}
+
+impl Signer {
+    /// The floors for a keeper that is asked to keep a record: those of the keyring, or those of the disk.
+    ///
+    /// # Errors
+    /// Where they are damaged, edited or gone, or token, keeper or disk refuse.
+    pub(super) async fn floors(
+        &self,
+        keeper: &Keeper,
+        worker: &mut TokenWorker,
+        is_live: bool,
+    ) -> Result<SignedFloors, Fault> {
+        if !is_live {
+            return self.open_floors(keeper, worker, SLOT_BESIDE_ONE_RECORD).await;
+        }
+        let slot = match &mut *self.keyring.borrow_mut() {
+            State::Unlocked(keyring) => match keyring.floors() {
+                Some(floors) => return Ok(floors.clone()),
+                None => keyring.reserve_slot(),
+            },
+            State::Locked(_) => return Err(overtaken("the token was being asked", "do it again")),
+        };
+        let opened = self.open_floors(keeper, worker, slot).await;
+        match &opened {
+            Ok(floors) => self.put_floors(floors.clone()),
+            Err(_) => self.give_back(slot).await,
+        }
+        opened
+    }
+
+    /// The same for an unlock. Where there are neither floors nor records, there is nothing to do.
+    ///
+    /// # Errors
+    /// As [`floors`](Self::floors).
+    pub(super) async fn load_floors(
+        &self,
+        keyring: &mut Keyring<Unlocked>,
+        worker: &mut TokenWorker,
+    ) -> Result<(), Fault> {
+        let kek_id = &self.config.token.kek_id;
+        let needed = self.store.floors_path(kek_id).exists() || self.store.has_records_of(kek_id)?;
+        if keyring.floors().is_some() || !needed {
+            return Ok(());
+        }
+        let slot = keyring.reserve_slot();
+        let opened = self.open_floors(keyring.keeper(), worker, slot).await?;
+        keyring.put_floors(opened);
+        Ok(())
+    }
+
+    /// Raises the floor of one record, on the disk too.
+    ///
+    /// # Errors
+    /// Where keeper or disk refuse. The record opens all the same: it is newer than its floor.
+    pub(super) async fn raise_floors<'m>(
+        &self,
+        keeper: &Keeper,
+        floors: &mut SignedFloors,
+        metas: impl Iterator<Item = &'m Meta>,
+    ) -> Result<(), Fault> {
+        let mut raised = floors.floors.clone();
+        let mut changed = false;
+        for meta in metas {
+            changed |= raised.raise(&meta.name, meta.revision);
+        }
+        if !changed {
+            return Ok(());
+        }
+        raised.sign(&keeper.signature(floors.slot, &raised.message()).await?);
+        on_disk(raised.writing(self.store.floors_path(&self.config.token.kek_id))).await?;
+        floors.floors = raised;
+        Ok(())
+    }
+
+    /// Has the keyring go by these, where there is one.
+    pub(super) fn put_floors(&self, floors: SignedFloors) {
+        if let State::Unlocked(keyring) = &mut *self.keyring.borrow_mut() {
+            keyring.put_floors(floors);
+        }
+    }
+
+    /// Reads the floors and has the keeper hold their key in `slot`; makes them where there is no record yet.
+    async fn open_floors(
+        &self,
+        keeper: &Keeper,
+        worker: &mut TokenWorker,
+        slot: u32,
+    ) -> Result<SignedFloors, Fault> {
+        let token = &self.config.token;
+        let path = self.store.floors_path(&token.kek_id);
+        let job = keeper.job();
+        let Some(floors) = Floors::read(&path, token.kek_id)? else {
+            if self.store.has_records_of(&token.kek_id)? {
+                return Err(StoreError::Floors { path, fault: "is gone" }.into());
+            }
+            let seed = worker.protect(job, token.kek_id, token.rung).await?;
+            keeper.derive(job, slot, CONTEXT).await?;
+            let mut floors = Floors::new(token.kek_id, token.rung, seed);
+            floors.sign(&keeper.signature(slot, &floors.message()).await?);
+            on_disk(floors.writing(path)).await?;
+            return Ok(SignedFloors { floors, slot });
+        };
+        let edited = || StoreError::Floors { path: path.clone(), fault: "was edited" };
+        let (rung, seed) = floors.seed();
+        worker.unprotect(job, token.kek_id, rung, seed).await.map_err(|error| match error {
+            // Said of a record's seed; this one is no record's.
+            error if error.is_of_one_record() => {
+                tracing::debug!(error = %chain(&error), "the seed of the floors does not open");
+                edited().into()
+            }
+            error => Fault::from(error),
+        })?;
+        keeper.derive(job, slot, CONTEXT).await?;
+        if !floors.are_signed(&keeper.signature(slot, &floors.message()).await?) {
+            return Err(edited().into());
+        }
+        Ok(SignedFloors { floors, slot })
+    }
+}
+
+/// A keeper that is started for one record holds that in its first slot.
+const SLOT_BESIDE_ONE_RECORD: u32 = 1;

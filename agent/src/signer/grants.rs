@@ -1,0 +1,104 @@
+//! Changing who may do what with a credential: its secret is sealed anew for the new metadata.
+
+use std::rc::Rc;
+
+use strongroom_policy::{Grants, GrantsError};
+use strongroom_protocol::ErrorCode;
+
+use super::keep::{KeepJob, Making};
+use super::{Signer, busy, credential_name};
+use crate::crew::keeper::Sealed;
+use crate::crew::token::Login;
+use crate::fault::{Fault, chain};
+use crate::policy::Authorized;
+use crate::store::atomic::Existing;
+use crate::store::record::{CredentialName, Record, Wrapped};
+
+/// The order to give a credential other grants.
+#[derive(Debug)]
+pub(crate) struct SetGrants {
+    name: CredentialName,
+    revision: u64,
+    grants: Grants,
+    accept_older: bool,
+    login: Login,
+}
+
+/// Longest text of grants, which goes over the client wire in one frame with all else that is told of a credential.
+const MAX_TEXT_BYTES: usize = 60_000;
+
+/// Reads grants that came from outside.
+///
+/// # Errors
+/// Where they are none, with line and column; where they are too long to be told of again.
+pub(crate) fn read(text: &str) -> Result<Grants, Fault> {
+    let grants = Grants::parse(text).map_err(Fault::from)?;
+    let bytes = grants.to_toml().len();
+    if bytes > MAX_TEXT_BYTES {
+        let message = format!("the grants have {bytes} bytes; a credential may have {MAX_TEXT_BYTES}");
+        return Err(Fault::new(ErrorCode::Invalid, message, "spread them over several credentials"));
+    }
+    Ok(grants)
+}
+
+impl From<GrantsError> for Fault {
+    fn from(error: GrantsError) -> Self {
+        Self::new(ErrorCode::Invalid, chain(&error), "docs/reference/grants.md says how grants are written")
+    }
+}
+
+impl SetGrants {
+    /// Checks what came from outside. `revision` is that of the record to which the change was made.
+    ///
+    /// # Errors
+    /// Where the name can be none, or the grants are none.
+    pub(crate) fn new(wanted: &strongroom_protocol::SetGrants<'_>, login: Login) -> Result<Self, Fault> {
+        Ok(Self {
+            name: credential_name(wanted.credential)?,
+            revision: wanted.revision,
+            grants: read(wanted.grants)?,
+            accept_older: wanted.accept_older,
+            login,
+        })
+    }
+}
+
+impl Signer {
+    /// Gives a credential other grants. They are in force at once.
+    ///
+    /// # Errors
+    /// Where the record was changed since it was read or does not open, or the grants, the token, the keeper or the
+    /// disk refuse; nothing has changed then.
+    pub(crate) async fn set_grants(self: Rc<Self>, order: Authorized<SetGrants>) -> Result<(), Fault> {
+        let SetGrants { name, revision, grants, accept_older, login } = order.spend();
+        let Ok(_alone) = self.custody.try_lock() else { return Err(busy()) };
+        let Record { meta: old, wrapped, .. } = self.store.record(&name)?;
+        if old.revision != revision {
+            let message = format!(
+                "the grants of {name} were changed meanwhile: its record has revision {}, and not {revision}",
+                old.revision
+            );
+            return Err(Fault::new(ErrorCode::Invalid, message, "look at them again, and repeat the change"));
+        }
+        self.check_token(&old)?;
+        let profile = self.profiles.get(&old.venue)?;
+        let job = KeepJob { name, profile, login, existing: Existing::Replace, doing: "given other grants" };
+        self.keep(job, async |making: Making<'_>| {
+            let Making { keeper, worker, floors } = making;
+            if !accept_older {
+                floors.check(&old)?;
+            }
+            let mut meta = old.clone();
+            meta.revision = floors.next(&old);
+            meta.grants = grants;
+            let (from_job, from_context) = (keeper.job(), old.context());
+            worker.unprotect(from_job, old.kek_id, old.rung, &wrapped.seed).await?;
+            let job = keeper.job();
+            let seed = worker.protect(job, meta.kek_id, meta.rung).await?;
+            let from = Sealed { job: from_job, context: &from_context, envelope: &wrapped.envelope };
+            let envelope = keeper.reseal(meta.key_spec(), from, job, &meta.context()).await?;
+            Ok(Record::new(meta, Wrapped { seed, envelope }))
+        })
+        .await
+    }
+}

@@ -1,0 +1,169 @@
+//! Below which revision each record is too old: so that nobody who can write the data folder brings back an older one.
+//!
+//! One file holds the floors of all records of one KEK. It is signed by a key that the keeper derives from a seed,
+//! which the token has wrapped and which lies in the same file: who cannot log in to the token can make no such file,
+//! and deleting it closes all records of that KEK. It is written when a record has been written, and before that one is
+//! used: after a crash between both the record is newer than its floor, and the floor is raised when it is opened.
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+
+use serde::{Deserialize, Serialize};
+use sha2::{Digest as _, Sha256};
+use strongroom_link::token::{KekId, Rung};
+
+use super::StoreError;
+use super::atomic::{self, Existing};
+use super::record::{CredentialName, base64};
+use crate::config::{by_name, kek_id};
+
+/// What the key of the floors is derived for.
+pub(crate) const CONTEXT: &[u8] = b"record floors";
+
+/// The floors of one KEK, as they stand in their file.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Floors {
+    #[serde(with = "kek_id")]
+    kek_id: KekId,
+    #[serde(with = "by_name")]
+    rung: Rung,
+    /// Of the key, wrapped by the KEK.
+    #[serde(with = "base64")]
+    seed: Vec<u8>,
+    #[serde(with = "base64")]
+    signature: Vec<u8>,
+    #[serde(default)]
+    floor: BTreeMap<CredentialName, u64>,
+}
+
+impl Floors {
+    /// No floors, and the wrapped seed of their key. They are not signed yet.
+    pub(crate) const fn new(kek_id: KekId, rung: Rung, seed: Vec<u8>) -> Self {
+        Self { kek_id, rung, seed, signature: Vec::new(), floor: BTreeMap::new() }
+    }
+
+    /// Reads a file of floors; `None` where there is none.
+    ///
+    /// # Errors
+    /// [`StoreError::Floors`] where it is none, [`StoreError::Io`].
+    pub(crate) fn read(path: &Path, kek_id: KekId) -> Result<Option<Self>, StoreError> {
+        let text = match std::fs::read_to_string(path) {
+            Ok(text) => text,
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(None),
+            Err(source) => return Err(StoreError::Io { action: "reading", path: path.to_owned(), source }),
+        };
+        match toml::from_str::<Self>(&text) {
+            Ok(floors) if floors.kek_id == kek_id => Ok(Some(floors)),
+            _ => Err(StoreError::Floors { path: path.to_owned(), fault: "is damaged" }),
+        }
+    }
+
+    /// The wrapped seed of their key, and how it is wrapped.
+    pub(crate) fn seed(&self) -> (Rung, &[u8]) {
+        (self.rung, &self.seed)
+    }
+
+    /// The lowest revision of that record that is not too old; 0 for a name that had none.
+    pub(crate) fn of(&self, name: &CredentialName) -> u64 {
+        self.floor.get(name).copied().unwrap_or_default()
+    }
+
+    /// Raises a floor, and says whether that was needed. The signature does not fit then any more.
+    pub(crate) fn raise(&mut self, name: &CredentialName, revision: u64) -> bool {
+        let raised = self.of(name) < revision;
+        if raised {
+            self.floor.insert(name.clone(), revision);
+        }
+        raised
+    }
+
+    /// What is signed: a label, and the hash of all names and floors with their lengths.
+    pub(crate) fn message(&self) -> Vec<u8> {
+        let mut hash = Sha256::new();
+        for (name, floor) in &self.floor {
+            let length = u32::try_from(name.as_str().len()).unwrap_or(u32::MAX);
+            hash.update(length.to_le_bytes());
+            hash.update(name.as_str());
+            hash.update(floor.to_le_bytes());
+        }
+        [b"strongroom record floors 1\0".as_slice(), &hash.finalize()].concat()
+    }
+
+    /// Whether this is the signature that they came with. The same key and message always give the same one.
+    pub(crate) fn are_signed(&self, signature: &[u8]) -> bool {
+        self.signature == signature
+    }
+
+    pub(crate) fn sign(&mut self, signature: &[u8]) {
+        self.signature = signature.to_owned();
+    }
+
+    /// The job of writing them, which waits for the disk.
+    pub(crate) fn writing(&self, path: PathBuf) -> impl FnOnce() -> Result<(), StoreError> + Send + use<> {
+        let text = toml::to_string(self).unwrap_or_default();
+        move || atomic::write(&path, format!("{HEADER}{text}").as_bytes(), Existing::Replace)
+    }
+}
+
+const HEADER: &str = "# The lowest revision of each record that still opens. Signed: edited, it closes every record.\n\
+                      # Back it up with the records.\n";
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn name(text: &str) -> CredentialName {
+        text.parse().unwrap()
+    }
+
+    fn some() -> Floors {
+        let mut floors = Floors::new([7; 16], Rung::AesGcm, b"wrapped".to_vec());
+        assert!(floors.raise(&name("a.b"), 3));
+        assert!(floors.raise(&name("c"), 1));
+        floors.sign(b"signature");
+        floors
+    }
+
+    #[test]
+    fn reads_what_it_has_written() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("kek.toml");
+        assert!(Floors::read(&path, [7; 16]).unwrap().is_none());
+        some().writing(path.clone())().unwrap();
+        let read = Floors::read(&path, [7; 16]).unwrap().unwrap();
+        assert!(read.are_signed(b"signature") && !read.are_signed(b"another"));
+        assert_eq!((read.of(&name("a.b")), read.of(&name("c")), read.of(&name("d"))), (3, 1, 0));
+        assert_eq!(read.message(), some().message());
+        assert_eq!(read.seed(), (Rung::AesGcm, b"wrapped".as_slice()));
+        assert!(matches!(Floors::read(&path, [8; 16]), Err(StoreError::Floors { .. })), "of another KEK");
+        std::fs::write(&path, "floor = 1").unwrap();
+        assert!(matches!(Floors::read(&path, [7; 16]), Err(StoreError::Floors { .. })));
+    }
+
+    #[test]
+    fn never_lowers_a_floor() {
+        let mut floors = some();
+        assert!(!floors.raise(&name("a.b"), 3));
+        assert!(!floors.raise(&name("a.b"), 2));
+        assert_eq!(floors.of(&name("a.b")), 3);
+    }
+
+    #[test]
+    fn signs_every_name_and_floor() {
+        let whole = some();
+        let mut messages = vec![whole.message()];
+        for (changed, floor) in [("a.b", 4), ("c", 2), ("d", 1)] {
+            let mut other = some();
+            other.raise(&name(changed), floor);
+            messages.push(other.message());
+        }
+        let mut fewer = some();
+        fewer.floor.remove(&name("c"));
+        messages.push(fewer.message());
+        let all = messages.len();
+        messages.sort();
+        messages.dedup();
+        assert_eq!(messages.len(), all);
+    }
+}

@@ -1,0 +1,503 @@
+//! One grant: who, which actions, within which limits.
+
+use std::fmt;
+use std::ops::Deref;
+use std::str::FromStr;
+
+use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
+
+use crate::action::{Action, Actions};
+use crate::amount::Amount;
+use crate::hours::{Hours, Weekdays, Zone};
+use crate::subject::Subject;
+use crate::symbol::Pattern;
+
+/// A grant that says something definite. Made from [`Terms`], which it shows.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(try_from = "Terms", into = "Terms")]
+pub struct Grant(Terms);
+
+/// What a grant says, field by field, as it is written. docs/reference/grants.md says what each means.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Terms {
+    /// Its name, which no other grant of the credential has.
+    pub id: GrantId,
+    /// To whom.
+    pub to: Subject,
+    /// What is allowed. Either this or `deny`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub allow: Option<Actions>,
+    /// What is denied, whatever other grants allow.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub deny: Option<Actions>,
+    /// Symbols that orders may name.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub symbols: Option<Vec<Pattern>>,
+    /// Sides that orders may have.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub sides: Option<Vec<Side>>,
+    /// Types of orders, in the venue's words; case is no difference.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub types: Option<Vec<String>>,
+    /// Most that price times quantity of one order may be, in the quote currency.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub max_notional: Option<Amount>,
+    /// Most that they may sum up to in any 24 hours.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub max_notional_day: Option<Amount>,
+    /// Largest quantity of one order, in the units of the venue's field.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub max_quantity: Option<Amount>,
+    /// How far a price may be from the last one of its symbol, in percent of that.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub price_band_percent: Option<Amount>,
+    /// How many orders may be open.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub max_open_orders: Option<u32>,
+    /// How many requests are allowed a minute.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub requests_per_minute: Option<u32>,
+    /// How many of them may come at once.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub burst: Option<u32>,
+    /// Hours of the day.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub hours: Option<Hours>,
+    /// Days of the week.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub weekdays: Option<Weekdays>,
+    /// The clock of both.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub zone: Option<Zone>,
+    /// From when on the grant is void.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub expires: Option<Timestamp>,
+    /// Names that the parameters of a request may have.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub params: Option<Vec<String>>,
+    /// Whether a human is asked each time.
+    #[serde(default, skip_serializing_if = "is_false")]
+    pub confirm: bool,
+    /// Parts of the request that the signature does not bind, and that the admin restricts nevertheless.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub accept_unbound: Vec<Part>,
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde passes a reference")]
+const fn is_false(yes: &bool) -> bool {
+    !*yes
+}
+
+/// The name of a grant.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(try_from = "String", into = "String")]
+pub struct GrantId(std::sync::Arc<str>);
+
+/// The text names no grant.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("a grant's id has 1 to 32 of the characters a-z 0-9 -")]
+pub struct NotAnId;
+
+/// Which way an order goes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Side {
+    /// It buys.
+    Buy,
+    /// It sells.
+    Sell,
+}
+
+/// A part of a request that a signature may leave unbound.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Part {
+    /// What is sent below the headers.
+    Body,
+    /// `GET`, `POST` and so on.
+    Method,
+    /// The endpoint.
+    Path,
+    /// What is behind the question mark.
+    Query,
+}
+
+/// Whether a grant gives or takes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Effect {
+    /// It gives.
+    Allow,
+    /// It takes, whatever others give.
+    Deny,
+}
+
+/// A grant that does not say what it means.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum GrantError {
+    /// Neither or both of `allow` and `deny`.
+    #[error("grant `{0}` needs either `allow` or `deny`, one of them")]
+    Effect(GrantId),
+    /// A list without elements.
+    #[error("`{field}` of grant `{id}` is an empty list; leave it out, or name what is meant")]
+    EmptyList {
+        /// The grant.
+        id: GrantId,
+        /// The list.
+        field: &'static str,
+    },
+    /// A list that is too long, or an element that is.
+    #[error(
+        "`{field}` of grant `{id}` has more than {MAX_LIST} elements, or one that is empty or longer than 64 bytes"
+    )]
+    List {
+        /// The grant.
+        id: GrantId,
+        /// The list.
+        field: &'static str,
+    },
+    /// A field that needs another.
+    #[error("`{field}` of grant `{id}` means nothing without `{needs}`")]
+    Needs {
+        /// The grant.
+        id: GrantId,
+        /// The field.
+        field: &'static str,
+        /// What it needs.
+        needs: &'static str,
+    },
+    /// A limit of a grant that denies.
+    #[error(
+        "`{field}` limits what is allowed, and grant `{id}` denies; give the limit to a grant that allows"
+    )]
+    OfADenial {
+        /// The grant.
+        id: GrantId,
+        /// The limit.
+        field: &'static str,
+    },
+    /// A limit on orders in a grant that allows none.
+    #[error("`{field}` of grant `{id}` is about orders, and its actions have no `trade`")]
+    OrdersOnly {
+        /// The grant.
+        id: GrantId,
+        /// The limit.
+        field: &'static str,
+    },
+    /// A number outside its range.
+    #[error("`{field}` of grant `{id}` must be {range}")]
+    Range {
+        /// The grant.
+        id: GrantId,
+        /// The field.
+        field: &'static str,
+        /// What it may be.
+        range: &'static str,
+    },
+    /// An element twice.
+    #[error("`{field}` of grant `{id}` lists `{element}` twice")]
+    Twice {
+        /// The grant.
+        id: GrantId,
+        /// The list.
+        field: &'static str,
+        /// What is there twice.
+        element: String,
+    },
+}
+
+impl Terms {
+    /// Terms without a limit.
+    #[must_use]
+    pub const fn new(id: GrantId, to: Subject) -> Self {
+        Self {
+            id,
+            to,
+            allow: None,
+            deny: None,
+            symbols: None,
+            sides: None,
+            types: None,
+            max_notional: None,
+            max_notional_day: None,
+            max_quantity: None,
+            price_band_percent: None,
+            max_open_orders: None,
+            requests_per_minute: None,
+            burst: None,
+            hours: None,
+            weekdays: None,
+            zone: None,
+            expires: None,
+            params: None,
+            confirm: false,
+            accept_unbound: Vec::new(),
+        }
+    }
+
+    /// The limits that are about the orders in a request, by name.
+    pub(crate) fn order_limits(&self) -> impl Iterator<Item = &'static str> {
+        [
+            ("symbols", self.symbols.is_some()),
+            ("sides", self.sides.is_some()),
+            ("types", self.types.is_some()),
+            ("max_notional", self.max_notional.is_some()),
+            ("max_notional_day", self.max_notional_day.is_some()),
+            ("max_quantity", self.max_quantity.is_some()),
+            ("price_band_percent", self.price_band_percent.is_some()),
+            ("max_open_orders", self.max_open_orders.is_some()),
+        ]
+        .into_iter()
+        .filter_map(|(name, set)| set.then_some(name))
+    }
+
+    /// The limits that have no meaning for a denial.
+    fn limits_of_allowing(&self) -> impl Iterator<Item = &'static str> {
+        [
+            ("max_notional", self.max_notional.is_some()),
+            ("max_notional_day", self.max_notional_day.is_some()),
+            ("max_quantity", self.max_quantity.is_some()),
+            ("price_band_percent", self.price_band_percent.is_some()),
+            ("max_open_orders", self.max_open_orders.is_some()),
+            ("requests_per_minute", self.requests_per_minute.is_some()),
+            ("params", self.params.is_some()),
+            ("confirm", self.confirm),
+            ("accept_unbound", !self.accept_unbound.is_empty()),
+        ]
+        .into_iter()
+        .filter_map(|(name, set)| set.then_some(name))
+    }
+
+    fn check(&self) -> Result<(), GrantError> {
+        let id = || self.id.clone();
+        let actions = match (self.allow, self.deny) {
+            (Some(actions), None) => actions,
+            (None, Some(actions)) => {
+                if let Some(field) = self.limits_of_allowing().next() {
+                    return Err(GrantError::OfADenial { id: id(), field });
+                }
+                actions
+            }
+            _ => return Err(GrantError::Effect(id())),
+        };
+        if !actions.contains(Action::Trade)
+            && let Some(field) = self.order_limits().next()
+        {
+            return Err(GrantError::OrdersOnly { id: id(), field });
+        }
+        self.check_numbers()?;
+        self.check_lists()?;
+        for (field, set, needs, present) in [
+            ("burst", self.burst.is_some(), "requests_per_minute", self.requests_per_minute.is_some()),
+            ("zone", self.zone.is_some(), "hours", self.hours.is_some() || self.weekdays.is_some()),
+            ("hours", self.hours.is_some(), "zone", self.zone.is_some()),
+            ("weekdays", self.weekdays.is_some(), "zone", self.zone.is_some()),
+        ] {
+            if set && !present {
+                return Err(GrantError::Needs { id: id(), field, needs });
+            }
+        }
+        Ok(())
+    }
+
+    fn check_numbers(&self) -> Result<(), GrantError> {
+        let most = Amount::from_units(MAX_PERCENT_UNITS);
+        for (field, good, range) in [
+            ("max_notional", self.max_notional.is_none_or(|limit| !limit.is_zero()), "more than 0"),
+            ("max_notional_day", self.max_notional_day.is_none_or(|limit| !limit.is_zero()), "more than 0"),
+            ("max_quantity", self.max_quantity.is_none_or(|limit| !limit.is_zero()), "more than 0"),
+            (
+                "price_band_percent",
+                self.price_band_percent.is_none_or(|band| !band.is_zero() && band <= most),
+                "more than 0 and at most 100",
+            ),
+            (
+                "requests_per_minute",
+                self.requests_per_minute.is_none_or(|rate| (1..=MAX_RATE).contains(&rate)),
+                "from 1 to 60000",
+            ),
+            ("burst", self.burst.is_none_or(|burst| (1..=MAX_RATE).contains(&burst)), "from 1 to 60000"),
+        ] {
+            if !good {
+                return Err(GrantError::Range { id: self.id.clone(), field, range });
+            }
+        }
+        Ok(())
+    }
+
+    fn check_lists(&self) -> Result<(), GrantError> {
+        let symbols =
+            self.symbols.as_ref().map(|list| list.iter().map(|p| p.as_str().to_ascii_lowercase()).collect());
+        let sides = self.sides.as_ref().map(|list| list.iter().map(|side| side.name().to_owned()).collect());
+        let types =
+            self.types.as_ref().map(|list| list.iter().map(|kind| kind.to_ascii_lowercase()).collect());
+        let unbound = Some(self.accept_unbound.iter().map(|part| part.name().to_owned()).collect());
+        for (field, list, may_be_empty) in [
+            ("symbols", symbols, false),
+            ("sides", sides, false),
+            ("types", types, false),
+            ("params", self.params.clone(), true),
+            ("accept_unbound", unbound, true),
+        ] {
+            let Some(mut list): Option<Vec<String>> = list else { continue };
+            let id = self.id.clone();
+            if list.is_empty() && !may_be_empty {
+                return Err(GrantError::EmptyList { id, field });
+            }
+            if list.len() > MAX_LIST || list.iter().any(|word| word.is_empty() || word.len() > MAX_WORD_BYTES)
+            {
+                return Err(GrantError::List { id, field });
+            }
+            list.sort_unstable();
+            let twice = list.iter().zip(list.iter().skip(1)).find(|(one, two)| one == two);
+            if let Some((element, _)) = twice {
+                return Err(GrantError::Twice { id, field, element: element.clone() });
+            }
+        }
+        Ok(())
+    }
+}
+
+/// Text that every notation writes as it is.
+pub(crate) fn is_word(text: &str) -> bool {
+    let plain = |byte: u8| byte.is_ascii_graphic() && !matches!(byte, b'"' | b'\'' | b'\\');
+    (1..=MAX_WORD_BYTES).contains(&text.len()) && text.bytes().all(plain)
+}
+
+/// Most elements of a list.
+const MAX_LIST: usize = 256;
+/// Longest element, and longest symbol that a limit reads.
+pub(crate) const MAX_WORD_BYTES: usize = 64;
+/// Most requests a minute, and in a burst.
+const MAX_RATE: u32 = 60_000;
+/// A hundred.
+const MAX_PERCENT_UNITS: u128 = 100_000_000_000_000;
+
+impl Grant {
+    /// Makes a grant of these terms.
+    ///
+    /// # Errors
+    /// The first thing that makes them say nothing definite.
+    pub fn new(terms: Terms) -> Result<Self, GrantError> {
+        terms.check()?;
+        Ok(Self(terms))
+    }
+
+    /// A grant of these actions without any limit.
+    #[must_use]
+    pub const fn allowing(id: GrantId, to: Subject, actions: Actions) -> Self {
+        let mut terms = Terms::new(id, to);
+        terms.allow = Some(actions);
+        Self(terms)
+    }
+
+    /// Whether it gives or takes.
+    #[must_use]
+    pub const fn effect(&self) -> Effect {
+        if self.0.deny.is_some() { Effect::Deny } else { Effect::Allow }
+    }
+
+    /// What it gives or takes.
+    #[must_use]
+    pub fn actions(&self) -> Actions {
+        // One of them is there: `new` saw to it. Were it not, nothing would be allowed and everything denied.
+        self.0.allow.or(self.0.deny).unwrap_or(Actions::EVERYTHING)
+    }
+
+    /// Its terms, to change them.
+    #[must_use]
+    pub fn into_terms(self) -> Terms {
+        self.0
+    }
+}
+
+impl Deref for Grant {
+    type Target = Terms;
+    fn deref(&self) -> &Terms {
+        &self.0
+    }
+}
+
+impl TryFrom<Terms> for Grant {
+    type Error = GrantError;
+    fn try_from(terms: Terms) -> Result<Self, GrantError> {
+        Self::new(terms)
+    }
+}
+
+impl From<Grant> for Terms {
+    fn from(grant: Grant) -> Self {
+        grant.0
+    }
+}
+
+impl Side {
+    /// As a grant writes it.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Buy => "buy",
+            Self::Sell => "sell",
+        }
+    }
+}
+
+impl Part {
+    /// Every part.
+    pub const ALL: [Self; 4] = [Self::Body, Self::Method, Self::Path, Self::Query];
+
+    /// As a grant writes it.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Body => "body",
+            Self::Method => "method",
+            Self::Path => "path",
+            Self::Query => "query",
+        }
+    }
+}
+
+impl fmt::Display for Part {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.name())
+    }
+}
+
+impl GrantId {
+    /// The text of it.
+    #[must_use]
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+impl FromStr for GrantId {
+    type Err = NotAnId;
+    fn from_str(text: &str) -> Result<Self, NotAnId> {
+        let plain = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'-';
+        let fits = (1..=32).contains(&text.len()) && text.bytes().all(plain);
+        if fits { Ok(Self(text.into())) } else { Err(NotAnId) }
+    }
+}
+
+impl TryFrom<String> for GrantId {
+    type Error = NotAnId;
+    fn try_from(text: String) -> Result<Self, NotAnId> {
+        text.parse()
+    }
+}
+
+impl From<GrantId> for String {
+    fn from(id: GrantId) -> Self {
+        id.0.as_ref().to_owned()
+    }
+}
+
+impl fmt::Display for GrantId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}

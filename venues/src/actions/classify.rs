@@ -1,0 +1,98 @@
+//! Which rule a request falls under, and for which others its signature would do as well.
+
+use super::{Action, ActionRule, ActionTable, Binds, Classified};
+use crate::json::Value;
+use crate::plan::Plan;
+use crate::request::{Method, Parsed};
+use crate::rule::{Covers, Rule, Sign};
+
+impl ActionTable {
+    /// The first rule that fits.
+    pub(super) fn first(&self, method: Method, path: &str) -> Option<&ActionRule> {
+        let fits = self.paths.matches(path.as_bytes());
+        fits.iter().filter_map(|at| self.rules.get(at)).find(|rule| rule.takes(method))
+    }
+}
+
+/// What the signature of `rule` binds. With `covers = "path"` the text may still have the method or the
+/// query in it.
+pub(crate) fn signed_as_bound(rule: &Rule) -> Binds {
+    let covers = rule.covers;
+    if matches!(rule.sign, Sign::Absent) || covers == Covers::Nothing {
+        return Binds::NONE;
+    }
+    let path_only = covers == Covers::Path;
+    Binds {
+        method: covers == Covers::Full || (path_only && rule.signs_method),
+        path: covers != Covers::Params,
+        query: covers.params() || rule.signs_query,
+        body: covers.params() || rule.signs_body,
+    }
+}
+
+impl<'a> Plan<'a> {
+    /// What the signature of this very request binds.
+    #[must_use]
+    pub fn binds(&self) -> Binds {
+        signed_as_bound(self.rule())
+    }
+
+    /// What this request does.
+    #[must_use]
+    pub fn classified(&self) -> Classified<'a> {
+        let table = &self.compiled.actions;
+        let (action, rule) = match table.first(self.method, self.request.path) {
+            Some(rule) => (rule.action, rule.id.as_str()),
+            None => (Action::Unknown, "unknown"),
+        };
+        Classified { action, rule, stands_in: self.stands_in(action) }
+    }
+
+    /// The names of the caller's own parameters: of the query, of the body, and of each object of a body
+    /// that is a list.
+    pub fn names(&self) -> impl Iterator<Item = &str> {
+        let list = match &self.body {
+            Parsed::Array(values) => values.as_slice(),
+            Parsed::Members(_) | Parsed::None => &[],
+        };
+        let listed = list.iter().flat_map(|value| match value {
+            Value::Object(members) => members.as_slice(),
+            _ => &[],
+        });
+        let own = self.query.iter().chain(self.body.members());
+        own.chain(listed).map(|(name, _)| name.as_ref())
+    }
+
+    fn stands_in(&self, own: Action) -> Vec<Action> {
+        let binds = self.binds();
+        // Without a signature there is nothing that could be used elsewhere.
+        if (binds.method && binds.path) || matches!(self.rule().sign, Sign::Absent) {
+            return Vec::new();
+        }
+        let rules = &self.compiled.actions.rules;
+        let mut found: Vec<Action> = rules
+            .iter()
+            .filter(|rule| rule.action != own && !rule.needs.is_empty())
+            .filter(|rule| self.could_be(rule, binds))
+            .map(|rule| rule.action)
+            .collect();
+        found.sort_unstable();
+        found.dedup();
+        found
+    }
+
+    /// Whether the signature would do for an endpoint of `rule`.
+    fn could_be(&self, rule: &ActionRule, binds: Binds) -> bool {
+        let table = &self.compiled.actions;
+        let fits = |method| table.first(method, self.request.path).is_some_and(|first| first.id == rule.id);
+        (!binds.method || rule.takes(self.method))
+            && (!binds.path || Method::ALL.iter().any(|(_, method)| fits(*method)))
+            && (!binds.query || !binds.body || rule.needs.iter().all(|need| self.has_name_like(need)))
+    }
+
+    /// Whether a parameter is called `need`, or ends so: where query and body are signed one behind the
+    /// other, `xcoin=…` in one of them is signed like `x` in the query and `coin=…` in the body.
+    fn has_name_like(&self, need: &str) -> bool {
+        self.names().any(|name| name.ends_with(need))
+    }
+}

@@ -1,0 +1,436 @@
+//! The orders of a request, read from the values that will be signed, and only where there is one way
+//! to read them.
+
+use std::borrow::Cow;
+
+use regex::bytes::Regex;
+
+use super::{Action, Order, Side, Unreadable};
+use crate::json::{self, Member, Value};
+use crate::plan::Plan;
+use crate::request::Parsed;
+
+/// Where the orders under one path have their fields.
+#[derive(Debug)]
+pub(crate) struct OrderTable {
+    /// The pattern of the path, as it was written.
+    pub(crate) path: String,
+    /// Holds only for orders that fit one of these; for all, if there is none.
+    pub(crate) when: Vec<Condition>,
+    pub(crate) symbol: Vec<Field>,
+    pub(crate) side: Vec<Field>,
+    pub(crate) buy: Regex,
+    pub(crate) sell: Regex,
+    pub(crate) kind: Vec<Field>,
+    pub(crate) quantity: Vec<Field>,
+    pub(crate) quote_quantity: Vec<Field>,
+    pub(crate) price: Vec<Field>,
+    pub(crate) stop: Vec<Field>,
+    /// The sign of the quantity is the side.
+    pub(crate) signed: bool,
+    /// Where the quantity is one of the quote currency.
+    pub(crate) in_quote: Vec<Condition>,
+    /// Where the quantity counts contracts.
+    pub(crate) contracts: Vec<Condition>,
+    /// Parameters that change what an order means in a way that this table does not read.
+    pub(crate) unread: Vec<Field>,
+    pub(crate) batch: Option<Batch>,
+}
+
+/// Where a list of orders is.
+#[derive(Debug)]
+pub(crate) struct Batch {
+    /// Empty where the body itself is the list.
+    pub(crate) list: Vec<String>,
+    /// The member that says what an element does; or an element is a pair of that word and the order.
+    pub(crate) operation: Option<Field>,
+    pub(crate) operations: Vec<(String, Action)>,
+}
+
+/// Parameters and the values that they must have; none means that the parameter is absent.
+pub(crate) type Condition = Vec<(Field, Option<Regex>)>;
+
+/// Where a value is.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum Field {
+    /// A parameter, and the way into its value.
+    Param { name: String, steps: Vec<Step> },
+    /// A segment of the path, counted from 1.
+    Segment(usize),
+}
+
+/// One step into an object.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum Step {
+    /// To the member with this name.
+    Member(String),
+    /// To the only member, whatever its name.
+    Only,
+    /// The name of the only member is the value.
+    OnlyName,
+}
+
+const AMBIGUOUS: &str = "is ambiguous: two parameters have this name, but for upper and lower case";
+const BOTH: &str = "has a second value under another name or in another place";
+const LIST: &str = "is not the list of orders that this endpoint takes";
+const MEMBER: &str = "has an element that is no order";
+const NO_TABLE: &str = "has no place at this endpoint, by the venue's profile";
+const NOT_PLAIN: &str = "is not a number in plain digits";
+const NOT_SCALAR: &str = "is neither text nor a number";
+const NOT_TEXT: &str = "is not text";
+const OPERATION: &str = "is no operation that the profile knows";
+const SEVERAL: &str = "has not exactly one member";
+const SIDE: &str = "is neither buy nor sell";
+const STANDS_IN: &str = "cannot be read: the signature would also do for an order at another endpoint";
+const UNREAD: &str = "changes the order in a way that the profile does not read";
+
+fn unreadable(field: impl Into<String>, why: &'static str) -> Unreadable {
+    Unreadable { field: field.into(), why }
+}
+
+/// The lists of named values in which an order's fields may be.
+#[derive(Clone, Copy)]
+struct Scope<'s, 'p> {
+    lists: [&'s [Member<'p>]; 3],
+    path: &'p str,
+}
+
+impl<'s, 'p> Scope<'s, 'p> {
+    /// The parameter called `name`, if there is one and only one.
+    fn find(&self, name: &str) -> Result<Option<&'s Value<'p>>, Unreadable> {
+        let mut found = None;
+        for (known, value) in self.lists.into_iter().flatten() {
+            if known.len() != name.len() || !known.eq_ignore_ascii_case(name) {
+                continue;
+            }
+            if known != name {
+                return Err(unreadable(known.as_ref(), AMBIGUOUS));
+            }
+            if found.replace(value).is_some() {
+                return Err(unreadable(name, BOTH));
+            }
+        }
+        Ok(found)
+    }
+
+    /// The value of `field`.
+    fn value(&self, field: &Field) -> Result<Option<Found<'s, 'p>>, Unreadable> {
+        let (name, steps) = match field {
+            Field::Segment(at) => {
+                let segment = self.path.split('/').nth(*at).filter(|segment| !segment.is_empty());
+                return Ok(segment.map(|text| Found::Text(Cow::Borrowed(text))));
+            }
+            Field::Param { name, steps } => (name, steps),
+        };
+        let Some(mut value) = self.find(name)? else { return Ok(None) };
+        for step in steps {
+            let Value::Object(members) = value else { return Err(unreadable(name, SEVERAL)) };
+            let only = || match members.as_slice() {
+                [only] => Ok(only),
+                _ => Err(unreadable(name, SEVERAL)),
+            };
+            match step {
+                Step::Only => value = &only()?.1,
+                Step::OnlyName => return Ok(Some(Found::Text(only()?.0.clone()))),
+                Step::Member(wanted) => {
+                    let lists: [&[Member<'p>]; 3] = [members, &[], &[]];
+                    match (Scope { lists, path: self.path }).find(wanted)? {
+                        Some(inner) => value = inner,
+                        None => return Ok(None),
+                    }
+                }
+            }
+        }
+        Ok(Some(Found::Value(value)))
+    }
+
+    /// The one of `fields` that is there, and its value.
+    fn one<'f>(&self, fields: &'f [Field]) -> Result<Option<(&'f Field, Found<'s, 'p>)>, Unreadable> {
+        let mut found = None;
+        for field in fields {
+            if let Some(value) = self.value(field)?
+                && found.replace((field, value)).is_some()
+            {
+                return Err(unreadable(field.to_string(), BOTH));
+            }
+        }
+        Ok(found)
+    }
+
+    fn text(&self, fields: &[Field]) -> Result<Option<Cow<'p, str>>, Unreadable> {
+        match self.one(fields)? {
+            None => Ok(None),
+            Some((field, Found::Value(Value::Number(_)))) => Err(unreadable(field.to_string(), NOT_TEXT)),
+            Some((field, found)) => found.scalar(field).map(Some),
+        }
+    }
+
+    /// Text, or a number as it stands.
+    fn word<'f>(&self, fields: &'f [Field]) -> Result<Option<(&'f Field, Cow<'p, str>)>, Unreadable> {
+        let Some((field, found)) = self.one(fields)? else { return Ok(None) };
+        Ok(Some((field, found.scalar(field)?)))
+    }
+
+    /// Plain digits with at most one point; with a minus in front only if `signed`.
+    fn number(&self, fields: &[Field], signed: bool) -> Result<Option<Cow<'p, str>>, Unreadable> {
+        let Some((field, text)) = self.word(fields)? else { return Ok(None) };
+        let digits = if signed { text.strip_prefix('-').unwrap_or(&text) } else { &text };
+        if is_plain(digits) { Ok(Some(text)) } else { Err(unreadable(field.to_string(), NOT_PLAIN)) }
+    }
+
+    /// Whether one of `conditions` holds.
+    fn holds(&self, conditions: &[Condition]) -> Result<bool, Unreadable> {
+        for condition in conditions {
+            let mut holds = true;
+            for (field, pattern) in condition {
+                let value = self.value(field)?;
+                let text = match &value {
+                    None => None,
+                    Some(Found::Text(text)) => Some(text.as_ref()),
+                    Some(Found::Value(value)) => {
+                        let text = value.scalar();
+                        Some(text.ok_or_else(|| unreadable(field.to_string(), NOT_SCALAR))?)
+                    }
+                };
+                holds &= match (text, pattern) {
+                    (None, None) => true,
+                    (Some(text), Some(pattern)) => pattern.is_match(text.as_bytes()),
+                    _ => false,
+                };
+            }
+            if holds {
+                return Ok(true);
+            }
+        }
+        Ok(false)
+    }
+}
+
+/// A value that was found.
+enum Found<'s, 'p> {
+    /// A segment of the path, or the name of a member.
+    Text(Cow<'p, str>),
+    Value(&'s Value<'p>),
+}
+
+impl<'p> Found<'_, 'p> {
+    /// Text, or the digits of a number. What is not escaped in the request is not copied.
+    fn scalar(self, field: &Field) -> Result<Cow<'p, str>, Unreadable> {
+        match self {
+            Self::Text(text) => Ok(text),
+            Self::Value(Value::Text(text) | Value::Number(text)) => Ok(text.clone()),
+            Self::Value(_) => Err(unreadable(field.to_string(), NOT_SCALAR)),
+        }
+    }
+}
+
+/// Whether `text` is a number that everyone reads alike: no sign, no exponent, no zero in front of
+/// other digits, digits on both sides of a point.
+fn is_plain(text: &str) -> bool {
+    let digits = |text: &str| !text.is_empty() && text.bytes().all(|b| b.is_ascii_digit());
+    let (whole, fraction) = text.split_once('.').map_or((text, None), |(whole, part)| (whole, Some(part)));
+    digits(whole) && (whole == "0" || !whole.starts_with('0')) && fraction.is_none_or(digits)
+}
+
+impl std::fmt::Display for Field {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::Segment(at) => write!(f, "/{at}"),
+            Self::Param { name, steps } => {
+                f.write_str(name)?;
+                steps.iter().try_for_each(|step| match step {
+                    Step::Member(name) => write!(f, ".{name}"),
+                    Step::Only | Step::OnlyName => f.write_str(".*"),
+                })
+            }
+        }
+    }
+}
+
+impl OrderTable {
+    /// The fields that the profile names, for people.
+    pub(super) fn named_fields(&self) -> Vec<(&'static str, String)> {
+        let joined =
+            |fields: &[Field]| fields.iter().map(ToString::to_string).collect::<Vec<_>>().join(" or ");
+        let batch = self.batch.as_ref().map(|batch| match batch.list.as_slice() {
+            [] => "the body".to_owned(),
+            list => list.join("."),
+        });
+        let fields = [
+            ("symbol", joined(&self.symbol)),
+            ("side", joined(&self.side)),
+            ("type", joined(&self.kind)),
+            ("quantity", joined(&self.quantity)),
+            ("quote quantity", joined(&self.quote_quantity)),
+            ("price", joined(&self.price)),
+            ("stop", joined(&self.stop)),
+            ("batch", batch.unwrap_or_default()),
+        ];
+        fields.into_iter().filter(|(_, text)| !text.is_empty()).collect()
+    }
+
+    fn read<'p>(&self, scope: Scope<'_, 'p>, action: Action) -> Result<Order<'p>, Unreadable> {
+        for field in &self.unread {
+            if scope.value(field)?.is_some() {
+                return Err(unreadable(field.to_string(), UNREAD));
+            }
+        }
+        let mut order = Order {
+            action,
+            symbol: scope.text(&self.symbol)?,
+            side: self.side(scope)?,
+            kind: scope.word(&self.kind)?.map(|(_, text)| text),
+            quantity: scope.number(&self.quantity, self.signed)?,
+            quote_quantity: scope.number(&self.quote_quantity, false)?,
+            price: scope.number(&self.price, false)?,
+            stop: scope.number(&self.stop, false)?,
+            contracts: scope.holds(&self.contracts)?,
+        };
+        if self.signed {
+            take_sign(&mut order)?;
+        }
+        if order.quantity.is_some() && scope.holds(&self.in_quote)? {
+            if order.quote_quantity.is_some() {
+                return Err(unreadable("quote quantity", BOTH));
+            }
+            order.quote_quantity = order.quantity.take();
+        }
+        Ok(order)
+    }
+
+    fn side(&self, scope: Scope<'_, '_>) -> Result<Option<Side>, Unreadable> {
+        let Some((field, word)) = scope.word(&self.side)? else { return Ok(None) };
+        match (self.buy.is_match(word.as_bytes()), self.sell.is_match(word.as_bytes())) {
+            (true, false) => Ok(Some(Side::Buy)),
+            (false, true) => Ok(Some(Side::Sell)),
+            _ => Err(unreadable(field.to_string(), SIDE)),
+        }
+    }
+}
+
+/// Makes the sign of the quantity the side.
+fn take_sign(order: &mut Order<'_>) -> Result<(), Unreadable> {
+    let Some(quantity) = &mut order.quantity else { return Ok(()) };
+    let minus = quantity.starts_with('-');
+    if minus {
+        *quantity = match std::mem::take(quantity) {
+            Cow::Borrowed(text) => Cow::Borrowed(text.trim_start_matches('-')),
+            Cow::Owned(text) => Cow::Owned(text.trim_start_matches('-').to_owned()),
+        };
+    }
+    match (order.side, minus) {
+        (None, true) => order.side = Some(Side::Sell),
+        (None, false) => order.side = Some(Side::Buy),
+        (Some(_), false) => {}
+        (Some(_), true) => return Err(unreadable("side", BOTH)),
+    }
+    Ok(())
+}
+
+impl<'a> Plan<'a> {
+    /// The orders that this request places, changes or, in a batch, cancels; none where it does not trade.
+    ///
+    /// # Errors
+    /// The first field that cannot be read in the one way in which the venue reads it. What a limit
+    /// cannot read, it cannot allow.
+    pub fn orders(&self) -> Result<Vec<Order<'_>>, Unreadable> {
+        let classified = self.classified();
+        if classified.action != Action::Trade {
+            return match classified.stands_in.contains(&Action::Trade) {
+                true => Err(unreadable("order", STANDS_IN)),
+                false => Ok(Vec::new()),
+            };
+        }
+        let path = self.request.path;
+        let all = &self.compiled.actions.orders;
+        let tables = || all.iter().filter(|(at, _)| at.is_match(path.as_bytes())).map(|(_, table)| table);
+        let outer: [&[Member<'_>]; 3] = [&self.query, self.body.members(), &[]];
+        let outer = Scope { lists: outer, path };
+        let pick = |scope: Scope<'_, '_>| {
+            for table in tables() {
+                if table.when.is_empty() || scope.holds(&table.when)? {
+                    return Ok(table);
+                }
+            }
+            Err(unreadable("order", NO_TABLE))
+        };
+        let Some(batch) = tables().find_map(|table| table.batch.as_ref()) else {
+            if matches!(self.body, Parsed::Array(_)) {
+                return Err(unreadable("body", LIST));
+            }
+            return Ok(vec![pick(outer)?.read(outer, Action::Trade)?]);
+        };
+        let list = self.list(batch)?;
+        let mut orders = Vec::with_capacity(list.len());
+        for element in list.iter() {
+            let (members, action) = batch.element(element)?;
+            let [query, body, _] = outer.lists;
+            let scope = Scope { lists: [members, query, body], path };
+            orders.push(pick(scope)?.read(scope, action)?);
+        }
+        Ok(orders)
+    }
+
+    /// The elements of a batch. Text on the way to them is JSON.
+    fn list<'p>(&'p self, batch: &Batch) -> Result<Cow<'p, [Value<'p>]>, Unreadable> {
+        let Some((first, rest)) = batch.list.split_first() else {
+            return match &self.body {
+                Parsed::Array(values) if !values.is_empty() => Ok(Cow::Borrowed(values)),
+                _ => Err(unreadable("body", LIST)),
+            };
+        };
+        let name = || batch.list.join(".");
+        let lists: [&'p [Member<'p>]; 3] = [&self.query, self.body.members(), &[]];
+        let found = Scope { lists, path: self.request.path }.find(first)?;
+        let mut value = match found {
+            Some(Value::Text(text)) => {
+                Cow::Owned(json::parse(text.as_bytes()).map_err(|_| unreadable(name(), LIST))?)
+            }
+            Some(value) => Cow::Borrowed(value),
+            None => return Err(unreadable(name(), LIST)),
+        };
+        for step in rest {
+            value = match value {
+                Cow::Borrowed(value) => value.get(step).map(Cow::Borrowed),
+                Cow::Owned(Value::Object(members)) => {
+                    members.into_iter().find(|(known, _)| known == step).map(|(_, value)| Cow::Owned(value))
+                }
+                Cow::Owned(_) => None,
+            }
+            .ok_or_else(|| unreadable(name(), LIST))?;
+        }
+        match value {
+            Cow::Borrowed(Value::Array(values)) if !values.is_empty() => Ok(Cow::Borrowed(values)),
+            Cow::Owned(Value::Array(values)) if !values.is_empty() => Ok(Cow::Owned(values)),
+            _ => Err(unreadable(name(), LIST)),
+        }
+    }
+}
+
+impl Batch {
+    /// The members of one element, and what it does.
+    fn element<'s, 'p>(&self, element: &'s Value<'p>) -> Result<(&'s [Member<'p>], Action), Unreadable> {
+        let known = |word: &str, field: &str| {
+            let known = self.operations.iter().find(|(known, _)| known == word);
+            known.map(|(_, action)| *action).ok_or_else(|| unreadable(field, OPERATION))
+        };
+        let name = || match self.list.last() {
+            Some(name) => name.clone(),
+            None => "body".to_owned(),
+        };
+        match (element, &self.operation) {
+            (Value::Object(members), None) => Ok((members, Action::Trade)),
+            (Value::Object(members), Some(field)) => {
+                let scope = Scope { lists: [members, &[], &[]], path: "" };
+                let word = scope.text(std::slice::from_ref(field))?;
+                let word = word.ok_or_else(|| unreadable(field.to_string(), OPERATION))?;
+                Ok((members, known(&word, &field.to_string())?))
+            }
+            (Value::Array(pair), None) if !self.operations.is_empty() => match pair.as_slice() {
+                [Value::Text(word), Value::Object(members)] => Ok((members, known(word, &name())?)),
+                _ => Err(unreadable(name(), MEMBER)),
+            },
+            _ => Err(unreadable(name(), MEMBER)),
+        }
+    }
+}

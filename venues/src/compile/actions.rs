@@ -1,0 +1,256 @@
+//! `[actions]` and `[[order]]`: what endpoints do, and where orders have their fields.
+
+use regex::bytes::{Regex, RegexSetBuilder};
+
+use super::MAX_ENTRIES;
+use super::document::{Entry, Fields, Item, Node};
+use super::rule::methods;
+use crate::actions::{
+    Action, ActionRule, ActionTable, Batch, Binds, Condition, Field, OrderTable, Step, signed_as_bound,
+};
+use crate::error::ProfileError;
+use crate::request::Method;
+use crate::rule::{Rule, Sign, When};
+use crate::template::pattern;
+
+const RULE_KEYS: &[&str] = &["action", "method", "path", "needs"];
+const ORDER_KEYS: &[&str] = &[
+    "path",
+    "when",
+    "symbol",
+    "side",
+    "buy",
+    "sell",
+    "type",
+    "quantity",
+    "quote_quantity",
+    "price",
+    "stop",
+    "signed",
+    "in_quote",
+    "contracts",
+    "unread",
+    "batch",
+    "operation",
+    "operations",
+];
+/// Actions that a rule may have; `unknown` is what no rule says.
+const ACTIONS: &[(&str, Action)] = &[
+    ("admin", Action::Admin),
+    ("cancel", Action::Cancel),
+    ("config", Action::Config),
+    ("read", Action::Read),
+    ("session", Action::Session),
+    ("trade", Action::Trade),
+    ("transfer", Action::Transfer),
+];
+/// Largest compiled form of all paths of a table together.
+const MAX_PATHS_BYTES: usize = 1024 * 1024;
+
+/// Compiles the action table of a profile whose signing rules are `base` and `cases`.
+pub(super) fn actions(
+    fields: &Fields<'_, '_>,
+    base: &Rule,
+    cases: &[(When, Rule)],
+) -> Result<ActionTable, ProfileError> {
+    let table = fields.table("actions", "`actions`", &["rules"])?;
+    let mut rules: Vec<ActionRule> = Vec::new();
+    for node in list(&table, "rules")? {
+        let mut rule = rule(&entry(&table, node, "a rule", RULE_KEYS)?)?;
+        let before = rules.iter().filter(|other| other.action == rule.action).count();
+        rule.id = format!("{}-{}", rule.action, before.saturating_add(1));
+        rule.binds = binds(rule.methods.as_deref(), base, cases);
+        rules.push(rule);
+    }
+    let patterns = rules.iter().map(|rule| anchored(&rule.path));
+    let paths = RegexSetBuilder::new(patterns).unicode(false).size_limit(MAX_PATHS_BYTES).build();
+    let paths = paths.map_err(|_| fields.error(table.at, "the paths of the rules are too much together"))?;
+    let mut orders = Vec::new();
+    for node in list(fields, "order")? {
+        orders.push(order(&entry(fields, node, "an order", ORDER_KEYS)?)?);
+    }
+    Ok(ActionTable { rules, paths, orders, binds: binds(None, base, cases) })
+}
+
+fn list<'d, 't>(fields: &Fields<'d, 't>, key: &str) -> Result<&'d [Node<'t>], ProfileError> {
+    match fields.get(key) {
+        None => Ok(&[]),
+        Some(Node { item: Item::List(nodes), .. }) if nodes.len() <= MAX_ENTRIES => Ok(nodes),
+        Some(node) => {
+            Err(fields.error(node.at, format!("`{key}` must be a list of at most {MAX_ENTRIES} tables")))
+        }
+    }
+}
+
+fn entry<'d, 't>(
+    fields: &Fields<'d, 't>,
+    node: &'d Node<'t>,
+    what: &'static str,
+    known: &[&str],
+) -> Result<Fields<'d, 't>, ProfileError> {
+    match &node.item {
+        Item::Table(entries) => Fields::of(fields.text, node.at, what, entries, known),
+        _ => Err(fields.error(node.at, format!("{what} is a table"))),
+    }
+}
+
+fn anchored(path: &str) -> String {
+    format!("^(?:{path})")
+}
+
+/// The pattern at `path`, which must compile by itself: what closes a group that it did not open is none.
+fn path<'d>(fields: &Fields<'d, '_>) -> Result<&'d str, ProfileError> {
+    let text = fields.required_text("path")?;
+    pattern(text).map_err(|message| fields.error(fields.place("path"), message))?;
+    Ok(text)
+}
+
+fn rule(fields: &Fields<'_, '_>) -> Result<ActionRule, ProfileError> {
+    let action = fields.choice("action", ACTIONS)?;
+    let action = action.ok_or_else(|| fields.error(fields.at, "a rule needs the key `action`"))?;
+    let methods = match fields.texts("method")? {
+        None => None,
+        Some(names) => Some(methods(fields, "method", &names)?),
+    };
+    let needs: Vec<String> =
+        fields.texts("needs")?.unwrap_or_default().into_iter().map(str::to_owned).collect();
+    if needs.iter().any(String::is_empty) {
+        return Err(fields.error(fields.place("needs"), "a parameter has a name"));
+    }
+    let path = path(fields)?.to_owned();
+    Ok(ActionRule { id: String::new(), action, methods, path, needs, binds: Binds::NONE })
+}
+
+/// What is bound whatever signing rule a request with one of `methods` gets.
+fn binds(methods: Option<&[Method]>, base: &Rule, cases: &[(When, Rule)]) -> Binds {
+    let mut all = Binds::ALL;
+    for (_, method) in Method::ALL.iter().filter(|(_, m)| methods.is_none_or(|methods| methods.contains(m))) {
+        let may = |when: &When| when.methods.as_ref().is_none_or(|methods| methods.contains(method));
+        let mut left = true;
+        for (when, rule) in cases.iter().filter(|(when, _)| may(when)) {
+            // What is not signed binds nothing, and there is no signature to take elsewhere either.
+            if left && !matches!(rule.sign, Sign::Absent) {
+                all = all.and(signed_as_bound(rule));
+            }
+            left &= !when.is_method_only();
+        }
+        if left {
+            all = all.and(signed_as_bound(base));
+        }
+    }
+    all
+}
+
+fn order(fields: &Fields<'_, '_>) -> Result<(Regex, OrderTable), ProfileError> {
+    let path = path(fields)?;
+    let at = pattern(&anchored(path)).map_err(|message| fields.error(fields.place("path"), message))?;
+    let table = OrderTable {
+        path: path.to_owned(),
+        when: conditions(fields, "when")?,
+        symbol: places(fields, "symbol")?,
+        side: places(fields, "side")?,
+        buy: word(fields, "buy")?,
+        sell: word(fields, "sell")?,
+        kind: places(fields, "type")?,
+        quantity: places(fields, "quantity")?,
+        quote_quantity: places(fields, "quote_quantity")?,
+        price: places(fields, "price")?,
+        stop: places(fields, "stop")?,
+        signed: fields.flag("signed")?.unwrap_or(false),
+        in_quote: conditions(fields, "in_quote")?,
+        contracts: conditions(fields, "contracts")?,
+        unread: places(fields, "unread")?,
+        batch: batch(fields)?,
+    };
+    Ok((at, table))
+}
+
+/// The pattern of the words for one side; the key itself if the profile says nothing.
+fn word(fields: &Fields<'_, '_>, key: &str) -> Result<Regex, ProfileError> {
+    value_pattern(fields, fields.place(key), fields.text(key)?.unwrap_or(key))
+}
+
+/// A pattern that has to fit all of a value, in upper or lower case.
+fn value_pattern(fields: &Fields<'_, '_>, at: usize, text: &str) -> Result<Regex, ProfileError> {
+    let compiled = pattern(text).and_then(|_| pattern(&format!("(?i)^(?:{text})$")));
+    compiled.map_err(|message| fields.error(at, message))
+}
+
+fn places(fields: &Fields<'_, '_>, key: &str) -> Result<Vec<Field>, ProfileError> {
+    let texts = fields.texts(key)?.unwrap_or_default();
+    texts.into_iter().map(|text| place(fields, fields.place(key), text)).collect()
+}
+
+/// `name`, `name.member`, `name.*.member`, `name.*` or `/4`.
+fn place(fields: &Fields<'_, '_>, at: usize, text: &str) -> Result<Field, ProfileError> {
+    if let Some(digits) = text.strip_prefix('/') {
+        let segment = digits.parse().ok().filter(|segment| (1..=16).contains(segment));
+        return segment.map(Field::Segment).ok_or_else(|| {
+            fields.error(at, format!("`{text}` is no segment of a path: `/1` is the first, up to `/16`"))
+        });
+    }
+    let mut parts = text.split('.');
+    let name = parts.next().unwrap_or_default().to_owned();
+    let mut steps: Vec<Step> =
+        parts.map(|part| if part == "*" { Step::Only } else { Step::Member(part.to_owned()) }).collect();
+    if let Some(last) = steps.last_mut()
+        && *last == Step::Only
+    {
+        *last = Step::OnlyName;
+    }
+    if name.is_empty() || name == "*" || steps.contains(&Step::Member(String::new())) {
+        let message = format!("`{text}` is no place: a name, and after a point the name of a member or `*`");
+        return Err(fields.error(at, message));
+    }
+    Ok(Field::Param { name, steps })
+}
+
+/// A list of tables: name of a parameter, and the pattern of its value, or nothing if it is absent.
+fn conditions(fields: &Fields<'_, '_>, key: &str) -> Result<Vec<Condition>, ProfileError> {
+    let condition = |node: &Node<'_>| match &node.item {
+        Item::Table(entries) => entries.iter().map(|entry| test(fields, entry)).collect(),
+        _ => Err(fields.error(node.at, format!("`{key}` is a list of tables"))),
+    };
+    list(fields, key)?.iter().map(condition).collect()
+}
+
+fn test(fields: &Fields<'_, '_>, entry: &Entry<'_>) -> Result<(Field, Option<Regex>), ProfileError> {
+    let field = place(fields, entry.at, &entry.name)?;
+    match &entry.value.item {
+        Item::Text(text) if text.is_empty() => Ok((field, None)),
+        Item::Text(text) => Ok((field, Some(value_pattern(fields, entry.value.at, text)?))),
+        _ => Err(fields.error(entry.value.at, "a condition is the pattern of a value, as text")),
+    }
+}
+
+fn batch(fields: &Fields<'_, '_>) -> Result<Option<Batch>, ProfileError> {
+    let operation = match fields.text("operation")? {
+        None => None,
+        Some(text) => Some(place(fields, fields.place("operation"), text)?),
+    };
+    let mut operations = Vec::new();
+    for entry in fields.entries("operations")? {
+        let action = match &entry.value.item {
+            Item::Text(name) => ACTIONS.iter().find(|(known, _)| known == name),
+            _ => None,
+        };
+        let Some((_, action)) = action else {
+            return Err(fields.error(entry.value.at, "an operation is one of the actions, as text"));
+        };
+        operations.push((entry.name.to_string(), *action));
+    }
+    let Some(text) = fields.text("batch")? else {
+        if operation.is_some() || !operations.is_empty() {
+            return Err(fields.error(fields.at, "operations are those of a `batch`, which is missing"));
+        }
+        return Ok(None);
+    };
+    let list = if text == "*" { Vec::new() } else { text.split('.').map(str::to_owned).collect() };
+    if list.iter().any(String::is_empty) {
+        return Err(fields.error(fields.place("batch"), "`batch` is `*` for the body, or names with points"));
+    }
+    if operation.is_some() && operations.is_empty() {
+        return Err(fields.error(fields.place("operation"), "`operation` needs `operations`"));
+    }
+    Ok(Some(Batch { list, operation, operations }))
+}

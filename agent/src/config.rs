@@ -205,6 +205,8 @@ impl Default for AgentConfig {
 pub(crate) struct AuditConfig {
     pub(crate) durability: Durability,
     pub(crate) rotate_mib: RotateMib,
+    /// So many files are kept; 0 keeps all.
+    pub(crate) keep_files: u32,
     /// Give a copy of each line to the system's journal.
     pub(crate) journald: bool,
 }

@@ -32,6 +32,8 @@ pub(crate) enum Kind {
     /// For a time the log could not be written, and so nothing was signed.
     Gap,
     Lock,
+    /// A signature over lines whose files were deleted because the configuration says so.
+    Prune,
     /// What stood behind the last whole line was set aside.
     Recovered,
     Remove,
@@ -50,6 +52,7 @@ impl Kind {
             Self::Enroll => "enroll",
             Self::Gap => "gap",
             Self::Lock => "lock",
+            Self::Prune => "prune",
             Self::Recovered => "recovered",
             Self::Remove => "remove",
             Self::Sign => "sign",

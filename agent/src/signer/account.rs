@@ -5,12 +5,12 @@ use std::rc::Rc;
 use std::time::Instant;
 
 use sha2::{Digest as _, Sha256};
-use strongroom_venues::{Plan, Request, SignedRequest};
+use strongroom_venues::{Classified, Plan, Request, SignedRequest};
 
 use super::Signer;
 use super::sign::SignError;
 use crate::audit::line::{Event, Kind, Verdict, clip};
-use crate::audit::log::{AuditLog, MAX_CAUSE_BYTES, MAX_TEXT_BYTES};
+use crate::audit::log::{AuditLog, MAX_CAUSE_BYTES, MAX_NAME_BYTES, MAX_TEXT_BYTES};
 use crate::audit::params;
 use crate::audit::pen::Pen;
 use crate::fault::{Fault, chain};
@@ -52,26 +52,39 @@ impl Account {
 
     /// Notes which credential is to sign.
     pub(super) fn credential(&mut self, name: &str) {
-        self.said("credential", name, MAX_TEXT_BYTES);
+        self.said("credential", name, MAX_NAME_BYTES);
     }
 
     /// Notes the venue of the credential.
     pub(super) fn venue(&mut self, venue: &str) {
-        self.said("venue", venue, MAX_TEXT_BYTES);
+        self.said("venue", venue, MAX_NAME_BYTES);
     }
 
     /// Notes what was asked for, and what was found in it where it could be read.
     pub(super) fn request(&mut self, request: &Request<'_>, plan: Option<&Plan<'_>>) {
+        let classified = plan.map(Plan::classified);
+        if let Some(Classified { action, rule, .. }) = &classified {
+            self.pen().text("action", action.name());
+            self.pen().text("endpoint", rule);
+        }
         self.said("method", request.method, MAX_METHOD_BYTES);
         self.said("path", request.path, MAX_TEXT_BYTES);
         let Some(plan) = plan else { return };
+        let mut whole = true;
         if !plan.query().is_empty() {
-            self.pen().member("query", |out| params::object(plan.query(), out));
+            self.pen().member("query", |out| whole &= params::object(plan.query(), out));
         }
         if let Some(values) = plan.body_array() {
-            self.pen().member("body", |out| params::array(values, out));
+            self.pen().member("body", |out| whole &= params::array(values, out));
         } else if !plan.body_members().is_empty() {
-            self.pen().member("body", |out| params::object(plan.body_members(), out));
+            self.pen().member("body", |out| whole &= params::object(plan.body_members(), out));
+        }
+        // Where all parameters are there, the orders can be read from them again.
+        if !whole
+            && let Ok(orders) = plan.orders()
+            && !orders.is_empty()
+        {
+            self.pen().member("orders", |out| params::orders(&orders, out));
         }
     }
 
@@ -112,7 +125,7 @@ impl Signer {
     ) {
         let cause = outcome.as_ref().err().map(|fault| clip(&fault.message, MAX_CAUSE_BYTES));
         self.audit.record(&Event {
-            credential: credential.map(|name| clip(name, MAX_TEXT_BYTES)),
+            credential: credential.map(|name| clip(name, MAX_NAME_BYTES)),
             verdict: Some(if outcome.is_ok() { Verdict::Allowed } else { Verdict::Refused }),
             rule: Some(by.rule.into()),
             cause,

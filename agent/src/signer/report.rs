@@ -104,6 +104,7 @@ impl Signer {
                 .weaknesses()
                 .into_iter()
                 .chain(self.token_sight.get().weakness())
+                .chain(self.audit_weakness())
                 .collect(),
         }
     }

@@ -20,7 +20,7 @@ pub(super) struct Filter {
     /// Only of this user
     #[arg(long, value_name = "UID")]
     uid: Option<u32>,
-    /// Only of this kind: sign, unlock, lock, enroll, remove, connect, start, stop, gap, recovered
+    /// Only of this kind: sign, unlock, lock, enroll, remove, connect, start, stop, gap, recovered, checkpoint, prune
     #[arg(long)]
     kind: Option<String>,
     /// Only with this verdict: allowed, denied, refused

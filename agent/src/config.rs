@@ -13,6 +13,7 @@ use strongroom_protocol::ErrorCode;
 
 pub(crate) use self::locks::{IdleLimit, OnTokenRemoved, WatchEvery};
 use crate::fault::Fault;
+use crate::policy::Admin;
 use crate::store::atomic::{self, Existing};
 
 /// The three places of one installation.
@@ -169,6 +170,8 @@ pub(crate) struct NoPatience;
 #[derive(Debug, Clone, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub(crate) struct AgentConfig {
+    /// Who may do everything but sign. Written by `strongroom init`.
+    pub(crate) admins: Vec<Admin>,
     /// Sign requests that bring their own timestamp or nonce however far it is from the clock. For
     /// replaying published examples; with it, a bot can obtain signatures for any time to come.
     pub(crate) danger_accept_any_caller_time: bool,
@@ -189,6 +192,7 @@ pub(crate) struct AgentConfig {
 impl Default for AgentConfig {
     fn default() -> Self {
         Self {
+            admins: Vec::new(),
             danger_accept_any_caller_time: false,
             danger_allow_weak_memory: false,
             lock_on_suspend: true,

@@ -11,10 +11,11 @@ use strongroom_protocol::{Operation, Request, encode};
 use crate::connection::{Connection, Deadline};
 use crate::error::Error;
 use crate::reply::{
-    self, Credential, FromReply, Grants, Listing, Page, Progress, SignedRequest, Status, Token,
+    self, ClientEntry, Credential, FromReply, Grants, Listing, Page, Progress, SignedRequest, Status, Token,
 };
 use crate::request::{Enrollment, Login, NewGrants, SignRequest};
-use crate::socket::default_socket;
+use crate::socket::{Address, default_socket};
+use crate::token::{ClientToken, default_token};
 use crate::{DEFAULT_DEADLINE, TOKEN_DEADLINE};
 
 /// A client of the agent, for programs that block.
@@ -27,7 +28,7 @@ use crate::{DEFAULT_DEADLINE, TOKEN_DEADLINE};
 /// its own.
 #[derive(Debug)]
 pub struct Client {
-    path: PathBuf,
+    address: Address,
     deadline: Duration,
     process: Process,
 }
@@ -44,18 +45,33 @@ struct Process {
 }
 
 impl Client {
-    /// A client of the agent at `$STRONGROOM_SOCKET`, else at `$XDG_RUNTIME_DIR/strongroom/agent.sock`.
-    /// Does not connect yet.
+    /// A client of the agent at `$STRONGROOM_SOCKET`, else at `$XDG_RUNTIME_DIR/strongroom/agent.sock`, with the
+    /// token that [`default_token`] finds. Does not connect yet.
     ///
     /// # Errors
-    /// [`Error::NoSocketPath`] where neither variable is set.
+    /// [`Error::NoSocketPath`] where neither variable is set; [`Error::Token`] where the environment names a token
+    /// and there is none.
     pub fn new() -> Result<Self, Error> {
-        default_socket().map(Self::at)
+        let client = Self::at(default_socket()?);
+        Ok(match default_token()? {
+            Some(token) => client.with_token(token),
+            None => client,
+        })
     }
 
-    /// A client of the agent whose socket is at `path`. Does not connect yet.
+    /// A client of the agent whose socket is at `path`, without a token. Does not connect yet.
     pub fn at(path: impl Into<PathBuf>) -> Self {
-        Self { path: path.into(), deadline: DEFAULT_DEADLINE, process: Process::this() }
+        let address = Address { path: path.into(), token: None };
+        Self { address, deadline: DEFAULT_DEADLINE, process: Process::this() }
+    }
+
+    /// Speaks as the client that has this token, and as nobody else, on every connection.
+    #[must_use]
+    pub fn with_token(mut self, token: ClientToken) -> Self {
+        self.address.token = Some(token);
+        // A connection cannot change who it is.
+        self.process = Process::this();
+        self
     }
 
     /// Sets how long a call may take, 5 seconds if not set. `unlock` and `enroll` wait for the token and so
@@ -71,7 +87,7 @@ impl Client {
     /// Where the agent's socket is looked for.
     #[must_use]
     pub fn path(&self) -> &Path {
-        &self.path
+        &self.address.path
     }
 
     /// Signs one request. Retried once where the connection turns out dead: no venue accepts the same
@@ -161,7 +177,7 @@ impl Client {
     ) -> Result<(), Error> {
         let login = login.into();
         let mut deadline = Deadline::start(self.deadline.max(TOKEN_DEADLINE));
-        let connection = Connection::open(&self.path, deadline.after, deadline)?;
+        let connection = Connection::open(&self.address, deadline.after, deadline)?;
         let place = connection.enter(1)?;
         let request = Request { id: place.ids.start, operation: Operation::Unlock(login.to_wire()) };
         let descriptors: Vec<_> = login.pin.iter().map(AsFd::as_fd).collect();
@@ -222,6 +238,30 @@ impl Client {
         self.call_once(Operation::Remove { credential }, &[])
     }
 
+    /// Makes a client, and its token, which the agent shows this once. Never retried.
+    ///
+    /// # Errors
+    /// [`Error`]; code `Exists` where there is such a client.
+    pub fn add_client(&self, name: &str) -> Result<ClientToken, Error> {
+        self.call_once(Operation::AddClient { name }, &[])
+    }
+
+    /// All clients that have a token, by name.
+    ///
+    /// # Errors
+    /// [`Error`].
+    pub fn clients(&self) -> Result<Vec<ClientEntry>, Error> {
+        self.call(Operation::Clients)
+    }
+
+    /// Revokes the token of a client. When this returns, nothing more is answered to it.
+    ///
+    /// # Errors
+    /// [`Error`]; code `NotFound` where there is none of that name.
+    pub fn remove_client(&self, name: &str) -> Result<(), Error> {
+        self.call_once(Operation::RemoveClient { name }, &[])
+    }
+
     /// Closes the kept connection, if there is one and nobody uses it. The next call connects anew.
     pub fn close(&self) {
         let process = self.process.mine();
@@ -247,7 +287,7 @@ impl Client {
     ) -> Result<T, Error> {
         let descriptors: Vec<_> = descriptors.iter().flatten().map(|descriptor| descriptor.as_fd()).collect();
         let deadline = Deadline::start(self.deadline.max(TOKEN_DEADLINE));
-        let connection = Connection::open(&self.path, deadline.after, deadline)?;
+        let connection = Connection::open(&self.address, deadline.after, deadline)?;
         exchange(&connection, &mut Request { id: 0, operation }, &descriptors, deadline)
     }
 
@@ -258,7 +298,7 @@ impl Client {
         match &*current {
             Some(connection) if !connection.is_ended() => Ok(Arc::clone(connection)),
             _ => {
-                let connection = Arc::new(Connection::open(&self.path, self.deadline, deadline)?);
+                let connection = Arc::new(Connection::open(&self.address, self.deadline, deadline)?);
                 *current = Some(Arc::clone(&connection));
                 Ok(connection)
             }

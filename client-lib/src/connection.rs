@@ -4,7 +4,6 @@ use std::io::IoSlice;
 use std::mem::MaybeUninit;
 use std::ops::Range;
 use std::os::fd::BorrowedFd;
-use std::path::Path;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
@@ -12,13 +11,15 @@ use std::time::{Duration, Instant};
 use interprocess::local_socket::prelude::*;
 use interprocess::os::unix::uds_local_socket::Stream;
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
-use rustix::io::Errno;
+use rustix::io::{Errno, retry_on_intr};
 use rustix::net::{RecvFlags, SendAncillaryBuffer, SendAncillaryMessage, SendFlags, recv, send, sendmsg};
 use strongroom_protocol::{FrameBuffer, MAX_FRAME_BYTES, peek_id};
 
 use crate::error::{End, Error};
 use crate::inbox::{Inbox, Turn};
-use crate::{reply, socket};
+use crate::reply;
+use crate::socket::{self, Address};
+use crate::token::ClientToken;
 
 /// Most descriptors that one request carries.
 const MAX_DESCRIPTORS: usize = 3;
@@ -90,20 +91,42 @@ impl Drop for Place<'_> {
 }
 
 impl Connection {
-    pub(crate) fn open(path: &Path, patience: Duration, deadline: Deadline) -> Result<Self, Error> {
+    pub(crate) fn open(address: &Address, patience: Duration, deadline: Deadline) -> Result<Self, Error> {
+        let path = address.path.as_path();
         let stream = socket::connect(path, deadline.at)?;
         // Zero would mean for ever.
         let patience = patience.max(Duration::from_millis(1));
         stream
             .set_recv_timeout(Some(patience))
             .map_err(|source| Error::NoAgent { path: path.to_owned(), source })?;
-        Ok(Self {
+        let connection = Self {
             stream,
             patience,
             writer: Mutex::default(),
             inbox: Mutex::new(Inbox::new()),
             ended: AtomicBool::new(false),
-        })
+        };
+        if let Some(token) = &address.token {
+            connection.say_hello(token, deadline)?;
+        }
+        Ok(connection)
+    }
+
+    /// Says who speaks, and waits for the answer. Not by the buffer that is kept: this one is wiped.
+    fn say_hello(&self, token: &ClientToken, deadline: Deadline) -> Result<(), Error> {
+        deadline.left()?;
+        let place = self.enter(1)?;
+        let frame = token.hello(place.ids.start)?;
+        // A socket that nothing was sent on takes a frame this small whole.
+        if retry_on_intr(|| send(&self.stream, &frame, SEND_FLAGS)) != Ok(frame.len()) {
+            self.hear_last_words();
+        }
+        let mut result = None;
+        self.wait(&place, 1, deadline, &mut |_, frame| {
+            result = Some(reply::read(frame)?);
+            Ok(())
+        })?;
+        result.unwrap_or(Err(Error::Disconnected))
     }
 
     pub(crate) fn is_ended(&self) -> bool {

@@ -44,6 +44,14 @@ pub enum Error {
         /// What to do next; may be empty.
         hint: String,
     },
+    /// There is no usable client token where one was said to be.
+    #[error("no client token{}: {fault}", place.as_ref().map(|place| format!(" in {}", place.display())).unwrap_or_default())]
+    Token {
+        /// The file; `None` where it was given as text.
+        place: Option<PathBuf>,
+        /// What is wrong; never the token.
+        fault: String,
+    },
     /// The request is longer than a frame may be; it was not sent.
     #[error("the request has {bytes} bytes; a frame has at most {}", strongroom_protocol::MAX_FRAME_BYTES)]
     TooLarge {
@@ -93,7 +101,7 @@ impl Error {
     pub const fn code(&self) -> Option<ErrorCode> {
         match self {
             Self::Refused { code, .. } => Some(*code),
-            Self::TooLarge { .. } => Some(ErrorCode::Invalid),
+            Self::Token { .. } | Self::TooLarge { .. } => Some(ErrorCode::Invalid),
             Self::Version { .. } => Some(ErrorCode::Version),
             _ => None,
         }
@@ -113,6 +121,7 @@ impl Error {
             }
             Self::NoSocketPath => "set STRONGROOM_SOCKET to the agent's socket",
             Self::Protocol(_) => "see that STRONGROOM_SOCKET names the socket of a Strongroom agent",
+            Self::Token { .. } => "give what `strongroom client add` has shown, in a file of mode 0600",
             Self::TooLarge { .. } => "split the request",
             Self::Version { .. } => "install the client and the agent of the same release",
         }
@@ -148,6 +157,7 @@ impl Error {
             Self::Refused { code, message, hint } => {
                 Self::Refused { code: *code, message: message.clone(), hint: hint.clone() }
             }
+            Self::Token { place, fault } => Self::Token { place: place.clone(), fault: fault.clone() },
             Self::TooLarge { bytes } => Self::TooLarge { bytes: *bytes },
             Self::Version { agent } => Self::Version { agent: *agent },
         }

@@ -39,6 +39,7 @@ mod nonblocking;
 mod reply;
 mod request;
 mod socket;
+mod token;
 
 use std::time::Duration;
 
@@ -48,9 +49,10 @@ pub use client::Client;
 pub use error::{Error, ProtocolError};
 #[cfg(feature = "tokio")]
 pub use nonblocking::AsyncClient;
-pub use reply::{Credential, Grants, Progress, Protection, SignedRequest, Status, Token};
+pub use reply::{ClientEntry, Credential, Grants, Progress, Protection, SignedRequest, Status, Token};
 pub use request::{Enrollment, Login, NewGrants, SignRequest, Value};
 pub use socket::default_socket;
+pub use token::{ClientToken, default_token};
 
 /// How long a call may take if nothing else is said.
 pub const DEFAULT_DEADLINE: Duration = Duration::from_secs(5);

@@ -5,6 +5,7 @@ use std::fmt;
 use strongroom_protocol::{self as wire, Reply, Response, decode};
 
 use crate::error::{End, Error, ProtocolError};
+use crate::token::ClientToken;
 
 /// A request that can be sent to the venue. Send exactly this.
 ///
@@ -95,6 +96,24 @@ pub struct Status {
     pub weaknesses: Vec<String>,
     /// What protects each process that holds secrets, as it measured itself.
     pub protection: Vec<Protection>,
+    /// Whom the agent takes the asker for: `user:1000`, or `client:grid-bot`.
+    pub principal: String,
+    /// Who may do everything but sign: `user:1000` each.
+    pub admins: Vec<String>,
+}
+
+/// One client that has a token.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct ClientEntry {
+    /// Its name.
+    pub name: String,
+    /// When it was made, in seconds since 1970.
+    pub created_unix: u64,
+    /// When it last said hello, in seconds since 1970; `None` if never.
+    pub used_unix: Option<u64>,
+    /// How many connections speak for it now.
+    pub connections: u32,
 }
 
 /// What protects one process that holds secrets.
@@ -276,6 +295,8 @@ impl FromReply for Status {
                 rung: status.rung.to_owned(),
                 weaknesses: status.weaknesses.iter().map(|&weakness| weakness.to_owned()).collect(),
                 protection: status.protection.iter().map(Protection::from).collect(),
+                principal: status.principal.to_owned(),
+                admins: status.admins.iter().map(|&admin| admin.to_owned()).collect(),
             }),
             other => Err(unwanted(&other)),
         }
@@ -307,6 +328,35 @@ impl FromReply for Token {
                 kept: token.kept,
             }),
             other => Err(unwanted(&other)),
+        }
+    }
+}
+
+impl FromReply for ClientToken {
+    fn from_reply(reply: Reply<'_>) -> Result<Self, Error> {
+        match reply {
+            Reply::ClientAdded { token } => Self::new(token.0),
+            other => Err(unwanted(&other)),
+        }
+    }
+}
+
+impl FromReply for Vec<ClientEntry> {
+    fn from_reply(reply: Reply<'_>) -> Result<Self, Error> {
+        match reply {
+            Reply::Clients(clients) => Ok(clients.iter().map(ClientEntry::from).collect()),
+            other => Err(unwanted(&other)),
+        }
+    }
+}
+
+impl From<&wire::ClientEntry<'_>> for ClientEntry {
+    fn from(client: &wire::ClientEntry<'_>) -> Self {
+        Self {
+            name: client.name.to_owned(),
+            created_unix: client.created_unix,
+            used_unix: (client.used_unix != 0).then_some(client.used_unix),
+            connections: client.connections,
         }
     }
 }

@@ -11,10 +11,18 @@ use interprocess::local_socket::{ConnectOptions, GenericFilePath};
 use interprocess::os::unix::uds_local_socket::Stream;
 use rustix::io::Errno;
 
-use crate::Error;
+use crate::{ClientToken, Error};
 
 /// Pause before the next try where the agent's queue of new connections is full.
 const QUEUE_PAUSE: Duration = Duration::from_millis(1);
+
+/// Where the agent is, and as whom it is asked.
+#[derive(Debug, Clone)]
+pub(crate) struct Address {
+    pub(crate) path: PathBuf,
+    /// Said on each connection, first of all.
+    pub(crate) token: Option<ClientToken>,
+}
 
 /// Where the agent is looked for: `$STRONGROOM_SOCKET`, else `$XDG_RUNTIME_DIR/strongroom/agent.sock`.
 /// An empty variable counts as one that is not set.

@@ -1,78 +1,9 @@
 //! Sets of actions, as grants list them.
 
 use std::fmt;
-use std::str::FromStr;
 
 use serde::{Deserialize, Serialize};
-
-/// What a request does at its venue.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub enum Action {
-    /// API keys, sub-accounts, address books.
-    Admin,
-    /// Takes orders back.
-    Cancel,
-    /// Leverage, margin and position modes, dead man's switches.
-    Config,
-    /// Changes nothing.
-    Read,
-    /// Hands out a credential: listen keys, WebSocket logins.
-    Session,
-    /// Places or changes orders.
-    Trade,
-    /// Moves value other than by an order.
-    Transfer,
-    /// No rule of the venue's table knows it.
-    Unknown,
-}
-
-/// The text is no action.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("`{0}` is no action; there are admin, cancel, config, read, session, trade, transfer and unknown")]
-pub struct NotAnAction(String);
-
-impl Action {
-    /// Every action.
-    pub const ALL: [Self; 8] = [
-        Self::Admin,
-        Self::Cancel,
-        Self::Config,
-        Self::Read,
-        Self::Session,
-        Self::Trade,
-        Self::Transfer,
-        Self::Unknown,
-    ];
-
-    /// As grants and the log write it.
-    #[must_use]
-    pub const fn name(self) -> &'static str {
-        match self {
-            Self::Admin => "admin",
-            Self::Cancel => "cancel",
-            Self::Config => "config",
-            Self::Read => "read",
-            Self::Session => "session",
-            Self::Trade => "trade",
-            Self::Transfer => "transfer",
-            Self::Unknown => "unknown",
-        }
-    }
-}
-
-impl FromStr for Action {
-    type Err = NotAnAction;
-    fn from_str(text: &str) -> Result<Self, NotAnAction> {
-        let known = Self::ALL.into_iter().find(|action| action.name() == text);
-        known.ok_or_else(|| NotAnAction(text.chars().take(32).collect()))
-    }
-}
-
-impl fmt::Display for Action {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(self.name())
-    }
-}
+use strongroom_venues::{Action, NoAction};
 
 /// A set of actions that is not empty, or all of them, those included that no rule knows.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
@@ -85,7 +16,7 @@ pub struct Actions(u16);
 pub enum NotActions {
     /// A word that is none.
     #[error(transparent)]
-    Action(#[from] NotAnAction),
+    Action(#[from] NoAction),
     /// An empty list.
     #[error("the list of actions is empty; name some, or \"*\" for every action")]
     Empty,
@@ -155,7 +86,7 @@ impl Actions {
 
     /// One by one, by name.
     pub fn iter(self) -> impl Iterator<Item = Action> {
-        Action::ALL.into_iter().filter(move |action| self.contains(*action))
+        Action::ALL.iter().map(|(_, action)| *action).filter(move |action| self.contains(*action))
     }
 
     /// As a grant writes them.

@@ -6,8 +6,9 @@ use std::str::FromStr;
 
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
+use strongroom_venues::{Action, Side};
 
-use crate::action::{Action, Actions};
+use crate::action::Actions;
 use crate::amount::Amount;
 use crate::hours::{Hours, Weekdays, Zone};
 use crate::subject::Subject;
@@ -37,7 +38,7 @@ pub struct Terms {
     pub symbols: Option<Vec<Pattern>>,
     /// Sides that orders may have.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub sides: Option<Vec<Side>>,
+    pub sides: Option<Sides>,
     /// Types of orders, in the venue's words; case is no difference.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub types: Option<Vec<String>>,
@@ -100,15 +101,15 @@ pub struct GrantId(std::sync::Arc<str>);
 #[error("a grant's id has 1 to 32 of the characters a-z 0-9 -")]
 pub struct NotAnId;
 
-/// Which way an order goes.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
-#[serde(rename_all = "lowercase")]
-pub enum Side {
-    /// It buys.
-    Buy,
-    /// It sells.
-    Sell,
-}
+/// Sides that orders may have.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(try_from = "Vec<String>", into = "Vec<String>")]
+pub struct Sides(pub Vec<Side>);
+
+/// The text is no side.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("`{0}` is no side; there are buy and sell")]
+pub struct NotASide(String);
 
 /// A part of a request that a signature may leave unbound.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
@@ -330,7 +331,7 @@ impl Terms {
     fn check_lists(&self) -> Result<(), GrantError> {
         let symbols =
             self.symbols.as_ref().map(|list| list.iter().map(|p| p.as_str().to_ascii_lowercase()).collect());
-        let sides = self.sides.as_ref().map(|list| list.iter().map(|side| side.name().to_owned()).collect());
+        let sides = self.sides.clone().map(Vec::from);
         let types =
             self.types.as_ref().map(|list| list.iter().map(|kind| kind.to_ascii_lowercase()).collect());
         let unbound = Some(self.accept_unbound.iter().map(|part| part.name().to_owned()).collect());
@@ -433,14 +434,21 @@ impl From<Grant> for Terms {
     }
 }
 
-impl Side {
-    /// As a grant writes it.
-    #[must_use]
-    pub const fn name(self) -> &'static str {
-        match self {
-            Self::Buy => "buy",
-            Self::Sell => "sell",
-        }
+impl TryFrom<Vec<String>> for Sides {
+    type Error = NotASide;
+    fn try_from(words: Vec<String>) -> Result<Self, NotASide> {
+        let side = |word: &String| match word.as_str() {
+            "buy" => Ok(Side::Buy),
+            "sell" => Ok(Side::Sell),
+            _ => Err(NotASide(word.chars().take(32).collect())),
+        };
+        words.iter().map(side).collect::<Result<_, _>>().map(Self)
+    }
+}
+
+impl From<Sides> for Vec<String> {
+    fn from(sides: Sides) -> Self {
+        sides.0.iter().map(|side| side.name().to_owned()).collect()
     }
 }
 

@@ -101,6 +101,11 @@ impl Grants {
         self.0.iter()
     }
 
+    /// Leaves out those that are not wanted.
+    pub fn retain(&mut self, wanted: impl FnMut(&Grant) -> bool) {
+        self.0.retain(wanted);
+    }
+
     /// The one of this name.
     #[must_use]
     pub fn by_id(&self, id: &str) -> Option<&Grant> {

@@ -7,17 +7,27 @@
 
 mod action;
 mod amount;
+mod ask;
+mod decide;
 mod grant;
 mod grants;
 mod hours;
+mod limits;
+mod meters;
+mod reason;
 mod subject;
 mod symbol;
+mod worth;
 mod write;
 
-pub use action::{Action, Actions, NotActions, NotAnAction};
+pub use action::{Actions, NotActions};
 pub use amount::{Amount, NotAnAmount};
-pub use grant::{Effect, Grant, GrantError, GrantId, NotAnId, Part, Side, Terms};
+pub use ask::{Ask, Caller};
+pub use decide::{Charge, Decision, Policy};
+pub use grant::{Effect, Grant, GrantError, GrantId, NotASide, NotAnId, Part, Sides, Terms};
 pub use grants::{Grants, GrantsError, MAX_GRANTS, MAX_TEXT_BYTES};
 pub use hours::{Hours, NotATime, Weekdays, Zone};
+pub use meters::Meters;
+pub use reason::{Reason, Shown};
 pub use subject::{NotASubject, Subject};
 pub use symbol::{NotAPattern, Pattern};

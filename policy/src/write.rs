@@ -72,7 +72,7 @@ fn fields(terms: &Terms) -> Vec<(&'static str, Vec<String>)> {
         ("allow", allow.map(Vec::from)),
         ("deny", deny.map(Vec::from)),
         ("symbols", symbols.as_ref().map(|list| list.iter().map(ToString::to_string).collect())),
-        ("sides", sides.as_ref().map(|list| list.iter().map(|side| side.name().to_owned()).collect())),
+        ("sides", sides.clone().map(Vec::from)),
         ("types", types.clone()),
         ("max_notional", one(max_notional.as_ref())),
         ("max_notional_day", one(max_notional_day.as_ref())),

@@ -2,6 +2,8 @@
 //!
 //! In tests every message also derives the traits of `wincode`, a second codec that has to agree.
 
+use std::fmt;
+
 use bincode::{BorrowDecode, Encode};
 
 /// What a client sends.
@@ -47,6 +49,23 @@ pub enum Operation<'a> {
     Token,
     /// Give a credential other grants. Goes with one descriptor, the PIN, or with none.
     SetGrants(SetGrants<'a>),
+    /// Speak as the client that has this token. Only the first request of a connection can.
+    Hello {
+        /// What was shown once when the client was made.
+        token: ClientToken<'a>,
+    },
+    /// Make a client, and its token.
+    AddClient {
+        /// Its name.
+        name: &'a str,
+    },
+    /// All clients.
+    Clients,
+    /// Revoke the token of a client, and drop its connections.
+    RemoveClient {
+        /// Its name.
+        name: &'a str,
+    },
 }
 
 /// Other grants of a credential.
@@ -63,6 +82,17 @@ pub struct SetGrants<'a> {
     pub accept_older: bool,
     /// How to log in.
     pub login: Login,
+}
+
+/// The token of a client. Its `Debug` does not show it.
+#[derive(Clone, Copy, PartialEq, Eq, Encode, BorrowDecode)]
+#[cfg_attr(test, derive(wincode::SchemaRead, wincode::SchemaWrite))]
+pub struct ClientToken<'a>(pub &'a str);
+
+impl fmt::Debug for ClientToken<'_> {
+    fn fmt(&self, to: &mut fmt::Formatter<'_>) -> fmt::Result {
+        to.write_str("ClientToken(..)")
+    }
 }
 
 /// How to log in to the token.
@@ -178,6 +208,27 @@ pub enum Reply<'a> {
     Progress(Progress),
     /// What the token says.
     Token(Token<'a>),
+    /// A client was made. Its token is shown this once.
+    ClientAdded {
+        /// To be given to the client.
+        token: ClientToken<'a>,
+    },
+    /// All clients, by name.
+    Clients(Vec<ClientEntry<'a>>),
+}
+
+/// One client that has a token.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Encode, BorrowDecode)]
+#[cfg_attr(test, derive(wincode::SchemaRead, wincode::SchemaWrite))]
+pub struct ClientEntry<'a> {
+    /// Its name.
+    pub name: &'a str,
+    /// When it was made, in seconds since 1970.
+    pub created_unix: u64,
+    /// When it last said hello, in seconds since 1970; 0 if never.
+    pub used_unix: u64,
+    /// How many connections speak for it now.
+    pub connections: u32,
 }
 
 /// How far an `Unlock` has come.
@@ -281,6 +332,10 @@ pub struct Status<'a> {
     pub weaknesses: Vec<&'a str>,
     /// What protects each process that holds secrets, as it measured itself.
     pub protection: Vec<Protection<'a>>,
+    /// Whom the agent takes the asker for: `user:1000`, or `client:grid-bot`.
+    pub principal: &'a str,
+    /// Who may do everything but sign: `user:1000` each.
+    pub admins: Vec<&'a str>,
 }
 
 /// What protects one process that holds secrets.

@@ -9,8 +9,8 @@ use std::fmt::Write as _;
 use std::path::Path;
 
 use strongroom_protocol::{
-    Body, Credential, Enroll, ErrorCode, Login, Operation, Param, Progress, Protection, Refusal, Reply,
-    Request, Response, SetGrants, Sign, Signed, Status, Token, decode, encode,
+    Body, ClientEntry, ClientToken, Credential, Enroll, ErrorCode, Login, Operation, Param, Progress,
+    Protection, Refusal, Reply, Request, Response, SetGrants, Sign, Signed, Status, Token, decode, encode,
 };
 
 fn requests() -> Vec<(&'static str, Request<'static>)> {
@@ -75,6 +75,16 @@ fn requests() -> Vec<(&'static str, Request<'static>)> {
                 }),
             },
         ),
+        (
+            "request-hello",
+            Request { id: 12, operation: Operation::Hello { token: ClientToken("strongroom_00") } },
+        ),
+        ("request-add-client", Request { id: 13, operation: Operation::AddClient { name: "grid-bot" } }),
+        ("request-clients", Request { id: 14, operation: Operation::Clients }),
+        (
+            "request-remove-client",
+            Request { id: 15, operation: Operation::RemoveClient { name: "grid-bot" } },
+        ),
     ]
 }
 
@@ -126,7 +136,10 @@ fn responses() -> Vec<(&'static str, Response<'static>)> {
             guarded: false,
             landlock: "partial",
         }],
+        principal: "client:grid-bot",
+        admins: vec!["user:1000"],
     };
+    let client = ClientEntry { name: "grid-bot", created_unix: 1_700_000_002, used_unix: 0, connections: 3 };
     let token = Token {
         serial: "8f2c01d4",
         label: "strongroom",
@@ -154,6 +167,11 @@ fn responses() -> Vec<(&'static str, Response<'static>)> {
             Response { id: 5, reply: Reply::Progress(Progress { done: 250, total: 10_000 }) },
         ),
         ("response-token", Response { id: 5, reply: Reply::Token(token) }),
+        (
+            "response-client-added",
+            Response { id: 6, reply: Reply::ClientAdded { token: ClientToken("strongroom_00") } },
+        ),
+        ("response-clients", Response { id: 7, reply: Reply::Clients(vec![client; 2]) }),
     ]
 }
 

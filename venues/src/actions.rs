@@ -5,6 +5,7 @@
 
 mod classify;
 mod orders;
+mod recut;
 
 use std::borrow::Cow;
 use std::str::FromStr;
@@ -181,6 +182,14 @@ pub struct Unreadable {
     pub field: String,
     /// What is wrong with it.
     pub why: &'static str,
+}
+
+impl Unreadable {
+    /// Whether it is not even known what the members of a batch do.
+    #[must_use]
+    pub fn hides_actions(&self) -> bool {
+        orders::hides_actions(self.why)
+    }
 }
 
 /// One rule of an action table.

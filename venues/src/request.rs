@@ -145,19 +145,19 @@ fn check_escapes(path: &str) -> Result<(), RequestError> {
             Some(0..=0x1f | b'%' | b'.' | b'/' | b'\\' | 0x7f) => {
                 return Err(RequestError::Path("hides a separator or a control character behind `%`"));
             }
+            Some(b'-' | b'_' | b'~' | b'0'..=b'9' | b'A'..=b'Z' | b'a'..=b'z') => {
+                return Err(RequestError::Path("escapes a character that is the same without `%`"));
+            }
             Some(_) => {}
         }
     }
     Ok(())
 }
 
-/// `pchar` of RFC 3986 and the separators.
+/// `pchar` of RFC 3986 and the separators; without `;`, from which on some servers cut a segment off.
 const fn is_path_byte(byte: u8) -> bool {
     byte.is_ascii_alphanumeric()
-        || matches!(
-            byte,
-            b'/' | b'-' | b'.' | b'_' | b'~' | b'%' | b'!' | b'$'..=b'.' | b';' | b'=' | b':' | b'@'
-        )
+        || matches!(byte, b'/' | b'-' | b'.' | b'_' | b'~' | b'%' | b'!' | b'$'..=b'.' | b'=' | b':' | b'@')
 }
 
 /// Parses parameters; a name may occur once.
@@ -246,6 +246,8 @@ mod tests {
             ("/a%2Fb", "hides a separator or a control character behind `%`"),
             ("/a%252e", "hides a separator or a control character behind `%`"),
             ("/a%0d", "hides a separator or a control character behind `%`"),
+            ("/a%6frder", "escapes a character that is the same without `%`"),
+            ("/a;b/c", "contains a character that a URL path cannot hold unescaped"),
             ("/a%4", "contains `%` without two hexadecimal digits"),
         ] {
             assert_eq!(check_path(path), Err(RequestError::Path(fact)), "{path}");

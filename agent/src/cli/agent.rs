@@ -13,6 +13,7 @@ use tokio::signal::unix::{SignalKind, signal};
 
 use super::{Stop, block_on, secret};
 use crate::audit::line::{Event, Kind};
+use crate::clients::Clients;
 use crate::config::{Config, Places};
 use crate::crew::token::Login;
 use crate::fault::Fault;
@@ -92,6 +93,7 @@ async fn serve(
     for weakness in config.weaknesses() {
         tracing::warn!(weakness, "a setting weakens this agent");
     }
+    let (clients, policy) = (Clients::open(store.clients_path()), Policy::own(config.agent.admins.clone()));
     let signer = Signer::new(config, store)?;
     let listening = server::listen(socket)?;
     let own = std::process::id();
@@ -104,7 +106,7 @@ async fn serve(
     signer.audit().record(&life(Kind::Start));
     let kernel = Kernel::look();
     tracing::info!(by = kernel.means(), unit_by = kernel.means_of_units(), "clients are known");
-    let server = Server::new(Rc::clone(&signer), Policy::own(), kernel);
+    let server = Server::new(Rc::clone(&signer), policy, clients, kernel);
     tracing::info!(socket = listening.place(), pid = std::process::id(), "serving");
     if let Some(login) = unlock {
         if login.pin.is_none() {

@@ -102,7 +102,12 @@ impl Status {
             ("token", &format!("{} (serial {})", status.token_label, status.token_serial)),
             ("rung", &status.rung),
             ("protection", &protection(&status)),
+            ("admins", &status.admins.join(", ")),
+            ("you are", &status.principal),
         ]));
+        if status.admins.is_empty() {
+            output::talk("warning: nobody can lock, unlock or enrol: the configuration names no admins");
+        }
         for process in status.protection.iter().filter(|process| !process.secret_memory) {
             output::talk(&format!(
                 "warning: root can read every secret: the {}'s memory is not secret memory",

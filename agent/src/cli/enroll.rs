@@ -14,8 +14,7 @@ use super::{Json, Stop, block_on, output, running};
 use crate::config::{Config, Places};
 use crate::crew::token;
 use crate::fault::Fault;
-use crate::identity::Principal;
-use crate::policy::Policy;
+use crate::policy::Permit;
 use crate::signer::Signer;
 use crate::signer::enroll::{self, Enrollment, Secrets};
 use crate::signer::profiles::Profiles;
@@ -145,7 +144,7 @@ impl Enroll {
         let login = Login { pin: login.pin.is_some(), final_try: login.final_try };
         let wanted = self.wire(passphrase.is_some(), login);
         let enrollment = Enrollment::new(&wanted, secrets)?;
-        let order = Policy::own().decide(&Rc::new(Principal::own()), enrollment).map_err(Fault::from)?;
+        let order = Permit::of_the_owner().order(enrollment);
         let store = Store::open(&places.data)?;
         block_on(async {
             let signer = Signer::new(config, store)?;

@@ -14,6 +14,7 @@ use crate::config::{AgentConfig, Config, Patience, Places, TokenConfig, kek_id};
 use crate::crew::CrewError;
 use crate::crew::token::TokenWorker;
 use crate::fault::Fault;
+use crate::policy::Admin;
 
 /// Choose a token, make the wrapping key (KEK) in it, and write the configuration.
 ///
@@ -46,6 +47,9 @@ pub(super) struct Init {
     /// Go on where the kernel has no memory that root cannot read, and write that into the configuration
     #[arg(long)]
     danger_allow_weak_memory: bool,
+    /// Who may do everything but sign, as user:UID; whoever runs this if never given [may be repeated]
+    #[arg(long, value_name = "user:UID")]
+    admin: Vec<Admin>,
     #[command(flatten)]
     pin: PinSource,
     #[command(flatten)]
@@ -75,6 +79,13 @@ impl Init {
         let patience = self.patience.or(known).unwrap_or_default();
         let mut agent = before.as_ref().map_or_else(AgentConfig::default, |config| config.agent.clone());
         agent.danger_allow_weak_memory |= self.danger_allow_weak_memory;
+        agent
+            .admins
+            .extend(self.admin.iter().filter(|admin| !agent.admins.contains(admin)).collect::<Vec<_>>());
+        if agent.admins.is_empty() {
+            agent.admins.push(Admin::this_user());
+        }
+        let admins: Vec<_> = agent.admins.iter().map(ToString::to_string).collect();
         let weak = agent.danger_allow_weak_memory;
         let pinentry = before.as_ref().and_then(|config| config.agent.pinentry.as_deref());
         let wanted = Wanted { init: &self, module, environment, patience, pinentry, weak };
@@ -89,12 +100,14 @@ impl Init {
                 "kek_label": token.kek_label,
                 "kek_id": kek_id::text(&token.kek_id),
                 "rung": token.rung.name(),
+                "admins": admins,
             }));
         } else {
             output::data(&output::facts(&[
                 ("token", &format!("{} (serial {})", token.label, token.serial)),
                 ("KEK", &format!("{} (id {})", token.kek_label, kek_id::text(&token.kek_id))),
                 ("rung", token.rung.name()),
+                ("admins", &admins.join(", ")),
                 ("written", &places.config.display().to_string()),
             ]));
             output::talk("next: strongroom enroll NAME --venue VENUE --key-id KEY");

@@ -3,6 +3,7 @@
 mod agent;
 mod audit;
 mod bar;
+mod client;
 mod credentials;
 mod doctor;
 mod enroll;
@@ -23,7 +24,7 @@ use std::process::ExitCode;
 use std::time::Duration;
 
 use clap::{Args, Parser, Subcommand};
-use strongroom_client::Client;
+use strongroom_client::{Client, default_token};
 use strongroom_protocol::ErrorCode;
 
 use crate::config::Places;
@@ -77,6 +78,8 @@ enum Command {
     Remove(credentials::Remove),
     /// Read the audit log: verify it, show it, report who has used which key
     Audit(audit::Audit),
+    /// Make, list and revoke the tokens by which clients say who they are
+    Client(client::ClientCommand),
     /// List, show and check venue profiles
     Venue(venue::Venue),
     /// Write systemd units
@@ -174,6 +177,7 @@ fn run(cli: Cli) -> Result<(), Stop> {
     match cli.command {
         Command::Agent(command) => command.run(&places),
         Command::Audit(command) => command.run(&places),
+        Command::Client(command) => command.run(&places),
         Command::Doctor(command) => command.run(&places),
         Command::Enroll(command) => command.run(&places),
         Command::Init(command) => command.run(&places),
@@ -189,15 +193,22 @@ fn run(cli: Cli) -> Result<(), Stop> {
     }
 }
 
-/// A client of the agent at the configured socket. Nothing is connected yet.
-fn client(places: &Places) -> Result<Client, Fault> {
-    Ok(Client::at(places.socket()?))
+/// A client of the agent at the configured socket, with the token of the environment. Nothing is connected yet.
+fn client(places: &Places) -> Result<Client, Stop> {
+    Ok(with_token(Client::at(places.socket()?))?)
+}
+
+fn with_token(client: Client) -> Result<Client, strongroom_client::Error> {
+    Ok(match default_token()? {
+        Some(token) => client.with_token(token),
+        None => client,
+    })
 }
 
 /// Whether an agent answers. One that is there and refuses is an error, not an absence.
 fn running(places: &Places) -> Result<Option<Client>, Stop> {
     let Some(socket) = &places.socket else { return Ok(None) };
-    let client = Client::at(socket);
+    let client = with_token(Client::at(socket))?;
     match client.status() {
         Ok(_) => Ok(Some(client)),
         Err(strongroom_client::Error::NoAgent { .. }) => Ok(None),

@@ -44,6 +44,8 @@ pub(super) fn status_json(status: &Status) -> Value {
         "token_label": status.token_label,
         "rung": status.rung,
         "weaknesses": status.weaknesses,
+        "principal": status.principal,
+        "admins": status.admins,
         "protection": status.protection.iter().map(protection_json).collect::<Vec<_>>(),
     })
 }

@@ -4,6 +4,7 @@
 //! cannot be looked at is said to be unknown, never to be fine. Nothing is changed.
 
 mod agent;
+mod bots;
 mod clock;
 mod credentials;
 mod files;
@@ -130,6 +131,7 @@ pub(crate) async fn examine(places: &Places) -> Report {
     report.add("limits", limits::checks(&installation));
     report.add("processes", processes::checks(&installation));
     report.add("socket", socket::checks(&installation));
+    report.add("clients", bots::checks(&installation));
     report.add("files", files::checks(&installation));
     report.add("token", token::checks(&installation).await);
     report.add("credentials", credentials::checks(&installation));

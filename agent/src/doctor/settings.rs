@@ -66,7 +66,8 @@ fn in_force(config: &Config, status: &Status) -> Check {
     let same = token.serial == status.token_serial
         && token.label == status.token_label
         && token.rung.name() == status.rung
-        && promised.len() == settings;
+        && promised.len() == settings
+        && config.agent.admins.iter().map(ToString::to_string).eq(status.admins.iter().cloned());
     if same {
         Check::ok(ID, "the running agent goes by this configuration")
     } else {

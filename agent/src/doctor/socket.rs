@@ -1,10 +1,10 @@
-//! The socket, and who may connect.
+//! The socket.
 
 use std::fs;
 use std::os::unix::fs::{FileTypeExt as _, MetadataExt as _, PermissionsExt as _};
 use std::path::Path;
 
-use super::{Agent, Check, Installation, files};
+use super::{Check, Installation, files};
 
 pub(super) fn checks(installation: &Installation<'_>) -> Vec<Check> {
     let Some(path) = &installation.places.socket else {
@@ -19,13 +19,6 @@ pub(super) fn checks(installation: &Installation<'_>) -> Vec<Check> {
     if fs::symlink_metadata(path).is_ok() {
         checks.push(socket(path, user));
         checks.push(files::folders_above("socket-folder", path, user));
-    }
-    if !matches!(installation.agent, Agent::Absent) {
-        checks.push(Check::notice(
-            "clients",
-            format!("every process of user {user} may have any credential sign, and no other user may"),
-            "run bots that must not sign for each other as users of their own, each with an agent of its own",
-        ));
     }
     checks
 }

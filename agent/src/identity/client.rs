@@ -96,7 +96,8 @@ impl Kernel {
     }
 
     /// Identifies the process that connected. Costs some tens of microseconds. The socket must have `SO_PASSCRED`
-    /// from its listener.
+    /// from its listener. Of one whom a namespace hides there is a handle at least, from Linux 6.5 on: its
+    /// [`doubt`](Client::doubt) says what is not known.
     ///
     /// # Errors
     /// [`Unidentified`].
@@ -105,16 +106,21 @@ impl Kernel {
             return Err(Unidentified::Early);
         }
         let Credentials { pid, uid, gid } = peer::connector(socket)?;
-        let number = Pid::from_raw(pid).ok_or(Unidentified::Hidden)?;
-        if self.stand_in == Some(uid) {
-            return Err(Unidentified::User { uid });
-        }
+        let number = Pid::from_raw(pid);
         let process = self.handle(socket, number)?;
         let group = self.groups.as_ref().and_then(|groups| groups.of(&process));
         // From here by its number, which is still its own if the process is seen to live afterwards.
-        let unit = group.as_deref().map_or_else(|| unit_in_proc(pid), Unit::at);
-        let exe = fs::read_link(format!("/proc/{pid}/exe")).ok();
-        let program = Program::of(pid);
+        let seen = number.is_some();
+        let unit = group.as_deref().map_or_else(|| seen.then(|| unit_in_proc(pid)).flatten(), Unit::at);
+        let exe = seen.then(|| fs::read_link(format!("/proc/{pid}/exe")).ok()).flatten();
+        let program = seen.then(|| Program::of(pid)).flatten();
+        let doubt = if !seen {
+            Some(Unidentified::Hidden)
+        } else if self.stand_in == Some(uid) {
+            Some(Unidentified::User { uid })
+        } else {
+            None
+        };
         if !lives(&process) {
             return Err(Unidentified::Ended);
         }
@@ -123,14 +129,15 @@ impl Kernel {
             reason = "the other is unsafe, for types that might close early; an OwnedFd does not"
         )]
         let process = AsyncFd::with_interest(process, Interest::READABLE)?;
-        Ok(Client { principal: Rc::new(Principal { uid, gid, pid, unit, exe }), process, program })
+        let principal = Rc::new(Principal { uid, gid, pid, unit, exe, client: None });
+        Ok(Client { principal, doubt, process, program })
     }
 
-    fn handle(&self, socket: &UnixStream, number: Pid) -> Result<OwnedFd, Unidentified> {
-        let handle = if self.handles {
-            peer::connector_handle(socket)
-        } else {
-            pidfd_open(number, PidfdFlags::empty()).map_err(io::Error::from)
+    fn handle(&self, socket: &UnixStream, number: Option<Pid>) -> Result<OwnedFd, Unidentified> {
+        let handle = match number {
+            _ if self.handles => peer::connector_handle(socket),
+            Some(number) => pidfd_open(number, PidfdFlags::empty()).map_err(io::Error::from),
+            None => return Err(Unidentified::Hidden),
         };
         handle.map_err(|error| match Errno::from_io_error(&error) {
             // What kernels say of a process that nobody has waited for, and of one that somebody has.
@@ -144,6 +151,8 @@ impl Kernel {
 #[derive(Debug)]
 pub(crate) struct Client {
     pub(crate) principal: Rc<Principal>,
+    /// Why its user and its process are not known: then it is a principal by a client's token only.
+    pub(crate) doubt: Option<Unidentified>,
     /// Readable as soon as the process has ended.
     process: AsyncFd<OwnedFd>,
     program: Option<Program>,
@@ -259,6 +268,7 @@ mod tests {
             let own = Principal::own();
             assert_eq!((uid, gid, pid), (own.uid, own.gid, own.pid), "{kernel:?}");
             assert_eq!(exe, std::env::current_exe().ok(), "{kernel:?}");
+            assert!(client.doubt.is_none(), "{kernel:?}");
             assert!(client.program.is_some(), "{kernel:?}");
         }
     }
@@ -290,8 +300,8 @@ mod tests {
         let (ours, _theirs) = connection().await;
         let uid = rustix::process::geteuid().as_raw();
         let cannot_tell = Kernel { stand_in: Some(uid), ..Kernel::look() };
-        let refused = cannot_tell.identify(&ours).unwrap_err();
-        assert!(matches!(refused, Unidentified::User { uid: found } if found == uid), "{refused:?}");
+        let doubt = cannot_tell.identify(&ours).unwrap().doubt;
+        assert!(matches!(doubt, Some(Unidentified::User { uid: found }) if found == uid), "{doubt:?}");
         set_socket_passcred(&ours, false).unwrap();
         let refused = Kernel::look().identify(&ours).unwrap_err();
         assert!(matches!(refused, Unidentified::Early), "{refused:?}");

@@ -5,12 +5,15 @@
 
 mod client;
 mod groups;
+mod name;
 mod program;
 mod unit;
 
 pub(crate) use client::{Client, Impostor, Kernel, Rest, Unidentified};
+pub(crate) use name::{ClientName, NoClientName};
 pub(crate) use unit::Unit;
 
+use std::fmt;
 use std::path::PathBuf;
 
 /// Who asks.
@@ -27,6 +30,18 @@ pub(crate) struct Principal {
     /// The program that it ran when it connected, where the kernel tells. For people: whoever is this user
     /// decides what a program of any name does.
     pub(crate) exe: Option<PathBuf>,
+    /// The client whose token it has shown: then it is that client, and nothing else of it decides.
+    pub(crate) client: Option<ClientName>,
+}
+
+/// Who it is for what decides: `client:grid-bot`, or `user:1000`.
+impl fmt::Display for Principal {
+    fn fmt(&self, to: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match &self.client {
+            Some(client) => write!(to, "client:{client}"),
+            None => write!(to, "user:{}", self.uid),
+        }
+    }
 }
 
 impl Principal {
@@ -38,6 +53,7 @@ impl Principal {
             pid: rustix::process::getpid().as_raw_nonzero().get(),
             unit: None,
             exe: None,
+            client: None,
         }
     }
 }
@@ -50,6 +66,7 @@ macro_rules! log_of {
             gid = $principal.gid,
             pid = $principal.pid,
             unit = $principal.unit.as_ref().map(tracing::field::display),
+            client = $principal.client.as_ref().map(tracing::field::display),
             // Escaped: whoever is this user chooses the name.
             exe = $principal.exe.as_ref().map(tracing::field::debug),
             $($rest)+

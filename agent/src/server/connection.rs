@@ -4,7 +4,7 @@
 //! then lets the keeper be asked; the writer sends whatever answers are ready. Both batches are as
 //! large as the client makes them. A client that does not read its answers is not read from.
 
-use std::cell::{Cell, RefCell};
+use std::cell::{Cell, OnceCell, RefCell};
 use std::collections::VecDeque;
 use std::future::Future;
 use std::io;
@@ -21,11 +21,12 @@ use tokio::sync::Notify;
 use tokio::time::{Instant, timeout, timeout_at};
 
 use super::dispatch::{self, Next};
+use super::door::{self, Stranger};
 use super::outbox::Outbox;
 use super::{Server, reply, stranger};
 use crate::audit::log::AuditLog;
 use crate::fault::Fault;
-use crate::identity::{Client, Impostor, Principal, Rest, log_of};
+use crate::identity::{Client, ClientName, Impostor, Principal, Rest, log_of};
 
 /// Requests of one client that are acted on before others have their turn.
 const TURN: usize = 8;
@@ -46,6 +47,10 @@ pub(super) struct Connection {
     socket: Stream,
     client: Client,
     audit: Rc<AuditLog>,
+    /// Until it has said hello: one whom nothing else names.
+    stranger: RefCell<Option<Stranger>>,
+    /// Who speaks on it, from its first request on and to its end.
+    speaker: OnceCell<Rc<Principal>>,
     outbox: RefCell<Outbox>,
     in_work: Cell<usize>,
     /// There is something to write, or nothing more will come.
@@ -53,19 +58,24 @@ pub(super) struct Connection {
     /// Answers were taken, or the connection is over.
     taken: Notify,
     over: Cell<bool>,
+    /// The writer is between two bytes of an answer.
+    sending: Cell<bool>,
 }
 
 impl Connection {
-    fn new(socket: Stream, client: Client, audit: Rc<AuditLog>) -> Rc<Self> {
+    fn new(socket: Stream, client: Client, audit: Rc<AuditLog>, stranger: Option<Stranger>) -> Rc<Self> {
         Rc::new(Self {
             socket,
             client,
             audit,
+            stranger: RefCell::new(stranger),
+            speaker: OnceCell::new(),
             outbox: RefCell::default(),
             in_work: Cell::new(0),
             answers: Notify::new(),
             taken: Notify::new(),
             over: Cell::new(false),
+            sending: Cell::new(false),
         })
     }
 
@@ -74,8 +84,27 @@ impl Connection {
     }
 
     /// Who asks.
-    pub(super) const fn principal(&self) -> &Rc<Principal> {
-        &self.client.principal
+    pub(super) fn principal(&self) -> &Rc<Principal> {
+        self.speaker.get().unwrap_or(&self.client.principal)
+    }
+
+    /// Whether something was asked on it already, so that it is settled who speaks.
+    pub(super) fn has_begun(&self) -> bool {
+        self.speaker.get().is_some()
+    }
+
+    /// Settles who speaks on it: this client, or else whom the kernel names. The first time counts.
+    pub(super) fn begin_as(&self, client: Option<ClientName>) {
+        self.speaker.get_or_init(|| match client {
+            None => Rc::clone(&self.client.principal),
+            client => Rc::new(Principal { client, ..(*self.client.principal).clone() }),
+        });
+        self.stranger.take();
+    }
+
+    /// What a stranger is told who does not say hello; `None` for others.
+    pub(super) fn otherwise(&self) -> Option<Fault> {
+        self.stranger.borrow().as_ref().map(|stranger| stranger.otherwise.clone())
     }
 
     /// Notes that one more request is worked on.
@@ -104,6 +133,22 @@ impl Connection {
         self.in_work.get() >= MAX_IN_WORK || self.outbox.borrow().bytes() >= MAX_UNREAD_BYTES
     }
 
+    /// Ends it at once, since its token was revoked: what was asked for is not answered.
+    pub(super) fn cut(&self) {
+        self.outbox.borrow_mut().clear();
+        // Half an answer that is on its way cannot be followed by another.
+        if !self.sending.get() {
+            let message = "the token of this client was revoked";
+            let fault = Fault::new(ErrorCode::Denied, message, "ask an admin why");
+            let mut last = Vec::new();
+            reply::write(0, reply::error(&fault), &mut last);
+            // One that does not fit is one that the client does not read.
+            let _ = self.stream().try_write(&last);
+        }
+        self.end();
+        let _ = rustix::net::shutdown(self.stream(), rustix::net::Shutdown::Both);
+    }
+
     fn end(&self) {
         self.over.set(true);
         self.answers.notify_one();
@@ -123,21 +168,24 @@ pub(super) async fn serve(server: &Rc<Server>, socket: Stream, full: bool) {
             return;
         }
     };
-    let refused = if full {
-        Some(Fault::new(
+    let entered = if full {
+        Err(Fault::new(
             ErrorCode::Unavailable,
             "the agent has as many clients as it can serve",
             "close connections that nobody uses",
         ))
     } else {
-        server.decide(&client.principal, ()).err().map(Fault::from)
+        door::enter(server, &client)
     };
-    if let Some(fault) = refused {
-        log_of!(warn, client.principal, %fault, "a client was turned away");
-        return turn_away(&socket, &fault).await;
-    }
+    let stranger = match entered {
+        Ok(stranger) => stranger,
+        Err(fault) => {
+            log_of!(warn, client.principal, %fault, "a client was turned away");
+            return turn_away(&socket, &fault).await;
+        }
+    };
     log_of!(debug, client.principal, "connected");
-    let connection = Connection::new(socket, client, Rc::clone(&server.audit));
+    let connection = Connection::new(socket, client, Rc::clone(&server.audit), stranger);
     let reading = async {
         match read(server, &connection).await {
             Ok(()) => {
@@ -151,6 +199,7 @@ pub(super) async fn serve(server: &Rc<Server>, socket: Stream, full: bool) {
         connection.end();
     };
     tokio::join!(reading, write(&connection));
+    server.live.leave(&connection);
 }
 
 /// Sees to it that nobody has anything more of this connection.
@@ -184,7 +233,8 @@ async fn turn_away(socket: &Stream, fault: &Fault) {
 async fn read(server: &Rc<Server>, connection: &Rc<Connection>) -> Result<(), Impostor> {
     let mut buffer = FrameBuffer::new();
     let mut descriptors = VecDeque::new();
-    let mut frame_deadline = None;
+    let is_stranger = connection.stranger.borrow().is_some();
+    let mut frame_deadline = is_stranger.then(|| Instant::now().checked_add(door::HELLO_PATIENCE)).flatten();
     while !connection.over.get() {
         while connection.is_full() && !connection.over.get() {
             connection.taken.notified().await;
@@ -200,8 +250,14 @@ async fn read(server: &Rc<Server>, connection: &Rc<Connection>) -> Result<(), Im
             Ok(_) => return Ok(()),
             Err(_) => {
                 log_of!(debug, connection.principal(), "a client did not finish its frame");
+                if let Some(fault) = connection.otherwise() {
+                    connection.say(0, reply::error(&fault));
+                }
                 return Ok(());
             }
+        }
+        if connection.over.get() {
+            return Ok(());
         }
         let mut acted = 0_usize;
         loop {
@@ -303,7 +359,10 @@ async fn write(connection: &Connection) {
         // No signature leaves before its line in the audit log is written.
         let failures = connection.audit.gate().await;
         sending.recall(failures, || Fault::from(connection.audit.stopped()));
-        if let Err(error) = send_all(stream, sending.bytes_to_send()).await {
+        connection.sending.set(true);
+        let sent = send_all(stream, sending.bytes_to_send()).await;
+        connection.sending.set(false);
+        if let Err(error) = sent {
             log_of!(debug, connection.principal(), %error, "a client did not take its answers");
             break;
         }

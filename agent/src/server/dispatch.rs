@@ -5,6 +5,7 @@ use std::os::fd::OwnedFd;
 use std::rc::Rc;
 use std::time::Instant;
 
+use jiff::Timestamp;
 use strongroom_link::{keeper, token};
 use strongroom_protocol::{
     self as wire, Body, Credential, DecodeError, ErrorCode, Operation, Param, Protection, Reply, Request,
@@ -13,11 +14,13 @@ use strongroom_protocol::{
 use strongroom_venues as venues;
 
 use super::connection::Connection;
-use super::{Server, progress, reply};
+use super::{Server, hello, progress, reply};
+use crate::clients::file::Entry;
+use crate::clients::{AddClient, ListClients, RemoveClient};
 use crate::crew::token::Login;
 use crate::fault::Fault;
-use crate::identity::log_of;
-use crate::policy::{Authorized, Denied};
+use crate::identity::{ClientName, NoClientName, log_of};
+use crate::policy::{Authorized, Needs, Sight};
 use crate::signer::enroll::{Enrollment, Secrets};
 use crate::signer::grants::SetGrants;
 use crate::signer::login::TokenReport;
@@ -33,9 +36,24 @@ pub(super) enum Next {
     Close,
 }
 
-impl From<Denied> for Fault {
-    fn from(denied: Denied) -> Self {
-        Self::new(ErrorCode::Denied, denied.to_string(), "run the client as the agent's user")
+/// What each operation needs of whoever asks for it.
+const fn needs(operation: &Operation<'_>) -> Needs {
+    match operation {
+        // Who is not let in says hello before anything is decided.
+        Operation::Hello { .. }
+        | Operation::List { .. }
+        | Operation::Show { .. }
+        | Operation::Sign(_)
+        | Operation::Status => Needs::Known,
+        Operation::AddClient { .. }
+        | Operation::Clients
+        | Operation::Enroll(_)
+        | Operation::Lock
+        | Operation::Remove { .. }
+        | Operation::RemoveClient { .. }
+        | Operation::SetGrants(_)
+        | Operation::Token
+        | Operation::Unlock(_) => Needs::Admin,
     }
 }
 
@@ -64,6 +82,13 @@ pub(super) fn act(
         }
     };
     let id = request.id;
+    if let Operation::Hello { token } = request.operation {
+        return hello::hear(server, connection, id, token.0);
+    }
+    if let Err(fault) = hello::none(connection) {
+        connection.say(id, reply::error(&fault));
+        return Next::Close;
+    }
     connection.begin();
     if let Err(fault) = perform(server, connection, id, request.operation, descriptors) {
         connection.answer(id, reply::error(&fault));
@@ -80,31 +105,39 @@ fn perform(
     descriptors: &mut VecDeque<OwnedFd>,
 ) -> Result<(), Fault> {
     let signer = &server.signer;
-    let who = connection.principal();
+    let permit = server.permit(connection.principal(), needs(&operation))?;
+    let inspect = Inspect { sight: permit.sight() };
     match operation {
-        Operation::Sign(request) => sign(signer, connection, id, server.decide(who, order(request))?),
+        // Taken by whoever reads the first frame of a connection.
+        Operation::Hello { .. } => {}
+        Operation::Sign(request) => {
+            sign(signer, connection, id, permit.order(order(request, inspect.sight)));
+        }
         Operation::Status => {
-            connection.answer(id, Reply::Status(signer.status(server.decide(who, Inspect)?).wire()))
+            let report = signer.status(permit.order(inspect));
+            let (principal, admins) = (connection.principal().to_string(), server.policy.admins());
+            let admins: Vec<_> = admins.collect();
+            connection.answer(id, Reply::Status(report.wire(&principal, &admins)));
         }
         Operation::List { after } => {
-            let (reports, more) = signer.list(server.decide(who, Inspect)?, after)?;
+            let (reports, more) = signer.list(permit.order(inspect), after)?;
             let unbound: Vec<String> = reports.iter().map(CredentialReport::accept_unbound).collect();
             let page = reports.iter().zip(&unbound).map(|(report, unbound)| report.wire(unbound)).collect();
             connection.answer(id, Reply::Credentials { page, more });
         }
         Operation::Show { credential } => {
-            let report = signer.show(server.decide(who, Inspect)?, credential)?;
+            let report = signer.show(permit.order(inspect), credential)?;
             let (grants, unbound) = (report.grants(), report.accept_unbound());
             let credential = report.wire(&unbound);
             connection.answer(id, Reply::Credential { credential, grants: &grants });
         }
         Operation::Lock => {
-            let order = server.decide(who, LockNow { reason: "a client locked it".to_owned() })?;
+            let order = permit.order(LockNow { reason: "a client locked it".to_owned() });
             spawn(server, connection, id, "lock", async |signer| signer.lock(order).await);
         }
         Operation::Unlock(wanted) => {
             let progress = progress::told_to(connection, id);
-            let order = server.decide(who, Unlock { login: login(wanted, descriptors)?, progress })?;
+            let order = permit.order(Unlock { login: login(wanted, descriptors)?, progress });
             spawn(server, connection, id, "unlock", async |signer| signer.unlock(order).await);
         }
         Operation::Enroll(wanted) => {
@@ -113,20 +146,20 @@ fn perform(
                 secret: descriptor(descriptors, "secret")?,
                 passphrase: wanted.passphrase.then(|| descriptor(descriptors, "passphrase")).transpose()?,
             };
-            let order = server.decide(who, Enrollment::new(&wanted, secrets)?)?;
+            let order = permit.order(Enrollment::new(&wanted, secrets)?);
             spawn(server, connection, id, "enroll", async |signer| signer.enroll(order).await);
         }
         Operation::Remove { credential } => {
-            let order = server.decide(who, Remove { credential: credential.to_owned() })?;
+            let order = permit.order(Remove { credential: credential.to_owned() });
             spawn(server, connection, id, "remove", async |signer| signer.remove(order).await);
         }
         Operation::SetGrants(wanted) => {
             let login = login(wanted.login, descriptors)?;
-            let order = server.decide(who, SetGrants::new(&wanted, login)?)?;
+            let order = permit.order(SetGrants::new(&wanted, login)?);
             spawn(server, connection, id, "set-grants", async |signer| signer.set_grants(order).await);
         }
         Operation::Token => {
-            let order = server.decide(who, Inspect)?;
+            let order = permit.order(inspect);
             let (signer, connection) = (Rc::clone(signer), Rc::clone(connection));
             tokio::task::spawn_local(async move {
                 match signer.token(order).await {
@@ -135,8 +168,36 @@ fn perform(
                 }
             });
         }
+        Operation::AddClient { name } => {
+            hello::add(server, connection, id, permit.order(AddClient { name: client_name(name)? }));
+        }
+        Operation::Clients => {
+            let entries = server.clients.list(permit.order(ListClients))?;
+            let connections = |entry: &Entry| server.live.connections(&entry.name);
+            let clients = entries.iter().map(|entry| wire_client(entry, connections(entry))).collect();
+            connection.answer(id, Reply::Clients(clients));
+        }
+        Operation::RemoveClient { name } => {
+            hello::remove(server, connection, id, permit.order(RemoveClient { name: client_name(name)? }));
+        }
     }
     Ok(())
+}
+
+fn client_name(text: &str) -> Result<ClientName, Fault> {
+    text.parse().map_err(|error: NoClientName| {
+        Fault::new(ErrorCode::Invalid, error.to_string(), "for example grid-bot")
+    })
+}
+
+fn wire_client(entry: &Entry, connections: u32) -> wire::ClientEntry<'_> {
+    let unix = |time: Timestamp| u64::try_from(time.as_second()).unwrap_or_default();
+    wire::ClientEntry {
+        name: entry.name.as_str(),
+        created_unix: unix(entry.created),
+        used_unix: entry.used.map_or(0, unix),
+        connections,
+    }
 }
 
 fn sign(signer: &Signer, connection: &Rc<Connection>, id: u64, order: Authorized<SignOrder<'_>>) {
@@ -197,13 +258,14 @@ fn descriptor(queue: &mut VecDeque<OwnedFd>, what: &str) -> Result<OwnedFd, Faul
     })
 }
 
-fn order(sign: Sign<'_>) -> SignOrder<'_> {
+fn order(sign: Sign<'_>, sight: Sight) -> SignOrder<'_> {
     let param = |(name, value)| match value {
         Param::Text(text) => (name, venues::Param::Text(text)),
         Param::Json(text) => (name, venues::Param::Json(text)),
     };
     SignOrder {
         credential: sign.credential,
+        sight,
         request: venues::Request {
             method: sign.method,
             path: sign.path,
@@ -227,8 +289,10 @@ fn signed(signed: &venues::SignedRequest) -> Signed<'_> {
 }
 
 impl StatusReport {
-    fn wire(&self) -> Status<'_> {
+    fn wire<'a>(&'a self, principal: &'a str, admins: &'a [String]) -> Status<'a> {
         Status {
+            principal,
+            admins: admins.iter().map(String::as_str).collect(),
             version: env!("CARGO_PKG_VERSION"),
             pid: std::process::id(),
             locked: self.locked.is_some(),

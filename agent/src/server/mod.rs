@@ -2,7 +2,10 @@
 
 mod connection;
 mod dispatch;
+mod door;
+mod hello;
 mod listen;
+mod live;
 mod outbox;
 mod pace;
 mod progress;
@@ -16,11 +19,15 @@ use std::rc::Rc;
 
 use interprocess::local_socket::traits::tokio::Listener as _;
 
+use self::door::Strangers;
+use self::hello::Seldom;
+use self::live::Live;
+use self::pace::Pace;
 use crate::audit::log::AuditLog;
+use crate::clients::Clients;
 use crate::identity::{Kernel, Principal};
-use crate::policy::{Authorized, Denied, Policy};
+use crate::policy::{Denied, Needs, Permit, Policy};
 use crate::signer::Signer;
-use pace::Pace;
 
 /// Most clients at once.
 const MAX_CONNECTIONS: usize = 1_024;
@@ -30,19 +37,35 @@ pub(crate) struct Server {
     pub(crate) signer: Rc<Signer>,
     policy: Policy,
     pub(crate) audit: Rc<AuditLog>,
+    clients: Clients,
+    /// Connections that speak as a client.
+    live: Live,
+    /// Those who have connected and have not said hello yet.
+    strangers: Rc<Strangers>,
+    wrong_hellos: Seldom,
     kernel: Kernel,
     connections: Cell<usize>,
 }
 
 impl Server {
-    pub(crate) fn new(signer: Rc<Signer>, policy: Policy, kernel: Kernel) -> Rc<Self> {
+    pub(crate) fn new(signer: Rc<Signer>, policy: Policy, clients: Clients, kernel: Kernel) -> Rc<Self> {
         let audit = Rc::clone(signer.audit());
-        Rc::new(Self { signer, policy, audit, kernel, connections: Cell::new(0) })
+        Rc::new(Self {
+            signer,
+            policy,
+            audit,
+            clients,
+            live: Live::default(),
+            strangers: Rc::default(),
+            wrong_hellos: Seldom::default(),
+            kernel,
+            connections: Cell::new(0),
+        })
     }
 
-    /// Decides about one order, and writes down where the answer is no.
-    fn decide<T>(&self, who: &Rc<Principal>, order: T) -> Result<Authorized<T>, Denied> {
-        let decided = self.policy.decide(who, order);
+    /// Whether a principal may do what needs this; writes down where it may not.
+    fn permit(&self, who: &Rc<Principal>, needs: Needs) -> Result<Permit, Denied> {
+        let decided = self.policy.permit(who, needs);
         if let Err(denied) = &decided {
             self.audit.turned_away(who, denied.rule(), &denied.to_string());
         }

@@ -5,6 +5,7 @@ use std::rc::Rc;
 use std::time::Instant;
 
 use sha2::{Digest as _, Sha256};
+use strongroom_policy::GrantId;
 use strongroom_venues::{Classified, Plan, Request, SignedRequest};
 
 use super::Signer;
@@ -17,6 +18,8 @@ use crate::fault::{Fault, chain};
 use crate::identity::Principal;
 use crate::policy::Decision;
 
+/// The rule that denies what no grant allows.
+const NO_GRANT: &str = "no-grant";
 /// Every method of HTTP is shorter.
 const MAX_METHOD_BYTES: usize = 16;
 
@@ -25,6 +28,8 @@ const MAX_METHOD_BYTES: usize = 16;
 pub(super) struct Account {
     audit: Rc<AuditLog>,
     by: Decision,
+    /// The grant that decided, where it came to that.
+    grant: Option<GrantId>,
     began: Instant,
     sheet: Vec<u8>,
 }
@@ -32,12 +37,22 @@ pub(super) struct Account {
 impl Account {
     /// Of an order that was asked for at `began`.
     pub(super) fn begin(audit: &Rc<AuditLog>, by: Decision, began: Instant) -> Self {
-        Self { audit: Rc::clone(audit), sheet: audit.begin(Kind::Sign, &by.who), by, began }
+        Self { audit: Rc::clone(audit), sheet: audit.begin(Kind::Sign, &by.who), by, grant: None, began }
     }
 
     /// When it was asked for.
     pub(super) const fn began(&self) -> Instant {
         self.began
+    }
+
+    /// Who asked.
+    pub(super) fn who(&self) -> &Principal {
+        &self.by.who
+    }
+
+    /// Notes which grant lets it be signed.
+    pub(super) fn allowed_by(&mut self, grant: GrantId) {
+        self.grant = Some(grant);
     }
 
     const fn pen(&mut self) -> Pen<'_> {
@@ -99,11 +114,19 @@ impl Account {
         outcome: Result<SignedRequest, SignError>,
         deliver: impl FnOnce(Result<SignedRequest, SignError>),
     ) {
-        let Self { audit, by, began, sheet } = self;
+        let Self { audit, by, grant, began, sheet } = self;
         let noted = audit.finish(Kind::Sign, sheet, |pen| {
-            let verdict = if outcome.is_ok() { Verdict::Allowed } else { Verdict::Refused };
+            let (verdict, grant) = match &outcome {
+                Ok(_) => (Verdict::Allowed, grant.as_ref()),
+                Err(SignError::Denied(denial)) => (Verdict::Denied, denial.grant.as_ref()),
+                Err(_) => (Verdict::Refused, grant.as_ref()),
+            };
             pen.text("verdict", verdict.name());
-            pen.text("rule", by.rule);
+            match (grant, verdict) {
+                (Some(grant), _) => pen.text("rule", &format!("grant:{grant}")),
+                (None, Verdict::Denied) => pen.text("rule", NO_GRANT),
+                (None, _) => pen.text("rule", by.rule),
+            }
             if let Err(error) = &outcome {
                 pen.text("cause", &clip(&chain(error), MAX_CAUSE_BYTES));
             }

@@ -8,6 +8,7 @@ use jiff::Timestamp;
 use strongroom_venues::Profile;
 
 use super::floors::SignedFloors;
+use super::gate::Gate;
 use crate::audit::checkpoint::PublicKey;
 use crate::crew::keeper::Keeper;
 use crate::store::nonce::NonceSequence;
@@ -53,12 +54,14 @@ pub(crate) struct Live {
     pub(super) meta: Meta,
     pub(super) profile: Rc<Profile>,
     pub(super) nonces: NonceSequence,
+    pub(super) gate: Gate,
     slot: u32,
 }
 
 impl Live {
     pub(super) fn new(meta: Meta, profile: Rc<Profile>, nonces: NonceSequence, slot: u32) -> Self {
-        Self { meta, profile, nonces, slot }
+        let gate = Gate::new(&meta.grants);
+        Self { meta, profile, nonces, gate, slot }
     }
 
     /// Where the keeper holds its secret.
@@ -186,6 +189,7 @@ impl Keyring<Unlocked> {
             // The new one's sequence was opened before the token was asked. The old one has gone on
             // since, so it is the one that knows what has been handed out.
             live.nonces = old.nonces;
+            live.gate.go_on_from(old.gate);
             old.slot
         });
         self.state.live.insert(live.meta.name.clone(), live);

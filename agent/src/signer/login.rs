@@ -47,7 +47,7 @@ impl Signer {
     /// # Errors
     /// Where the token is not there, or somebody works with it.
     pub(crate) async fn token(&self, order: Authorized<Inspect>) -> Result<TokenReport, Fault> {
-        let Inspect = order.spend();
+        let Inspect { .. } = order.spend();
         let Ok(_alone) = self.custody.try_lock() else { return Err(busy()) };
         let token = token::look(&self.config).await?;
         let kept = self.keeps_pin();

@@ -8,10 +8,12 @@ mod checkpoint;
 pub(crate) mod enroll;
 mod filling;
 mod floors;
+mod gate;
 pub(crate) mod grants;
 mod keep;
 mod keyring;
 pub(crate) mod login;
+mod named;
 pub(crate) mod profiles;
 pub(crate) mod report;
 pub(crate) mod sign;
@@ -29,6 +31,7 @@ use tokio::time::timeout;
 
 use self::keyring::{Keyring, Locked, Unlocked};
 use self::login::PinSource;
+use self::named::Named;
 use self::profiles::Profiles;
 pub(crate) use self::watched::TokenSight;
 use crate::audit::line::Kind;
@@ -79,6 +82,7 @@ pub(crate) struct Signer {
     /// A checkpoint is going to be signed in a while.
     checkpoint_awaited: Cell<bool>,
     profiles: Profiles,
+    named: RefCell<Named>,
     reserver: Reserver,
     keyring: RefCell<State>,
     /// The keeper that is filled while the keyring is locked.
@@ -113,6 +117,7 @@ impl Signer {
         let audit = Rc::new(AuditLog::open(&store.audit_folder(), config.audit)?);
         let locked = Keyring::locked("it has not been unlocked since it was started");
         let reserver = Reserver::start().map_err(Fault::defect)?;
+        let named = Named::read(&store);
         Ok(Rc::new_cyclic(|own| Self {
             config,
             store,
@@ -120,6 +125,7 @@ impl Signer {
             own: own.clone(),
             checkpoint_awaited: Cell::new(false),
             profiles: Profiles::default(),
+            named: RefCell::new(named),
             reserver,
             keyring: RefCell::new(State::Locked(locked)),
             filling: RefCell::new(None),
@@ -153,6 +159,11 @@ impl Signer {
             _ => return,
         };
         keeper.has_room().await;
+    }
+
+    /// Whether any grant names this one, who has shown no token.
+    pub(crate) fn names(&self, who: &Principal) -> bool {
+        self.named.borrow().has(who)
     }
 
     /// Forgets all secrets and ends the keeper, also one that is still being filled. Does nothing where it is
@@ -233,6 +244,7 @@ impl Signer {
         let Ok(_alone) = timeout(REMOVAL_WAITS, self.custody.lock()).await else { return Err(busy()) };
         on_disk(self.store.removing(&name)).await?;
         tracing::info!(credential, "removed");
+        self.named.borrow_mut().forget(&name);
         let forgotten = match &mut *self.keyring.borrow_mut() {
             State::Unlocked(keyring) => keyring.take(&name),
             State::Locked(_) => None,

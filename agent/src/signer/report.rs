@@ -10,16 +10,19 @@ use super::{Signer, State, credential_name};
 use crate::config::TokenConfig;
 use crate::crew::keeper::Keeper;
 use crate::fault::{Fault, chain};
-use crate::policy::Authorized;
+use crate::identity::Principal;
+use crate::policy::{Authorized, Sight, is_to};
 use crate::store::record::{CredentialName, Meta, Record};
 use crate::store::{self, StoreError};
 
 /// The only custody of this version: the secret is unwrapped into the keeper.
 pub(crate) const CUSTODY: &str = "keeper";
 
-/// The order to tell what there is.
+/// The order to tell what there is, as far as who asks is told of it.
 #[derive(Debug, Clone, Copy)]
-pub(crate) struct Inspect;
+pub(crate) struct Inspect {
+    pub(crate) sight: Sight,
+}
 
 /// One credential.
 #[derive(Debug, Clone)]
@@ -50,6 +53,18 @@ impl CredentialReport {
 }
 
 impl CredentialReport {
+    /// Leaves what `who` is told of, and says whether that is anything.
+    fn show_to(&mut self, who: &Principal, sight: Sight) -> bool {
+        match (sight, &mut self.meta) {
+            (Sight::All, _) => true,
+            (Sight::Granted, None) => false,
+            (Sight::Granted, Some(meta)) => {
+                meta.grants.retain(|grant| is_to(&grant.to, who));
+                !meta.grants.is_empty()
+            }
+        }
+    }
+
     /// Its grants as text.
     pub(crate) fn grants(&self) -> String {
         self.meta.as_ref().map_or_else(String::new, |meta| meta.grants.to_toml())
@@ -84,7 +99,7 @@ pub(crate) struct StatusReport {
 impl Signer {
     /// How the agent is.
     pub(crate) fn status(&self, order: Authorized<Inspect>) -> StatusReport {
-        let Inspect = order.spend();
+        let Inspect { .. } = order.spend();
         let credentials = self.store.names().map_or(0, |names| names.len());
         let (locked, since, ready, keeper) = match &*self.keyring.borrow() {
             State::Locked(keyring) => (Some(keyring.state.reason.clone()), keyring.since, 0, None),
@@ -119,12 +134,16 @@ impl Signer {
         order: Authorized<Inspect>,
         after: &str,
     ) -> Result<(Vec<CredentialReport>, bool), Fault> {
-        let Inspect = order.spend();
+        let who = order.decision().who;
+        let Inspect { sight } = order.spend();
         let mut names = self.store.names()?.into_iter().filter(|name| name.as_str() > after);
         let (mut page, mut room) = (Vec::new(), PAGE_BYTES);
         for name in names.by_ref() {
             let record = self.store.record(&name);
-            let report = self.report(name, record);
+            let mut report = self.report(name, record);
+            if !report.show_to(&who, sight) {
+                continue;
+            }
             room = room.saturating_sub(report.bytes());
             page.push(report);
             if room == 0 {
@@ -143,12 +162,17 @@ impl Signer {
         order: Authorized<Inspect>,
         credential: &str,
     ) -> Result<CredentialReport, Fault> {
-        let Inspect = order.spend();
+        let who = order.decision().who;
+        let Inspect { sight } = order.spend();
         let name = credential_name(credential)?;
+        let path = self.store.record_path(&name);
         match self.store.record(&name) {
             Err(error @ StoreError::Absent { .. }) => Err(error.into()),
-            // One that cannot be read is told of with its fault, as a list does.
-            record => Ok(self.report(name, record)),
+            record => {
+                // One that cannot be read is told of with its fault, as a list does.
+                let mut report = self.report(name, record);
+                if report.show_to(&who, sight) { Ok(report) } else { Err(StoreError::Absent { path }.into()) }
+            }
         }
     }
 

@@ -9,13 +9,14 @@ use strongroom_venues::{
 };
 
 use super::account::Account;
+use super::gate::{Denial, Passage};
 use super::keyring::{Keyring, Live, Unlocked};
 use super::{Signer, State};
 use crate::audit::AuditError;
 use crate::crew::CrewError;
 use crate::crew::keeper::{Keeper, Signature};
 use crate::fault::{Fault, chain};
-use crate::policy::Authorized;
+use crate::policy::{Authorized, Sight};
 use crate::store::nonce::{NonceError, NonceSequence, Reserver, Ticks};
 
 /// The order to sign one venue request.
@@ -25,6 +26,8 @@ pub(crate) struct SignOrder<'a> {
     pub(crate) credential: &'a str,
     /// What the venue is to be asked.
     pub(crate) request: Request<'a>,
+    /// Whether who asks is told of credentials that no grant of its names.
+    pub(crate) sight: Sight,
 }
 
 /// Why there is no signature.
@@ -34,6 +37,8 @@ pub(crate) enum SignError {
     Audit(#[from] AuditError),
     #[error("the keeper gave no signature")]
     Crew(#[from] CrewError),
+    #[error(transparent)]
+    Denied(#[from] Denial),
     #[error("there is no credential `{name}`")]
     NoCredential { name: String },
     #[error("there is no nonce for this request")]
@@ -56,11 +61,12 @@ pub(crate) enum SignError {
 
 impl From<SignError> for Fault {
     fn from(error: SignError) -> Self {
-        use ErrorCode::{Invalid, Locked, NotFound, Unavailable};
+        use ErrorCode::{Denied, Invalid, Locked, NotFound, Unavailable};
         let message = chain(&error);
         let (code, hint) = match error {
             SignError::Audit(error) => return Self::from(error),
             SignError::Crew(error) => return Self { message, ..Self::from(error) },
+            SignError::Denied(_) => (Denied, "`strongroom grant explain` says which grants were looked at"),
             SignError::NoCredential { .. } => (NotFound, "`strongroom list` shows what there is"),
             SignError::Nonce(NonceError::Store(error)) => return Self { message, ..Self::from(error) },
             SignError::Nonce(NonceError::NotRising { .. }) => {
@@ -121,10 +127,14 @@ impl Keyring<Unlocked> {
         reserver: &Reserver,
         deliver: impl FnOnce(Result<SignedRequest, SignError>) + 'static,
     ) {
-        let SignOrder { credential, request } = order;
+        let SignOrder { credential, request, sight } = order;
         let Some((live, keeper)) = self.live_mut(credential) else {
             account.request(&request, None);
-            return account.close(Err(self.no_such(credential)), deliver);
+            let error = match sight {
+                Sight::All => self.no_such(credential),
+                Sight::Granted => Denial::unnamed(account.who()).into(),
+            };
+            return account.close(Err(error), deliver);
         };
         match live.canonicalise(&request, any_time, reserver, &mut account) {
             Ok(canonical) => {
@@ -180,6 +190,11 @@ impl Live {
         let plan = self.profile.plan(request);
         account.request(request, plan.as_ref().ok());
         let plan = plan?;
+        let Passage { grant, charges, confirm } = self.gate.decide(account.who(), &plan, account.began())?;
+        if confirm || !charges.is_empty() {
+            return Err(SignError::Clock);
+        }
+        account.allowed_by(grant);
         let moment = moment(plan.time(), any_time, &mut self.nonces, reserver)?;
         let holder = VenueAccount {
             key_id: &self.meta.key_id,

@@ -6,6 +6,7 @@
 //! lock                 held while an agent runs or a command writes
 //! records/NAME.toml    one credential, its secret wrapped
 //! nonces/NAME.toml     how far that credential's nonces are reserved
+//! clients.toml         who has a client token
 //! floors/KEK.toml      below which revision the records of that KEK are too old
 //! audit/               what was decided; written by [`crate::audit`]
 //! wrong-pin.toml       only while a wrong PIN that came by itself is remembered
@@ -101,7 +102,7 @@ impl Store {
         }
         let path = folder.join("lock");
         let lock = atomic::take_lock(&path)?.ok_or_else(|| StoreError::Owned { path: folder.to_owned() })?;
-        for below in below {
+        for below in std::iter::once(folder.to_owned()).chain(below) {
             atomic::sweep(&below)?;
         }
         Ok(Self { folder: folder.to_owned(), _lock: lock })
@@ -113,6 +114,11 @@ impl Store {
     /// [`StoreError::Absent`], [`StoreError::Invalid`], [`StoreError::Io`].
     pub(crate) fn record(&self, name: &CredentialName) -> Result<Record, StoreError> {
         read_record(&self.folder, name)
+    }
+
+    /// Where the record of `name` is, or would be.
+    pub(crate) fn record_path(&self, name: &CredentialName) -> PathBuf {
+        record_path(&self.folder, name)
     }
 
     /// All records, by name; one that cannot be read comes as its error.
@@ -164,6 +170,11 @@ impl Store {
     ) -> impl FnOnce() -> Result<(), StoreError> + Send + use<> {
         let path = record_path(&self.folder, name);
         move || atomic::remove(&path)
+    }
+
+    /// Where it is kept who has a client token.
+    pub(crate) fn clients_path(&self) -> PathBuf {
+        clients_path(&self.folder)
     }
 
     /// What is remembered of a wrong PIN.
@@ -240,6 +251,11 @@ pub(crate) fn read_nonces(folder: &Path) -> Result<Vec<Reserved>, StoreError> {
 /// What is remembered of a PIN that came by itself, without owning the folder.
 pub(crate) fn pin_latch(folder: &Path) -> PinLatch {
     PinLatch::new(folder.join("wrong-pin.toml"))
+}
+
+/// Where it is kept who has a client token.
+pub(crate) fn clients_path(folder: &Path) -> PathBuf {
+    folder.join("clients.toml")
 }
 
 /// Names of all records, sorted.

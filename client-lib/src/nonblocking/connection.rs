@@ -4,13 +4,12 @@ use std::collections::{HashMap, VecDeque};
 use std::io::{self, IoSlice};
 use std::mem::MaybeUninit;
 use std::os::fd::{AsFd as _, BorrowedFd, OwnedFd};
-use std::path::Path;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use interprocess::local_socket::{ConnectOptions, GenericFilePath, ToFsName as _};
 use interprocess::os::unix::uds_local_socket::tokio::Stream;
-use rustix::io::Errno;
+use rustix::io::{Errno, retry_on_intr};
 use rustix::net::{RecvFlags, SendAncillaryBuffer, SendAncillaryMessage, SendFlags, recv, send, sendmsg};
 use strongroom_protocol::{FrameBuffer, Request, encode, peek_id};
 use tokio::io::Interest;
@@ -19,7 +18,8 @@ use tokio::task::AbortHandle;
 
 use crate::error::{End, Error, ProtocolError};
 use crate::reply::{self, FromReply, Progress};
-use crate::socket::is_connected;
+use crate::socket::{Address, is_connected};
+use crate::token::ClientToken;
 
 /// Pause before the next try where the agent's queue of new connections is full.
 const QUEUE_PAUSE: Duration = Duration::from_millis(1);
@@ -83,7 +83,8 @@ pub(crate) struct Asked<'a> {
 
 impl Connection {
     /// Connects. Waits where the agent's queue is full; the caller sets a limit to that.
-    pub(crate) async fn open(path: &Path) -> Result<Self, Error> {
+    pub(crate) async fn open(address: &Address) -> Result<Self, Error> {
+        let path = address.path.as_path();
         let unreachable = |source| Error::NoAgent { path: path.to_owned(), source };
         let stream = loop {
             let name = path.to_fs_name::<GenericFilePath>().map_err(unreachable)?;
@@ -108,7 +109,28 @@ impl Connection {
             drained: Notify::new(),
         });
         let task = tokio::spawn(serve(Arc::clone(&shared))).abort_handle();
-        Ok(Self { shared, task })
+        let connection = Self { shared, task };
+        if let Some(token) = &address.token {
+            connection.say_hello(token).await?;
+        }
+        Ok(connection)
+    }
+
+    /// Says who speaks, and waits for the answer. Not by the queue: these bytes are wiped.
+    async fn say_hello(&self, token: &ClientToken) -> Result<(), Error> {
+        let shared = &*self.shared;
+        let (id, answer) = shared.state().expect_answer()?;
+        let asked = Asked { shared, id, answer };
+        // A socket that nothing was sent on takes a frame this small whole.
+        let sent = {
+            let frame = token.hello(id)?;
+            retry_on_intr(|| send(&shared.stream, &frame, SEND_FLAGS)) == Ok(frame.len())
+        };
+        if !sent {
+            // The task reads what the agent said before it closed, and then finds the end.
+            let _ = rustix::net::shutdown(&shared.stream, rustix::net::Shutdown::Write);
+        }
+        asked.answer().await
     }
 
     pub(crate) fn is_ended(&self) -> bool {
@@ -183,8 +205,6 @@ impl State {
     /// Gives the request an id and puts it behind what is unsent.
     fn queue(&mut self, request: &mut Request<'_>, descriptors: Vec<OwnedFd>) -> Result<Answer, Error> {
         request.id = self.next_id;
-        // 2^64 ids last longer than the machine; a connection that ran out of them is closed and replaced.
-        let Some(next) = self.next_id.checked_add(1) else { return Err(Error::Disconnected) };
         match self.outgoing.back_mut() {
             Some(last) if descriptors.is_empty() && last.bytes.len() < CHUNK_BYTES => {
                 encode(&*request, &mut last.bytes)?;
@@ -195,10 +215,17 @@ impl State {
                 self.outgoing.push_back(Chunk { bytes, sent: 0, descriptors });
             }
         }
-        self.next_id = next;
+        self.expect_answer().map(|(_, answer)| answer)
+    }
+
+    /// Takes the next id, and a place among those who wait.
+    fn expect_answer(&mut self) -> Result<(u64, Answer), Error> {
+        let id = self.next_id;
+        // 2^64 ids last longer than the machine; a connection that ran out of them is closed and replaced.
+        self.next_id = id.checked_add(1).ok_or(Error::Disconnected)?;
         let (sender, answer) = oneshot::channel();
-        self.waiting.insert(request.id, sender);
-        Ok(answer)
+        self.waiting.insert(id, sender);
+        Ok((id, answer))
     }
 }
 

@@ -14,9 +14,12 @@ use tokio::sync::Mutex;
 use tokio::time::timeout;
 
 use crate::error::Error;
-use crate::reply::{Credential, FromReply, Grants, Listing, Page, Progress, SignedRequest, Status, Token};
+use crate::reply::{
+    ClientEntry, Credential, FromReply, Grants, Listing, Page, Progress, SignedRequest, Status, Token,
+};
 use crate::request::{Enrollment, Login, NewGrants, SignRequest};
-use crate::socket::default_socket;
+use crate::socket::{Address, default_socket};
+use crate::token::{ClientToken, default_token};
 use crate::{DEFAULT_DEADLINE, TOKEN_DEADLINE};
 
 use connection::Connection;
@@ -34,24 +37,39 @@ const WINDOW: usize = 256;
 /// ends at its deadline at the latest. Not to be used in a process made by `fork`, like tokio itself.
 #[derive(Debug)]
 pub struct AsyncClient {
-    path: PathBuf,
+    address: Address,
     deadline: Duration,
     current: Mutex<Option<Arc<Connection>>>,
 }
 
 impl AsyncClient {
-    /// A client of the agent at `$STRONGROOM_SOCKET`, else at `$XDG_RUNTIME_DIR/strongroom/agent.sock`.
-    /// Does not connect yet.
+    /// A client of the agent at `$STRONGROOM_SOCKET`, else at `$XDG_RUNTIME_DIR/strongroom/agent.sock`, with the
+    /// token that [`default_token`] finds. Does not connect yet.
     ///
     /// # Errors
-    /// [`Error::NoSocketPath`] where neither variable is set.
+    /// [`Error::NoSocketPath`] where neither variable is set; [`Error::Token`] where the environment names a token
+    /// and there is none.
     pub fn new() -> Result<Self, Error> {
-        default_socket().map(Self::at)
+        let client = Self::at(default_socket()?);
+        Ok(match default_token()? {
+            Some(token) => client.with_token(token),
+            None => client,
+        })
     }
 
-    /// A client of the agent whose socket is at `path`. Does not connect yet.
+    /// A client of the agent whose socket is at `path`, without a token. Does not connect yet.
     pub fn at(path: impl Into<PathBuf>) -> Self {
-        Self { path: path.into(), deadline: DEFAULT_DEADLINE, current: Mutex::const_new(None) }
+        let address = Address { path: path.into(), token: None };
+        Self { address, deadline: DEFAULT_DEADLINE, current: Mutex::const_new(None) }
+    }
+
+    /// Speaks as the client that has this token, and as nobody else, on every connection.
+    #[must_use]
+    pub fn with_token(mut self, token: ClientToken) -> Self {
+        self.address.token = Some(token);
+        // A connection cannot change who it is.
+        self.current = Mutex::const_new(None);
+        self
     }
 
     /// Sets how long a call may take, 5 seconds if not set. `unlock` and `enroll` wait for the token and so
@@ -65,7 +83,7 @@ impl AsyncClient {
     /// Where the agent's socket is looked for.
     #[must_use]
     pub fn path(&self) -> &Path {
-        &self.path
+        &self.address.path
     }
 
     /// Signs one request. Retried once where the connection turns out dead: no venue accepts the same
@@ -159,7 +177,7 @@ impl AsyncClient {
         mut progress: impl FnMut(Progress),
     ) -> Result<(), Error> {
         let after = self.deadline.max(TOKEN_DEADLINE);
-        let connection = self.within(after, Connection::open(&self.path)).await?;
+        let connection = self.within(after, Connection::open(&self.address)).await?;
         let login = login.into();
         let mut request = Request { id: 0, operation: Operation::Unlock(login.to_wire()) };
         let descriptors = login.pin.into_iter().collect();
@@ -227,6 +245,30 @@ impl AsyncClient {
         self.call_once(Operation::Remove { credential }, Vec::new()).await
     }
 
+    /// Makes a client, and its token, which the agent shows this once. Never retried.
+    ///
+    /// # Errors
+    /// [`Error`]; code `Exists` where there is such a client.
+    pub async fn add_client(&self, name: &str) -> Result<ClientToken, Error> {
+        self.call_once(Operation::AddClient { name }, Vec::new()).await
+    }
+
+    /// All clients that have a token, by name.
+    ///
+    /// # Errors
+    /// [`Error`].
+    pub async fn clients(&self) -> Result<Vec<ClientEntry>, Error> {
+        self.call(Operation::Clients).await
+    }
+
+    /// Revokes the token of a client. When this returns, nothing more is answered to it.
+    ///
+    /// # Errors
+    /// [`Error`]; code `NotFound` where there is none of that name.
+    pub async fn remove_client(&self, name: &str) -> Result<(), Error> {
+        self.call_once(Operation::RemoveClient { name }, Vec::new()).await
+    }
+
     /// For what may be done twice: over the kept connection, and once more if that turns out dead.
     async fn call<T: FromReply>(&self, operation: Operation<'_>) -> Result<T, Error> {
         let mut request = Request { id: 0, operation };
@@ -249,7 +291,7 @@ impl AsyncClient {
     ) -> Result<T, Error> {
         let mut request = Request { id: 0, operation };
         self.within(self.deadline.max(TOKEN_DEADLINE), async {
-            exchange(&Connection::open(&self.path).await?, &mut request, descriptors).await
+            exchange(&Connection::open(&self.address).await?, &mut request, descriptors).await
         })
         .await
     }
@@ -310,7 +352,7 @@ impl AsyncClient {
         match &*current {
             Some(connection) if !connection.is_ended() => Ok(Arc::clone(connection)),
             _ => {
-                let connection = Arc::new(Connection::open(&self.path).await?);
+                let connection = Arc::new(Connection::open(&self.address).await?);
                 *current = Some(Arc::clone(&connection));
                 Ok(connection)
             }

@@ -291,6 +291,8 @@ pub fn status() -> strongroom_protocol::Status<'static> {
             guarded: false,
             landlock: "full",
         }],
+        principal: "user:1000",
+        admins: vec!["user:1000"],
     }
 }
 

@@ -5,8 +5,8 @@ use proptest::option;
 use proptest::prelude::*;
 
 use crate::{
-    Body, Credential, Enroll, Login, Operation, Param, Progress, Protection, Refusal, Reply, Request,
-    Response, SetGrants, Sign, Signed, Status, Token,
+    Body, ClientEntry, ClientToken, Credential, Enroll, Login, Operation, Param, Progress, Protection,
+    Refusal, Reply, Request, Response, SetGrants, Sign, Signed, Status, Token,
 };
 
 type Text = &'static str;
@@ -88,6 +88,10 @@ fn operation() -> impl Strategy<Value = Operation<'static>> {
         1 => Just(Operation::Token),
         1 => set_grants(),
         1 => text().prop_map(|credential| Operation::Remove { credential }),
+        1 => text().prop_map(|token| Operation::Hello { token: ClientToken(token) }),
+        1 => text().prop_map(|name| Operation::AddClient { name }),
+        1 => Just(Operation::Clients),
+        1 => text().prop_map(|name| Operation::RemoveClient { name }),
     ]
 }
 
@@ -117,7 +121,15 @@ fn reply() -> impl Strategy<Value = Reply<'static>> {
         2 => status().prop_map(Reply::Status),
         1 => (small_number(), small_number()).prop_map(|(done, total)| Reply::Progress(Progress { done, total })),
         1 => token().prop_map(Reply::Token),
+        1 => text().prop_map(|token| Reply::ClientAdded { token: ClientToken(token) }),
+        1 => vec(client(), 0..5).prop_map(Reply::Clients),
     ]
+}
+
+fn client() -> impl Strategy<Value = ClientEntry<'static>> {
+    (text(), number(), number(), small_number()).prop_map(|(name, created_unix, used_unix, connections)| {
+        ClientEntry { name, created_unix, used_unix, connections }
+    })
 }
 
 /// Boxed, because strategies lie on the stack, and this one is in others twice.
@@ -173,10 +185,15 @@ fn token() -> impl Strategy<Value = Token<'static>> {
 
 fn status() -> impl Strategy<Value = Status<'static>> {
     let numbers = (small_number(), number(), small_number(), small_number(), small_number());
-    let lists = (vec(text(), 0..4), vec(protection(), 0..3));
-    (proptest::array::uniform5(text()), numbers, any::<bool>(), lists).prop_map(
-        |(texts, (pid, since_unix, credentials, ready, keeper_pid), locked, (weaknesses, protection))| {
-            let [version, reason, token_serial, token_label, rung] = texts;
+    let lists = (vec(text(), 0..4), vec(protection(), 0..3), vec(text(), 0..3));
+    (proptest::array::uniform6(text()), numbers, any::<bool>(), lists).prop_map(
+        |(
+            texts,
+            (pid, since_unix, credentials, ready, keeper_pid),
+            locked,
+            (weaknesses, protection, admins),
+        )| {
+            let [version, reason, token_serial, token_label, rung, principal] = texts;
             Status {
                 version,
                 pid,
@@ -191,6 +208,8 @@ fn status() -> impl Strategy<Value = Status<'static>> {
                 rung,
                 weaknesses,
                 protection,
+                principal,
+                admins,
             }
         },
     )

@@ -102,13 +102,15 @@ fn reads_the_longest_lists_of_the_smallest_items() {
         rung: "",
         weaknesses,
         protection: Vec::new(),
+        principal: "",
+        admins: Vec::new(),
     };
     let signed = |headers| Reply::Signed(Signed { method: "", url: "", headers, body: b"" });
     let page = |page| Reply::Credentials { page, more: false };
     for (case, reply, larger) in [
         ("headers", signed(vec![("", ""); 32_763]), signed(vec![("", ""); 32_765])),
         ("credentials", page(vec![empty; 4_680]), page(vec![empty; 4_681])),
-        ("weaknesses", Reply::Status(status(vec![""; 65_518])), Reply::Status(status(vec![""; 65_519]))),
+        ("weaknesses", Reply::Status(status(vec![""; 65_516])), Reply::Status(status(vec![""; 65_517]))),
     ] {
         let mut stream = Vec::new();
         assert!(encode(&Response { id: 1, reply: larger }, &mut stream).is_err(), "{case}: not the longest");

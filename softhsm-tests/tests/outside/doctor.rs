@@ -118,9 +118,17 @@ fn finds_nothing_weak_where_all_is_well() {
     ] {
         assert_eq!(unlocked.verdict(id, about), "ok", "{id} {about}: {:#}", unlocked.report);
     }
-    for id in
-        ["kernel", "swap", "hibernation", "lockdown", "yama", "landlock", "clock-synchronised", "clients"]
-    {
+    for id in [
+        "kernel",
+        "swap",
+        "hibernation",
+        "lockdown",
+        "yama",
+        "landlock",
+        "clock-synchronised",
+        "admins",
+        "separation",
+    ] {
         unlocked.verdict(id, "");
     }
 

@@ -1,10 +1,11 @@
 //! Which rule a request falls under, and for which others its signature would do as well.
 
 use super::{Action, ActionRule, ActionTable, Binds, Classified};
-use crate::json::Value;
+use crate::json::{Member, Value};
 use crate::plan::Plan;
 use crate::request::{Method, Parsed};
-use crate::rule::{Covers, Rule, Sign};
+use crate::rule::{BodyForm, Covers, Rule, Sign};
+use crate::template::Var;
 
 impl ActionTable {
     /// The first rule that fits.
@@ -27,6 +28,13 @@ pub(crate) fn signed_as_bound(rule: &Rule) -> Binds {
         path: covers != Covers::Params,
         query: covers.params() || rule.signs_query,
         body: covers.params() || rule.signs_body,
+    }
+}
+
+impl Rule {
+    /// Whether all parameters together are signed in one form, wherever they are sent.
+    fn signs_pairs(&self) -> bool {
+        !self.kv.is_empty() || self.used.contains(Var::KvConcat) || self.used.contains(Var::ParamsJson)
     }
 }
 
@@ -87,12 +95,23 @@ impl<'a> Plan<'a> {
         let fits = |method| table.first(method, self.request.path).is_some_and(|first| first.id == rule.id);
         (!binds.method || rule.takes(self.method))
             && (!binds.path || Method::ALL.iter().any(|(_, method)| fits(*method)))
-            && (!binds.query || !binds.body || rule.needs.iter().all(|need| self.has_name_like(need)))
+            && (!binds.query || !binds.body || rule.needs.iter().all(|need| self.has_name_like(rule, need)))
     }
 
-    /// Whether a parameter is called `need`, or ends so: where query and body are signed one behind the
-    /// other, `xcoin=…` in one of them is signed like `x` in the query and `coin=…` in the body.
-    fn has_name_like(&self, need: &str) -> bool {
-        self.names().any(|name| name.ends_with(need))
+    /// Whether a parameter that `rule` could read is called `need`, or ends so: where query and body are
+    /// signed one behind the other, `xcoin=…` in one of them is signed like `x` in the query and `coin=…`
+    /// in the body.
+    fn has_name_like(&self, rule: &ActionRule, need: &str) -> bool {
+        let like = |(name, _): &Member<'_>| name.ends_with(need);
+        let signing = self.rule();
+        // JSON in a body is never signed like a query, unless the profile signs both in one form.
+        if signing.encode.body == BodyForm::Form || signing.signs_pairs() {
+            return self.names().any(|name| name.ends_with(need));
+        }
+        let in_body = |method: &Method| signing.body_methods.contains(method);
+        let methods = Method::ALL.iter().map(|(_, method)| method).filter(|method| rule.takes(**method));
+        let (mut query, mut body) = (false, false);
+        methods.for_each(|method| if in_body(method) { body = true } else { query = true });
+        (query && self.query.iter().any(like)) || (body && self.body.members().iter().any(like))
     }
 }

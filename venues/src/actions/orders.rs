@@ -84,6 +84,11 @@ const SIDE: &str = "is neither buy nor sell";
 const STANDS_IN: &str = "cannot be read: the signature would also do for an order at another endpoint";
 const UNREAD: &str = "changes the order in a way that the profile does not read";
 
+/// Whether this hides what the members of a batch do.
+pub(super) fn hides_actions(why: &str) -> bool {
+    [LIST, MEMBER, OPERATION].contains(&why)
+}
+
 fn unreadable(field: impl Into<String>, why: &'static str) -> Unreadable {
     Unreadable { field: field.into(), why }
 }
@@ -247,7 +252,31 @@ impl std::fmt::Display for Field {
     }
 }
 
+impl Order<'_> {
+    /// What takes an order back has nothing that a limit could read.
+    const fn without_fields(action: Action) -> Self {
+        Self {
+            action,
+            symbol: None,
+            side: None,
+            kind: None,
+            quantity: None,
+            quote_quantity: None,
+            price: None,
+            stop: None,
+            contracts: false,
+        }
+    }
+}
+
 impl OrderTable {
+    /// A table without fields only says where the list of orders is.
+    fn has_fields(&self) -> bool {
+        let fields =
+            [&self.symbol, &self.side, &self.kind, &self.quantity, &self.quote_quantity, &self.price];
+        fields.into_iter().any(|places| !places.is_empty())
+    }
+
     /// The fields that the profile names, for people.
     pub(super) fn named_fields(&self) -> Vec<(&'static str, String)> {
         let joined =
@@ -348,7 +377,7 @@ impl<'a> Plan<'a> {
         let outer = Scope { lists: outer, path };
         let pick = |scope: Scope<'_, '_>| {
             for table in tables() {
-                if table.when.is_empty() || scope.holds(&table.when)? {
+                if table.has_fields() && (table.when.is_empty() || scope.holds(&table.when)?) {
                     return Ok(table);
                 }
             }
@@ -364,6 +393,10 @@ impl<'a> Plan<'a> {
         let mut orders = Vec::with_capacity(list.len());
         for element in list.iter() {
             let (members, action) = batch.element(element)?;
+            if action != Action::Trade {
+                orders.push(Order::without_fields(action));
+                continue;
+            }
             let [query, body, _] = outer.lists;
             let scope = Scope { lists: [members, query, body], path };
             orders.push(pick(scope)?.read(scope, action)?);
@@ -408,6 +441,11 @@ impl<'a> Plan<'a> {
 }
 
 impl Batch {
+    /// The parameter that has the list.
+    pub(super) fn first(&self) -> Option<&str> {
+        self.list.first().map(String::as_str)
+    }
+
     /// The members of one element, and what it does.
     fn element<'s, 'p>(&self, element: &'s Value<'p>) -> Result<(&'s [Member<'p>], Action), Unreadable> {
         let known = |word: &str, field: &str| {

@@ -2,7 +2,11 @@
 //!
 //! ```text
 //! sign-vectors [--profiles DIR] FILE.jsonl…
+//! sign-vectors --actions FILE
 //! ```
+//!
+//! With `--actions`, each line of the file is `PROFILE METHOD PATH`, and the answer is the name of the rule
+//! that the endpoint falls under.
 //!
 //! Each row is signed with its own credentials and its own frozen clock, by the engine and the key
 //! types that the agent and the keeper use. A row that cannot be signed gives a line with `error`.
@@ -10,6 +14,7 @@
 #![forbid(unsafe_code)]
 
 use std::collections::HashMap;
+use std::collections::hash_map::Entry;
 use std::io::{BufRead, BufReader, BufWriter, Write};
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
@@ -20,7 +25,7 @@ use strongroom_venues::json::{self, Value};
 use strongroom_venues::{Account, Body, Moment, Param, Profile, Request, SignedRequest};
 use strongroom_venues::{NonceKind, TimeNeeds, builtin};
 
-const USAGE: &str = "usage: sign-vectors [--profiles DIR] FILE.jsonl…";
+const USAGE: &str = "usage: sign-vectors [--profiles DIR] FILE.jsonl… | --actions FILE";
 
 fn main() -> ExitCode {
     match run() {
@@ -33,6 +38,11 @@ fn main() -> ExitCode {
 }
 
 fn run() -> Result<(), String> {
+    if let [option, file] = std::env::args_os().skip(1).collect::<Vec<_>>().as_slice()
+        && option == "--actions"
+    {
+        return actions(Path::new(file));
+    }
     let (folder, files) = arguments()?;
     let mut profiles = profiles(folder.as_deref())?;
     let mut out = BufWriter::new(std::io::stdout().lock());
@@ -47,6 +57,30 @@ fn run() -> Result<(), String> {
             let written = out.write_all(&answer(&mut profiles, &line)).and_then(|()| out.write_all(b"\n"));
             written.map_err(|error| format!("standard output: {error}"))?;
         }
+    }
+    out.flush().map_err(|error| format!("standard output: {error}"))
+}
+
+/// Prints the rule of each endpoint in `file`.
+fn actions(file: &Path) -> Result<(), String> {
+    let text = std::fs::read_to_string(file).map_err(|error| format!("{}: {error}", file.display()))?;
+    let mut profiles: HashMap<&str, Profile> = HashMap::new();
+    let mut out = BufWriter::new(std::io::stdout().lock());
+    for line in text.lines() {
+        let mut words = line.splitn(3, ' ');
+        let (Some(id), Some(method), Some(path)) = (words.next(), words.next(), words.next()) else {
+            return Err(format!("`{line}` is not PROFILE METHOD PATH"));
+        };
+        let profile = match profiles.entry(id) {
+            Entry::Occupied(known) => known.into_mut(),
+            Entry::Vacant(place) => match builtin(id) {
+                Some(Ok(profile)) => place.insert(profile),
+                Some(Err(error)) => return Err(format!("{id}: {error}")),
+                None => return Err(format!("no profile is called `{id}`")),
+            },
+        };
+        let (_, rule) = profile.actions().classify(method, path);
+        writeln!(out, "{rule}").map_err(|error| format!("standard output: {error}"))?;
     }
     out.flush().map_err(|error| format!("standard output: {error}"))
 }

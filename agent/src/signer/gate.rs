@@ -1,0 +1,113 @@
+//! Whether the grants of a credential let a principal have one request signed.
+
+use std::time::{Duration, Instant};
+
+use jiff::Timestamp;
+use strongroom_policy::{Ask, Caller, Charge, Decision, GrantId, Grants, Meters, Policy, Reason};
+use strongroom_venues::{Action, Plan};
+
+use crate::identity::Principal;
+
+/// The grants of a live credential, and what they count.
+#[derive(Debug)]
+pub(super) struct Gate {
+    policy: Policy,
+    meters: Meters,
+    /// Where the clock of the meters begins.
+    since: Instant,
+}
+
+/// A grant said yes.
+#[derive(Debug)]
+pub(super) struct Passage {
+    pub(super) grant: GrantId,
+    /// What must be paid first.
+    pub(super) charges: Vec<Charge>,
+    /// Only if a human says so too.
+    pub(super) confirm: bool,
+}
+
+/// Grants said no.
+#[derive(Debug, thiserror::Error)]
+#[error("{}{reason}", Recut(recut.as_deref()))]
+pub(crate) struct Denial {
+    /// The grant that said it, or that came closest.
+    pub(super) grant: Option<GrantId>,
+    reason: Reason,
+    /// The parameter that the signature cannot tell from two.
+    recut: Option<String>,
+}
+
+struct Recut<'a>(Option<&'a str>);
+
+impl std::fmt::Display for Recut<'_> {
+    fn fmt(&self, to: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self.0 {
+            Some(name) => write!(
+                to,
+                "`{name}` holds a separator that this venue signs unescaped, so that the signature would be good for other \
+                 parameters as well, and counts as every action: "
+            ),
+            None => Ok(()),
+        }
+    }
+}
+
+impl Denial {
+    /// What is said to one whom no grant names, and of a credential that is not there to one who must not know.
+    pub(super) fn unnamed(who: &Principal) -> Self {
+        Self { grant: None, reason: Reason::Subject { caller: who.to_string() }, recut: None }
+    }
+}
+
+impl Gate {
+    /// A gate that has not counted anything.
+    pub(super) fn new(grants: &Grants) -> Self {
+        let (policy, meters) = (Policy::compile(grants), Meters::new(Duration::ZERO));
+        Self { policy, meters, since: Instant::now() }
+    }
+
+    /// Goes on with what an earlier gate of the same credential has counted.
+    pub(super) fn go_on_from(&mut self, before: Self) {
+        (self.meters, self.since) = (before.meters, before.since);
+        self.meters.retain(|grant| self.policy.has(grant));
+    }
+
+    /// Decides about one request that was asked for at `began`.
+    pub(super) fn decide(
+        &mut self,
+        who: &Principal,
+        plan: &Plan<'_>,
+        began: Instant,
+    ) -> Result<Passage, Denial> {
+        let classified = plan.classified();
+        let mut stands_in = classified.stands_in;
+        let recut = plan.recut();
+        if recut.is_some() {
+            stands_in.push(Action::Unknown);
+        }
+        let orders = plan.orders();
+        let names: Vec<&str> = plan.names().collect();
+        let unit = who.unit.as_ref().map(ToString::to_string);
+        let caller = match &who.client {
+            Some(client) => Caller::Client(client.as_str()),
+            None => Caller::Process { uid: who.uid, unit: unit.as_deref() },
+        };
+        let ask = Ask {
+            caller,
+            now: Timestamp::now(),
+            uptime: began.saturating_duration_since(self.since),
+            action: classified.action,
+            stands_in: &stands_in,
+            names: &names,
+            orders: orders.as_deref(),
+        };
+        match self.policy.decide(&mut self.meters, &ask) {
+            Decision::Deny { grant, reason } => {
+                Err(Denial { grant, reason, recut: recut.map(str::to_owned) })
+            }
+            Decision::Allow { grant, charges } => Ok(Passage { grant, charges, confirm: false }),
+            Decision::Confirm { grant, charges } => Ok(Passage { grant, charges, confirm: true }),
+        }
+    }
+}

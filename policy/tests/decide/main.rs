@@ -1,0 +1,9 @@
+//! What is allowed, what is denied and why.
+#![expect(clippy::unwrap_used, reason = "a test may fail by a panic")]
+
+mod asking;
+mod grants;
+mod limits;
+mod rates;
+
+use asking::{Asked, limit_order, policy, user};

@@ -85,6 +85,8 @@ pub(crate) struct Config {
     pub(crate) agent: AgentConfig,
     #[serde(default)]
     pub(crate) audit: AuditConfig,
+    #[serde(default, skip_serializing_if = "AlertConfig::is_empty")]
+    pub(crate) alert: AlertConfig,
 }
 
 /// Which token, which KEK in it, and how it protects seeds. Written by `strongroom init`.
@@ -199,6 +201,38 @@ impl Default for AgentConfig {
             lock_after_idle_s: None,
             pad_at_start: false,
             pinentry: None,
+        }
+    }
+}
+
+/// Whom to tell when a honey credential is used.
+#[derive(Debug, Clone, Default, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub(crate) struct AlertConfig {
+    pub(crate) command: AlertCommand,
+}
+
+impl AlertConfig {
+    fn is_empty(&self) -> bool {
+        self.command.0.is_empty()
+    }
+}
+
+/// A program by its whole path, and its arguments; none where nobody is told.
+#[derive(Debug, Clone, Default, Serialize, Deserialize)]
+#[serde(try_from = "Vec<String>")]
+pub(crate) struct AlertCommand(pub(crate) Vec<String>);
+
+impl TryFrom<Vec<String>> for AlertCommand {
+    type Error = &'static str;
+
+    fn try_from(words: Vec<String>) -> Result<Self, &'static str> {
+        if words.iter().any(|word| word.contains('\0')) {
+            return Err("an alert command holds no byte 0");
+        }
+        match words.first() {
+            Some(program) if !program.starts_with('/') => Err("an alert command begins with the whole path of a program"),
+            _ => Ok(Self(words)),
         }
     }
 }

@@ -254,6 +254,14 @@ impl Client {
         self.call(Operation::Clients)
     }
 
+    /// What the agent has counted, for Prometheus.
+    ///
+    /// # Errors
+    /// [`Error`].
+    pub fn metrics(&self) -> Result<Metrics, Error> {
+        self.call(Operation::Metrics)
+    }
+
     /// Revokes the token of a client. When this returns, nothing more is answered to it.
     ///
     /// # Errors

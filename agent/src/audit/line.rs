@@ -71,6 +71,8 @@ pub(crate) enum Verdict {
     Allowed,
     /// Policy said no.
     Denied,
+    /// It was denied because the credential is a trap.
+    Honey,
     /// Policy said yes, and it was not done all the same.
     Refused,
 }
@@ -81,6 +83,7 @@ impl Verdict {
         match self {
             Self::Allowed => "allowed",
             Self::Denied => "denied",
+            Self::Honey => "honey",
             Self::Refused => "refused",
         }
     }

@@ -89,6 +89,22 @@ struct Sheets {
     last: Option<(Kind, Rc<Principal>, Vec<u8>)>,
 }
 
+/// How the log is.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct LogState {
+    pub(crate) writable: bool,
+    /// Number of the last line.
+    pub(crate) lines: u64,
+    /// Of the file that is written to.
+    pub(crate) bytes: u64,
+    /// Writes that are not on the disk.
+    pub(crate) lag: u64,
+    /// Lines that no checkpoint was asked for.
+    pub(crate) unsigned: u64,
+    /// How often lines were lost.
+    pub(crate) failures: u64,
+}
+
 /// The log cannot be written.
 #[derive(Debug)]
 struct Stopped {
@@ -324,6 +340,20 @@ impl AuditLog {
         // The line of the checkpoint itself needs none.
         inner.checkpoint = head.seq.saturating_add(1);
         Some(head)
+    }
+
+    /// How it is, for who watches.
+    pub(crate) fn state(&self) -> LogState {
+        self.heed_disk();
+        let inner = self.inner.borrow();
+        LogState {
+            writable: inner.stopped.is_none(),
+            lines: inner.written.seq,
+            bytes: inner.bytes,
+            lag: self.syncer.lag(),
+            unsigned: inner.head.seq.saturating_sub(inner.checkpoint),
+            failures: self.failures.get(),
+        }
     }
 
     /// Whether a file was begun since this was asked last.

@@ -20,6 +20,7 @@ pub(super) struct Shown {
     enrolled: String,
     pub(super) ready: bool,
     pub(super) fault: String,
+    honey: bool,
 }
 
 impl From<Credential> for Shown {
@@ -37,6 +38,7 @@ impl From<Credential> for Shown {
             enrolled: if told.enrolled_unix == 0 { String::new() } else { output::when(told.enrolled_unix) },
             ready: told.ready,
             fault: told.fault,
+            honey: told.honey,
         }
     }
 }
@@ -51,6 +53,7 @@ impl From<CredentialReport> for Shown {
             rung: meta.rung.to_string(),
             token_serial: meta.token_serial,
             enrolled: meta.enrolled.to_string(),
+            honey: meta.honey,
             ..Self::default()
         });
         Self {
@@ -66,7 +69,11 @@ impl From<CredentialReport> for Shown {
 impl Shown {
     /// What stands in the last column of a list.
     pub(super) fn state(&self) -> &str {
-        if self.ready { "ready" } else { &self.fault }
+        match (self.honey, self.ready) {
+            (true, _) => "honey: any use is denied and raises an alarm",
+            (false, true) => "ready",
+            (false, false) => &self.fault,
+        }
     }
 
     pub(super) fn json(&self) -> Value {
@@ -82,6 +89,7 @@ impl Shown {
             "enrolled": self.enrolled,
             "ready": self.ready,
             "fault": self.fault,
+            "honey": self.honey,
         })
     }
 

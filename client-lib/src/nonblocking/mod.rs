@@ -261,6 +261,14 @@ impl AsyncClient {
         self.call(Operation::Clients).await
     }
 
+    /// What the agent has counted, for Prometheus.
+    ///
+    /// # Errors
+    /// [`Error`].
+    pub async fn metrics(&self) -> Result<Metrics, Error> {
+        self.call(Operation::Metrics).await
+    }
+
     /// Revokes the token of a client. When this returns, nothing more is answered to it.
     ///
     /// # Errors

@@ -38,7 +38,10 @@ impl Alert {
         let [program, arguments @ ..] = self.command.as_slice() else { return };
         if self.running.fetch_add(1, Ordering::AcqRel) >= MOST {
             self.running.fetch_sub(1, Ordering::AcqRel);
-            return tracing::error!(most = MOST, "the alert command was not run: as many as may run do already");
+            return tracing::error!(
+                most = MOST,
+                "the alert command was not run: as many as may run do already"
+            );
         }
         let mut command = Command::new(program);
         command.args(arguments).env_clear().process_group(0).current_dir("/");

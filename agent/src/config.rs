@@ -231,7 +231,9 @@ impl TryFrom<Vec<String>> for AlertCommand {
             return Err("an alert command holds no byte 0");
         }
         match words.first() {
-            Some(program) if !program.starts_with('/') => Err("an alert command begins with the whole path of a program"),
+            Some(program) if !program.starts_with('/') => {
+                Err("an alert command begins with the whole path of a program")
+            }
             _ => Ok(Self(words)),
         }
     }

@@ -11,7 +11,8 @@ use strongroom_protocol::{Operation, Request, encode};
 use crate::connection::{Connection, Deadline};
 use crate::error::Error;
 use crate::reply::{
-    self, ClientEntry, Credential, FromReply, Grants, Listing, Page, Progress, SignedRequest, Status, Token,
+    self, ClientEntry, Credential, FromReply, Grants, Listing, Metrics, Page, Progress, SignedRequest,
+    Status, Token,
 };
 use crate::request::{Enrollment, Login, NewGrants, SignRequest};
 use crate::socket::{Address, default_socket};

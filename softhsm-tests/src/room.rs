@@ -130,7 +130,8 @@ impl Room {
         self.run(&[&fixed, more].concat(), Some(&self.token.pin), &[])
     }
 
-    /// Enrols a credential; the PIN and the secret go by descriptors.
+    /// Enrols a credential; the PIN and the secret go by descriptors. This user may do everything with it, unless
+    /// `more` says who may do what.
     pub fn enroll(&self, key: &Key<'_>, more: &[&str]) -> Run {
         let fixed = [
             "enroll",
@@ -145,6 +146,9 @@ impl Room {
             "4",
         ];
         let mut arguments = [&fixed, more].concat();
+        if !more.iter().any(|argument| matches!(*argument, "--allow" | "--grants")) {
+            arguments.extend(["--allow", "*"]);
+        }
         let mut descriptors = vec![(3, self.token.pin.as_str()), (4, key.secret)];
         if let Some(passphrase) = key.passphrase {
             arguments.extend(["--passphrase-fd", "5"]);

@@ -31,6 +31,8 @@ pub(crate) enum Kind {
     Enroll,
     /// For a time the log could not be written, and so nothing was signed.
     Gap,
+    /// The grants of a credential were changed.
+    Grants,
     Lock,
     /// A signature over lines whose files were deleted because the configuration says so.
     Prune,
@@ -51,6 +53,7 @@ impl Kind {
             Self::Connect => "connect",
             Self::Enroll => "enroll",
             Self::Gap => "gap",
+            Self::Grants => "grants",
             Self::Lock => "lock",
             Self::Prune => "prune",
             Self::Recovered => "recovered",

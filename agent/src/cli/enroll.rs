@@ -1,13 +1,16 @@
 //! `strongroom enroll`: wrap a secret and keep it.
 
+use std::path::PathBuf;
 use std::rc::Rc;
 
 use clap::Args;
-use serde_json::json;
+use serde_json::{Map, json};
 use strongroom_client::{Client, Enrollment as ClientEnrollment};
 use strongroom_link::key::PassphraseUse;
+use strongroom_policy::{Grants, Subject};
 use strongroom_protocol::{Enroll as Wire, ErrorCode, Login};
 
+use super::grant::{Accepted, free_id, made, text_of, word_list};
 use super::pin::{Facts, PinSource};
 use super::secret;
 use super::{Json, Stop, block_on, output, running};
@@ -17,6 +20,7 @@ use crate::fault::Fault;
 use crate::policy::Permit;
 use crate::signer::Signer;
 use crate::signer::enroll::{self, Enrollment, Secrets};
+use crate::signer::grants::read;
 use crate::signer::profiles::Profiles;
 use crate::store::{self, Store};
 
@@ -56,6 +60,15 @@ pub(super) struct Enroll {
     /// Read the passphrase from this descriptor
     #[arg(long, value_name = "N")]
     passphrase_fd: Option<u32>,
+    /// What you may do with it: read, trade, cancel, transfer, config, session, admin, unknown; or '*' for everything.
+    /// Without it nobody may sign before `strongroom grant add`
+    #[arg(long, value_name = "ACTIONS", value_delimiter = ',')]
+    allow: Vec<String>,
+    #[command(flatten)]
+    accepted: Accepted,
+    /// Who may do what with it: a TOML file of grants
+    #[arg(long, value_name = "FILE", conflicts_with_all = ["allow", "accept_unbound"])]
+    grants: Option<PathBuf>,
     #[command(flatten)]
     pin: PinSource,
     #[command(flatten)]
@@ -74,7 +87,8 @@ impl Enroll {
             return Err(Fault::new(ErrorCode::Invalid, message, "leave --passphrase-fd out").into());
         }
         let login = Login { pin: false, final_try: false };
-        let wanted = self.wire(has_passphrase, login);
+        let grants = self.granted()?;
+        let wanted = self.wire(&grants, has_passphrase, login);
         Enrollment::check(&wanted, &profile)?;
         let agent = running(places)?;
         if !self.replace && self.exists(agent.as_ref(), places) {
@@ -92,20 +106,52 @@ impl Enroll {
         match agent {
             Some(client) => {
                 let Secrets { login, secret, passphrase } = secrets;
-                client.enroll(&self.for_agent(), login, secret, passphrase)?;
+                client.enroll(&self.for_agent(&grants), login, secret, passphrase)?;
             }
-            None => self.alone(places, config, secrets)?,
+            None => self.alone(places, config, &grants, secrets)?,
         }
         if self.json.json {
             output::json(&json!({ "enrolled": self.name, "venue": self.venue }));
         } else {
             output::data(&format!("enrolled {} at {}", self.name, profile.name()));
+            if grants.is_empty() {
+                output::talk(&format!(
+                    "nobody may sign with {0} yet; you may after `strongroom grant add {0} --to {1} --allow read,trade,cancel`",
+                    self.name,
+                    Subject::User(own_uid())
+                ));
+            }
         }
         Ok(())
     }
 
-    fn for_agent(&self) -> ClientEnrollment {
-        let mut wanted = ClientEnrollment::new(&self.name, &self.venue, &self.key_id);
+    /// The grants that it gets, as TOML.
+    fn granted(&self) -> Result<String, Fault> {
+        if let Some(file) = &self.grants {
+            return Ok(read(&text_of(file)?)?.to_toml());
+        }
+        match (self.allow.is_empty(), self.accepted.accept_unbound.is_empty()) {
+            (true, true) => return Ok(String::new()),
+            (true, false) => {
+                let message = "--accept-unbound accepts what --allow restricts";
+                return Err(Fault::new(ErrorCode::Invalid, message, "name the actions with --allow"));
+            }
+            (false, _) => {}
+        }
+        let to = Subject::User(own_uid()).to_string();
+        let mut fields = Map::from_iter([
+            ("id".to_owned(), free_id(&to, &Grants::NONE).into()),
+            ("to".to_owned(), to.into()),
+            ("allow".to_owned(), word_list(&self.allow)),
+        ]);
+        if !self.accepted.accept_unbound.is_empty() {
+            fields.insert("accept_unbound".to_owned(), word_list(&self.accepted.accept_unbound));
+        }
+        Ok(Grants::new(vec![made(fields)?]).map_err(Fault::from)?.to_toml())
+    }
+
+    fn for_agent(&self, grants: &str) -> ClientEnrollment {
+        let mut wanted = ClientEnrollment::new(&self.name, &self.venue, &self.key_id).grants(grants);
         if self.replace {
             wanted = wanted.replace();
         }
@@ -121,7 +167,7 @@ impl Enroll {
         wanted
     }
 
-    fn wire(&self, passphrase: bool, login: Login) -> Wire<'_> {
+    fn wire<'a>(&'a self, grants: &'a str, passphrase: bool, login: Login) -> Wire<'a> {
         Wire {
             credential: &self.name,
             venue: &self.venue,
@@ -130,7 +176,7 @@ impl Enroll {
             base_url: self.base_url.as_deref(),
             replace: self.replace,
             passphrase,
-            grants: "",
+            grants,
             honey: self.honey,
             login,
         }
@@ -146,10 +192,10 @@ impl Enroll {
     }
 
     /// Enrols without an agent, by the same code and under the same lock.
-    fn alone(&self, places: &Places, config: Config, secrets: Secrets) -> Result<(), Fault> {
+    fn alone(&self, places: &Places, config: Config, grants: &str, secrets: Secrets) -> Result<(), Fault> {
         let Secrets { login, passphrase, .. } = &secrets;
         let login = Login { pin: login.pin.is_some(), final_try: login.final_try };
-        let wanted = self.wire(passphrase.is_some(), login);
+        let wanted = self.wire(grants, passphrase.is_some(), login);
         let enrollment = Enrollment::new(&wanted, secrets)?;
         let order = Permit::of_the_owner().order(enrollment);
         let store = Store::open(&places.data)?;
@@ -160,4 +206,8 @@ impl Enroll {
             enrolled
         })
     }
+}
+
+fn own_uid() -> u32 {
+    rustix::process::geteuid().as_raw()
 }

@@ -7,6 +7,7 @@ mod client;
 mod credentials;
 mod doctor;
 mod enroll;
+mod grant;
 mod init;
 mod install;
 mod metrics;
@@ -59,6 +60,8 @@ enum Command {
     Init(init::Init),
     /// Wrap an exchange secret and keep it under a name
     Enroll(enroll::Enroll),
+    /// Say who may do what with a credential
+    Grant(grant::Grant),
     /// Serve bots: the agent itself, in the foreground
     Agent(agent::Agent),
     /// Log in to the token with its PIN and load all secrets into the keeper
@@ -183,6 +186,7 @@ fn run(cli: Cli) -> Result<(), Stop> {
         Command::Client(command) => command.run(&places),
         Command::Doctor(command) => command.run(&places),
         Command::Enroll(command) => command.run(&places),
+        Command::Grant(command) => command.run(&places),
         Command::Init(command) => command.run(&places),
         Command::Install(command) => command.run(&places),
         Command::List(command) => command.run(&places),

@@ -74,7 +74,12 @@ impl Counters {
         text.sample("_bucket", &[("le", "+Inf")], sum);
         text.sample("_sum", &[], self.latency_sum.get().as_secs_f64());
         text.sample("_count", &[], sum);
-        text.one("strongroom_connections_total", Kind::Counter, "Connections that were accepted.", self.connections.get());
+        text.one(
+            "strongroom_connections_total",
+            Kind::Counter,
+            "Connections that were accepted.",
+            self.connections.get(),
+        );
         text.one(
             "strongroom_turned_away_total",
             Kind::Counter,

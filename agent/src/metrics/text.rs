@@ -30,7 +30,12 @@ impl Text {
     }
 
     /// A sample of the family; `suffix` goes behind its name.
-    pub(crate) fn sample(&mut self, suffix: &'static str, labels: &[(&'static str, &str)], value: impl Display) {
+    pub(crate) fn sample(
+        &mut self,
+        suffix: &'static str,
+        labels: &[(&'static str, &str)],
+        value: impl Display,
+    ) {
         self.out.push_str(self.family);
         self.out.push_str(suffix);
         let mut between = '{';

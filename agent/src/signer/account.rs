@@ -9,8 +9,8 @@ use sha2::{Digest as _, Sha256};
 use strongroom_policy::GrantId;
 use strongroom_venues::{Action, Classified, Plan, Request, SignedRequest};
 
-use super::{Books, Signer};
 use super::sign::SignError;
+use super::{Books, Signer};
 use crate::audit::line::{Event, Kind, Verdict, clip};
 use crate::audit::log::{MAX_CAUSE_BYTES, MAX_NAME_BYTES, MAX_TEXT_BYTES};
 use crate::audit::params;
@@ -143,6 +143,7 @@ impl Account {
         let (verdict, grant) = match &outcome {
             Ok(_) => (Verdict::Allowed, grant.as_ref()),
             Err(SignError::Denied(denial)) => (Verdict::Denied, denial.grant.as_ref()),
+            Err(SignError::Budget(_) | SignError::Unasked) => (Verdict::Denied, grant.as_ref()),
             Err(_) => (Verdict::Refused, grant.as_ref()),
         };
         let verdict = if trap.is_some() { Verdict::Honey } else { verdict };

@@ -145,8 +145,8 @@ impl Signer {
             return Err(exists_already(name.as_str()));
         }
         let profile = self.profiles.get(&venue)?;
-        let mut meta = self.meta(name, &profile, venue, key_id, uid, base_url, grants)?;
-        meta.honey = honey;
+        let mut meta = self.meta(name, &profile, venue, key_id, uid, base_url)?;
+        (meta.grants, meta.honey) = (grants, honey);
         if let Ok(before) = before {
             meta.revision = before.meta.revision;
         }
@@ -171,7 +171,6 @@ impl Signer {
         key_id: String,
         uid: Option<String>,
         base_url: Option<String>,
-        grants: Grants,
     ) -> Result<Meta, Fault> {
         check_uid(profile, &venue, uid.as_deref())?;
         let base_url = self::base_url(profile, &venue, base_url.as_deref())?;
@@ -195,7 +194,7 @@ impl Signer {
             rung: token.rung,
             revision: 0,
             honey: false,
-            grants,
+            grants: Grants::NONE,
         })
     }
 }

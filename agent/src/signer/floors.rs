@@ -15,7 +15,7 @@ use crate::store::record::Meta;
 /// Floors whose signature was right, and where the keeper holds their key.
 #[derive(Debug, Clone)]
 pub(super) struct SignedFloors {
-    floors: Floors,
+    floors: Box<Floors>,
     slot: u32,
 }
 
@@ -145,7 +145,7 @@ impl Signer {
             let mut floors = Floors::new(token.kek_id, token.rung, seed);
             floors.sign(&keeper.signature(slot, &floors.message()).await?);
             on_disk(floors.writing(path)).await?;
-            return Ok(SignedFloors { floors, slot });
+            return Ok(SignedFloors { floors: Box::new(floors), slot });
         };
         let edited = || StoreError::Floors { path: path.clone(), fault: "was edited" };
         let (rung, seed) = floors.seed();
@@ -161,7 +161,7 @@ impl Signer {
         if !floors.are_signed(&keeper.signature(slot, &floors.message()).await?) {
             return Err(edited().into());
         }
-        Ok(SignedFloors { floors, slot })
+        Ok(SignedFloors { floors: Box::new(floors), slot })
     }
 }
 

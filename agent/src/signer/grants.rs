@@ -7,6 +7,7 @@ use strongroom_protocol::ErrorCode;
 
 use super::keep::{KeepJob, Making};
 use super::{Signer, busy, credential_name};
+use crate::audit::line::Kind;
 use crate::crew::keeper::Sealed;
 use crate::crew::token::Login;
 use crate::fault::{Fault, chain};
@@ -70,7 +71,17 @@ impl Signer {
     /// Where the record was changed since it was read or does not open, or the grants, the token, the keeper or the
     /// disk refuse; nothing has changed then.
     pub(crate) async fn set_grants(self: Rc<Self>, order: Authorized<SetGrants>) -> Result<(), Fault> {
-        let SetGrants { name, revision, grants, accept_older, login } = order.spend();
+        let by = order.decision();
+        let wanted = order.spend();
+        self.audit.check()?;
+        let name = wanted.name.clone();
+        let set = self.set_checked(wanted).await;
+        self.tell(Kind::Grants, &by, Some(name.as_str()), &set);
+        set
+    }
+
+    async fn set_checked(self: &Rc<Self>, wanted: SetGrants) -> Result<(), Fault> {
+        let SetGrants { name, revision, grants, accept_older, login } = wanted;
         let Ok(_alone) = self.custody.try_lock() else { return Err(busy()) };
         let Record { meta: old, wrapped, .. } = self.store.record(&name)?;
         if old.revision != revision {

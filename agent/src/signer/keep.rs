@@ -79,7 +79,8 @@ impl Signer {
         match written.await {
             Ok((record, raised)) if is_live => {
                 tracing::info!(credential = %record.meta.name, revision = record.meta.revision, "{doing}");
-                self.put(Live::new(record.meta, profile, nonces, slot)).await?;
+                let budgets = self.budgets(&record.meta.name);
+                self.put(Live::new(record.meta, profile, nonces, budgets, slot)).await?;
                 raised
             }
             Ok((record, raised)) => {

@@ -11,6 +11,7 @@ use super::floors::SignedFloors;
 use super::gate::Gate;
 use crate::audit::checkpoint::PublicKey;
 use crate::crew::keeper::Keeper;
+use crate::store::budget::Budgets;
 use crate::store::nonce::NonceSequence;
 use crate::store::record::{CredentialName, Meta};
 
@@ -55,13 +56,21 @@ pub(crate) struct Live {
     pub(super) profile: Rc<Profile>,
     pub(super) nonces: NonceSequence,
     pub(super) gate: Gate,
+    /// What its grants have spent.
+    pub(super) budgets: Budgets,
     slot: u32,
 }
 
 impl Live {
-    pub(super) fn new(meta: Meta, profile: Rc<Profile>, nonces: NonceSequence, slot: u32) -> Self {
+    pub(super) fn new(
+        meta: Meta,
+        profile: Rc<Profile>,
+        nonces: NonceSequence,
+        budgets: Budgets,
+        slot: u32,
+    ) -> Self {
         let gate = Gate::new(&meta.grants);
-        Self { meta, profile, nonces, gate, slot }
+        Self { meta, profile, nonces, gate, budgets, slot }
     }
 
     /// Where the keeper holds its secret.
@@ -186,10 +195,11 @@ impl Keyring<Unlocked> {
     pub(super) fn put(&mut self, mut live: Live) -> Option<u32> {
         self.state.faults.remove(&live.meta.name);
         let replaced = self.state.live.remove(&live.meta.name).map(|old| {
-            // The new one's sequence was opened before the token was asked. The old one has gone on
-            // since, so it is the one that knows what has been handed out.
+            // The new one's sequence and budgets were opened before the token was asked. The old ones have gone on
+            // since, so they know what has been handed out and spent.
             live.nonces = old.nonces;
             live.gate.go_on_from(old.gate);
+            live.budgets = old.budgets;
             old.slot
         });
         self.state.live.insert(live.meta.name.clone(), live);

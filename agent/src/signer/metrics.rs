@@ -39,12 +39,42 @@ impl Signer {
             text.sample("", &[("state", name)], u8::from(sight == of));
         }
         let log = self.audit.state();
-        text.one("strongroom_audit_writable", Gauge, "0 while the audit log cannot be written and nothing is signed.", u8::from(log.writable));
-        text.one("strongroom_audit_lines_total", Counter, "Number of the last line of the audit log.", log.lines);
-        text.one("strongroom_audit_file_bytes", Gauge, "Size of the file of the audit log that is written to.", log.bytes);
-        text.one("strongroom_audit_lag_writes", Gauge, "Writes of the audit log that are not on the disk yet.", log.lag);
-        text.one("strongroom_audit_unsigned_lines", Gauge, "Lines of the audit log that no checkpoint was asked for.", log.unsigned);
-        text.one("strongroom_audit_failures_total", Counter, "How often lines of the audit log were lost.", log.failures);
+        text.one(
+            "strongroom_audit_writable",
+            Gauge,
+            "0 while the audit log cannot be written and nothing is signed.",
+            u8::from(log.writable),
+        );
+        text.one(
+            "strongroom_audit_lines_total",
+            Counter,
+            "Number of the last line of the audit log.",
+            log.lines,
+        );
+        text.one(
+            "strongroom_audit_file_bytes",
+            Gauge,
+            "Size of the file of the audit log that is written to.",
+            log.bytes,
+        );
+        text.one(
+            "strongroom_audit_lag_writes",
+            Gauge,
+            "Writes of the audit log that are not on the disk yet.",
+            log.lag,
+        );
+        text.one(
+            "strongroom_audit_unsigned_lines",
+            Gauge,
+            "Lines of the audit log that no checkpoint was asked for.",
+            log.unsigned,
+        );
+        text.one(
+            "strongroom_audit_failures_total",
+            Counter,
+            "How often lines of the audit log were lost.",
+            log.failures,
+        );
         text.into_string()
     }
 }

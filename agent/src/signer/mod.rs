@@ -46,6 +46,7 @@ use crate::fault::Fault;
 use crate::identity::Principal;
 use crate::metrics::Counters;
 use crate::policy::Authorized;
+use crate::store::budget::BudgetWriter;
 use crate::store::nonce::Reserver;
 use crate::store::record::CredentialName;
 use crate::store::{Store, StoreError};
@@ -95,6 +96,7 @@ pub(crate) struct Signer {
     profiles: Profiles,
     named: RefCell<Named>,
     reserver: Reserver,
+    budget_writer: BudgetWriter,
     keyring: RefCell<State>,
     /// The keeper that is filled while the keyring is locked.
     filling: RefCell<Option<Keeper>>,
@@ -128,6 +130,7 @@ impl Signer {
         let audit = Rc::new(AuditLog::open(&store.audit_folder(), config.audit)?);
         let locked = Keyring::locked("it has not been unlocked since it was started");
         let reserver = Reserver::start().map_err(Fault::defect)?;
+        let budget_writer = BudgetWriter::start().map_err(Fault::defect)?;
         let named = Named::read(&store);
         let alert = Alert::new(config.alert.command.0.clone());
         let books = Books { audit: Rc::clone(&audit), counters: Counters::default(), alert };
@@ -141,6 +144,7 @@ impl Signer {
             profiles: Profiles::default(),
             named: RefCell::new(named),
             reserver,
+            budget_writer,
             keyring: RefCell::new(State::Locked(locked)),
             filling: RefCell::new(None),
             locking: tokio::sync::Mutex::new(()),

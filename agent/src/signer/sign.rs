@@ -2,6 +2,7 @@
 
 use std::time::{Instant, SystemTime, UNIX_EPOCH};
 
+use jiff::Timestamp;
 use strongroom_protocol::ErrorCode;
 use strongroom_venues::{
     Account as VenueAccount, CallerTime, CanonicalRequest, Moment, NonceKind, Request, RequestError,
@@ -17,7 +18,9 @@ use crate::crew::CrewError;
 use crate::crew::keeper::{Keeper, Signature};
 use crate::fault::{Fault, chain};
 use crate::policy::{Authorized, Sight};
+use crate::store::budget::{BudgetError, BudgetWriter};
 use crate::store::nonce::{NonceError, NonceSequence, Reserver, Ticks};
+use crate::store::record::Meta;
 
 /// The order to sign one venue request.
 #[derive(Debug)]
@@ -38,6 +41,8 @@ pub(crate) enum SignError {
     #[error("the keeper gave no signature")]
     Crew(#[from] CrewError),
     #[error(transparent)]
+    Budget(#[from] BudgetError),
+    #[error(transparent)]
     Denied(#[from] Denial),
     #[error("there is no credential `{name}`")]
     NoCredential { name: String },
@@ -53,6 +58,8 @@ pub(crate) enum SignError {
         "the request's own {what} is {} the agent's clock; at most {bound_ms} ms, ahead or behind, are accepted", distance(*ahead_ms)
     )]
     Time { what: &'static str, ahead_ms: i64, bound_ms: u64 },
+    #[error("a human must say yes to this, and nobody is there who could be asked")]
+    Unasked,
     #[error("the system gives no randomness")]
     Random,
     #[error("the clock stands before 1970")]
@@ -65,6 +72,7 @@ impl From<SignError> for Fault {
         let message = chain(&error);
         let (code, hint) = match error {
             SignError::Audit(error) => return Self::from(error),
+            SignError::Budget(error) => return Self::from(error),
             SignError::Crew(error) => return Self { message, ..Self::from(error) },
             SignError::Denied(_) => (Denied, "`strongroom grant explain` says which grants were looked at"),
             SignError::NoCredential { .. } => (NotFound, "`strongroom list` shows what there is"),
@@ -82,13 +90,30 @@ impl From<SignError> for Fault {
             }
             SignError::Request(_) => (Invalid, "docs/reference/profiles.md explains the venue's profile"),
             SignError::Time { .. } => (Invalid, "leave the time out; the agent gives it"),
+            SignError::Unasked => (Denied, "an admin runs `strongroom confirm`; then ask again"),
             SignError::Random | SignError::Clock => (Unavailable, "mend the system, then try again"),
         };
         Self::new(code, message, hint)
     }
 }
 
+/// What signing needs besides the credential.
+struct Means<'a> {
+    /// Whether a caller's own time may be any.
+    any_time: bool,
+    reserver: &'a Reserver,
+    budget_writer: &'a BudgetWriter,
+}
+
 impl Signer {
+    fn means(&self) -> Means<'_> {
+        Means {
+            any_time: self.config.agent.danger_accept_any_caller_time,
+            reserver: &self.reserver,
+            budget_writer: &self.budget_writer,
+        }
+    }
+
     /// Signs one request. `deliver` is called once: now where there is no signature to wait for, else
     /// when the keeper has answered; the line of the audit log is noted by then. `now` is when it was asked. The
     /// keeper is asked at the next [`flush`](Signer::flush).
@@ -106,8 +131,7 @@ impl Signer {
         account.credential(order.credential);
         match &mut *self.keyring.borrow_mut() {
             State::Unlocked(keyring) => {
-                let any_time = self.config.agent.danger_accept_any_caller_time;
-                keyring.sign(order, account, any_time, &self.reserver, deliver);
+                keyring.sign(order, account, &self.means(), deliver);
             }
             State::Locked(keyring) => {
                 let error = SignError::Locked { reason: keyring.state.reason.clone() };
@@ -134,8 +158,7 @@ impl Keyring<Unlocked> {
         &mut self,
         order: SignOrder<'_>,
         mut account: Account,
-        any_time: bool,
-        reserver: &Reserver,
+        means: &Means<'_>,
         deliver: impl FnOnce(Result<SignedRequest, SignError>) + 'static,
     ) {
         let SignOrder { credential, request, sight } = order;
@@ -147,7 +170,7 @@ impl Keyring<Unlocked> {
             };
             return account.close(Err(error), deliver);
         };
-        match live.canonicalise(&request, any_time, reserver, &mut account) {
+        match live.canonicalise(&request, means, &mut account) {
             Ok(canonical) => {
                 let began = account.began();
                 ask(keeper, live.slot(), canonical, account, deliver);
@@ -193,8 +216,7 @@ impl Live {
     fn canonicalise(
         &mut self,
         request: &Request<'_>,
-        any_time: bool,
-        reserver: &Reserver,
+        means: &Means<'_>,
         account: &mut Account,
     ) -> Result<CanonicalRequest, SignError> {
         account.venue(&self.meta.venue);
@@ -216,11 +238,14 @@ impl Live {
         if self.meta.honey {
             return Err(Denial::trapped(account.who(), action).into());
         }
-        if confirm || !charges.is_empty() {
-            return Err(SignError::Clock);
-        }
         account.allowed_by(grant);
-        let moment = moment(plan.time(), any_time, &mut self.nonces, reserver)?;
+        if confirm {
+            return Err(SignError::Unasked);
+        }
+        for charge in &charges {
+            self.budgets.spend(charge, Timestamp::now(), means.budget_writer)?;
+        }
+        let moment = moment(plan.time(), means.any_time, &mut self.nonces, means.reserver)?;
         let holder = VenueAccount {
             key_id: &self.meta.key_id,
             uid: self.meta.uid.as_deref(),

@@ -16,6 +16,7 @@ use crate::fault::Fault;
 use crate::identity::Principal;
 use crate::policy::{Authorized, Decision};
 use crate::store::Found;
+use crate::store::budget::Budgets;
 use crate::store::nonce::NonceSequence;
 use crate::store::record::{CredentialName, Meta, Record};
 
@@ -215,7 +216,7 @@ impl Signer {
             let fault = Fault::from(error);
             return Err(if of_record { NotLoaded::Record(fault) } else { NotLoaded::Token(fault) });
         }
-        keyring.put(Live::new(meta.clone(), profile, nonces, slot));
+        keyring.put(Live::new(meta.clone(), profile, nonces, self.budgets(&meta.name), slot));
         Ok(())
     }
 
@@ -234,6 +235,11 @@ impl Signer {
             message,
             "configure that token, or enrol the credential again with --replace",
         ))
+    }
+
+    /// What the grants of a credential have spent.
+    pub(super) fn budgets(&self, name: &CredentialName) -> Budgets {
+        Budgets::open(self.store.budget_path(name))
     }
 
     /// The nonce sequence of a credential.

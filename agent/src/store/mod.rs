@@ -5,6 +5,7 @@
 //! ```text
 //! lock                 held while an agent runs or a command writes
 //! records/NAME.toml    one credential, its secret wrapped
+//! budgets/NAME.toml    what that credential's grants have spent
 //! nonces/NAME.toml     how far that credential's nonces are reserved
 //! clients.toml         who has a client token
 //! floors/KEK.toml      below which revision the records of that KEK are too old
@@ -13,6 +14,7 @@
 //! ```
 
 pub(crate) mod atomic;
+pub(crate) mod budget;
 pub(crate) mod floors;
 pub(crate) mod latch;
 pub(crate) mod nonce;
@@ -96,7 +98,7 @@ impl Store {
     /// # Errors
     /// [`StoreError::Owned`] where another process has it; [`StoreError::Io`].
     pub(crate) fn open(folder: &Path) -> Result<Self, StoreError> {
-        let below = [RECORDS, NONCES, FLOORS].map(|below| folder.join(below));
+        let below = [RECORDS, NONCES, FLOORS, BUDGETS].map(|below| folder.join(below));
         for folder in std::iter::once(folder).chain(below.iter().map(PathBuf::as_path)) {
             atomic::make_folder(folder)?;
         }
@@ -190,6 +192,11 @@ impl Store {
     /// The folder of the audit log.
     pub(crate) fn audit_folder(&self) -> PathBuf {
         audit_folder(&self.folder)
+    }
+
+    /// Where it is kept what the grants of `name` have spent.
+    pub(crate) fn budget_path(&self, name: &CredentialName) -> PathBuf {
+        self.folder.join(BUDGETS).join(format!("{name}.toml"))
     }
 
     /// Where the nonces of `name` are reserved.
@@ -288,3 +295,4 @@ fn record_path(folder: &Path, name: &CredentialName) -> PathBuf {
 const RECORDS: &str = "records";
 const NONCES: &str = "nonces";
 const FLOORS: &str = "floors";
+const BUDGETS: &str = "budgets";

@@ -15,7 +15,8 @@ use tokio::time::timeout;
 
 use crate::error::Error;
 use crate::reply::{
-    ClientEntry, Credential, FromReply, Grants, Listing, Page, Progress, SignedRequest, Status, Token,
+    ClientEntry, Credential, FromReply, Grants, Listing, Metrics, Page, Progress, SignedRequest, Status,
+    Token,
 };
 use crate::request::{Enrollment, Login, NewGrants, SignRequest};
 use crate::socket::{Address, default_socket};

@@ -24,6 +24,7 @@ mod doctor;
 mod enroll;
 mod errors;
 mod examined;
+mod grants;
 mod guard;
 mod helpers;
 mod identity;

@@ -42,7 +42,7 @@ fn room_of_two() -> Room {
 }
 
 /// The edit of one field: its line, and what is said then. `*` stands for anything.
-const EDITS: [(&str, &str, &str); 21] = [
+const EDITS: [(&str, &str, &str); 25] = [
     ("name", "\"binance-mainx\"", "* holds the record of `binance-mainx`; records must not be renamed"),
     ("venue", "\"bybit\"", CHANGED),
     ("key_id", "\"AnotherPublicHalf\"", CHANGED),
@@ -61,6 +61,10 @@ const EDITS: [(&str, &str, &str); 21] = [
     ("seed", "\"AgIC\"", "the token does not recover the record's seed (*"),
     ("envelope", "\"AQID\"", CHANGED),
     ("envelope", "\"not base64\"", "* is no record: *"),
+    ("id", "\"another-name\"", CHANGED),
+    ("to", "\"client:grid-bot\"", CHANGED),
+    ("allow", "[\"read\"]", CHANGED),
+    ("allow", "[\"everything\"]", "* is no record: *"),
     ("revision", "2", CHANGED),
     ("revision", "0", "the record was rolled back: it has revision 0, and revision 1 was in force already"),
     ("format", "1", "* has format 1, and this strongroom reads format 2 only"),

@@ -1,0 +1,158 @@
+//! `strongroom grant edit`.
+
+use std::io::{self, BufRead as _, IsTerminal as _, Read as _, Write as _};
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use clap::Args;
+use serde_json::json;
+use strongroom_policy::Grants;
+use strongroom_protocol::ErrorCode;
+
+use super::{Desk, Held};
+use crate::cli::pin::PinSource;
+use crate::cli::{Json, Stop, output};
+use crate::config::Places;
+use crate::fault::Fault;
+use crate::signer::grants::read;
+
+/// Change the grants of a credential in an editor ($VISUAL, else $EDITOR, else vi), or take them from a file.
+#[derive(Debug, Args)]
+pub(super) struct Edit {
+    /// Name of the credential
+    credential: String,
+    /// Take all grants from this TOML file, - for standard input, instead of an editor
+    #[arg(long, value_name = "FILE")]
+    file: Option<PathBuf>,
+    /// Take a record over that is older than one that was in force. Read its grants first
+    #[arg(long)]
+    accept_older: bool,
+    #[command(flatten)]
+    pin: PinSource,
+    #[command(flatten)]
+    json: Json,
+}
+
+impl Edit {
+    pub(super) fn run(self, places: &Places) -> Result<(), Stop> {
+        let desk = Desk::open(places, &self.credential)?;
+        let held = desk.read()?;
+        let changed = match &self.file {
+            Some(file) => {
+                let grants = read(&text_of(file)?)?;
+                self.write(&desk, &held, &grants)?
+            }
+            None => self.by_hand(&desk, &held)?,
+        };
+        let Some(grants) = changed else {
+            output::talk("nothing was changed");
+            return Ok(());
+        };
+        if self.json.json {
+            output::json(&json!({ "credential": self.credential, "grants": grants }));
+        } else {
+            let noun = if grants == 1 { "grant" } else { "grants" };
+            output::data(&format!("{} has {grants} {noun} now", self.credential));
+        }
+        Ok(())
+    }
+
+    /// Gives how many there are then; `None` where they are as they were.
+    fn write(&self, desk: &Desk<'_>, held: &Held, grants: &Grants) -> Result<Option<usize>, Stop> {
+        if *grants == held.grants && !self.accept_older {
+            return Ok(None);
+        }
+        desk.write(held.revision, grants, self.accept_older, &self.pin)?;
+        Ok(Some(grants.len()))
+    }
+
+    /// Lets a person edit until the text says something. Whatever goes wrong then, the text is kept.
+    fn by_hand(&self, desk: &Desk<'_>, held: &Held) -> Result<Option<usize>, Stop> {
+        let failed = |source: io::Error| {
+            let message = format!("there is no file to edit: {source}");
+            Fault::new(ErrorCode::Unavailable, message, "make room in the folder for temporary files")
+        };
+        let mut draft = tempfile::Builder::new()
+            .prefix("strongroom-grants-")
+            .suffix(".toml")
+            .tempfile()
+            .map_err(failed)?;
+        let header = HEADER.replace("{credential}", &self.credential);
+        draft.write_all(format!("{header}{}", held.grants.to_toml()).as_bytes()).map_err(failed)?;
+        let outcome = self.edit_until_good(desk, held, draft.path());
+        if outcome.is_err()
+            && let Ok((_, path)) = draft.keep()
+        {
+            output::talk(&format!(
+                "your text is kept: `strongroom grant edit {} --file {}` takes it",
+                self.credential,
+                path.display()
+            ));
+        }
+        outcome
+    }
+
+    fn edit_until_good(&self, desk: &Desk<'_>, held: &Held, draft: &Path) -> Result<Option<usize>, Stop> {
+        loop {
+            editor(draft)?;
+            match text_of(draft).and_then(|text| read(&text)) {
+                Ok(grants) => return self.write(desk, held, &grants),
+                Err(fault) if !again(&fault) => return Err(fault.into()),
+                Err(_) => {}
+            }
+        }
+    }
+}
+
+const HEADER: &str = "# The grants of {credential}. What none of them allows is denied; a denial wins over all others.\n\
+                      # For example:\n\
+                      #\n\
+                      # [[grant]]\n\
+                      # id = \"grid\"\n\
+                      # to = \"client:grid-bot\"\n\
+                      # allow = [\"read\", \"trade\", \"cancel\"]\n\
+                      # symbols = [\"BTCUSDT\", \"ETH*\"]\n\
+                      # max_notional = \"500\"\n\n";
+
+/// Runs the person's editor on a file, and waits.
+fn editor(file: &Path) -> Result<(), Fault> {
+    let set = |name: &str| std::env::var_os(name).filter(|value| !value.is_empty());
+    let program = set("VISUAL").or_else(|| set("EDITOR")).unwrap_or_else(|| "vi".into());
+    // By the shell, as other programs do it: the variable may hold arguments.
+    let mut command = Command::new("/bin/sh");
+    let mut script = program.clone();
+    script.push(" \"$1\"");
+    command.arg("-c").args([&script, &program]).arg(file);
+    let refused = |fact: String| {
+        let message = format!("the editor `{}` {fact}", program.display());
+        Fault::new(ErrorCode::Invalid, message, "set $EDITOR, or use --file")
+    };
+    let status = command.status().map_err(|error| refused(format!("does not start: {error}")))?;
+    if status.success() { Ok(()) } else { Err(refused(format!("has ended with {status}"))) }
+}
+
+/// Whether a person wants to go on with a text that is not good yet.
+fn again(fault: &Fault) -> bool {
+    if !io::stdin().is_terminal() {
+        return false;
+    }
+    output::fault(fault);
+    output::talk("Press Enter to go on editing, or type q to stop:");
+    let mut typed = String::new();
+    matches!(io::stdin().lock().read_line(&mut typed), Ok(1..)) && typed.trim() != "q"
+}
+
+/// The text of a file; - is standard input.
+pub(in crate::cli) fn text_of(file: &Path) -> Result<String, Fault> {
+    let mut text = String::new();
+    let read = if file == Path::new("-") {
+        io::stdin().lock().read_to_string(&mut text).map(drop)
+    } else {
+        std::fs::read_to_string(file).map(|whole| text = whole)
+    };
+    read.map_err(|error| {
+        let message = format!("{} cannot be read: {error}", file.display());
+        Fault::new(ErrorCode::Invalid, message, "name a file of TOML, or - for standard input")
+    })?;
+    Ok(text)
+}

@@ -1,0 +1,337 @@
+//! Who may do what, as it lies in records: set, changed, edited, rolled back.
+
+use std::path::PathBuf;
+
+use serde_json::{Value, json};
+use strongroom_client::{ErrorCode, Login, NewGrants};
+use strongroom_softhsm_tests::room::{Room, Run};
+
+use crate::keys::{BINANCE, KRAKEN, account, balance, edit};
+use crate::records::assert_like;
+
+const BOT: &str = "[[grant]]\nid = \"bot\"\nto = \"client:grid-bot\"\nallow = [\"read\"]\n";
+
+fn uid() -> u32 {
+    rustix::process::geteuid().as_raw()
+}
+
+fn room_of_two() -> Room {
+    let room = Room::new();
+    for key in [&BINANCE, &KRAKEN] {
+        let _ = room.enroll(key, &[]).ok();
+    }
+    room
+}
+
+/// Runs `strongroom grant` with the right PIN.
+fn grant(room: &Room, arguments: &[&str]) -> Run {
+    let all = [&["grant"], arguments, &["--pin-fd", "3"]].concat();
+    room.run(&all, None, &[(3, &room.token.pin)])
+}
+
+/// What `grant list --json` says of a credential.
+fn listed(room: &Room, name: &str) -> Value {
+    let all = room.run(&["grant", "list", name, "--json"], None, &[]).json();
+    all[0].clone()
+}
+
+fn own_grant() -> Value {
+    json!({ "id": format!("user-{}", uid()), "to": format!("user:{}", uid()), "allow": ["*"] })
+}
+
+/// The one file of floors.
+fn floors(room: &Room) -> PathBuf {
+    let mut files: Vec<_> =
+        std::fs::read_dir(room.data().join("floors")).unwrap().map(|entry| entry.unwrap().path()).collect();
+    assert_eq!(files.len(), 1, "{files:?}");
+    files.remove(0)
+}
+
+#[test]
+fn gives_the_one_who_enrols_what_was_asked_for_and_nobody_anything_without() {
+    let room = Room::new();
+    let _ = room.enroll(&BINANCE, &["--allow", "read,trade,cancel"]).ok();
+    let grants = listed(&room, "binance-main");
+    let own =
+        json!({ "allow": ["cancel", "read", "trade"], "id": own_grant()["id"], "to": own_grant()["to"] });
+    assert_eq!(grants, json!({ "credential": "binance-main", "revision": 1, "grants": [own] }));
+
+    let arguments = ["enroll", "kraken-main", "--venue", "kraken", "--key-id", KRAKEN.key_id];
+    let arguments = [&arguments[..], &["--pin-fd", "3", "--secret-fd", "4"]].concat();
+    let run = room.run(&arguments, None, &[(3, &room.token.pin), (4, KRAKEN.secret)]);
+    let said = format!(
+        "nobody may sign with kraken-main yet; you may after `strongroom grant add kraken-main --to user:{} \
+         --allow read,trade,cancel`\n",
+        uid()
+    );
+    assert_eq!((run.stderr.as_str(), run.code()), (said.as_str(), 0));
+    assert_eq!(listed(&room, "kraken-main")["grants"], json!([]));
+
+    for (options, said) in [
+        (&["--allow", "everything"][..], "*`everything` is no action; *"),
+        (&["--allow", "read", "--accept-unbound", "colour"], "*unknown variant `colour`*"),
+        (&["--grants", "/nowhere"], "*/nowhere cannot be read: *"),
+    ] {
+        let run = room.enroll(&BINANCE, &[&["--replace"], options].concat());
+        assert_eq!(run.code(), 3, "{}", run.stderr);
+        assert_like(&run.stderr, said, "a grant that is none");
+    }
+    assert_eq!(listed(&room, "binance-main")["revision"], 1, "nothing has changed");
+}
+
+#[test]
+fn changes_grants_of_a_running_a_locked_and_no_agent() {
+    let room = room_of_two();
+    let before = std::fs::read_to_string(room.record("binance-main")).unwrap();
+    let add = ["add", "binance-main", "--to", "client:grid-bot", "--allow", "read,trade"];
+    let limits = ["--symbols", "BTCUSDT,ETH*", "--max-notional", "500", "--sides", "buy"];
+    // No agent.
+    assert_eq!(grant(&room, &[&add[..], &limits].concat()).ok(), "added grant grid-bot to binance-main\n");
+    let bot = json!({
+        "id": "grid-bot", "to": "client:grid-bot", "allow": ["read", "trade"], "symbols": ["BTCUSDT", "ETH*"],
+        "max_notional": "500", "sides": ["buy"],
+    });
+    let all = json!({ "credential": "binance-main", "revision": 2, "grants": [own_grant(), bot] });
+    assert_eq!(listed(&room, "binance-main"), all);
+    let after = std::fs::read_to_string(room.record("binance-main")).unwrap();
+    let sealed = |text: &str, field: &str| -> String {
+        text.lines().find(|line| line.starts_with(field)).unwrap().to_owned()
+    };
+    for field in ["seed = ", "envelope = "] {
+        assert_ne!(sealed(&before, field), sealed(&after, field), "{field}");
+    }
+
+    // Unlocked: it signs on, without a restart.
+    let agent = room.start_unlocked();
+    let _ = room.client().sign(&account()).unwrap();
+    assert_eq!(listed(&room, "binance-main"), all, "as the agent tells it");
+    let _ = grant(&room, &["remove", "binance-main", "grid-bot"]).ok();
+    assert_eq!(listed(&room, "binance-main")["revision"], 3);
+    let _ = room.client().sign(&account()).unwrap();
+    assert!(!room.client().status().unwrap().locked);
+    let shown = room.client().show("binance-main").unwrap();
+    assert_eq!((shown.revision, shown.grants, shown.ready), (3, 1, true));
+
+    // Locked: it stays so, and opens later.
+    room.client().lock().unwrap();
+    let _ = grant(&room, &[&add[..], &["--id", "other"]].concat()).ok();
+    let status = room.client().status().unwrap();
+    assert_eq!((status.locked, status.keeper_pid), (true, None));
+    assert_eq!(listed(&room, "binance-main")["grants"][1]["id"], "other");
+    let _ = room.unlock().ok();
+    let _ = room.client().sign(&account()).unwrap();
+    let _ = room.client().sign(&balance()).unwrap();
+    drop(agent);
+}
+
+#[test]
+fn takes_grants_from_a_file_and_from_an_editor_and_loses_no_text() {
+    let room = room_of_two();
+    let file = room.folder().join("grants.toml");
+    std::fs::write(&file, BOT).unwrap();
+    let edit = ["edit", "binance-main", "--file", file.to_str().unwrap()];
+    assert_eq!(grant(&room, &edit).ok(), "binance-main has 1 grant now\n");
+    assert_eq!(listed(&room, "binance-main")["grants"][0]["id"], "bot");
+    let again = grant(&room, &edit);
+    assert_eq!((again.code(), again.stderr.as_str()), (0, "nothing was changed\n"));
+
+    std::fs::write(&file, BOT.replace("allow =", "alow =")).unwrap();
+    let wrong = grant(&room, &edit);
+    assert_eq!(wrong.code(), 3);
+    assert_like(&wrong.stderr, "error: line 4, column 1: *unknown field `alow`*", "a typing error");
+
+    // An editor that appends; then one that makes it wrong, where nobody can be asked.
+    let editor = |script: &str| {
+        let path = room.folder().join("editor.sh");
+        std::fs::write(&path, script).unwrap();
+        let command = format!("sh '{}'", path.display());
+        let strongroom = strongroom_softhsm_tests::room::program("strongroom");
+        let mut run = std::process::Command::new("/bin/sh");
+        let pin = room.folder().join("pin");
+        std::fs::write(&pin, &room.token.pin).unwrap();
+        run.arg("-c").arg(format!("exec \"$0\" \"$@\" 3<'{}'", pin.display())).arg(strongroom);
+        run.args(["grant", "edit", "kraken-main", "--pin-fd", "3"]);
+        room.surround(&mut run);
+        run.env("EDITOR", command).env("TMPDIR", room.folder()).stdin(std::process::Stdio::null());
+        run.output().unwrap()
+    };
+    let done = editor(&format!("cat >> \"$1\" <<'END'\n{BOT}END\n"));
+    assert!(done.status.success(), "{done:?}");
+    assert_eq!(String::from_utf8_lossy(&done.stdout), "kraken-main has 2 grants now\n");
+
+    let refused = editor("echo 'bogus = 1' >> \"$1\"\n");
+    assert_eq!(refused.status.code(), Some(3));
+    let said = String::from_utf8_lossy(&refused.stderr).into_owned();
+    assert_like(
+        &said,
+        "your text is kept: `strongroom grant edit kraken-main --file *` takes it\nerror: line *, column *",
+        "",
+    );
+    let kept = said.split("--file ").nth(1).unwrap().split('`').next().unwrap();
+    assert!(std::fs::read_to_string(kept).unwrap().ends_with("bogus = 1\n"), "{kept}");
+    assert_eq!(listed(&room, "kraken-main")["revision"], 2, "nothing has changed");
+}
+
+#[test]
+fn refuses_grants_that_were_changed_meanwhile_or_are_none() {
+    let room = room_of_two();
+    let _agent = room.start_unlocked();
+    let client = room.client();
+    let pin = || Login::from(std::fs::File::from(piped(&room.token.pin)));
+    let told = client.grants("binance-main").unwrap();
+    assert_eq!(told.revision, 1);
+    client.set_grants(&NewGrants::new("binance-main", 1, BOT), pin()).unwrap();
+    let late = client.set_grants(&NewGrants::new("binance-main", 1, ""), pin()).unwrap_err();
+    assert_eq!(late.code(), Some(ErrorCode::Invalid));
+    assert_eq!(
+        late.to_string(),
+        "the grants of binance-main were changed meanwhile: its record has revision 2, and not 1"
+    );
+    for (case, toml) in
+        [("no TOML", "[[grant"), ("no subject", "[[grant]]\nid = \"a\"\nallow = [\"read\"]\n")]
+    {
+        let refused = client.set_grants(&NewGrants::new("binance-main", 2, toml), pin()).unwrap_err();
+        assert_eq!(refused.code(), Some(ErrorCode::Invalid), "{case}: {refused}");
+    }
+    let none = client.set_grants(&NewGrants::new("nobody", 1, BOT), pin()).unwrap_err();
+    assert_eq!(none.code(), Some(ErrorCode::NotFound));
+    assert_eq!(client.grants("binance-main").unwrap().toml, BOT);
+    let _ = client.sign(&account()).unwrap();
+}
+
+#[test]
+fn keeps_the_grants_where_the_pin_is_wrong() {
+    let room = room_of_two();
+    let before = std::fs::read(room.record("binance-main")).unwrap();
+    let arguments = ["grant", "remove", "binance-main", own_grant()["id"].as_str().unwrap(), "--pin-fd", "3"]
+        .map(str::to_owned);
+    let arguments: Vec<&str> = arguments.iter().map(String::as_str).collect();
+    let run = room.run(&arguments, None, &[(3, "00000000")]);
+    assert_eq!(run.code(), 7, "{}", run.stderr);
+    assert_eq!(std::fs::read(room.record("binance-main")).unwrap(), before);
+}
+
+#[test]
+fn refuses_a_record_that_was_rolled_back_and_no_other() {
+    let room = room_of_two();
+    let path = room.record("binance-main");
+    let old = std::fs::read(&path).unwrap();
+    let agent = room.start_unlocked();
+    let _ = grant(&room, &["remove", "binance-main", own_grant()["id"].as_str().unwrap()]).ok();
+    drop(agent);
+    let new = std::fs::read(&path).unwrap();
+
+    std::fs::write(&path, &old).unwrap();
+    let agent = room.start_unlocked();
+    let client = room.client();
+    let _ = client.sign(&balance()).unwrap();
+    let refused = client.sign(&account()).unwrap_err();
+    let said = "the record was rolled back: it has revision 1, and revision 2 was in force already";
+    assert_eq!(refused.to_string(), format!("credential `binance-main` cannot sign: {said}"));
+    // Nor does it come back by a change of its grants.
+    let add = ["add", "binance-main", "--to", "client:grid-bot", "--allow", "read"];
+    let run = grant(&room, &add);
+    assert_eq!(run.code(), 7);
+    assert_like(
+        &run.stderr,
+        &format!("error: {said}\nhint: put the newer record back; *--accept-older`\n"),
+        "",
+    );
+    drop(agent);
+
+    // The newer one still opens; and who has read the old one can take it over.
+    std::fs::write(&path, &new).unwrap();
+    let agent = room.start_unlocked();
+    assert!(room.client().show("binance-main").unwrap().ready);
+    drop(agent);
+    std::fs::write(&path, &old).unwrap();
+    let file = room.folder().join("grants.toml");
+    std::fs::write(&file, BOT).unwrap();
+    let edit = ["edit", "binance-main", "--file", file.to_str().unwrap(), "--accept-older"];
+    let _ = grant(&room, &edit).ok();
+    assert_eq!(listed(&room, "binance-main")["revision"], 3, "above every other");
+    let _agent = room.start_unlocked();
+    assert!(room.client().show("binance-main").unwrap().ready);
+}
+
+#[test]
+fn goes_on_above_the_floor_when_a_credential_is_enrolled_anew() {
+    let room = room_of_two();
+    let first = std::fs::read(room.record("binance-main")).unwrap();
+    let _ = room.enroll(&BINANCE, &["--replace"]).ok();
+    assert_eq!(listed(&room, "binance-main")["revision"], 2);
+    let _ = room.run(&["remove", "binance-main", "--yes"], None, &[]).ok();
+    let _ = room.enroll(&BINANCE, &[]).ok();
+    assert_eq!(listed(&room, "binance-main")["revision"], 3, "removing keeps the floor");
+    std::fs::write(room.record("binance-main"), first).unwrap();
+    let _agent = room.start_unlocked();
+    assert_like(&room.client().show("binance-main").unwrap().fault, "the record was rolled back: *", "");
+}
+
+#[test]
+fn opens_no_record_without_its_floors() {
+    let room = room_of_two();
+    let path = floors(&room);
+    let whole = std::fs::read_to_string(&path).unwrap();
+    for (case, text, said) in [
+        ("gone", None, "is gone"),
+        ("lowered", Some(whole.replace("binance-main = 1", "binance-main = 0")), "was edited"),
+        ("one less", Some(whole.replace("binance-main = 1\n", "")), "was edited"),
+        ("no seed of ours", Some(whole.replace("seed = \"", "seed = \"AAAA")), "was edited"),
+        ("cut", Some(whole[..whole.len() / 2].to_owned()), "is damaged"),
+    ] {
+        match text {
+            Some(text) => {
+                assert_ne!(text, whole, "{case}");
+                std::fs::write(&path, text).unwrap();
+            }
+            None => std::fs::remove_file(&path).unwrap(),
+        }
+        let agent = room.start();
+        let run = room.unlock();
+        assert_eq!(run.code(), 7, "{case}: {}", run.stderr);
+        let expected =
+            format!("error: {} {said}, so nobody can say which records are too old\nhint: *", path.display());
+        assert_like(&run.stderr, &expected, case);
+        assert!(room.client().status().unwrap().locked, "{case}");
+        drop(agent);
+        // Enrolling makes no new one, which would let every older record in.
+        let run = room.enroll(&BINANCE, &["--replace"]);
+        assert_eq!(run.code(), 7, "{case}: {}", run.stderr);
+    }
+    std::fs::write(&path, whole).unwrap();
+    let _agent = room.start_unlocked();
+    assert_eq!(room.client().status().unwrap().ready, 2);
+}
+
+#[test]
+fn opens_a_record_that_is_newer_than_its_floor() {
+    // As a crash leaves it that comes between both.
+    let room = room_of_two();
+    let path = floors(&room);
+    let before = std::fs::read(&path).unwrap();
+    let _ = grant(&room, &["add", "binance-main", "--to", "client:grid-bot", "--allow", "read"]).ok();
+    let after = std::fs::read(&path).unwrap();
+    assert_ne!(before, after);
+    std::fs::write(&path, before).unwrap();
+    let _agent = room.start_unlocked();
+    assert_eq!(room.client().status().unwrap().ready, 2);
+    assert_eq!(std::fs::read(&path).unwrap(), after, "and raises the floor");
+}
+
+#[test]
+fn refuses_a_record_whose_grants_were_edited() {
+    let room = room_of_two();
+    let _ = grant(&room, &["add", "binance-main", "--to", "client:grid-bot", "--allow", "read"]).ok();
+    edit(&room.record("binance-main"), |text| text.replace("\"client:grid-bot\"", "\"client:grid-cat\""));
+    let _agent = room.start_unlocked();
+    let shown = room.client().show("binance-main").unwrap();
+    assert_eq!(shown.fault, "the record does not open: it was edited, damaged, or swapped with another");
+    assert!(room.client().show("kraken-main").unwrap().ready);
+}
+
+fn piped(text: &str) -> std::os::fd::OwnedFd {
+    let (read, write) = rustix::pipe::pipe().unwrap();
+    assert_eq!(rustix::io::write(&write, text.as_bytes()).unwrap(), text.len());
+    read
+}

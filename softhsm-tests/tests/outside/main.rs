@@ -30,6 +30,7 @@ mod helpers;
 mod identity;
 mod idle;
 mod init;
+mod learn;
 mod memory;
 mod nonces;
 mod peers;

@@ -20,6 +20,11 @@ pub(super) struct Shown {
     enrolled: String,
     pub(super) ready: bool,
     pub(super) fault: String,
+    /// 0 where the record cannot be read.
+    revision: u64,
+    grants: u32,
+    accept_unbound: Vec<String>,
+    honey: bool,
 }
 
 impl From<Credential> for Shown {
@@ -37,13 +42,21 @@ impl From<Credential> for Shown {
             enrolled: if told.enrolled_unix == 0 { String::new() } else { output::when(told.enrolled_unix) },
             ready: told.ready,
             fault: told.fault,
+            revision: told.revision,
+            grants: told.grants,
+            accept_unbound: told.accept_unbound,
+            honey: told.honey,
         }
     }
 }
 
 impl From<CredentialReport> for Shown {
     fn from(report: CredentialReport) -> Self {
+        let unbound = report.accept_unbound();
         let known = report.meta.map_or_else(Self::default, |meta| Self {
+            revision: meta.revision,
+            grants: u32::try_from(meta.grants.len()).unwrap_or(u32::MAX),
+            accept_unbound: unbound.split(',').filter(|part| !part.is_empty()).map(str::to_owned).collect(),
             venue: meta.venue,
             key_id: meta.key_id,
             base_url: meta.base_url,
@@ -51,6 +64,7 @@ impl From<CredentialReport> for Shown {
             rung: meta.rung.to_string(),
             token_serial: meta.token_serial,
             enrolled: meta.enrolled.to_string(),
+            honey: meta.honey,
             ..Self::default()
         });
         Self {
@@ -66,7 +80,11 @@ impl From<CredentialReport> for Shown {
 impl Shown {
     /// What stands in the last column of a list.
     pub(super) fn state(&self) -> &str {
-        if self.ready { "ready" } else { &self.fault }
+        match (self.honey, self.ready) {
+            (true, _) => "honey: any use is denied and raises an alarm",
+            (false, true) => "ready",
+            (false, false) => &self.fault,
+        }
     }
 
     pub(super) fn json(&self) -> Value {
@@ -82,10 +100,18 @@ impl Shown {
             "enrolled": self.enrolled,
             "ready": self.ready,
             "fault": self.fault,
+            "revision": self.revision,
+            "grants": self.grants,
+            "accept_unbound": self.accept_unbound,
+            "honey": self.honey,
         })
     }
 
     pub(super) fn facts(&self) -> String {
+        let grants = match self.revision {
+            0 => String::new(),
+            _ => self.grants.to_string(),
+        };
         output::facts(&[
             ("name", &self.name),
             ("venue", &self.venue),
@@ -96,6 +122,8 @@ impl Shown {
             ("rung", &self.rung),
             ("token", &self.token_serial),
             ("enrolled", &self.enrolled),
+            ("grants", &grants),
+            ("unbound", &self.accept_unbound.join(", ")),
             ("state", self.state()),
         ])
     }

@@ -11,7 +11,7 @@ use strongroom_protocol::{Enroll, ErrorCode};
 use strongroom_venues::Profile;
 
 use super::keep::{KeepJob, Making};
-use super::{Signer, busy, credential_name};
+use super::{Signer, busy, credential_name, grants};
 use crate::audit::line::Kind;
 use crate::crew::token::Login;
 use crate::fault::Fault;
@@ -28,6 +28,7 @@ pub(crate) struct Enrollment {
     uid: Option<String>,
     base_url: Option<String>,
     grants: Grants,
+    honey: bool,
     existing: Existing,
     secrets: Secrets,
 }
@@ -56,7 +57,7 @@ impl Enrollment {
         identifier("key id", wanted.key_id)?;
         wanted.uid.map(|uid| identifier("uid", uid)).transpose()?;
         check_uid(profile, wanted.venue, wanted.uid)?;
-        super::grants::read(wanted.grants)?;
+        grants::check(profile, &grants::read(wanted.grants)?)?;
         base_url(profile, wanted.venue, wanted.base_url).map(drop)
     }
 
@@ -71,7 +72,8 @@ impl Enrollment {
             key_id: identifier("key id", wanted.key_id)?,
             uid: wanted.uid.map(|uid| identifier("uid", uid)).transpose()?,
             base_url: wanted.base_url.map(str::to_owned),
-            grants: super::grants::read(wanted.grants)?,
+            grants: grants::read(wanted.grants)?,
+            honey: wanted.honey,
             existing: if wanted.replace { Existing::Replace } else { Existing::Keep },
             secrets,
         })
@@ -136,15 +138,16 @@ impl Signer {
     }
 
     async fn enroll_checked(self: &Rc<Self>, enrollment: Enrollment) -> Result<(), Fault> {
-        let Enrollment { name, venue, key_id, uid, base_url, grants, existing, secrets } = enrollment;
+        let Enrollment { name, venue, key_id, uid, base_url, grants, honey, existing, secrets } = enrollment;
         let Ok(_alone) = self.custody.try_lock() else { return Err(busy()) };
         let before = self.store.record(&name);
         if existing == Existing::Keep && before.is_ok() {
             return Err(exists_already(name.as_str()));
         }
         let profile = self.profiles.get(&venue)?;
+        grants::check(&profile, &grants)?;
         let mut meta = self.meta(name, &profile, venue, key_id, uid, base_url)?;
-        meta.grants = grants;
+        (meta.grants, meta.honey) = (grants, honey);
         if let Ok(before) = before {
             meta.revision = before.meta.revision;
         }
@@ -191,6 +194,7 @@ impl Signer {
             kek_id: token.kek_id,
             rung: token.rung,
             revision: 0,
+            honey: false,
             grants: Grants::NONE,
         })
     }

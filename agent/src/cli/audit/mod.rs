@@ -111,6 +111,10 @@ impl Verify {
             0 => "no line is covered by a checkpoint".to_owned(),
             line => format!("up to line {line}"),
         };
+        let pruned = match verified.pruned {
+            0 => String::new(),
+            line => format!("up to line {line}, by the agent (keep_files)"),
+        };
         if self.json.json {
             output::json(&json!({
                 "ok": told.is_empty(),
@@ -120,6 +124,7 @@ impl Verify {
                 "last": time(last),
                 "head": verified.head.to_string(),
                 "signed": verified.signed,
+                "pruned": verified.pruned,
                 "keys": keys,
                 "findings": told.iter().map(|(what, file, line)| json!({ "what": what, "file": file, "line": line })).collect::<Vec<_>>(),
             }));
@@ -130,6 +135,7 @@ impl Verify {
                 ("to", &time(last)),
                 ("last", &verified.head.to_string()),
                 ("signed", &signed),
+                ("deleted", &pruned),
                 ("key", &keys.join(", ")),
             ]));
             for (what, file, line) in &told {
@@ -240,7 +246,7 @@ fn as_text(line: &Line) -> String {
 
 /// Who it was, as far as it is known.
 fn who(event: &Event<'_>) -> String {
-    if let Some(name) = event.unit.as_deref().or(event.client.as_deref()) {
+    if let Some(name) = event.client.as_deref().or(event.unit.as_deref()) {
         return plain(name).into_owned();
     }
     event.uid.map_or_else(|| "-".to_owned(), |uid| format!("uid {uid}"))

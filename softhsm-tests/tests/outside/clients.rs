@@ -196,7 +196,8 @@ fn lets_another_user_in_by_a_token_and_by_nothing_else() {
         return;
     }
     let (room, _agent) = reachable();
-    let stranger = "refusing user 65534: it is neither the agent's user nor an admin";
+    let stranger =
+        "refusing user 65534: it is neither the agent's user nor an admin, and no grant names it";
     // Where nobody has a token nobody is waited for.
     let heard = as_nobody(|| Raw::connect(&room.socket()).hear(SOON));
     assert_eq!(heard, denied(0, stranger));

@@ -44,7 +44,10 @@ const STATUS: [&str; 15] = [
 fn prints_json_with_stable_keys_for_every_data_command() {
     let room = Room::bare();
     let told = room.init(&["--json"]).json();
-    assert_eq!(keys(&told), ["admins", "config", "kek_id", "kek_label", "rung", "token_label", "token_serial"]);
+    assert_eq!(
+        keys(&told),
+        ["admins", "config", "kek_id", "kek_label", "rung", "token_label", "token_serial"]
+    );
     let told = room.enroll(&BINANCE, &["--json"]).json();
     assert_eq!(told, json!({ "enrolled": "binance-main", "venue": "binance" }));
     let _ = room.enroll(&KRAKEN, &[]).ok();

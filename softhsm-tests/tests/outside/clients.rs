@@ -81,8 +81,15 @@ fn takes_whoever_shows_a_token_for_that_client_and_nobody_else() {
     for refused in refusals {
         let refused = refused.unwrap_err();
         assert_eq!(refused.code(), Some(ErrorCode::Denied), "{refused}");
-        assert!(refused.to_string().starts_with("refusing client:grid-bot: "), "{refused}");
+        assert!(refused.to_string().contains("client:grid-bot"), "{refused}");
     }
+    // What a grant names it may, and no more.
+    let grant = ["grant", "add", "binance-main", "--to", "client:grid-bot", "--allow", "read", "--pin-stdin"];
+    let _ = room.run(&grant, Some(&room.token.pin), &[]).ok();
+    let _ = bot.sign(&account()).unwrap();
+    assert_eq!(bot.list().unwrap().len(), 1);
+    assert_eq!(with_token(&room, &add(&room, "arb-bot")).list().unwrap(), []);
+    assert_eq!(bot.lock().unwrap_err().code(), Some(ErrorCode::Denied));
     let _ = room.client().sign(&account()).unwrap();
 }
 
@@ -196,8 +203,7 @@ fn lets_another_user_in_by_a_token_and_by_nothing_else() {
         return;
     }
     let (room, _agent) = reachable();
-    let stranger =
-        "refusing user 65534: it is neither the agent's user nor an admin, and no grant names it";
+    let stranger = "refusing user 65534: it is neither the agent's user nor an admin, and no grant names it";
     // Where nobody has a token nobody is waited for.
     let heard = as_nobody(|| Raw::connect(&room.socket()).hear(SOON));
     assert_eq!(heard, denied(0, stranger));

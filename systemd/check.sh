@@ -38,8 +38,6 @@ done
 # An instance, for a user that is there.
 for kind in service socket; do ln -s "strongroom@.$kind" "$work/units/strongroom@daemon.$kind"; done
 ln -s strongroom-bot@.socket "$work/units/strongroom-bot@games.socket"
-# With bots the agent has no user namespace, and its figure must hold all the same.
-sed 's|^PrivateUsers=yes|PrivateUsers=no|' "$work/units/strongroom@.service" > "$work/units/strongroom-bots@.service"
 if grep -n '@[A-Z]*@' "$work/units/"*; then
     echo "systemd: a placeholder is left" >&2
     exit 1
@@ -49,7 +47,6 @@ said=$(
     verify --system "$work/units/strongroom@daemon.service" "$work/units/strongroom@daemon.socket" "$work/units/strongroom-bot@games.socket"
     exposed --user "$work/units/strongroom.service" 9
     exposed --system "$work/units/strongroom@daemon.service" 4
-    exposed --system "$work/units/strongroom-bots@.service" 4
 )
 if [ -n "$said" ]; then
     printf 'systemd: the units are not accepted:\n%s\n' "$said" >&2

@@ -157,7 +157,8 @@ echo made-up-secret-of-sixty-four-characters-for-a-check-of-the-units0 > /run/se
 (echo 123456 | as_user strongroom enroll binance-main --venue binance --key-id key-1 --allow '*' --pin-stdin --secret-fd 4) \
     4< /run/secret > "$said" 2>&1 || fail "nothing is enrolled:"
 for bot in games mail; do
-    echo 123456 | as_user strongroom grant add binance-main --to "user:$(id -u $bot)" --allow read --pin-stdin > "$said" 2>&1 \
+    as_user strongroom client add $bot > /run/$bot.token 2> "$said" || fail "a bot gets no token:"
+    echo 123456 | as_user strongroom grant add binance-main --to client:$bot --allow '*' --pin-stdin > "$said" 2>&1 \
         || fail "a bot gets no grant:"
 done
 strongroom install --system --agent-user $user --bot games --bot mail > "$said" 2>&1 || fail "the bots' units are not written:"
@@ -165,18 +166,25 @@ systemctl daemon-reload
 systemctl stop strongroom@$user.service strongroom@$user.socket 2> "$said" || fail "it does not stop:"
 systemctl start strongroom@$user.service 2> "$said" || fail "it does not start with the bots' sockets:"
 soon sh -c 'setpriv --reuid '$user' --regid '$user' --clear-groups strongroom status --json | grep -q "\"locked\": *false"'
-as_bot() { setpriv --reuid "$1" --regid "$1" --clear-groups strongroom --socket "/run/strongroom/$2.sock" sign binance-main GET /api/v3/account; }
+# as_bot USER SOCKET TOKEN: signs as that user, at that bot's socket, by that bot's token.
+as_bot() {
+    STRONGROOM_TOKEN=$(cat "/run/$3.token") setpriv --reuid "$1" --regid "$1" --clear-groups \
+        strongroom --socket "/run/strongroom/$2.sock" sign binance-main GET /api/v3/account
+}
 for bot in games mail; do
     says "srw------- .* $bot " ls -l /run/strongroom/$bot.sock
-    says signature= as_bot $bot $bot
-    says "signed.* uid=$(id -u $bot) " cat /run/agent.log
+    says signature= as_bot $bot $bot $bot
+    says "signed .*client=$bot" cat /run/agent.log
 done
-says 'Permission denied' as_bot games mail
-says 'Permission denied' as_bot mail games
-# Whoever reaches a socket all the same is still who it is: by mail's, games signs as games, and a third user as nobody.
-chmod 0666 /run/strongroom/mail.sock
-says signature= as_bot games mail
-says "refusing user $(id -u sync)" as_bot sync mail
+# The other's token is of no use, for its socket is out of reach.
+for token in games mail; do
+    says 'Permission denied' as_bot games mail $token
+    says 'Permission denied' as_bot mail games $token
+done
+# And the socket is of no use without a token.
+rm /run/games.token
+: > /run/games.token
+says 'stands for every user' as_bot games games games
 
 systemctl stop strongroom@$user.service strongroom@$user.socket strongroom-bot@games.socket strongroom-bot@mail.socket
 says 'success' systemctl show --value -p Result strongroom@$user.service

@@ -63,11 +63,7 @@ const FOR_THE_SYSTEM: Units = Units {
 const BOT_SOCKET: (&str, &str) =
     ("strongroom-bot@.socket", include_str!("../../../systemd/strongroom-bot@.socket"));
 
-/// In a user namespace of its own all bots would be one user to the agent.
-const BOTS: &str = "# Written by `strongroom install --system --bot`.\n\
-     [Service]\n\
-     # Bots are told apart by their users, which are nobody in a user namespace of the agent's own.\n\
-     PrivateUsers=no\n";
+const BOTS: &str = "# Written by `strongroom install --system --bot`.\n[Service]\n";
 
 /// The name of a user, as it stands in the name of a unit.
 #[derive(Debug, Clone)]

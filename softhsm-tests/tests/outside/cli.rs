@@ -142,7 +142,7 @@ fn lists_and_shows_without_an_agent_what_is_on_the_disk() {
     for key in [&BINANCE, &KRAKEN] {
         let _ = room.enroll(key, &[]).ok();
     }
-    edit(&room.record("kraken-main"), |text| text.replace("format = 1", "format = 9"));
+    edit(&room.record("kraken-main"), |text| text.replace("format = 2", "format = 9"));
     let listed = room.run(&["list", "--json"], None, &[]).json();
     assert_eq!((&listed[0]["ready"], &listed[0]["fault"]), (&json!(false), &json!("no agent is running")));
     assert_eq!(listed[0]["key_id"], BINANCE.key_id);

@@ -33,6 +33,7 @@ mod helpers;
 mod identity;
 mod idle;
 mod init;
+mod learn;
 mod memory;
 mod nonces;
 mod peers;

@@ -22,11 +22,13 @@ const CREDENTIAL: [&str; 11] = [
     "token_serial",
     "venue",
 ];
-const STATUS: [&str; 13] = [
+const STATUS: [&str; 15] = [
+    "admins",
     "credentials",
     "keeper_pid",
     "locked",
     "pid",
+    "principal",
     "protection",
     "ready",
     "reason",

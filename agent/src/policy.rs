@@ -236,12 +236,12 @@ impl From<Admin> for String {
 mod tests {
     use super::*;
 
-    fn user(uid: u32) -> Principal {
-        Principal { uid, ..Principal::own() }
+    fn user(uid: u32) -> Rc<Principal> {
+        Rc::new(Principal { uid, ..Principal::own() })
     }
 
-    fn client(uid: u32) -> Principal {
-        Principal { client: Some("grid-bot".parse().unwrap()), ..user(uid) }
+    fn client(uid: u32) -> Rc<Principal> {
+        Rc::new(Principal { uid, client: Some("grid-bot".parse().unwrap()), ..Principal::own() })
     }
 
     fn says(policy: &Policy, who: &Principal, is_named: bool) -> [Result<Sight, Denied>; 2] {

@@ -69,6 +69,7 @@ const DAY: Duration = Duration::from_secs(24 * 3600);
 /// The rules of one subject, found by what they are about. Numbers are places in `Policy::rules`, rising.
 #[derive(Debug, Default)]
 struct Index {
+    all: Vec<usize>,
     allows: Lanes,
     denies: Lanes,
 }
@@ -166,6 +167,7 @@ impl Policy {
                 Subject::Unit(name) => units.entry(name.clone()).or_default(),
                 Subject::User(uid) => users.entry(*uid).or_default(),
             };
+            index.all.push(at);
             match rule.effect {
                 Effect::Allow => index.allows.add(at, rule),
                 Effect::Deny => index.denies.add(at, rule),
@@ -184,6 +186,16 @@ impl Policy {
     #[must_use]
     pub fn has(&self, grant: &GrantId) -> bool {
         self.rules.iter().any(|rule| rule.id == *grant)
+    }
+
+    /// How many grants there are.
+    pub(crate) const fn len(&self) -> usize {
+        self.rules.len()
+    }
+
+    /// Every grant of this caller: of its unit first, then of its user.
+    pub(crate) fn of_caller(&self, caller: Caller<'_>) -> impl Iterator<Item = &Rule> {
+        self.indexes(caller).flat_map(|index| &index.all).filter_map(|at| self.rules.get(*at))
     }
 
     fn indexes(&self, caller: Caller<'_>) -> impl Iterator<Item = &Index> {

@@ -265,7 +265,6 @@ impl Terms {
             ("requests_per_minute", self.requests_per_minute.is_some()),
             ("params", self.params.is_some()),
             ("confirm", self.confirm),
-            ("accept_unbound", !self.accept_unbound.is_empty()),
         ]
         .into_iter()
         .filter_map(|(name, set)| set.then_some(name))

@@ -13,7 +13,7 @@ use crate::amount::Amount;
 #[non_exhaustive]
 pub enum Reason {
     /// No grant allows the action.
-    #[error("no grant of {caller} allows `{action}` here; an admin can grant it")]
+    #[error("no grant of {caller} allows `{action}` here; an admin can grant it{}", about(*action))]
     Action {
         /// Who asked.
         caller: String,
@@ -208,6 +208,17 @@ pub enum Reason {
         /// What is wrong with it.
         why: &'static str,
     },
+}
+
+/// What an admin should know before granting it.
+const fn about(action: Action) -> &'static str {
+    match action {
+        Action::Session => {
+            ", knowing that a WebSocket login or listen key hands out power without further signatures"
+        }
+        Action::Unknown => ", knowing that the venue's profile cannot tell what this endpoint does",
+        _ => "",
+    }
 }
 
 /// Text of the caller's own, fit for a message: short, and without control characters.

@@ -6,6 +6,7 @@ use std::time::Duration;
 use pyo3::exceptions::PyValueError;
 use pyo3::prelude::*;
 use pyo3::types::PyList;
+use strongroom_client::{ClientToken, default_socket, default_token};
 
 use crate::arguments::Arguments;
 use crate::error::{exception, exception_value};
@@ -28,16 +29,13 @@ pub(crate) struct SignRequest {
 #[pymethods]
 impl Client {
     #[new]
-    #[pyo3(signature = (socket=None, *, timeout=5.0))]
-    fn new(py: Python<'_>, socket: Option<PathBuf>, timeout: f64) -> PyResult<Self> {
+    #[pyo3(signature = (socket=None, *, token=None, timeout=5.0))]
+    fn new(py: Python<'_>, socket: Option<PathBuf>, token: Option<&str>, timeout: f64) -> PyResult<Self> {
         let deadline = Duration::try_from_secs_f64(timeout)
             .ok()
             .filter(|deadline| !deadline.is_zero())
             .ok_or_else(|| PyValueError::new_err("timeout: give a number of seconds above 0"))?;
-        let client = match socket {
-            Some(path) => strongroom_client::Client::at(path),
-            None => strongroom_client::Client::new().map_err(|error| exception(py, &error))?,
-        };
+        let client = make(socket, token).map_err(|error| exception(py, &error))?;
         Ok(Self { inner: client.with_deadline(deadline) })
     }
 
@@ -130,6 +128,19 @@ impl Client {
         let socket = self.inner.path().display().to_string().into_pyobject(py)?.repr()?.to_string();
         Ok(format!("<Client socket={socket}>"))
     }
+}
+
+/// Without a socket or a token, those of the environment.
+fn make(
+    socket: Option<PathBuf>,
+    token: Option<&str>,
+) -> Result<strongroom_client::Client, strongroom_client::Error> {
+    let client = strongroom_client::Client::at(socket.map_or_else(default_socket, Ok)?);
+    let token = token.map_or_else(default_token, |token| ClientToken::new(token).map(Some))?;
+    Ok(match token {
+        Some(token) => client.with_token(token),
+        None => client,
+    })
 }
 
 impl Client {

@@ -43,7 +43,7 @@ const fn class(error: &Error) -> &'static str {
         Error::Deadline { .. } => "Timeout",
         Error::Disconnected => "Disconnected",
         Error::NoAgent { .. } | Error::NoSocketPath => "NoAgent",
-        Error::TooLarge { .. } => "Invalid",
+        Error::Token { .. } | Error::TooLarge { .. } => "Invalid",
         Error::Refused { code, .. } => match code {
             ErrorCode::Malformed | ErrorCode::Version => "ProtocolError",
             known => name(*known),

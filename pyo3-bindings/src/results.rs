@@ -213,6 +213,18 @@ impl Status {
         self.0.protection.iter().cloned().map(Protection).collect()
     }
 
+    /// Whom the agent takes the asker for: `user:1000`, or `client:grid-bot`.
+    #[getter]
+    fn principal(&self) -> &str {
+        &self.0.principal
+    }
+
+    /// Who may do everything but sign: `user:1000` each.
+    #[getter]
+    fn admins(&self) -> Vec<&str> {
+        self.0.admins.iter().map(String::as_str).collect()
+    }
+
     fn __repr__(&self, py: Python<'_>) -> PyResult<String> {
         let locked = if self.0.locked { "True" } else { "False" };
         let version = quoted(py, &self.0.version)?;

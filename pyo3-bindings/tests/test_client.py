@@ -46,6 +46,7 @@ def test_tells_how_the_agent_is(agent: Agent) -> None:
     assert (status.since_unix, status.credentials, status.ready, status.keeper_pid) == (1_700_000_001, 2, 1, None)
     assert (status.token_serial, status.token_label, status.rung) == ("8f2c01d4", "strongroom", "aes-cbc")
     assert status.weaknesses == ["danger_accept_any_caller_time"]
+    assert (status.principal, status.admins) == ("user:1000", ["user:0"])
     [keeper] = status.protection
     assert (keeper.process, keeper.pid) == ("keeper", 4712)
     assert (keeper.secret_memory, keeper.guarded, keeper.landlock) == (True, False, "partial")
@@ -260,3 +261,48 @@ def test_says_its_name_and_types() -> None:
         assert thing.__doc__, name
     assert Client.__module__ == SignedRequest.__module__ == "strongroom"
     assert (Path(strongroom.__file__).parent / "py.typed").exists()
+
+
+TOKEN = "strongroom_" + "0" * 72
+
+
+def test_says_hello_first_on_every_connection(agent: Agent) -> None:
+    with Client(token=TOKEN) as room:
+        room.lock()
+        room.status()
+    room = Client(agent.path, token=TOKEN)
+    room.lock()
+    operations = [request.operation for request in agent.seen]
+    assert operations == ["Hello", "Lock", "Status", "Hello", "Lock"]
+    assert {request.token for request in agent.seen if request.operation == "Hello"} == {TOKEN}
+    assert TOKEN not in repr(room)
+
+
+def test_says_hello_again_when_it_connects_anew(agent: Agent) -> None:
+    room = Client(token=TOKEN)
+    room.status()
+    agent.stop()
+    agent.start()
+    room.status()
+    assert [request.operation for request in agent.seen] == ["Hello", "Status"] * 2
+
+
+def test_takes_the_token_of_the_environment(
+    agent: Agent, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setenv("STRONGROOM_TOKEN", TOKEN)
+    Client(agent.path).status()
+    monkeypatch.delenv("STRONGROOM_TOKEN")
+    file = tmp_path / "token"
+    file.write_text(TOKEN + "\n")
+    file.chmod(0o600)
+    monkeypatch.setenv("STRONGROOM_TOKEN_FILE", os.fspath(file))
+    Client().status()
+    assert [request.token for request in agent.seen] == [TOKEN, "", TOKEN, ""]
+    file.chmod(0o644)
+    with pytest.raises(StrongroomError, match="can be read by others") as caught:
+        Client()
+    assert TOKEN not in str(caught.value)
+    with pytest.raises(StrongroomError, match="begins with") as caught:
+        Client(token="grid-bot")
+    assert "grid-bot" not in str(caught.value)

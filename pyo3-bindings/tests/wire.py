@@ -6,7 +6,10 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 
 VERSION = 1
-OPERATIONS = ("Sign", "Status", "List", "Show", "Lock", "Unlock", "Enroll", "Remove")
+OPERATIONS = (
+    ("Sign", "Status", "List", "Show", "Lock", "Unlock", "Enroll", "Remove")
+    + ("Token", "SetGrants", "Hello", "AddClient", "Clients", "RemoveClient")
+)
 
 Param = tuple[str, str]
 """``("text", value)`` or ``("json", value)``."""
@@ -25,6 +28,7 @@ class Request:
     form: list[tuple[str, Param]] | None = None
     json: bytes | None = None
     after: str = ""
+    token: str = ""
 
 
 class Reader:
@@ -77,6 +81,8 @@ def read_request(frame: bytes) -> Request:
             assert body == 0
     elif request.operation == "List":
         request.after = reader.text()
+    elif request.operation == "Hello":
+        request.token = reader.text()
     elif request.operation in ("Show", "Remove"):
         request.credential = reader.text()
     assert reader.at == len(reader.data), "bytes are left over"
@@ -120,7 +126,8 @@ def signed(id: int, method: str, url: str, headers: Iterable[tuple[str, str]], b
 
 def credential_fields(name: str) -> bytes:
     texts = (name, "kraken", "key-1", "https://api.kraken.com", "HMAC-SHA512", "keeper", "aes-gcm", "8f2c01d4")
-    return b"".join(map(text, texts)) + number(1_700_000_000) + b"\0" + text("the record was changed")
+    fault = text("the record was changed")
+    return b"".join(map(text, texts)) + number(1_700_000_000) + b"\0" + fault + number(1) + number(0) + text("")
 
 
 def credentials(id: int, names: Sequence[str], more: bool) -> bytes:
@@ -129,7 +136,7 @@ def credentials(id: int, names: Sequence[str], more: bool) -> bytes:
 
 
 def credential(id: int, name: str) -> bytes:
-    return frame(number(id) + b"\4" + credential_fields(name))
+    return frame(number(id) + b"\4" + credential_fields(name) + text(""))
 
 
 def status(id: int) -> bytes:
@@ -138,4 +145,5 @@ def status(id: int) -> bytes:
     message += text("8f2c01d4") + text("strongroom") + text("aes-cbc")
     message += number(1) + text("danger_accept_any_caller_time")
     protection = text("keeper") + number(4712) + b"\1\0" + text("partial")
-    return frame(number(id) + b"\5" + message + number(1) + protection)
+    principals = text("user:1000") + number(1) + text("user:0")
+    return frame(number(id) + b"\5" + message + number(1) + protection + principals)

@@ -58,6 +58,9 @@ fn engine(criterion: &mut Criterion) {
             });
         });
         let Ok(plan) = profile.plan(&request) else { continue };
+        criterion.bench_function(&format!("{id}/classify"), |bencher| {
+            bencher.iter(|| black_box(&plan).classified());
+        });
         criterion.bench_function(&format!("{id}/canonicalise and finish"), |bencher| {
             bencher.iter(|| {
                 plan.canonicalise(&ACCOUNT, black_box(&moment)).ok()?.finish(&signature, &passphrase).ok()
@@ -66,5 +69,31 @@ fn engine(criterion: &mut Criterion) {
     }
 }
 
-criterion_group!(benches, engine);
+/// What a policy asks of one order: what it does, and its fields.
+fn policy(criterion: &mut Criterion) {
+    for (id, path, body) in [
+        ("binance", "/api/v3/order", Body::Form(order())),
+        (
+            "kraken",
+            "/0/private/AddOrder",
+            Body::Json(br#"{"pair":"XBTUSD","type":"buy","ordertype":"limit","volume":"1","price":"9"}"#),
+        ),
+        (
+            "okx",
+            "/api/v5/trade/order",
+            Body::Json(
+                br#"{"instId":"BTC-USDT","tdMode":"cash","side":"buy","ordType":"limit","sz":"1","px":"9"}"#,
+            ),
+        ),
+    ] {
+        let Some(Ok(profile)) = builtin(id) else { continue };
+        let request = Request { method: "POST", path, query: Vec::new(), body };
+        let Ok(plan) = profile.plan(&request) else { continue };
+        criterion.bench_function(&format!("{id}/orders"), |bencher| {
+            bencher.iter(|| black_box(&plan).orders());
+        });
+    }
+}
+
+criterion_group!(benches, engine, policy);
 criterion_main!(benches);

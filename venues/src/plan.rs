@@ -87,7 +87,7 @@ impl<'a> Plan<'a> {
         if rule.covers.params() {
             self.check_signed(rule)?;
         }
-        if rule.encode.body == BodyForm::Form {
+        if rule.encode.body == BodyForm::Form || rule.signs_pairs() {
             self.check_form()?;
         }
         let names = rule.attach.reserved.iter();
@@ -116,7 +116,8 @@ impl<'a> Plan<'a> {
         Ok(())
     }
 
-    /// A form and a query are often read as one: a name in both has two meanings.
+    /// A form and a query are often read as one, and some venues sign all parameters as one: a name in
+    /// both has two meanings.
     fn check_form(&self) -> Result<(), RequestError> {
         let both =
             self.body.members().iter().find(|(name, _)| self.query.iter().any(|(other, _)| name == other));

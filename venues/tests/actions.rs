@@ -948,9 +948,29 @@ fn marks_values_that_could_be_cut_anew() {
             assert_eq!(profile.plan(&request).expect(id).recut(), expected, "{id} {value}");
         }
     }
-    let profile = profile("okx");
-    let request = request("GET", "/api/v5/account/balance", "note=1%26", "");
-    assert_eq!(profile.plan(&request).expect("planned").recut(), None);
+    for (id, value, expected) in [
+        ("okx", "1%26", None),
+        ("okx", "1+2", None),
+        ("bybit", "%42TC", Some("note")),
+        ("bybit", "1+2", Some("note")),
+        ("bybit", "100%", None),
+    ] {
+        let query = [("note", Param::Text(value))].to_vec();
+        let request = Request { method: "GET", path: "/v5/order/realtime", query, body: Body::Empty };
+        assert_eq!(profile(id).plan(&request).expect(id).recut(), expected, "{id} {value}");
+    }
+    let orders = r#"[{"symbol":"A","newClientOrderId":"x%22,%22quantity%22:%229"}]"#;
+    let binance = profile("binance");
+    let body = Body::Form(vec![("batchOrders", Param::Text(orders))]);
+    let request = Request { method: "POST", path: "/fapi/v1/batchOrders", query: Vec::new(), body };
+    let plan = binance.plan(&request).expect("planned");
+    assert_eq!(plan.recut(), Some("batchOrders"));
+    assert_eq!(plan.orders().expect_err("unreadable").field, "batchOrders");
+    let query = vec![("note", Param::Text("1&coin=A&address=x&amount=1"))];
+    let request = Request { method: "GET", path: "/openApi/spot/v1/trade/query", query, body: Body::Empty };
+    let bingx = profile("bingx");
+    let plan = bingx.plan(&request).expect("planned");
+    assert_eq!(plan.classified().stands_in, [Action::Trade, Action::Transfer]);
 }
 
 #[test]

@@ -8,7 +8,7 @@ use std::process::Command;
 
 use strongroom_link::key::PassphraseUse;
 use strongroom_venues::json::{self, Value};
-use strongroom_venues::{Finding, Profile, builtin, builtin_profiles};
+use strongroom_venues::{Action, Finding, Profile, builtin, builtin_profiles};
 
 fn page(name: &str) -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("../docs").join(name)
@@ -30,6 +30,27 @@ fn covers(findings: &[Finding]) -> String {
     format!("{}{recut}", names.join(", "))
 }
 
+/// What the signature of an order leaves free.
+fn free(profile: &Profile) -> String {
+    if profile.actions().rules().is_empty() {
+        return String::new();
+    }
+    let binds = profile.actions().binds(Action::Trade);
+    let parts =
+        [("method", binds.method), ("path", binds.path), ("query", binds.query), ("body", binds.body)];
+    parts.iter().filter(|(_, bound)| !bound).map(|(name, _)| *name).collect::<Vec<_>>().join(", ")
+}
+
+/// How many rules say what endpoints do, and whether orders can be read.
+fn actions(profile: &Profile) -> String {
+    let table = profile.actions();
+    match (table.rules().len(), table.order_fields().count()) {
+        (0, _) => "unknown".to_owned(),
+        (rules, 0) => format!("{rules} rules; orders unread"),
+        (rules, orders) => format!("{rules} rules; orders under {orders} paths"),
+    }
+}
+
 fn row(profile: &Profile) -> String {
     let spec = profile.key_spec();
     let passphrase = match spec.passphrase {
@@ -40,13 +61,15 @@ fn row(profile: &Profile) -> String {
     let hosts: Vec<&str> =
         profile.hosts().iter().map(|host| host.strip_prefix("https://").unwrap_or(host)).collect();
     format!(
-        "| `{}` | {} | {} | {}{passphrase} | {} | {} | [page]({}); {} |",
+        "| `{}` | {} | {} | {}{passphrase} | {} | {} | {} | {} | [page]({}); {} |",
         profile.id(),
         profile.name(),
         spec.algorithm,
         spec.form,
         hosts.join("<br>"),
         covers(&profile.probe()),
+        free(profile),
+        actions(profile),
         profile.docs(),
         profile.checked(),
     )
@@ -59,7 +82,8 @@ const START: &str =
 #[test]
 fn lists_every_shipped_venue() {
     let mut table = String::from(
-        "\n| id | venue | algorithm | secret | hosts | covers | source |\n|---|---|---|---|---|---|---|\n",
+        "\n| id | venue | algorithm | secret | hosts | covers | free in an order | actions | source |\n\
+         |---|---|---|---|---|---|---|---|---|\n",
     );
     for (id, _) in builtin_profiles() {
         writeln!(table, "{}", row(&builtin(id).expect("shipped").expect("compiles"))).expect("memory");

@@ -63,6 +63,14 @@ fn refuses_requests_and_names_the_venues_rule() {
             "`a` occurs more than once in the body",
         ),
         (
+            "cryptocom",
+            "POST",
+            "/exchange/v1/private/create-order",
+            vec![("price", text("1"))],
+            json(r#"{"price":"2"}"#),
+            "`price` occurs more than once in the body",
+        ),
+        (
             "kraken",
             "POST",
             "/a",

@@ -222,6 +222,7 @@ impl<'a> Event<'a> {
             uid: Some(who.uid),
             pid: Some(who.pid),
             unit: who.unit.as_ref().map(|unit| unit.to_string().into()),
+            client: who.client.as_ref().map(|client| client.as_str().into()),
             ..Self::of(kind)
         }
     }

@@ -6,6 +6,7 @@ use serde_json::{Value, json};
 use strongroom_client::{Protection, Status};
 
 use crate::fault::Fault;
+use crate::signer::grants::unbound_meaning;
 
 /// Prints data. A reader that has gone away is no error of ours.
 pub(super) fn data(text: &str) {
@@ -69,7 +70,7 @@ pub(super) fn weakness(name: &str) -> String {
         "no_lock_on_suspend" => "keys stay loaded when the machine sleeps (lock_on_suspend)".to_owned(),
         "token_gone" => "the token is gone, and the keys have stayed".to_owned(),
         "token_unwatched" => "nobody sees whether the token is removed; the agent's log says why".to_owned(),
-        setting => format!("{setting} is on"),
+        name => unbound_meaning(name).unwrap_or_else(|| format!("{name} is on")),
     }
 }
 

@@ -21,6 +21,10 @@ pub(super) struct Shown {
     pub(super) ready: bool,
     pub(super) fault: String,
     honey: bool,
+    /// 0 where the record cannot be read.
+    revision: u64,
+    grants: u32,
+    accept_unbound: Vec<String>,
 }
 
 impl From<Credential> for Shown {
@@ -39,13 +43,20 @@ impl From<Credential> for Shown {
             ready: told.ready,
             fault: told.fault,
             honey: told.honey,
+            revision: told.revision,
+            grants: told.grants,
+            accept_unbound: told.accept_unbound,
         }
     }
 }
 
 impl From<CredentialReport> for Shown {
     fn from(report: CredentialReport) -> Self {
+        let unbound = report.accept_unbound();
         let known = report.meta.map_or_else(Self::default, |meta| Self {
+            revision: meta.revision,
+            grants: u32::try_from(meta.grants.len()).unwrap_or(u32::MAX),
+            accept_unbound: unbound.split(',').filter(|part| !part.is_empty()).map(str::to_owned).collect(),
             venue: meta.venue,
             key_id: meta.key_id,
             base_url: meta.base_url,
@@ -90,10 +101,17 @@ impl Shown {
             "ready": self.ready,
             "fault": self.fault,
             "honey": self.honey,
+            "revision": self.revision,
+            "grants": self.grants,
+            "accept_unbound": self.accept_unbound,
         })
     }
 
     pub(super) fn facts(&self) -> String {
+        let grants = match self.revision {
+            0 => String::new(),
+            _ => self.grants.to_string(),
+        };
         output::facts(&[
             ("name", &self.name),
             ("venue", &self.venue),
@@ -104,6 +122,8 @@ impl Shown {
             ("rung", &self.rung),
             ("token", &self.token_serial),
             ("enrolled", &self.enrolled),
+            ("grants", &grants),
+            ("unbound", &self.accept_unbound.join(", ")),
             ("state", self.state()),
         ])
     }

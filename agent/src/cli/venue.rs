@@ -6,7 +6,7 @@ use clap::{Args, Subcommand};
 use serde_json::{Value, json};
 use strongroom_link::key::PassphraseUse;
 use strongroom_protocol::ErrorCode;
-use strongroom_venues::{Finding, Profile, builtin_profiles};
+use strongroom_venues::{ActionRule, Binds, Finding, Profile, builtin_profiles};
 
 use super::{Json, Stop, output};
 use crate::fault::Fault;
@@ -23,7 +23,7 @@ pub(super) struct Venue {
 enum Command {
     /// List the venues that ship
     List(List),
-    /// Show one venue: its hosts, its secret, and what its signature binds
+    /// Show one venue: its hosts, its secret, what its signature binds, and what its endpoints do
     Show(Show),
     /// Check a profile: its grammar, and by changing requests whether its signature binds what `covers` says
     Check(Check),
@@ -99,6 +99,7 @@ impl Show {
         } else {
             output::data(&facts(&profile));
             output::data(&rules(&profile.probe()));
+            actions(&profile);
         }
         Ok(())
     }
@@ -120,6 +121,7 @@ impl Check {
         } else {
             output::data(&facts(&profile));
             output::data(&rules(&findings));
+            actions(&profile);
         }
         for finding in
             findings.iter().filter(|finding| finding.tried == 0 && finding.claimed.name() != "none")
@@ -187,6 +189,39 @@ fn rules(findings: &[Finding]) -> String {
     output::table(&["RULE", "COVERS", "FOUND", "REQUESTS"], &findings.iter().map(row).collect::<Vec<_>>())
 }
 
+/// Prints which endpoints do what, and where orders have their fields.
+fn actions(profile: &Profile) {
+    let table = profile.actions();
+    if table.rules().is_empty() {
+        output::data("actions: none are known, so that every request is `unknown`");
+        return;
+    }
+    let row = |rule: &ActionRule| {
+        let needs = rule.needs().join(" ");
+        vec![rule.id().to_owned(), bound(rule.binds()), rule.methods(), rule.path().to_owned(), needs]
+    };
+    let rows: Vec<_> = table.rules().iter().map(row).collect();
+    output::data(&output::table(&["ACTION", "BOUND", "METHODS", "PATH", "NEEDS"], &rows));
+    let rows: Vec<_> = table
+        .order_fields()
+        .map(|(path, fields)| {
+            let fields = fields.iter().map(|(name, place)| format!("{name}={place}"));
+            vec![path.to_owned(), fields.collect::<Vec<_>>().join(", ")]
+        })
+        .collect();
+    if !rows.is_empty() {
+        output::data(&output::table(&["ORDERS UNDER", "FIELDS"], &rows));
+    }
+}
+
+/// What a signature binds, in short.
+fn bound(binds: Binds) -> String {
+    let parts =
+        [("method", binds.method), ("path", binds.path), ("query", binds.query), ("body", binds.body)];
+    let bound: Vec<&str> = parts.iter().filter(|(_, bound)| *bound).map(|(name, _)| *name).collect();
+    if bound.is_empty() { "nothing".to_owned() } else { bound.join("+") }
+}
+
 /// A profile as JSON, with what was found of its rules.
 fn with_rules(profile: &Profile, findings: &[Finding]) -> Value {
     let rules = findings.iter().map(|finding| {
@@ -202,6 +237,28 @@ fn with_rules(profile: &Profile, findings: &[Finding]) -> Value {
     let mut value = about(profile);
     if let Some(members) = value.as_object_mut() {
         members.insert("rules".to_owned(), rules.collect());
+        let actions = profile.actions().rules().iter().map(|rule| {
+            let binds = rule.binds();
+            json!({
+                "rule": rule.id(),
+                "action": rule.action().name(),
+                "methods": rule.methods(),
+                "path": rule.path(),
+                "needs": rule.needs(),
+                "binds": {
+                    "method": binds.method,
+                    "path": binds.path,
+                    "query": binds.query,
+                    "body": binds.body,
+                },
+            })
+        });
+        members.insert("actions".to_owned(), actions.collect());
+        let orders = profile.actions().order_fields().map(|(path, fields)| {
+            let fields = fields.into_iter().map(|(name, place)| (name.to_owned(), Value::String(place)));
+            json!({ "path": path, "fields": fields.collect::<serde_json::Map<_, _>>() })
+        });
+        members.insert("orders".to_owned(), orders.collect());
     }
     value
 }

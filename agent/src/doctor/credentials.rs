@@ -7,9 +7,10 @@ use strongroom_client::{Client, Credential};
 use super::{Check, Installation};
 use crate::config::Config;
 use crate::fault::chain;
+use crate::signer::grants::{unbound, unbound_meaning};
 use crate::signer::report::CUSTODY;
-use crate::store;
-use crate::store::record::Meta;
+use crate::store::record::{CredentialName, Meta, Record};
+use crate::store::{self, StoreError};
 
 const ID: &str = "credential";
 
@@ -31,7 +32,16 @@ pub(super) fn checks(installation: &Installation<'_>) -> Vec<Check> {
         };
         check.about(name.to_string())
     };
-    found.into_iter().map(check).collect()
+    let accepted: Vec<Check> = found.iter().flat_map(|(name, record)| accepted(name, record)).collect();
+    found.into_iter().map(check).chain(accepted).collect()
+}
+
+/// What grants restrict although no signature binds it.
+fn accepted(name: &CredentialName, record: &Result<Record, StoreError>) -> Vec<Check> {
+    let Ok(record) = record else { return Vec::new() };
+    let facts = unbound(name, &record.meta.grants).filter_map(|weakness| unbound_meaning(&weakness));
+    let hint = "`strongroom grant edit` takes it back; docs/reference/grants.md says what would be kept";
+    facts.map(|fact| Check::notice("accept-unbound", fact, hint).about(name.to_string())).collect()
 }
 
 /// What an unlocked agent says of each.

@@ -4,6 +4,7 @@ use strongroom_client::Status;
 
 use super::{Check, Installation};
 use crate::config::Config;
+use crate::signer::grants::unbound_meaning;
 
 pub(super) fn checks(installation: &Installation<'_>) -> Vec<Check> {
     let config = match &installation.config {
@@ -56,7 +57,9 @@ const ADVICE: &str = "see the agent's log, and whether token and disk are where 
 fn in_force(config: &Config, status: &Status) -> Check {
     const ID: &str = "configuration-in-force";
     let promised = config.weaknesses();
-    let mut on = status.weaknesses.iter().filter(|weakness| of_the_moment(weakness).is_none());
+    let is_setting =
+        |weakness: &&String| of_the_moment(weakness).is_none() && unbound_meaning(weakness).is_none();
+    let mut on = status.weaknesses.iter().filter(is_setting);
     let settings = on.clone().count();
     if let Some(setting) = on.find(|on| !promised.contains(&on.as_str())) {
         let fact = format!("the running agent has {setting} on, and the configuration has not");

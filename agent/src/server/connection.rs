@@ -102,9 +102,12 @@ impl Connection {
         self.stranger.take();
     }
 
-    /// What a stranger is told who does not say hello; `None` for others.
-    pub(super) fn otherwise(&self) -> Option<Fault> {
-        self.stranger.borrow().as_ref().map(|stranger| stranger.otherwise.clone())
+    /// What a stranger is told who does not say hello; it is written down, too. `None` for others.
+    pub(super) fn refuse_stranger(&self) -> Option<Fault> {
+        let stranger = self.stranger.borrow();
+        let Stranger { otherwise, rule, .. } = stranger.as_ref()?;
+        self.audit.turned_away(self.principal(), rule, &otherwise.message);
+        Some(otherwise.clone())
     }
 
     /// Notes that one more request is worked on.
@@ -136,6 +139,7 @@ impl Connection {
     /// Ends it at once, since its token was revoked: what was asked for is not answered.
     pub(super) fn cut(&self) {
         self.outbox.borrow_mut().clear();
+        self.audit.settle();
         // Half an answer that is on its way cannot be followed by another.
         if !self.sending.get() {
             let message = "the token of this client was revoked";
@@ -250,7 +254,7 @@ async fn read(server: &Rc<Server>, connection: &Rc<Connection>) -> Result<(), Im
             Ok(_) => return Ok(()),
             Err(_) => {
                 log_of!(debug, connection.principal(), "a client did not finish its frame");
-                if let Some(fault) = connection.otherwise() {
+                if let Some(fault) = connection.refuse_stranger() {
                     connection.say(0, reply::error(&fault));
                 }
                 return Ok(());

@@ -310,7 +310,7 @@ impl StatusReport {
             token_serial: &self.token.serial,
             token_label: &self.token.label,
             rung: self.token.rung.name(),
-            weaknesses: self.weaknesses.clone(),
+            weaknesses: self.weaknesses.iter().map(String::as_str).collect(),
             protection: self
                 .keeper
                 .map(|keeper| keeper_wire(self.keeper_pid, keeper))

@@ -16,6 +16,9 @@ pub(super) const HELLO_PATIENCE: Duration = Duration::from_secs(5);
 const MOST: usize = 64;
 const MOST_OF_ONE_USER: usize = 16;
 
+/// The rule by which nobody is served whom a namespace hides.
+const HIDDEN: &str = "hidden";
+
 /// The users of those who have connected and have not said hello yet.
 #[derive(Debug, Default)]
 pub(super) struct Strangers(RefCell<Vec<u32>>);
@@ -25,6 +28,8 @@ pub(super) struct Strangers(RefCell<Vec<u32>>);
 pub(super) struct Stranger {
     /// What it is told where it does not say hello.
     pub(super) otherwise: Fault,
+    /// The rule by which it is nobody, for the audit log.
+    pub(super) rule: &'static str,
     uid: u32,
     all: Rc<Strangers>,
 }
@@ -45,18 +50,17 @@ impl Drop for Stranger {
 pub(super) fn enter(server: &Server, client: &Client) -> Result<Option<Stranger>, Fault> {
     let doubt = client.doubt.as_ref().and_then(stranger::told);
     let who = &client.principal;
-    let admit = || server.policy.admit(who, || server.signer.names(who)).err();
-    let otherwise = match doubt {
-        Some(doubt) => doubt,
-        None => match admit() {
-            None => return Ok(None),
-            Some(denied) => {
-                server.audit.turned_away(who, denied.rule(), &denied.to_string());
-                Fault::from(denied)
-            }
-        },
+    let denied = server.policy.admit(who, || server.signer.names(who)).err();
+    let (otherwise, rule) = match (doubt, denied) {
+        (Some(doubt), _) => (doubt, HIDDEN),
+        (None, Some(denied)) => {
+            let rule = denied.rule();
+            (Fault::from(denied), rule)
+        }
+        (None, None) => return Ok(None),
     };
     if !server.clients.are_any() {
+        server.audit.turned_away(&client.principal, rule, &otherwise.message);
         return Err(otherwise);
     }
     let uid = client.principal.uid;
@@ -66,5 +70,5 @@ pub(super) fn enter(server: &Server, client: &Client) -> Result<Option<Stranger>
         return Err(Fault::new(ErrorCode::Unavailable, message, "try again in some seconds"));
     }
     all.push(uid);
-    Ok(Some(Stranger { otherwise, uid, all: Rc::clone(&server.strangers) }))
+    Ok(Some(Stranger { otherwise, rule, uid, all: Rc::clone(&server.strangers) }))
 }

@@ -15,6 +15,9 @@ use crate::fault::Fault;
 use crate::identity::{Principal, log_of};
 use crate::policy::Authorized;
 
+/// The rule by which a hello is refused.
+const WRONG_TOKEN: &str = "wrong-token";
+
 /// Hears a hello. It is the first thing on its connection or the last, and there is one try.
 pub(super) fn hear(server: &Rc<Server>, connection: &Rc<Connection>, id: u64, token: &str) -> Next {
     if connection.has_begun() {
@@ -33,7 +36,9 @@ pub(super) fn hear(server: &Rc<Server>, connection: &Rc<Connection>, id: u64, to
             Next::GoOn
         }
         Err(refused) => {
-            server.wrong_hellos.warn(connection.principal(), &refused.to_string());
+            let who = connection.principal();
+            server.wrong_hellos.warn(who, &refused.to_string());
+            server.audit.turned_away(who, WRONG_TOKEN, &refused.to_string());
             connection.say(id, reply::error(&refused.into()));
             Next::Close
         }
@@ -48,7 +53,7 @@ pub(super) fn none(connection: &Connection) -> Result<(), Fault> {
     if connection.has_begun() {
         return Ok(());
     }
-    match connection.otherwise() {
+    match connection.refuse_stranger() {
         Some(fault) => Err(fault),
         None => {
             connection.begin_as(None);

@@ -11,7 +11,7 @@ use strongroom_protocol::{Enroll, ErrorCode};
 use strongroom_venues::Profile;
 
 use super::keep::{KeepJob, Making};
-use super::{Signer, busy, credential_name};
+use super::{Signer, busy, credential_name, grants};
 use crate::audit::line::Kind;
 use crate::crew::token::Login;
 use crate::fault::Fault;
@@ -57,7 +57,7 @@ impl Enrollment {
         identifier("key id", wanted.key_id)?;
         wanted.uid.map(|uid| identifier("uid", uid)).transpose()?;
         check_uid(profile, wanted.venue, wanted.uid)?;
-        super::grants::read(wanted.grants)?;
+        grants::check(profile, &grants::read(wanted.grants)?)?;
         base_url(profile, wanted.venue, wanted.base_url).map(drop)
     }
 
@@ -72,7 +72,7 @@ impl Enrollment {
             key_id: identifier("key id", wanted.key_id)?,
             uid: wanted.uid.map(|uid| identifier("uid", uid)).transpose()?,
             base_url: wanted.base_url.map(str::to_owned),
-            grants: super::grants::read(wanted.grants)?,
+            grants: grants::read(wanted.grants)?,
             honey: wanted.honey,
             existing: if wanted.replace { Existing::Replace } else { Existing::Keep },
             secrets,
@@ -145,6 +145,7 @@ impl Signer {
             return Err(exists_already(name.as_str()));
         }
         let profile = self.profiles.get(&venue)?;
+        grants::check(&profile, &grants)?;
         let mut meta = self.meta(name, &profile, venue, key_id, uid, base_url)?;
         (meta.grants, meta.honey) = (grants, honey);
         if let Ok(before) = before {

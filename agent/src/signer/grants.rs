@@ -2,8 +2,9 @@
 
 use std::rc::Rc;
 
-use strongroom_policy::{Grants, GrantsError};
+use strongroom_policy::{Grants, GrantsError, scope};
 use strongroom_protocol::ErrorCode;
+use strongroom_venues::Profile;
 
 use super::keep::{KeepJob, Making};
 use super::{Signer, busy, credential_name};
@@ -24,6 +25,44 @@ pub(crate) struct SetGrants {
     accept_older: bool,
     login: Login,
 }
+
+/// Refuses grants that promise what the venue's signatures do not keep.
+///
+/// # Errors
+/// All findings, but for what `accept_unbound` accepts.
+pub(crate) fn check(profile: &Profile, grants: &Grants) -> Result<(), Fault> {
+    let findings: Vec<String> = scope::check(profile, grants).iter().map(ToString::to_string).collect();
+    if findings.is_empty() {
+        return Ok(());
+    }
+    let message =
+        format!("refusing grants that this venue's signatures do not keep: {}", findings.join("\n"));
+    Err(Fault::new(
+        ErrorCode::Invalid,
+        message,
+        "docs/reference/grants.md says what each venue's signature keeps",
+    ))
+}
+
+/// What an admin has accepted that no signature binds, as a weakness is named: `accept_unbound:NAME/GRANT:PARTS`.
+pub(crate) fn unbound(credential: &CredentialName, grants: &Grants) -> impl Iterator<Item = String> {
+    grants.accepted_unbound().map(move |grant| {
+        let parts: Vec<&str> = grant.accept_unbound.iter().map(|part| part.name()).collect();
+        format!("{UNBOUND}{credential}/{}:{}", grant.id, parts.join(","))
+    })
+}
+
+/// What the name of such a weakness means; nothing for another.
+pub(crate) fn unbound_meaning(weakness: &str) -> Option<String> {
+    let (place, parts) = weakness.strip_prefix(UNBOUND)?.rsplit_once(':')?;
+    let (credential, grant) = place.split_once('/')?;
+    Some(format!(
+        "grant {grant} of {credential} restricts what the venue's signature does not bind ({parts}): whoever gets a \
+         signature can use it for what the grant forbids"
+    ))
+}
+
+const UNBOUND: &str = "accept_unbound:";
 
 /// Longest text of grants, which goes over the client wire in one frame with all else that is told of a credential.
 const MAX_TEXT_BYTES: usize = 60_000;
@@ -93,6 +132,7 @@ impl Signer {
         }
         self.check_token(&old)?;
         let profile = self.profiles.get(&old.venue)?;
+        check(&profile, &grants)?;
         let job = KeepJob { name, profile, login, existing: Existing::Replace, doing: "given other grants" };
         self.keep(job, async |making: Making<'_>| {
             let Making { keeper, worker, floors } = making;

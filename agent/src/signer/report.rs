@@ -95,13 +95,16 @@ pub(crate) struct StatusReport {
     /// What protected the last token worker that has logged in.
     pub(crate) worker: Option<token::Protection>,
     pub(crate) token: TokenConfig,
-    pub(crate) weaknesses: Vec<&'static str>,
+    pub(crate) weaknesses: Vec<String>,
 }
 
 impl Signer {
     /// How the agent is.
     pub(crate) fn status(&self, order: Authorized<Inspect>) -> StatusReport {
-        let Inspect { .. } = order.spend();
+        let Inspect { sight } = order.spend();
+        let named = self.named.borrow();
+        // They name credentials.
+        let unbound = named.unbound().filter(|_| sight == Sight::All);
         let credentials = self.store.names().map_or(0, |names| names.len());
         let (locked, since, ready, keeper) = match &*self.keyring.borrow() {
             State::Locked(keyring) => (Some(keyring.state.reason.clone()), keyring.since, 0, None),
@@ -122,6 +125,8 @@ impl Signer {
                 .into_iter()
                 .chain(self.token_sight.get().weakness())
                 .chain(self.audit_weakness())
+                .chain(unbound)
+                .map(str::to_owned)
                 .collect(),
         }
     }

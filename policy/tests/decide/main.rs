@@ -4,6 +4,7 @@
 mod asking;
 mod grants;
 mod limits;
+mod naive;
 mod rates;
 
 use asking::{Asked, limit_order, policy, user};

@@ -6,10 +6,10 @@ use serde_json::{Value, json};
 use strongroom_client::{ErrorCode, Login, NewGrants};
 use strongroom_softhsm_tests::room::{Room, Run};
 
-use crate::keys::{BINANCE, KRAKEN, account, balance, edit};
+use crate::keys::{BINANCE, KRAKEN, OKX, account, balance, edit};
 use crate::records::assert_like;
 
-const BOT: &str = "[[grant]]\nid = \"bot\"\nto = \"client:grid-bot\"\nallow = [\"read\"]\n";
+const BOT: &str = "[[grant]]\nid = \"bot\"\nto = \"client:grid-bot\"\nallow = [\"*\"]\n";
 
 fn uid() -> u32 {
     rustix::process::geteuid().as_raw()
@@ -50,33 +50,34 @@ fn floors(room: &Room) -> PathBuf {
 #[test]
 fn gives_the_one_who_enrols_what_was_asked_for_and_nobody_anything_without() {
     let room = Room::new();
-    let _ = room.enroll(&BINANCE, &["--allow", "read,trade,cancel"]).ok();
-    let grants = listed(&room, "binance-main");
+    let _ = room.enroll(&KRAKEN, &["--allow", "read,trade,cancel"]).ok();
+    let grants = listed(&room, "kraken-main");
     let own =
         json!({ "allow": ["cancel", "read", "trade"], "id": own_grant()["id"], "to": own_grant()["to"] });
-    assert_eq!(grants, json!({ "credential": "binance-main", "revision": 1, "grants": [own] }));
+    assert_eq!(grants, json!({ "credential": "kraken-main", "revision": 1, "grants": [own] }));
 
-    let arguments = ["enroll", "kraken-main", "--venue", "kraken", "--key-id", KRAKEN.key_id];
+    let arguments = ["enroll", "okx-main", "--venue", "okx", "--key-id", OKX.key_id, "--passphrase-fd", "5"];
     let arguments = [&arguments[..], &["--pin-fd", "3", "--secret-fd", "4"]].concat();
-    let run = room.run(&arguments, None, &[(3, &room.token.pin), (4, KRAKEN.secret)]);
+    let run =
+        room.run(&arguments, None, &[(3, &room.token.pin), (4, OKX.secret), (5, OKX.passphrase.unwrap())]);
     let said = format!(
-        "nobody may sign with kraken-main yet; you may after `strongroom grant add kraken-main --to user:{} \
+        "nobody may sign with okx-main yet; you may after `strongroom grant add okx-main --to user:{} \
          --allow read,trade,cancel`\n",
         uid()
     );
     assert_eq!((run.stderr.as_str(), run.code()), (said.as_str(), 0));
-    assert_eq!(listed(&room, "kraken-main")["grants"], json!([]));
+    assert_eq!(listed(&room, "okx-main")["grants"], json!([]));
 
     for (options, said) in [
         (&["--allow", "everything"][..], "*`everything` is no action; *"),
         (&["--allow", "read", "--accept-unbound", "colour"], "*unknown variant `colour`*"),
         (&["--grants", "/nowhere"], "*/nowhere cannot be read: *"),
     ] {
-        let run = room.enroll(&BINANCE, &[&["--replace"], options].concat());
+        let run = room.enroll(&KRAKEN, &[&["--replace"], options].concat());
         assert_eq!(run.code(), 3, "{}", run.stderr);
         assert_like(&run.stderr, said, "a grant that is none");
     }
-    assert_eq!(listed(&room, "binance-main")["revision"], 1, "nothing has changed");
+    assert_eq!(listed(&room, "kraken-main")["revision"], 1, "nothing has changed");
 }
 
 #[test]
@@ -84,12 +85,13 @@ fn changes_grants_of_a_running_a_locked_and_no_agent() {
     let room = room_of_two();
     let before = std::fs::read_to_string(room.record("binance-main")).unwrap();
     let add = ["add", "binance-main", "--to", "client:grid-bot", "--allow", "read,trade"];
+    let add = [&add[..], &["--accept-unbound", "path,method"]].concat();
     let limits = ["--symbols", "BTCUSDT,ETH*", "--max-notional", "500", "--sides", "buy"];
     // No agent.
     assert_eq!(grant(&room, &[&add[..], &limits].concat()).ok(), "added grant grid-bot to binance-main\n");
     let bot = json!({
         "id": "grid-bot", "to": "client:grid-bot", "allow": ["read", "trade"], "symbols": ["BTCUSDT", "ETH*"],
-        "max_notional": "500", "sides": ["buy"],
+        "max_notional": "500", "sides": ["buy"], "accept_unbound": ["path", "method"],
     });
     let all = json!({ "credential": "binance-main", "revision": 2, "grants": [own_grant(), bot] });
     assert_eq!(listed(&room, "binance-main"), all);
@@ -180,6 +182,7 @@ fn refuses_grants_that_were_changed_meanwhile_or_are_none() {
     let pin = || Login::from(std::fs::File::from(piped(&room.token.pin)));
     let told = client.grants("binance-main").unwrap();
     assert_eq!(told.revision, 1);
+    let _ = client.sign(&account()).unwrap();
     client.set_grants(&NewGrants::new("binance-main", 1, BOT), pin()).unwrap();
     let late = client.set_grants(&NewGrants::new("binance-main", 1, ""), pin()).unwrap_err();
     assert_eq!(late.code(), Some(ErrorCode::Invalid));
@@ -196,7 +199,8 @@ fn refuses_grants_that_were_changed_meanwhile_or_are_none() {
     let none = client.set_grants(&NewGrants::new("nobody", 1, BOT), pin()).unwrap_err();
     assert_eq!(none.code(), Some(ErrorCode::NotFound));
     assert_eq!(client.grants("binance-main").unwrap().toml, BOT);
-    let _ = client.sign(&account()).unwrap();
+    let denied = client.sign(&account()).unwrap_err();
+    assert_eq!(denied.code(), Some(ErrorCode::Denied), "they are in force: {denied}");
 }
 
 #[test]
@@ -229,7 +233,7 @@ fn refuses_a_record_that_was_rolled_back_and_no_other() {
     let said = "the record was rolled back: it has revision 1, and revision 2 was in force already";
     assert_eq!(refused.to_string(), format!("credential `binance-main` cannot sign: {said}"));
     // Nor does it come back by a change of its grants.
-    let add = ["add", "binance-main", "--to", "client:grid-bot", "--allow", "read"];
+    let add = ["add", "binance-main", "--to", "client:grid-bot", "--allow", "*"];
     let run = grant(&room, &add);
     assert_eq!(run.code(), 7);
     assert_like(
@@ -310,7 +314,7 @@ fn opens_a_record_that_is_newer_than_its_floor() {
     let room = room_of_two();
     let path = floors(&room);
     let before = std::fs::read(&path).unwrap();
-    let _ = grant(&room, &["add", "binance-main", "--to", "client:grid-bot", "--allow", "read"]).ok();
+    let _ = grant(&room, &["add", "binance-main", "--to", "client:grid-bot", "--allow", "*"]).ok();
     let after = std::fs::read(&path).unwrap();
     assert_ne!(before, after);
     std::fs::write(&path, before).unwrap();
@@ -322,7 +326,7 @@ fn opens_a_record_that_is_newer_than_its_floor() {
 #[test]
 fn refuses_a_record_whose_grants_were_edited() {
     let room = room_of_two();
-    let _ = grant(&room, &["add", "binance-main", "--to", "client:grid-bot", "--allow", "read"]).ok();
+    let _ = grant(&room, &["add", "binance-main", "--to", "client:grid-bot", "--allow", "*"]).ok();
     edit(&room.record("binance-main"), |text| text.replace("\"client:grid-bot\"", "\"client:grid-cat\""));
     let _agent = room.start_unlocked();
     let shown = room.client().show("binance-main").unwrap();
@@ -334,4 +338,55 @@ fn piped(text: &str) -> std::os::fd::OwnedFd {
     let (read, write) = rustix::pipe::pipe().unwrap();
     assert_eq!(rustix::io::write(&write, text.as_bytes()).unwrap(), text.len());
     read
+}
+
+#[test]
+fn refuses_what_no_signature_keeps_unless_it_is_accepted_and_says_so_for_ever() {
+    let room = room_of_two();
+    let agent = room.start_unlocked();
+    let add = ["add", "binance-main", "--to", "client:grid-bot", "--allow", "read"];
+    let refused = grant(&room, &add);
+    assert_eq!(refused.code(), 3);
+    let said =
+        "error: refusing grants that this venue's signatures do not keep: *binds no endpoint*\nhint: *\n";
+    assert_like(&refused.stderr, said, "by the command");
+    // The agent decides, whoever asks.
+    let limited = BOT.replace("\"*\"", "\"read\"");
+    let pin = Login::from(std::fs::File::from(piped(&room.token.pin)));
+    let refused = room.client().set_grants(&NewGrants::new("binance-main", 1, &limited), pin).unwrap_err();
+    assert_eq!(refused.code(), Some(ErrorCode::Invalid));
+    assert_like(
+        &refused.to_string(),
+        "refusing grants that this venue's signatures do not keep: *",
+        "by the agent",
+    );
+    let enrolled = room.enroll(&BINANCE, &["--replace", "--allow", "read"]);
+    assert_eq!(enrolled.code(), 3, "{}", enrolled.stderr);
+    assert_eq!(listed(&room, "binance-main")["revision"], 1, "nothing has changed");
+
+    // The control, and what is said then.
+    let _ = grant(&room, &[&add[..], &["--accept-unbound", "path,method"]].concat()).ok();
+    let named = "accept_unbound:binance-main/grid-bot:path,method";
+    let meaning = "grant grid-bot of binance-main restricts what the venue's signature does not bind (path,method): \
+                   whoever gets a signature can use it for what the grant forbids";
+    let told = |agent: &strongroom_softhsm_tests::room::Agent, again: &str| {
+        let status = room.client().status().unwrap();
+        assert!(status.weaknesses.iter().any(|weakness| weakness == named), "{again}: {status:?}");
+        let shown = room.run(&["status"], None, &[]);
+        assert!(shown.stderr.contains(&format!("warning: {meaning}\n")), "{again}: {}", shown.stderr);
+        let doctor = room.run(&["doctor"], None, &[]);
+        let printed = doctor.stdout.split_whitespace().collect::<Vec<_>>().join(" ");
+        assert!(printed.contains(meaning), "{again}: {}", doctor.stdout);
+        assert!(agent.log().contains(named), "{again}: {}", agent.log());
+        let credential = room.client().show("binance-main").unwrap();
+        assert_eq!(credential.accept_unbound, ["method", "path"], "{again}");
+    };
+    told(&agent, "at once");
+    drop(agent);
+    std::fs::remove_file(room.folder().join("agent.log")).unwrap();
+    let agent = room.start();
+    told(&agent, "after a restart, locked");
+    let _ = grant(&room, &["remove", "binance-main", "grid-bot"]).ok();
+    let left = room.client().status().unwrap().weaknesses;
+    assert!(!left.iter().any(|weakness| weakness.starts_with("accept_unbound")), "{left:?}");
 }

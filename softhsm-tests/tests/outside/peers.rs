@@ -18,23 +18,28 @@ use crate::keys::BINANCE;
 use crate::wire::sign;
 
 const SOON: Duration = Duration::from_secs(10);
-const NOBODY: u32 = 65_534;
+pub(crate) const NOBODY: u32 = 65_534;
 
 /// An unlocked agent whose socket another user can reach.
-fn reachable() -> (Room, strongroom_softhsm_tests::room::Agent) {
+pub(crate) fn reachable() -> (Room, strongroom_softhsm_tests::room::Agent) {
     let room = Room::new();
     let _ = room.enroll(&BINANCE, &[]).ok();
     let agent = room.start_unlocked();
+    open_to_all(&room);
+    (room, agent)
+}
+
+/// Lets every user reach the socket.
+pub(crate) fn open_to_all(room: &Room) {
     for (path, mode) in
         [(room.folder(), 0o755), (&room.folder().join("run"), 0o755), (room.socket().as_path(), 0o666)]
     {
         std::fs::set_permissions(path, std::fs::Permissions::from_mode(mode)).unwrap();
     }
-    (room, agent)
 }
 
 /// Does `work` in a thread that is another user.
-fn as_nobody<R: Send>(work: impl FnOnce() -> R + Send) -> R {
+pub(crate) fn as_nobody<R: Send>(work: impl FnOnce() -> R + Send) -> R {
     let nobody = || {
         let uid = Uid::from_raw(NOBODY);
         // Of this thread alone, unlike the C library's call.

@@ -33,7 +33,7 @@ pub(crate) fn signed_as_bound(rule: &Rule) -> Binds {
 
 impl Rule {
     /// Whether all parameters together are signed in one form, wherever they are sent.
-    fn signs_pairs(&self) -> bool {
+    pub(crate) fn signs_pairs(&self) -> bool {
         !self.kv.is_empty() || self.used.contains(Var::KvConcat) || self.used.contains(Var::ParamsJson)
     }
 }
@@ -80,7 +80,8 @@ impl<'a> Plan<'a> {
         let rules = &self.compiled.actions.rules;
         let mut found: Vec<Action> = rules
             .iter()
-            .filter(|rule| rule.action != own && !rule.needs.is_empty())
+            // Of a path that is bound it is known what it does; of one that is not, only what it needs.
+            .filter(|rule| rule.action != own && (binds.path || !rule.needs.is_empty()))
             .filter(|rule| self.could_be(rule, binds))
             .map(|rule| rule.action)
             .collect();
@@ -104,6 +105,9 @@ impl<'a> Plan<'a> {
     fn has_name_like(&self, rule: &ActionRule, need: &str) -> bool {
         let like = |(name, _): &Member<'_>| name.ends_with(need);
         let signing = self.rule();
+        if self.recut().is_some() {
+            return true;
+        }
         // JSON in a body is never signed like a query, unless the profile signs both in one form.
         if signing.encode.body == BodyForm::Form || signing.signs_pairs() {
             return self.names().any(|name| name.ends_with(need));

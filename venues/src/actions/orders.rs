@@ -79,6 +79,7 @@ const NOT_PLAIN: &str = "is not a number in plain digits";
 const NOT_SCALAR: &str = "is neither text nor a number";
 const NOT_TEXT: &str = "is not text";
 const OPERATION: &str = "is no operation that the profile knows";
+const RECUT: &str = "stays unescaped, and could be read as more than one value";
 const SEVERAL: &str = "has not exactly one member";
 const SIDE: &str = "is neither buy nor sell";
 const STANDS_IN: &str = "cannot be read: the signature would also do for an order at another endpoint";
@@ -369,6 +370,9 @@ impl<'a> Plan<'a> {
                 true => Err(unreadable("order", STANDS_IN)),
                 false => Ok(Vec::new()),
             };
+        }
+        if let Some(name) = self.recut() {
+            return Err(unreadable(name, RECUT));
         }
         let path = self.request.path;
         let all = &self.compiled.actions.orders;

@@ -4,12 +4,14 @@ use super::{Batch, Field};
 use crate::codec::Escape;
 use crate::json::{Member, Value};
 use crate::plan::Plan;
+use crate::rule::BodyForm;
 use crate::template::Var;
 
 impl Plan<'_> {
-    /// The first parameter that could be cut anew: the venue signs it unescaped, and its name or value holds
-    /// what separates parameters in the signed text. The venue tells the two requests apart, its
-    /// signature does not; who restricts parameters must not allow this one.
+    /// The first parameter that could be cut anew, because it stays unescaped: in the signed text its name or
+    /// value holds what separates parameters, or on the wire it holds what the venue takes for an escape.
+    /// Policy has read it as one value, and the venue could read another, or a thief could send another;
+    /// who restricts parameters must not allow this one.
     ///
     /// Where names and values are signed with nothing between them, every text that holds the name of
     /// a parameter which the action table knows is such a value.
@@ -18,10 +20,18 @@ impl Plan<'_> {
         let rule = self.rule();
         let (query, body) = (self.query.as_slice(), self.body.members());
         // What also goes out unescaped is refused where it would fall apart on the wire.
-        if rule.signs_query && rule.encode.signed_query == Escape::Raw {
-            if let Some(name) = query.iter().find_map(|member| separates(member, "&")) {
-                return Some(name);
-            }
+        if rule.signs_query
+            && rule.encode.signed_query == Escape::Raw
+            && let Some(name) = query.iter().find_map(|member| separates(member, "&"))
+        {
+            return Some(name);
+        }
+        let raw_query = if rule.encode.query == Escape::Raw { query } else { &[] };
+        let raw_form = rule.encode.body == BodyForm::Form && rule.encode.body_escape == Escape::Raw;
+        let raw_body = if raw_form { body } else { &[] };
+        let escaped = |(name, value): &&Member<'_>| has_escape(name) || any_text(value, &has_escape);
+        if let Some((name, _)) = raw_query.iter().chain(raw_body).find(escaped) {
+            return Some(name);
         }
         for form in rule.kv.iter().filter(|form| !form.escaped) {
             let mut all = query.iter().chain(body);
@@ -33,10 +43,13 @@ impl Plan<'_> {
             return None;
         }
         let known = self.known_names();
-        let holds = |text: &str| known.iter().any(|name| text.contains(name));
-        let longer = |name: &str| known.iter().any(|known| name != *known && name.contains(known));
-        let mut all = query.iter().chain(body);
-        all.find(|(name, value)| longer(name) || any_text(value, &holds)).map(|(name, _)| name.as_ref())
+        let mut all: Vec<&Member<'_>> = query.iter().chain(body).collect();
+        all.sort_by(|one, other| one.0.cmp(&other.0));
+        let next = all.iter().skip(1).map(|(name, _)| Some(name.as_ref())).chain([None]);
+        all.iter()
+            .zip(next)
+            .find(|((name, value), next)| hides(name, value, *next, &known))
+            .map(|((name, _), _)| name.as_ref())
     }
 
     /// The parameters that the action table speaks of.
@@ -64,10 +77,24 @@ impl Plan<'_> {
     }
 }
 
+/// Whether a parameter, signed as name and value with nothing between them, could be read as two, of which
+/// the second has a known name. Names are signed in their order, so it must come before `next`.
+fn hides(name: &str, value: &Value<'_>, next: Option<&str>, known: &[&str]) -> bool {
+    let fits = |known: &&&str| next.is_none_or(|next| **known < next);
+    let holds = |text: &str| known.iter().filter(fits).any(|known| text != *known && text.contains(known));
+    holds(name) || any_text(value, &holds)
+}
+
 /// The name of a parameter that could be read as two between which `separator` stands.
 fn separates<'m>((name, value): &'m Member<'_>, separator: &str) -> Option<&'m str> {
     let parts = |text: &str| text.contains(|c| separator.contains(c));
     (name.contains('=') || parts(name) || any_text(value, &parts)).then_some(name.as_ref())
+}
+
+/// Whether a reader of URLs would take something in `text` for an escape: `%41`, or `+` for a space.
+fn has_escape(text: &str) -> bool {
+    let digits = |tail: &str| tail.get(..2).is_some_and(|two| two.bytes().all(|b| b.is_ascii_hexdigit()));
+    text.contains('+') || text.split('%').skip(1).any(digits)
 }
 
 /// Whether a text at any depth, or the name of a member, is one that `parts` means.

@@ -246,7 +246,7 @@ fn as_text(line: &Line) -> String {
 
 /// Who it was, as far as it is known.
 fn who(event: &Event<'_>) -> String {
-    if let Some(name) = event.unit.as_deref().or(event.client.as_deref()) {
+    if let Some(name) = event.client.as_deref().or(event.unit.as_deref()) {
         return plain(name).into_owned();
     }
     event.uid.map_or_else(|| "-".to_owned(), |uid| format!("uid {uid}"))

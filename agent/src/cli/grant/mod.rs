@@ -19,7 +19,8 @@ use crate::config::{Config, Places};
 use crate::crew::token;
 use crate::fault::Fault;
 use crate::policy::Permit;
-use crate::signer::grants::{SetGrants, read};
+use crate::signer::grants::{SetGrants, check, read};
+use crate::signer::profiles::Profiles;
 use crate::signer::{Signer, credential_name};
 use crate::store::{self, Store};
 
@@ -88,12 +89,19 @@ impl<'a> Desk<'a> {
         }
     }
 
+    fn venue(&self) -> Result<String, Stop> {
+        match &self.agent {
+            Some(agent) => Ok(agent.show(self.credential)?.venue),
+            None => Ok(store::read_record(&self.places.data, &credential_name(self.credential)?)?.meta.venue),
+        }
+    }
+
     /// Puts other grants in the place of those of `revision`.
     fn write(&self, revision: u64, grants: &Grants, accept_older: bool, pin: &PinSource) -> Result<(), Stop> {
         let config = Config::read(&self.places.config)?;
         let text = grants.to_toml();
-        // What is too long is found before a person has typed a PIN.
-        read(&text)?;
+        // What the agent would refuse is found before a person has typed a PIN.
+        check(&*Profiles::default().get(&self.venue()?)?, &read(&text)?)?;
         let road = pin.road(config.agent.pinentry.as_deref(), || match &self.agent {
             Some(agent) => Ok(Facts::try_from(agent.token()?)?),
             None => block_on(async { Ok(Facts::from(&token::look(&config).await?)) }),

@@ -1,0 +1,236 @@
+//! Whether grants mean what they say at a venue: a limit on what a signature does not bind is a limit on honest bots
+//! only.
+//!
+//! The holder of a signed request may change every part of it that the signature does not bind. So a grant may
+//! restrict only what is bound, or what the agent can tell from what is bound: where path and method are free, the
+//! names of the parameters still are not, and an endpoint that takes none of the allowed names is out of reach.
+
+use std::collections::BTreeSet;
+
+use strongroom_venues::{Action, ActionRule, Binds, Profile};
+
+use crate::action::Actions;
+use crate::grant::{Effect, Grant, GrantId, Part};
+use crate::grants::Grants;
+
+/// A grant that promises what cannot be kept where the agent only signs.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("grant `{grant}`: {reason}; {remedy}")]
+pub struct Finding {
+    /// The grant.
+    pub grant: GrantId,
+    /// The part of the request that is not bound, or the limit that cannot be kept: what `accept_unbound` would name.
+    pub field: &'static str,
+    /// Why it cannot be kept.
+    pub reason: String,
+    /// What to do.
+    pub remedy: String,
+}
+
+/// What every remedy ends with.
+const SEND_MODE: &str =
+    "a venue that is asked by the agent itself (send mode) would keep it, and is not built yet";
+
+/// Everything that these grants promise and the signatures of this venue do not keep, but for what an admin has
+/// accepted in so many words (`accept_unbound`).
+#[must_use]
+pub fn check(profile: &Profile, grants: &Grants) -> Vec<Finding> {
+    let mut findings = Vec::new();
+    for grant in grants {
+        let check = Check { profile, grants, grant };
+        findings.extend(check.open_orders());
+        findings.extend(check.endpoints());
+        findings.extend(check.values());
+        findings.extend(check.sessions());
+    }
+    findings
+}
+
+struct Check<'a> {
+    profile: &'a Profile,
+    grants: &'a Grants,
+    grant: &'a Grant,
+}
+
+impl Check<'_> {
+    fn finding(&self, field: &'static str, reason: String, remedy: String) -> Finding {
+        Finding { grant: self.grant.id.clone(), field, reason, remedy }
+    }
+
+    /// One for each unbound part that has not been accepted.
+    fn parts(&self, parts: &[Part], reason: &str, remedy: &str) -> Vec<Finding> {
+        let open = parts.iter().filter(|part| !self.grant.accept_unbound.contains(part));
+        open.map(|part| {
+            let accept =
+                format!("--accept-unbound {part} accepts it for ever and in every report; {SEND_MODE}");
+            self.finding(part.name(), reason.to_owned(), format!("{remedy}; {accept}"))
+        })
+        .collect()
+    }
+
+    fn venue(&self) -> &str {
+        self.profile.name()
+    }
+
+    /// What the signatures of a grant's requests bind at least: of those that it allows, or leaves to others.
+    fn signatures(&self) -> impl Iterator<Item = (Action, Binds)> {
+        let table = self.profile.actions();
+        let actions = self.grant.actions();
+        let gives = self.grant.effect() == Effect::Allow;
+        let listed = |action: Action| {
+            action == Action::Unknown || table.rules().iter().any(|rule| rule.action() == action)
+        };
+        every()
+            // What a session hands out is looked at on its own.
+            .filter(|action| *action != Action::Session)
+            .filter(move |action| actions.contains(*action) == gives && listed(*action))
+            .map(|action| (action, table.binds(action)))
+    }
+
+    /// What the grant keeps from those who have it.
+    fn withheld(&self) -> impl Iterator<Item = Action> {
+        let actions = self.grant.actions();
+        let gives = self.grant.effect() == Effect::Allow;
+        every().filter(move |action| actions.contains(*action) != gives)
+    }
+
+    fn open_orders(&self) -> Option<Finding> {
+        self.grant.max_open_orders.map(|_| {
+            let reason = "`max_open_orders` needs to know which orders are open, and one who only signs sees neither \
+                          fills nor whether a request was ever sent";
+            let remedy = format!("leave it out, and limit the open orders at the venue; {SEND_MODE}");
+            self.finding("max_open_orders", reason.to_owned(), remedy)
+        })
+    }
+
+    /// Some actions and not others, where a signature holds on any endpoint. Where the path is bound and only the
+    /// method is not, a request is denied for all that its path does under other methods.
+    fn endpoints(&self) -> Vec<Finding> {
+        let free: Vec<(Action, Binds)> = self.signatures().filter(|(_, binds)| !binds.path).collect();
+        if free.is_empty() {
+            return Vec::new();
+        }
+        let names_bound = free.iter().all(|(_, binds)| binds.query && binds.body);
+        let params = self.grant.params.as_ref().filter(|_| names_bound);
+        // Limits on orders are no use either if an order passes for something else.
+        let unmeasured = self.grant.order_limits().next().filter(|_| params.is_none()).map(|_| Action::Trade);
+        let withheld = self.withheld().chain(unmeasured);
+        let open = withheld.filter(|action| self.reachable(*action, params)).collect::<BTreeSet<Action>>();
+        let Ok(open) = Actions::new(open) else { return Vec::new() };
+        let own = Actions::new(free.iter().map(|(action, _)| *action)).map(|own| own.to_string());
+        let own = own.unwrap_or_default();
+        let method = free.iter().any(|(_, binds)| !binds.method);
+        let parts: &[Part] = if method { &[Part::Path, Part::Method] } else { &[Part::Path] };
+        let mut reason = format!(
+            "a signature of {} binds no endpoint, so one made for `{own}` would do for `{open}` with the same parameters",
+            self.venue(),
+        );
+        if let Some(other) = self.twin(open) {
+            reason.push_str(&format!(
+                ", which grant `{other}` gives to the same {} on its own terms",
+                self.grant.to
+            ));
+        }
+        let remedy = match params {
+            Some(_) => format!(
+                "grant `{open}` in the same grant, or take the parameters that it needs out of `params` ({})",
+                self.needed(open),
+            ),
+            None if names_bound => format!(
+                "grant everything (\"*\"), or list the parameters that may be used (`params`) without those that only `{open}` needs"
+            ),
+            None => "grant everything (\"*\")".to_owned(),
+        };
+        self.parts(parts, &reason, &remedy)
+    }
+
+    /// Whether a request that the grant allows could be signed so that it does this instead.
+    fn reachable(&self, action: Action, params: Option<&Vec<String>>) -> bool {
+        let mut rules = self.rules_of(action);
+        match params {
+            None => action == Action::Unknown || rules.next().is_some(),
+            // A rule that says what its endpoints need is out of reach when one of these may not be sent. What needs
+            // nothing that is known is left to whoever wrote the list.
+            Some(params) => rules.any(|rule| {
+                let may_send = |need: &String| params.iter().any(|name| name.ends_with(need.as_str()));
+                !rule.needs().is_empty() && rule.needs().iter().all(may_send)
+            }),
+        }
+    }
+
+    fn rules_of(&self, action: Action) -> impl Iterator<Item = &ActionRule> {
+        self.profile.actions().rules().iter().filter(move |rule| rule.action() == action)
+    }
+
+    /// What the endpoints of these actions need, for people.
+    fn needed(&self, actions: Actions) -> String {
+        let needs =
+            actions.iter().flat_map(|action| self.rules_of(action)).map(|rule| rule.needs().join(" and "));
+        let mut needs: Vec<String> = needs.filter(|needs| !needs.is_empty()).collect();
+        needs.sort_unstable();
+        needs.dedup();
+        needs.join(", or ")
+    }
+
+    /// Another grant of the same subject that gives one of these.
+    fn twin(&self, actions: Actions) -> Option<&GrantId> {
+        let own = self.grant;
+        let mut others = self.grants.iter().filter(|other| other.id != own.id && other.to == own.to);
+        others
+            .find(|other| other.effect() == Effect::Allow && other.actions().contains_any(actions))
+            .map(|other| &other.id)
+    }
+
+    /// Limits on what is in a query or body that the signature leaves free.
+    fn values(&self) -> Vec<Finding> {
+        let about_orders: Vec<&str> =
+            self.grant.order_limits().filter(|limit| *limit != "max_open_orders").collect();
+        let (limits, binds) = if self.grant.params.is_some() {
+            let limits = about_orders.iter().copied().chain(["params"]).collect();
+            (limits, self.signatures().fold(Binds::ALL, |binds, (_, other)| binds.and(other)))
+        } else {
+            (about_orders, self.profile.actions().binds(Action::Trade))
+        };
+        if limits.is_empty() {
+            return Vec::new();
+        }
+        let parts = [(Part::Query, binds.query), (Part::Body, binds.body)];
+        let parts: Vec<Part> =
+            parts.into_iter().filter_map(|(part, bound)| (!bound).then_some(part)).collect();
+        let reason = format!(
+            "`{}` limits what a request carries, and a signature of {} holds whatever that is",
+            limits.join("`, `"),
+            self.venue(),
+        );
+        self.parts(
+            &parts,
+            &reason,
+            "leave the limit out, and use a key of the venue's that may do no more than it should",
+        )
+    }
+
+    /// A session in a grant that withholds or limits anything.
+    fn sessions(&self) -> Vec<Finding> {
+        let grant = self.grant;
+        let limited = grant.order_limits().next().is_some() || grant.params.is_some() || grant.confirm;
+        let whole = grant.actions() == Actions::EVERYTHING && !limited;
+        let gives = grant.effect() == Effect::Allow && grant.actions().contains(Action::Session);
+        if !gives || whole || self.rules_of(Action::Session).next().is_none() {
+            return Vec::new();
+        }
+        let reason = format!(
+            "`session` hands out power without further signatures: what is sent over a WebSocket login or listen key of {} \
+             passes no grant",
+            self.venue(),
+        );
+        self.parts(
+            &[Part::Body],
+            &reason,
+            "grant `session` only to those who may do everything (\"*\" without limits)",
+        )
+    }
+}
+
+fn every() -> impl Iterator<Item = Action> {
+    Actions::EVERYTHING.iter()
+}

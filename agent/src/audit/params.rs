@@ -177,9 +177,12 @@ mod tests {
 
     fn object_of(text: &str) -> String {
         let mut out = Vec::new();
-        let Value::Object(members) = json::parse(text.as_bytes()).unwrap() else { panic!("{text}") };
-        let whole = object(&members, &mut out);
-        assert_eq!(whole, !String::from_utf8_lossy(&out).contains("[cut]") && !text.contains("nnn"), "{text}");
+        match json::parse(text.as_bytes()).unwrap() {
+            Value::Object(members) => {
+                object(&members, &mut out);
+            }
+            other => panic!("{other:?}"),
+        }
         String::from_utf8(out).unwrap()
     }
 

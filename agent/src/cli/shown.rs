@@ -20,11 +20,11 @@ pub(super) struct Shown {
     enrolled: String,
     pub(super) ready: bool,
     pub(super) fault: String,
-    honey: bool,
     /// 0 where the record cannot be read.
     revision: u64,
     grants: u32,
     accept_unbound: Vec<String>,
+    honey: bool,
 }
 
 impl From<Credential> for Shown {
@@ -42,10 +42,10 @@ impl From<Credential> for Shown {
             enrolled: if told.enrolled_unix == 0 { String::new() } else { output::when(told.enrolled_unix) },
             ready: told.ready,
             fault: told.fault,
-            honey: told.honey,
             revision: told.revision,
             grants: told.grants,
             accept_unbound: told.accept_unbound,
+            honey: told.honey,
         }
     }
 }
@@ -100,10 +100,10 @@ impl Shown {
             "enrolled": self.enrolled,
             "ready": self.ready,
             "fault": self.fault,
-            "honey": self.honey,
             "revision": self.revision,
             "grants": self.grants,
             "accept_unbound": self.accept_unbound,
+            "honey": self.honey,
         })
     }
 

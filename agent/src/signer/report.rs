@@ -124,8 +124,8 @@ impl Signer {
                 .weaknesses()
                 .into_iter()
                 .chain(self.token_sight.get().weakness())
-                .chain(self.audit_weakness())
                 .chain(unbound)
+                .chain(self.audit_weakness())
                 .map(str::to_owned)
                 .collect(),
         }

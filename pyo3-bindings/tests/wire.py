@@ -127,7 +127,7 @@ def signed(id: int, method: str, url: str, headers: Iterable[tuple[str, str]], b
 def credential_fields(name: str) -> bytes:
     texts = (name, "kraken", "key-1", "https://api.kraken.com", "HMAC-SHA512", "keeper", "aes-gcm", "8f2c01d4")
     fault = text("the record was changed")
-    return b"".join(map(text, texts)) + number(1_700_000_000) + b"\0" + fault + number(1) + number(0) + text("")
+    return b"".join(map(text, texts)) + number(1_700_000_000) + b"\0" + fault + number(1) + number(0) + text("") + b"\0"
 
 
 def credentials(id: int, names: Sequence[str], more: bool) -> bytes:

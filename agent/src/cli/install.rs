@@ -31,7 +31,7 @@ pub(super) struct Install {
     #[arg(long, value_name = "FOLDER")]
     read_write: Vec<PathBuf>,
     /// Also give this user a socket of its own, at /run/strongroom/USER.sock [can be given more than once]
-    #[arg(long, value_name = "USER", requires = "system")]
+    #[arg(long, value_name = "USER", conflicts_with = "user")]
     bot: Vec<UserName>,
     /// The user whose agent the bots use
     #[arg(long, value_name = "USER", default_value = "strongroom", requires = "bot")]

@@ -147,7 +147,7 @@ fn lists_and_shows_without_an_agent_what_is_on_the_disk() {
     assert_eq!((&listed[0]["ready"], &listed[0]["fault"]), (&json!(false), &json!("no agent is running")));
     assert_eq!(listed[0]["key_id"], BINANCE.key_id);
     let fault = listed[1]["fault"].as_str().unwrap();
-    assert!(fault.ends_with("has format 9, and this strongroom reads format 1 only"), "{fault}");
+    assert!(fault.ends_with("has format 9, and this strongroom reads format 2 only"), "{fault}");
     let shown = room.run(&["show", "binance-main"], None, &[]).ok();
     for fact in ["name:      binance-main\n", "venue:     binance\n", "host:      https://api.binance.com\n"]
     {

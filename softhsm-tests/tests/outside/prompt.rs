@@ -45,8 +45,10 @@ fn asks_for_secret_and_pin_without_showing_them() {
 #[test]
 fn asks_for_a_passphrase_where_the_venue_has_one() {
     let room = Room::new();
-    let mut person =
-        terminal(&room, &["enroll", "kucoin-main", "--venue", "kucoin", "--key-id", KUCOIN.key_id, "--allow", "*"]);
+    let mut person = terminal(
+        &room,
+        &["enroll", "kucoin-main", "--venue", "kucoin", "--key-id", KUCOIN.key_id, "--allow", "*"],
+    );
     person.wait_for("Secret of kucoin-main: ");
     person.type_line(KUCOIN.secret);
     person.wait_for("Passphrase of kucoin-main: ");

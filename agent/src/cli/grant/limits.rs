@@ -19,7 +19,7 @@ pub(super) struct Limits {
     /// What is denied, whatever other grants allow
     #[arg(long, value_name = "ACTIONS", value_delimiter = ',', conflicts_with = "allow")]
     deny: Vec<String>,
-    /// Symbols that orders may name; * and ? stand for any text and any character
+    /// Symbols that orders may name; * stands for any characters
     #[arg(long, value_name = "LIST", value_delimiter = ',')]
     symbols: Vec<String>,
     /// buy or sell

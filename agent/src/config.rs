@@ -85,6 +85,8 @@ pub(crate) struct Config {
     pub(crate) agent: AgentConfig,
     #[serde(default)]
     pub(crate) audit: AuditConfig,
+    #[serde(default, skip_serializing_if = "AlertConfig::is_empty")]
+    pub(crate) alert: AlertConfig,
 }
 
 /// Which token, which KEK in it, and how it protects seeds. Written by `strongroom init`.
@@ -203,12 +205,48 @@ impl Default for AgentConfig {
     }
 }
 
+/// Whom to tell when a honey credential is used.
+#[derive(Debug, Clone, Default, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub(crate) struct AlertConfig {
+    pub(crate) command: AlertCommand,
+}
+
+impl AlertConfig {
+    fn is_empty(&self) -> bool {
+        self.command.0.is_empty()
+    }
+}
+
+/// A program by its whole path, and its arguments; none where nobody is told.
+#[derive(Debug, Clone, Default, Serialize, Deserialize)]
+#[serde(try_from = "Vec<String>")]
+pub(crate) struct AlertCommand(pub(crate) Vec<String>);
+
+impl TryFrom<Vec<String>> for AlertCommand {
+    type Error = &'static str;
+
+    fn try_from(words: Vec<String>) -> Result<Self, &'static str> {
+        if words.iter().any(|word| word.contains('\0')) {
+            return Err("an alert command holds no byte 0");
+        }
+        match words.first() {
+            Some(program) if !program.starts_with('/') => {
+                Err("an alert command begins with the whole path of a program")
+            }
+            _ => Ok(Self(words)),
+        }
+    }
+}
+
 /// How what was decided is written down.
 #[derive(Debug, Clone, Copy, Default, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub(crate) struct AuditConfig {
     pub(crate) durability: Durability,
     pub(crate) rotate_mib: RotateMib,
+    /// So many files are kept; 0 keeps all.
+    pub(crate) keep_files: u32,
     /// Give a copy of each line to the system's journal.
     pub(crate) journald: bool,
 }

@@ -8,6 +8,7 @@
 
 #![forbid(unsafe_code)]
 
+mod alert;
 mod audit;
 mod cli;
 mod clients;
@@ -16,6 +17,7 @@ mod crew;
 mod doctor;
 mod fault;
 mod identity;
+mod metrics;
 mod policy;
 mod server;
 mod signer;

@@ -11,7 +11,8 @@ use strongroom_protocol::{Operation, Request, encode};
 use crate::connection::{Connection, Deadline};
 use crate::error::Error;
 use crate::reply::{
-    self, ClientEntry, Credential, FromReply, Grants, Listing, Page, Progress, SignedRequest, Status, Token,
+    self, ClientEntry, Credential, FromReply, Grants, Listing, Metrics, Page, Progress, SignedRequest,
+    Status, Token,
 };
 use crate::request::{Enrollment, Login, NewGrants, SignRequest};
 use crate::socket::{Address, default_socket};
@@ -252,6 +253,14 @@ impl Client {
     /// [`Error`].
     pub fn clients(&self) -> Result<Vec<ClientEntry>, Error> {
         self.call(Operation::Clients)
+    }
+
+    /// What the agent has counted, for Prometheus.
+    ///
+    /// # Errors
+    /// [`Error`].
+    pub fn metrics(&self) -> Result<Metrics, Error> {
+        self.call(Operation::Metrics)
     }
 
     /// Revokes the token of a client. When this returns, nothing more is answered to it.

@@ -49,7 +49,9 @@ pub use client::Client;
 pub use error::{Error, ProtocolError};
 #[cfg(feature = "tokio")]
 pub use nonblocking::AsyncClient;
-pub use reply::{ClientEntry, Credential, Grants, Progress, Protection, SignedRequest, Status, Token};
+pub use reply::{
+    ClientEntry, Credential, Grants, Metrics, Progress, Protection, SignedRequest, Status, Token,
+};
 pub use request::{Enrollment, Login, NewGrants, SignRequest, Value};
 pub use socket::default_socket;
 pub use token::{ClientToken, default_token};

@@ -54,6 +54,16 @@ pub struct Credential {
     pub grants: u32,
     /// What its grants restrict although no signature binds it: `method`, `path`, `query`, `body`.
     pub accept_unbound: Vec<String>,
+    /// Whether any use of it is denied and raises an alarm. Told to admins only.
+    pub honey: bool,
+}
+
+/// What the agent has counted.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Metrics {
+    /// In the text format of Prometheus.
+    pub text: String,
 }
 
 /// Who may do what with a credential.
@@ -350,6 +360,15 @@ impl FromReply for Vec<ClientEntry> {
     }
 }
 
+impl FromReply for Metrics {
+    fn from_reply(reply: Reply<'_>) -> Result<Self, Error> {
+        match reply {
+            Reply::Metrics { text } => Ok(Self { text: text.to_owned() }),
+            other => Err(unwanted(&other)),
+        }
+    }
+}
+
 impl From<&wire::ClientEntry<'_>> for ClientEntry {
     fn from(client: &wire::ClientEntry<'_>) -> Self {
         Self {
@@ -388,6 +407,7 @@ impl From<&wire::Credential<'_>> for Credential {
                 .filter(|name| !name.is_empty())
                 .map(str::to_owned)
                 .collect(),
+            honey: credential.honey,
         }
     }
 }

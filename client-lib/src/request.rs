@@ -223,6 +223,7 @@ pub struct Enrollment {
     base_url: Option<String>,
     replace: bool,
     grants: String,
+    honey: bool,
 }
 
 impl Enrollment {
@@ -236,6 +237,7 @@ impl Enrollment {
             base_url: None,
             replace: false,
             grants: String::new(),
+            honey: false,
         }
     }
 
@@ -267,6 +269,13 @@ impl Enrollment {
         self
     }
 
+    /// Makes it a trap: any use of it is denied, and raises an alarm.
+    #[must_use]
+    pub const fn honey(mut self) -> Self {
+        self.honey = true;
+        self
+    }
+
     pub(crate) fn to_wire(&self, login: &Login, passphrase: bool) -> wire::Operation<'_> {
         wire::Operation::Enroll(wire::Enroll {
             credential: &self.credential,
@@ -277,6 +286,7 @@ impl Enrollment {
             replace: self.replace,
             passphrase,
             grants: &self.grants,
+            honey: self.honey,
             login: login.to_wire(),
         })
     }

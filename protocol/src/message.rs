@@ -66,6 +66,8 @@ pub enum Operation<'a> {
         /// Its name.
         name: &'a str,
     },
+    /// What the agent has counted.
+    Metrics,
 }
 
 /// Other grants of a credential.
@@ -164,6 +166,8 @@ pub struct Enroll<'a> {
     pub passphrase: bool,
     /// Who may do what with it, as TOML; empty where nobody may sign yet.
     pub grants: &'a str,
+    /// Whether it is a trap: any use of it is denied, and raises an alarm.
+    pub honey: bool,
     /// How to log in.
     pub login: Login,
 }
@@ -215,6 +219,11 @@ pub enum Reply<'a> {
     },
     /// All clients, by name.
     Clients(Vec<ClientEntry<'a>>),
+    /// What the agent has counted.
+    Metrics {
+        /// In the text format of Prometheus.
+        text: &'a str,
+    },
 }
 
 /// One client that has a token.
@@ -300,6 +309,8 @@ pub struct Credential<'a> {
     /// What its grants restrict although no signature binds it, as an admin has accepted: `method`, `path`, `query`,
     /// `body`, with commas between them.
     pub accept_unbound: &'a str,
+    /// Whether any use of it is denied and raises an alarm. Told to admins only.
+    pub honey: bool,
 }
 
 /// How the agent is.

@@ -85,6 +85,7 @@ fn requests() -> Vec<(&'static str, Request<'static>)> {
             "request-remove-client",
             Request { id: 15, operation: Operation::RemoveClient { name: "grid-bot" } },
         ),
+        ("request-metrics", Request { id: 16, operation: Operation::Metrics }),
     ]
 }
 
@@ -104,6 +105,7 @@ fn responses() -> Vec<(&'static str, Response<'static>)> {
         revision: 3,
         grants: 2,
         accept_unbound: "method,path",
+        honey: true,
     };
     let refusal = Refusal {
         code: ErrorCode::Locked.number(),

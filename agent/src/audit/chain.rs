@@ -150,6 +150,10 @@ pub(crate) struct Verifier {
     key: Option<PublicKey>,
     keys: Vec<PublicKey>,
     signed: u64,
+    /// Number of the first line, and its hash of the one before.
+    first: Option<Head>,
+    /// Lines up to which the agent has deleted, by its own signature.
+    pruned: Vec<Head>,
     /// The last lines, for the checkpoint that covers one of them.
     recent: VecDeque<Head>,
     missing: Vec<(u64, u64, Place)>,
@@ -169,6 +173,8 @@ impl Verifier {
             key: None,
             keys: Vec::new(),
             signed: 0,
+            first: None,
+            pruned: Vec::new(),
             recent: VecDeque::new(),
             missing: Vec::new(),
             findings: Vec::new(),
@@ -198,6 +204,7 @@ impl Verifier {
             return None;
         };
         let head = Head::behind(line.seq, text);
+        self.first.get_or_insert(Head { seq: line.seq, hash: line.prev });
         let follows = self.before.map(|(before, _)| before.hash == line.prev);
         self.settle_doubt(follows);
         let next = self.next.unwrap_or(line.seq);
@@ -224,7 +231,7 @@ impl Verifier {
             self.before = None;
         }
         self.compare(head, place);
-        if line.event.kind == Kind::Checkpoint {
+        if matches!(line.event.kind, Kind::Checkpoint | Kind::Prune) {
             self.checkpoint(&line, place);
         }
         if self.recent.len() >= RECENT {
@@ -240,6 +247,9 @@ impl Verifier {
         let Some(Checkpoint { key, covers }) = Checkpoint::of(&line.event).filter(of_key) else {
             return self.found(Fault::Forged { seq: line.seq }, place);
         };
+        if line.event.kind == Kind::Prune {
+            return self.pruned.push(covers);
+        }
         match self.recent.iter().rev().find(|head| head.seq == covers.seq) {
             // That line is missing, which is found already, or elsewhere.
             None => return,
@@ -302,13 +312,33 @@ impl Verifier {
         if let Some(noted) = self.noted.iter().map(|noted| noted.seq).max().filter(|noted| *noted > last) {
             self.missing.push((last.saturating_add(1), noted, end));
         }
+        let pruned = self.settle_pruned();
         let missing = std::mem::take(&mut self.missing);
         for (from, to, place) in missing {
             self.found(Fault::Missing { from, to }, place);
         }
         self.findings.sort_by_key(|finding| (finding.fault.seq(), finding.place));
         let Self { findings, head, lines, signed, keys, .. } = self;
-        Verified { findings, head, lines, signed, keys }
+        Verified { findings, head, lines, signed, pruned, keys }
+    }
+
+    /// Lines that the agent has deleted by itself are not missing. Gives the last of them; 0 where there are none.
+    fn settle_pruned(&mut self) -> u64 {
+        let Some(first) = self.first else { return 0 };
+        let before = self.pruned.iter().filter(|pruned| pruned.seq < first.seq);
+        let Some(last) = before.max_by_key(|pruned| pruned.seq).copied() else { return 0 };
+        let Some((from, to, place)) = self.missing.first_mut().filter(|(from, ..)| *from == 1) else {
+            return 0;
+        };
+        let place = *place;
+        *from = last.seq.saturating_add(1);
+        if from > to {
+            self.missing.remove(0);
+            if last.hash != first.hash {
+                self.found(Fault::Edited { seq: first.seq }, place);
+            }
+        }
+        last.seq
     }
 }
 
@@ -321,6 +351,8 @@ pub(crate) struct Verified {
     pub(crate) lines: u64,
     /// The last line that a checkpoint covers; 0 where none does.
     pub(crate) signed: u64,
+    /// The last line that the agent has deleted because the configuration says so; 0 where it has deleted none.
+    pub(crate) pruned: u64,
     /// The keys of all checkpoints that hold.
     pub(crate) keys: Vec<PublicKey>,
 }

@@ -34,6 +34,8 @@ pub(crate) enum Kind {
     /// The grants of a credential were changed.
     Grants,
     Lock,
+    /// A signature over lines whose files were deleted because the configuration says so.
+    Prune,
     /// What stood behind the last whole line was set aside.
     Recovered,
     Remove,
@@ -53,6 +55,7 @@ impl Kind {
             Self::Gap => "gap",
             Self::Grants => "grants",
             Self::Lock => "lock",
+            Self::Prune => "prune",
             Self::Recovered => "recovered",
             Self::Remove => "remove",
             Self::Sign => "sign",
@@ -71,6 +74,8 @@ pub(crate) enum Verdict {
     Allowed,
     /// Policy said no.
     Denied,
+    /// It was denied because the credential is a trap.
+    Honey,
     /// Policy said yes, and it was not done all the same.
     Refused,
 }
@@ -81,6 +86,7 @@ impl Verdict {
         match self {
             Self::Allowed => "allowed",
             Self::Denied => "denied",
+            Self::Honey => "honey",
             Self::Refused => "refused",
         }
     }

@@ -21,7 +21,7 @@ use super::chain::Head;
 use super::journal::Journal;
 use super::line::{Clock, Event, Kind, Verdict, clip};
 use super::pen::Pen;
-use super::segment::{Opened, Segment, Torn, failed};
+use super::segment::{Old, Opened, Segment, Torn, failed};
 use super::sync::Syncer;
 use crate::config::{AuditConfig, Durability};
 use crate::fault::chain;
@@ -42,7 +42,9 @@ const SHEET_BYTES: usize = 1024;
 const MAX_SHEETS: usize = 1024;
 /// Longest cause in a line.
 pub(crate) const MAX_CAUSE_BYTES: usize = 400;
-/// Longest path and names in a line.
+/// Longest name in a line.
+pub(crate) const MAX_NAME_BYTES: usize = 128;
+/// Longest path in a line.
 pub(crate) const MAX_TEXT_BYTES: usize = 512;
 
 /// The audit log of one data folder.
@@ -75,6 +77,8 @@ struct Inner {
     turned_away: HashMap<u32, (Instant, u64)>,
     /// Up to which line a checkpoint was asked for.
     checkpoint: u64,
+    /// A file was begun since it was asked last.
+    rotated: bool,
 }
 
 /// What saves signatures from allocating and formatting the same again and again.
@@ -83,6 +87,22 @@ struct Sheets {
     empty: Vec<Vec<u8>>,
     /// How the last line began.
     last: Option<(Kind, Rc<Principal>, Vec<u8>)>,
+}
+
+/// How the log is.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct LogState {
+    pub(crate) writable: bool,
+    /// Number of the last line.
+    pub(crate) lines: u64,
+    /// Of the file that is written to.
+    pub(crate) bytes: u64,
+    /// Writes that are not on the disk.
+    pub(crate) lag: u64,
+    /// Lines that no checkpoint was asked for.
+    pub(crate) unsigned: u64,
+    /// How often lines were lost.
+    pub(crate) failures: u64,
 }
 
 /// The log cannot be written.
@@ -121,6 +141,7 @@ impl AuditLog {
             stopped: None,
             turned_away: HashMap::new(),
             checkpoint: head.seq,
+            rotated: false,
         };
         let log = Self {
             folder: folder.to_owned(),
@@ -321,6 +342,60 @@ impl AuditLog {
         Some(head)
     }
 
+    /// How it is, for who watches.
+    pub(crate) fn state(&self) -> LogState {
+        self.heed_disk();
+        let inner = self.inner.borrow();
+        LogState {
+            writable: inner.stopped.is_none(),
+            lines: inner.written.seq,
+            bytes: inner.bytes,
+            lag: self.syncer.lag(),
+            unsigned: inner.head.seq.saturating_sub(inner.checkpoint),
+            failures: self.failures.get(),
+        }
+    }
+
+    /// Whether a file was begun since this was asked last.
+    pub(crate) fn has_rotated(&self) -> bool {
+        std::mem::take(&mut self.inner.borrow_mut().rotated)
+    }
+
+    /// Files that are to be deleted by the configuration.
+    ///
+    /// # Errors
+    /// Where they cannot be read.
+    pub(crate) fn old(&self) -> Result<Option<Old>, AuditError> {
+        match self.config.keep_files {
+            0 => Ok(None),
+            keep => Old::find(&self.folder, usize::try_from(keep).unwrap_or(usize::MAX)),
+        }
+    }
+
+    /// Deletes files, once a line that vouches for them is on the disk.
+    pub(crate) fn delete(&self, old: Old, vouched: &Event<'_>) {
+        let before = self.failures.get();
+        self.record(vouched);
+        if self.failures.get() != before || self.inner.borrow().stopped.is_some() {
+            return;
+        }
+        let segment = Arc::clone(&self.inner.borrow().segment);
+        tokio::task::spawn_blocking(move || {
+            let Old { files, covers, bytes } = &old;
+            match segment.sync().and_then(|()| old.delete()) {
+                Ok(()) => tracing::info!(
+                    files = files.len(),
+                    bytes,
+                    last = covers.seq,
+                    "old files of the audit log were deleted"
+                ),
+                Err(error) => {
+                    tracing::error!(error = %chain(&error), "old files of the audit log were not deleted")
+                }
+            }
+        });
+    }
+
     /// Why nothing is signed, for a client whose answer was recalled.
     pub(crate) fn stopped(&self) -> AuditError {
         let inner = self.inner.borrow();
@@ -358,6 +433,7 @@ impl Inner {
         if self.bytes > 0 && self.bytes.saturating_add(more) > most {
             self.segment = Arc::new(Segment::make(folder, self.written.seq.saturating_add(1))?);
             self.bytes = 0;
+            self.rotated = true;
             syncer.begun(&self.segment);
         }
         self.segment.append(&self.buffer)?;

@@ -1,26 +1,19 @@
 //! What a line tells of a request's parameters: those of the caller, as they are signed, and nothing secret.
 
 use strongroom_venues::json::{Member, Value};
+use strongroom_venues::{Order, Side};
 
 use super::line::clip;
-use super::pen::{number, string};
+use super::pen::{Pen, number, string};
 
 /// Values that would stand behind so many bytes are left out; their names are there.
 const MAX_VALUES: usize = 1024;
 /// Names that would stand behind so many bytes are counted only.
 const MAX_NAMES: usize = 2048;
-/// Longest name.
+/// Orders that would stand behind so many bytes are left out.
+const MAX_ORDERS: usize = 3072;
+/// Longest name, and longest value of an order.
 const MAX_NAME: usize = 64;
-
-/// Values whose names hold one of these, in any case, are not written down: funding passwords, one-time codes. By
-/// their first letter, which is looked for first.
-const SECRET_NAMES: [(u8, &[&str]); 5] = [
-    (b'p', &["pass", "pwd"]),
-    (b's', &["secret", "signature"]),
-    (b'o', &["otp"]),
-    (b'2', &["2fa"]),
-    (b't', &["token"]),
-];
 
 /// Written in the place of such a value.
 const HIDDEN: &[u8] = b"\"[hidden]\"";
@@ -29,14 +22,52 @@ const CUT: &[u8] = b"\"[cut]\"";
 /// The name behind the last one, where there are more: how many.
 const MORE: &[u8] = b"\"[more]\":";
 
-/// Appends the members as one JSON object.
-pub(crate) fn object(members: &[Member<'_>], out: &mut Vec<u8>) {
-    Room::behind(out).object(members, out);
+/// Appends the members as one JSON object; says whether nothing was left out for its length.
+pub(crate) fn object(members: &[Member<'_>], out: &mut Vec<u8>) -> bool {
+    Room::behind(out).object(members, out)
 }
 
-/// Appends the values as one JSON array.
-pub(crate) fn array(values: &[Value<'_>], out: &mut Vec<u8>) {
-    Room::behind(out).array(values, out);
+/// The same for values and a JSON array.
+pub(crate) fn array(values: &[Value<'_>], out: &mut Vec<u8>) -> bool {
+    Room::behind(out).array(values, out)
+}
+
+/// Appends orders as a JSON array, as far as there is room.
+pub(crate) fn orders(orders: &[Order<'_>], out: &mut Vec<u8>) {
+    let most = out.len().saturating_add(MAX_ORDERS);
+    out.push(b'[');
+    for (at, order) in orders.iter().enumerate() {
+        if at > 0 {
+            out.push(b',');
+        }
+        if out.len() > most {
+            out.extend_from_slice(CUT);
+            break;
+        }
+        let begin = out.len();
+        let mut pen = Pen::new(out);
+        pen.text("action", order.action.name());
+        let texts = [
+            ("symbol", order.symbol.as_deref()),
+            ("side", order.side.map(Side::name)),
+            ("type", order.kind.as_deref()),
+            ("quantity", order.quantity.as_deref()),
+            ("quote_quantity", order.quote_quantity.as_deref()),
+            ("price", order.price.as_deref()),
+            ("stop", order.stop.as_deref()),
+        ];
+        for (name, text) in texts {
+            if let Some(text) = text {
+                pen.text(name, &clip(text, MAX_NAME));
+            }
+        }
+        // Where a pen has put its first comma, an object begins.
+        if let Some(comma) = out.get_mut(begin) {
+            *comma = b'{';
+        }
+        out.push(b'}');
+    }
+    out.push(b']');
 }
 
 /// How far the parameters of one line may go.
@@ -52,7 +83,8 @@ impl Room {
         Self { values: begin.saturating_add(MAX_VALUES), names: begin.saturating_add(MAX_NAMES) }
     }
 
-    fn object(self, members: &[Member<'_>], out: &mut Vec<u8>) {
+    fn object(self, members: &[Member<'_>], out: &mut Vec<u8>) -> bool {
+        let mut whole = true;
         out.push(b'{');
         for (at, (name, value)) in members.iter().enumerate() {
             if at > 0 {
@@ -61,6 +93,7 @@ impl Room {
             if out.len() > self.names {
                 out.extend_from_slice(MORE);
                 number(i128::try_from(members.len().saturating_sub(at)).unwrap_or_default(), out);
+                whole = false;
                 break;
             }
             string(&clip(name, MAX_NAME), out);
@@ -68,13 +101,15 @@ impl Room {
             if is_secret(name) {
                 out.extend_from_slice(HIDDEN);
             } else {
-                self.value(value, out);
+                whole &= self.value(value, out);
             }
         }
         out.push(b'}');
+        whole
     }
 
-    fn array(self, values: &[Value<'_>], out: &mut Vec<u8>) {
+    fn array(self, values: &[Value<'_>], out: &mut Vec<u8>) -> bool {
+        let mut whole = true;
         out.push(b'[');
         for (at, value) in values.iter().enumerate() {
             if at > 0 {
@@ -82,15 +117,17 @@ impl Room {
             }
             if out.len() > self.values {
                 out.extend_from_slice(CUT);
+                whole = false;
                 break;
             }
-            self.value(value, out);
+            whole &= self.value(value, out);
         }
         out.push(b']');
+        whole
     }
 
     /// Writes a value, or that there is no room for it.
-    fn value(self, value: &Value<'_>, out: &mut Vec<u8>) {
+    fn value(self, value: &Value<'_>, out: &mut Vec<u8>) -> bool {
         let begin = out.len();
         match value {
             Value::Array(values) => return self.array(values, out),
@@ -104,21 +141,30 @@ impl Room {
         if out.len() > self.values {
             out.truncate(begin);
             out.extend_from_slice(CUT);
+            return false;
         }
+        true
     }
 }
 
+/// Whether a name holds one of these, in any case: values of such names are funding passwords and one-time codes.
 fn is_secret(name: &str) -> bool {
     let mut rest = name.as_bytes();
-    while let [first, ..] = rest {
-        let first = first.to_ascii_lowercase();
-        let begins = |word: &&str| {
-            rest.get(..word.len()).is_some_and(|part| part.eq_ignore_ascii_case(word.as_bytes()))
+    while let [first, behind @ ..] = rest {
+        let words: &[&[u8]] = match first.to_ascii_lowercase() {
+            b'2' => &[b"2fa"],
+            b'o' => &[b"otp"],
+            b'p' => &[b"pass", b"pwd"],
+            b's' => &[b"secret", b"signature"],
+            b't' => &[b"token"],
+            _ => &[],
         };
-        if SECRET_NAMES.iter().any(|(letter, words)| *letter == first && words.iter().any(begins)) {
+        let begins =
+            |word: &&[u8]| rest.get(..word.len()).is_some_and(|part| part.eq_ignore_ascii_case(word));
+        if words.iter().any(begins) {
             return true;
         }
-        rest = rest.get(1..).unwrap_or_default();
+        rest = behind;
     }
     false
 }
@@ -132,7 +178,9 @@ mod tests {
     fn object_of(text: &str) -> String {
         let mut out = Vec::new();
         match json::parse(text.as_bytes()).unwrap() {
-            Value::Object(members) => object(&members, &mut out),
+            Value::Object(members) => {
+                object(&members, &mut out);
+            }
             other => panic!("{other:?}"),
         }
         String::from_utf8(out).unwrap()
@@ -165,7 +213,7 @@ mod tests {
         assert!(cut.len() < MAX_NAMES + 200, "{}", cut.len());
         let cut: serde_json::Value = serde_json::from_str(&cut).unwrap();
         let told = cut.as_object().unwrap();
-        assert_eq!(told["[more]"], 5_000 - (told.len() as u64 - 1));
+        assert_eq!(told["[more]"], 5_001 - told.len());
         let values: Vec<_> = (0..500).map(|at| format!(r#"{{"n":{at}}}"#)).collect();
         let cut = object_of(&format!(r#"{{"orders":[{}],"z":1}}"#, values.join(",")));
         assert!(cut.len() < MAX_VALUES + 100 && cut.ends_with(r#","[cut]"],"z":"[cut]"}"#), "{cut}");

@@ -62,7 +62,8 @@ pub(crate) fn hex(hash: &Hash, out: &mut Vec<u8>) {
 pub(crate) fn string(text: &str, out: &mut Vec<u8>) {
     let plain = |byte: u8| matches!(byte, b' '..=b'~') && byte != b'"' && byte != b'\\';
     out.push(b'"');
-    if text.bytes().all(plain) {
+    // Without a way out in the middle, so that many bytes are looked at together.
+    if text.bytes().fold(true, |all, byte| all & plain(byte)) {
         out.extend_from_slice(text.as_bytes());
     } else {
         text.chars().for_each(|c| character(c, out));

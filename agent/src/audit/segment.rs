@@ -158,6 +158,33 @@ impl Segment {
     }
 }
 
+/// Files that are older than the configuration keeps them.
+#[derive(Debug)]
+pub(crate) struct Old {
+    pub(crate) files: Vec<PathBuf>,
+    /// The last line in them.
+    pub(crate) covers: Head,
+    pub(crate) bytes: u64,
+}
+
+impl Old {
+    pub(super) fn find(folder: &Path, keep: usize) -> Result<Option<Self>, AuditError> {
+        let mut files = files(folder)?;
+        files.truncate(files.len().saturating_sub(keep));
+        let Some(last) = files.last() else { return Ok(None) };
+        let file = File::open(last).map_err(failed("opening", last))?;
+        let (text, _, _) = tail(&file).map_err(failed("reading", last))?;
+        let covers = read_head(&text.unwrap_or_default(), last)?;
+        let bytes = files.iter().filter_map(|path| Some(path.metadata().ok()?.len())).sum();
+        Ok(Some(Self { files, covers, bytes }))
+    }
+
+    /// Deletes them, the oldest first.
+    pub(super) fn delete(&self) -> Result<(), AuditError> {
+        self.files.iter().try_for_each(|path| std::fs::remove_file(path).map_err(failed("deleting", path)))
+    }
+}
+
 fn read_head(text: &[u8], path: &Path) -> Result<Head, AuditError> {
     let line = Line::parse(text).ok_or_else(|| AuditError::Foreign { path: path.to_owned() })?;
     Ok(Head::behind(line.seq, text))

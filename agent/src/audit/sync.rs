@@ -68,6 +68,12 @@ impl Syncer {
         }
     }
 
+    /// Writes that are not on the disk yet.
+    pub(super) fn lag(&self) -> u64 {
+        let over = self.shared.over.load(Ordering::Acquire);
+        self.shared.written.load(Ordering::Acquire).saturating_sub(over)
+    }
+
     /// Why the disk has refused, if it has; told once.
     pub(super) fn fault(&self) -> Option<String> {
         if !self.shared.failed.load(Ordering::Acquire) {

@@ -48,6 +48,9 @@ pub(super) struct Enroll {
     /// Replace the credential of that name, if there is one
     #[arg(long)]
     replace: bool,
+    /// Make it a trap: whoever has it used is denied, and the agent raises an alarm
+    #[arg(long)]
+    honey: bool,
     /// Read the secret from standard input
     #[arg(long, conflicts_with_all = ["secret_fd", "pin_stdin"])]
     secret_stdin: bool,
@@ -152,6 +155,9 @@ impl Enroll {
         if self.replace {
             wanted = wanted.replace();
         }
+        if self.honey {
+            wanted = wanted.honey();
+        }
         if let Some(uid) = &self.uid {
             wanted = wanted.uid(uid);
         }
@@ -171,6 +177,7 @@ impl Enroll {
             replace: self.replace,
             passphrase,
             grants,
+            honey: self.honey,
             login,
         }
     }

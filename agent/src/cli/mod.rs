@@ -10,6 +10,7 @@ mod enroll;
 mod grant;
 mod init;
 mod install;
+mod metrics;
 mod output;
 mod pin;
 mod pinentry;
@@ -81,6 +82,8 @@ enum Command {
     Remove(credentials::Remove),
     /// Read the audit log: verify it, show it, report who has used which key
     Audit(audit::Audit),
+    /// Print what the agent has counted, for Prometheus
+    Metrics(metrics::Metrics),
     /// Make, list and revoke the tokens by which clients say who they are
     Client(client::ClientCommand),
     /// List, show and check venue profiles
@@ -188,6 +191,7 @@ fn run(cli: Cli) -> Result<(), Stop> {
         Command::Install(command) => command.run(&places),
         Command::List(command) => command.run(&places),
         Command::Lock(command) => command.run(&places),
+        Command::Metrics(command) => command.run(&places),
         Command::Remove(command) => command.run(&places),
         Command::Show(command) => command.run(&places),
         Command::Sign(command) => command.run(&places),

@@ -64,6 +64,8 @@ fn protection_json(protection: &Protection) -> Value {
 /// What the name of a weakness means.
 pub(super) fn weakness(name: &str) -> String {
     match name {
+        "audit_stopped" => "nothing is signed: the audit log cannot be written".to_owned(),
+        "audit_unsigned" => "the audit log gets no checkpoints; the agent's log says why".to_owned(),
         "keys_outlive_token" => "keys stay loaded when the token is removed (on_token_removed)".to_owned(),
         "no_lock_on_suspend" => "keys stay loaded when the machine sleeps (lock_on_suspend)".to_owned(),
         "token_gone" => "the token is gone, and the keys have stayed".to_owned(),

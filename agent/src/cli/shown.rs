@@ -24,6 +24,7 @@ pub(super) struct Shown {
     revision: u64,
     grants: u32,
     accept_unbound: Vec<String>,
+    honey: bool,
 }
 
 impl From<Credential> for Shown {
@@ -44,6 +45,7 @@ impl From<Credential> for Shown {
             revision: told.revision,
             grants: told.grants,
             accept_unbound: told.accept_unbound,
+            honey: told.honey,
         }
     }
 }
@@ -62,6 +64,7 @@ impl From<CredentialReport> for Shown {
             rung: meta.rung.to_string(),
             token_serial: meta.token_serial,
             enrolled: meta.enrolled.to_string(),
+            honey: meta.honey,
             ..Self::default()
         });
         Self {
@@ -77,7 +80,11 @@ impl From<CredentialReport> for Shown {
 impl Shown {
     /// What stands in the last column of a list.
     pub(super) fn state(&self) -> &str {
-        if self.ready { "ready" } else { &self.fault }
+        match (self.honey, self.ready) {
+            (true, _) => "honey: any use is denied and raises an alarm",
+            (false, true) => "ready",
+            (false, false) => &self.fault,
+        }
     }
 
     pub(super) fn json(&self) -> Value {
@@ -96,6 +103,7 @@ impl Shown {
             "revision": self.revision,
             "grants": self.grants,
             "accept_unbound": self.accept_unbound,
+            "honey": self.honey,
         })
     }
 

@@ -21,13 +21,7 @@ pub(super) fn checks(installation: &Installation<'_>) -> Vec<Check> {
     if let Some(status) = installation.status() {
         checks.push(in_force(config, status));
         let seen = status.weaknesses.iter().filter_map(|weakness| of_the_moment(weakness));
-        checks.extend(seen.map(|fact| {
-            Check::notice(
-                "token-watch",
-                fact,
-                "see the agent's log, and whether the token is where it should be",
-            )
-        }));
+        checks.extend(seen.map(|(id, fact)| Check::notice(id, fact, ADVICE)));
     }
     checks
 }
@@ -43,13 +37,21 @@ fn meaning(setting: &str) -> &'static str {
 }
 
 /// What the running agent has seen, and no setting says.
-fn of_the_moment(weakness: &str) -> Option<&'static str> {
+fn of_the_moment(weakness: &str) -> Option<(&'static str, &'static str)> {
     match weakness {
-        "token_gone" => Some("the token is gone, and the keys are still in memory"),
-        "token_unwatched" => Some("nobody can tell whether the token is still there: looking for it fails"),
+        "audit_stopped" => Some(("audit-state", "nothing is signed: the audit log cannot be written")),
+        "audit_unsigned" => {
+            Some(("audit-state", "the audit log gets no checkpoints: their key was not loaded"))
+        }
+        "token_gone" => Some(("token-watch", "the token is gone, and the keys are still in memory")),
+        "token_unwatched" => {
+            Some(("token-watch", "nobody can tell whether the token is still there: looking for it fails"))
+        }
         _ => None,
     }
 }
+
+const ADVICE: &str = "see the agent's log, and whether token and disk are where they should be";
 
 /// Whether the running agent has read this configuration, or an older one.
 fn in_force(config: &Config, status: &Status) -> Check {

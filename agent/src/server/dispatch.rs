@@ -24,6 +24,7 @@ use crate::policy::{Authorized, Needs, Sight};
 use crate::signer::enroll::{Enrollment, Secrets};
 use crate::signer::grants::SetGrants;
 use crate::signer::login::TokenReport;
+use crate::signer::metrics::Measure;
 use crate::signer::report::{CUSTODY, CredentialReport, Inspect, StatusReport};
 use crate::signer::sign::SignOrder;
 use crate::signer::{LockNow, Remove, Signer, Unlock};
@@ -49,6 +50,7 @@ const fn needs(operation: &Operation<'_>) -> Needs {
         | Operation::Clients
         | Operation::Enroll(_)
         | Operation::Lock
+        | Operation::Metrics
         | Operation::Remove { .. }
         | Operation::RemoveClient { .. }
         | Operation::SetGrants(_)
@@ -176,6 +178,10 @@ fn perform(
             let connections = |entry: &Entry| server.live.connections(&entry.name);
             let clients = entries.iter().map(|entry| wire_client(entry, connections(entry))).collect();
             connection.answer(id, Reply::Clients(clients));
+        }
+        Operation::Metrics => {
+            let text = signer.metrics(permit.order(Measure { connections: server.connections.get() }));
+            connection.answer(id, Reply::Metrics { text: &text });
         }
         Operation::RemoveClient { name } => {
             hello::remove(server, connection, id, permit.order(RemoveClient { name: client_name(name)? }));
@@ -358,6 +364,7 @@ impl CredentialReport {
             revision: 0,
             grants: 0,
             accept_unbound,
+            honey: false,
         };
         let Some(meta) = &self.meta else { return unread };
         Credential {
@@ -369,6 +376,7 @@ impl CredentialReport {
             token_serial: &meta.token_serial,
             enrolled_unix: u64::try_from(meta.enrolled.as_second()).unwrap_or_default(),
             revision: meta.revision,
+            honey: meta.honey,
             grants: u32::try_from(meta.grants.len()).unwrap_or(u32::MAX),
             ..unread
         }

@@ -67,6 +67,7 @@ impl Server {
     fn permit(&self, who: &Rc<Principal>, needs: Needs) -> Result<Permit, Denied> {
         let decided = self.policy.permit(who, needs);
         if let Err(denied) = &decided {
+            self.signer.counters().turned_away();
             self.audit.turned_away(who, denied.rule(), &denied.to_string());
         }
         decided
@@ -80,6 +81,7 @@ impl Server {
             match listening.listener.accept().await {
                 Ok(stream) => {
                     let server = Rc::clone(&self);
+                    self.signer.counters().connected();
                     let full = self.connections.get() >= MAX_CONNECTIONS;
                     self.connections.set(self.connections.get().saturating_add(1));
                     tokio::task::spawn_local(async move {

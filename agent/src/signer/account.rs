@@ -1,22 +1,24 @@
 //! What the audit log is told of an order: collected while it is carried out, noted when its outcome is known.
 
 use std::borrow::Cow;
+use std::collections::BTreeMap;
 use std::rc::Rc;
 use std::time::Instant;
 
 use sha2::{Digest as _, Sha256};
 use strongroom_policy::GrantId;
-use strongroom_venues::{Plan, Request, SignedRequest};
+use strongroom_venues::{Action, Classified, Plan, Request, SignedRequest};
 
-use super::Signer;
 use super::sign::SignError;
+use super::{Books, Signer};
 use crate::audit::line::{Event, Kind, Verdict, clip};
-use crate::audit::log::{AuditLog, MAX_CAUSE_BYTES, MAX_TEXT_BYTES};
+use crate::audit::log::{MAX_CAUSE_BYTES, MAX_NAME_BYTES, MAX_TEXT_BYTES};
 use crate::audit::params;
 use crate::audit::pen::Pen;
 use crate::fault::{Fault, chain};
 use crate::identity::Principal;
 use crate::policy::Decision;
+use crate::store::record::Meta;
 
 /// The rule that denies what no grant allows.
 const NO_GRANT: &str = "no-grant";
@@ -26,18 +28,40 @@ const MAX_METHOD_BYTES: usize = 16;
 /// The line of one signature, in the making: what is known stands on a sheet as it will stand in the line, because
 /// the request is gone when the keeper answers. Its verbs are to be called in their order here.
 pub(super) struct Account {
-    audit: Rc<AuditLog>,
+    books: Rc<Books>,
     by: Decision,
     /// The grant that decided, where it came to that.
     grant: Option<GrantId>,
     began: Instant,
+    action: Option<Action>,
+    /// The credential is a trap; what to tell of it.
+    trap: Option<Box<BTreeMap<&'static str, String>>>,
     sheet: Vec<u8>,
 }
 
 impl Account {
     /// Of an order that was asked for at `began`.
-    pub(super) fn begin(audit: &Rc<AuditLog>, by: Decision, began: Instant) -> Self {
-        Self { audit: Rc::clone(audit), sheet: audit.begin(Kind::Sign, &by.who), by, grant: None, began }
+    pub(super) fn begin(books: &Rc<Books>, by: Decision, began: Instant) -> Self {
+        let sheet = books.audit.begin(Kind::Sign, &by.who);
+        Self { books: Rc::clone(books), by, grant: None, began, action: None, trap: None, sheet }
+    }
+
+    /// Notes that the credential is a trap.
+    pub(super) fn trapped(&mut self, meta: &Meta, request: &Request<'_>) {
+        let who = &self.by.who;
+        let mut facts = BTreeMap::from([
+            ("EVENT", Verdict::Honey.name().to_owned()),
+            ("CREDENTIAL", meta.name.to_string()),
+            ("VENUE", meta.venue.clone()),
+            ("PRINCIPAL", who.to_string()),
+            ("UID", who.uid.to_string()),
+            ("PID", who.pid.to_string()),
+            ("METHOD", clip(request.method, MAX_METHOD_BYTES).into_owned()),
+            ("PATH", clip(request.path, MAX_TEXT_BYTES).into_owned()),
+        ]);
+        facts.extend(who.unit.as_ref().map(|unit| ("UNIT", unit.to_string())));
+        facts.extend(who.exe.as_ref().map(|exe| ("EXE", exe.to_string_lossy().into_owned())));
+        self.trap = Some(Box::new(facts));
     }
 
     /// When it was asked for.
@@ -67,26 +91,39 @@ impl Account {
 
     /// Notes which credential is to sign.
     pub(super) fn credential(&mut self, name: &str) {
-        self.said("credential", name, MAX_TEXT_BYTES);
+        self.said("credential", name, MAX_NAME_BYTES);
     }
 
     /// Notes the venue of the credential.
     pub(super) fn venue(&mut self, venue: &str) {
-        self.said("venue", venue, MAX_TEXT_BYTES);
+        self.said("venue", venue, MAX_NAME_BYTES);
     }
 
     /// Notes what was asked for, and what was found in it where it could be read.
-    pub(super) fn request(&mut self, request: &Request<'_>, plan: Option<&Plan<'_>>) {
+    pub(super) fn request(&mut self, request: &Request<'_>, read: Option<(&Plan<'_>, &Classified<'_>)>) {
+        if let Some((_, Classified { action, rule, .. })) = read {
+            self.action = Some(*action);
+            self.pen().text("action", action.name());
+            self.pen().text("endpoint", rule);
+        }
         self.said("method", request.method, MAX_METHOD_BYTES);
         self.said("path", request.path, MAX_TEXT_BYTES);
-        let Some(plan) = plan else { return };
+        let Some((plan, _)) = read else { return };
+        let mut whole = true;
         if !plan.query().is_empty() {
-            self.pen().member("query", |out| params::object(plan.query(), out));
+            self.pen().member("query", |out| whole &= params::object(plan.query(), out));
         }
         if let Some(values) = plan.body_array() {
-            self.pen().member("body", |out| params::array(values, out));
+            self.pen().member("body", |out| whole &= params::array(values, out));
         } else if !plan.body_members().is_empty() {
-            self.pen().member("body", |out| params::object(plan.body_members(), out));
+            self.pen().member("body", |out| whole &= params::object(plan.body_members(), out));
+        }
+        // Where all parameters are there, the orders can be read from them again.
+        if !whole
+            && let Ok(orders) = plan.orders()
+            && !orders.is_empty()
+        {
+            self.pen().member("orders", |out| params::orders(&orders, out));
         }
     }
 
@@ -101,25 +138,32 @@ impl Account {
         outcome: Result<SignedRequest, SignError>,
         deliver: impl FnOnce(Result<SignedRequest, SignError>),
     ) {
-        let Self { audit, by, grant, began, sheet } = self;
-        let noted = audit.finish(Kind::Sign, sheet, |pen| {
-            let (verdict, grant) = match &outcome {
-                Ok(_) => (Verdict::Allowed, grant.as_ref()),
-                Err(SignError::Denied(denial)) => (Verdict::Denied, denial.grant.as_ref()),
-                Err(SignError::Budget(_) | SignError::Unasked) => (Verdict::Denied, grant.as_ref()),
-                Err(_) => (Verdict::Refused, grant.as_ref()),
-            };
+        let Self { books, by, grant, began, action, trap, sheet } = self;
+        let took = began.elapsed();
+        let (verdict, grant) = match &outcome {
+            Ok(_) => (Verdict::Allowed, grant.as_ref()),
+            Err(SignError::Denied(denial)) => (Verdict::Denied, denial.grant.as_ref()),
+            Err(SignError::Budget(_) | SignError::Unasked) => (Verdict::Denied, grant.as_ref()),
+            Err(_) => (Verdict::Refused, grant.as_ref()),
+        };
+        let verdict = if trap.is_some() { Verdict::Honey } else { verdict };
+        books.counters.request(verdict, action, took);
+        let noted = books.audit.finish(Kind::Sign, sheet, |pen| {
             pen.text("verdict", verdict.name());
             match (grant, verdict) {
                 (Some(grant), _) => pen.text("rule", &format!("grant:{grant}")),
-                (None, Verdict::Denied) => pen.text("rule", NO_GRANT),
+                (None, Verdict::Denied | Verdict::Honey) => pen.text("rule", NO_GRANT),
                 (None, _) => pen.text("rule", by.rule),
             }
             if let Err(error) = &outcome {
                 pen.text("cause", &clip(&chain(error), MAX_CAUSE_BYTES));
             }
-            pen.number("micros", u64::try_from(began.elapsed().as_micros()).unwrap_or(u64::MAX));
+            pen.number("micros", u64::try_from(took.as_micros()).unwrap_or(u64::MAX));
         });
+        if let Some(facts) = trap {
+            tracing::error!(?facts, "a honey credential was used");
+            books.alert.raise(&facts);
+        }
         // What was not noted does not leave; a refusal stays what it is.
         deliver(outcome.and_then(|signed| noted.map(|()| signed).map_err(SignError::from)));
     }
@@ -136,7 +180,7 @@ impl Signer {
     ) {
         let cause = outcome.as_ref().err().map(|fault| clip(&fault.message, MAX_CAUSE_BYTES));
         self.audit.record(&Event {
-            credential: credential.map(|name| clip(name, MAX_TEXT_BYTES)),
+            credential: credential.map(|name| clip(name, MAX_NAME_BYTES)),
             verdict: Some(if outcome.is_ok() { Verdict::Allowed } else { Verdict::Refused }),
             rule: Some(by.rule.into()),
             cause,

@@ -1,8 +1,9 @@
 //! Checkpoints of the audit log: who signs them, and when.
 //!
 //! One is signed when the agent was unlocked, when a thousand lines came since the last one, a minute after the
-//! first of fewer lines, and when it is locked. A locked agent has no key, so its lines wait for the next unlock.
+//! first of fewer lines, when a file of the log is full, and when it is locked. A locked agent has no key, so its lines wait for the next unlock.
 
+use std::borrow::Cow;
 use std::rc::Rc;
 use std::time::Duration;
 
@@ -10,13 +11,14 @@ use jiff::Timestamp;
 
 use super::keyring::{AuditKey, Keyring, Unlocked};
 use super::{Signer, State};
+use crate::audit::chain::Head;
 use crate::audit::checkpoint::message;
 use crate::audit::key::{CONTEXT, KeyFile};
 use crate::audit::line::{Clock, Event, Kind};
 use crate::audit::log::AuditLog;
 use crate::crew::keeper::Keeper;
 use crate::crew::token::TokenWorker;
-use crate::fault::Fault;
+use crate::fault::{Fault, chain};
 use strongroom_protocol::ErrorCode;
 
 /// So many lines get a checkpoint at once.
@@ -62,7 +64,11 @@ impl Signer {
     pub(super) fn see_to_checkpoint(&self, keyring: &Keyring<Unlocked>) {
         let Some(key) = keyring.audit_key() else { return };
         let lines = self.audit.lines_since_checkpoint();
-        if lines >= LINES {
+        let rotated = self.audit.has_rotated();
+        if rotated {
+            prune(&self.audit, keyring.keeper(), key);
+        }
+        if rotated || lines >= LINES {
             sign(&self.audit, keyring.keeper(), key);
         } else if lines > 0 && !self.checkpoint_awaited.replace(true) {
             let signer = self.own.clone();
@@ -75,9 +81,23 @@ impl Signer {
         }
     }
 
-    /// Signs a checkpoint at once, where it is unlocked and there are new lines.
+    /// What `status` says of the log, where it is not as it should be.
+    pub(super) fn audit_weakness(&self) -> Option<&'static str> {
+        if self.audit.check().is_err() {
+            return Some("audit_stopped");
+        }
+        match &*self.keyring.borrow() {
+            State::Unlocked(keyring) if keyring.audit_key().is_none() => Some("audit_unsigned"),
+            _ => None,
+        }
+    }
+
+    /// Signs a checkpoint at once, where it is unlocked and there are new lines; deletes what is too old.
     pub(super) fn checkpoint(&self) {
         if let State::Unlocked(keyring) = &*self.keyring.borrow() {
+            if let Some(key) = keyring.audit_key() {
+                prune(&self.audit, keyring.keeper(), key);
+            }
             checkpoint_by(&self.audit, keyring);
         }
     }
@@ -93,17 +113,38 @@ pub(super) fn checkpoint_by(audit: &Rc<AuditLog>, keyring: &Keyring<Unlocked>) {
 
 fn sign(audit: &Rc<AuditLog>, keeper: &Keeper, key: AuditKey) {
     let Some(head) = audit.begin_checkpoint() else { return };
-    let (covers, at) = (head.to_string(), Clock::default().text(Timestamp::now()).to_owned());
     let audit = Rc::clone(audit);
-    keeper.sign(key.slot, None, &message(&covers, &at)).then(move |answer| match answer {
-        Ok(signature) => audit.record(&Event {
+    vouch(keeper, key, Kind::Checkpoint, head, move |event| audit.record(event));
+}
+
+/// Has the keeper vouch for lines that are older than the configuration keeps them, and deletes them then.
+fn prune(audit: &Rc<AuditLog>, keeper: &Keeper, key: AuditKey) {
+    match audit.old() {
+        Ok(None) => {}
+        Ok(Some(old)) => {
+            let audit = Rc::clone(audit);
+            let last = old.files.last().and_then(|path| path.file_name()).map(|name| name.to_string_lossy());
+            let (file, bytes) = (last.map(Cow::into_owned).unwrap_or_default(), old.bytes);
+            vouch(keeper, key, Kind::Prune, old.covers, move |event| {
+                audit.delete(old, &Event { file: Some(file.into()), bytes: Some(bytes), ..event.clone() });
+            });
+        }
+        Err(error) => tracing::error!(error = %chain(&error), "old files of the audit log are kept"),
+    }
+}
+
+/// Has the keeper sign for `head` and all lines before it; `told` gets the line that says so.
+fn vouch(keeper: &Keeper, key: AuditKey, kind: Kind, head: Head, told: impl FnOnce(&Event<'_>) + 'static) {
+    let (covers, at) = (head.to_string(), Clock::default().text(Timestamp::now()).to_owned());
+    keeper.sign(key.slot, None, &message(kind, &covers, &at)).then(move |answer| match answer {
+        Ok(signature) => told(&Event {
             key: Some(key.public),
             covers: Some(covers.into()),
             at: Some(at.into()),
             signature: Some(base16ct::lower::encode_string(signature.bytes).into()),
-            ..Event::of(Kind::Checkpoint)
+            ..Event::of(kind)
         }),
-        Err(error) => tracing::warn!(error = %crate::fault::chain(&error), "a checkpoint was not signed"),
+        Err(error) => tracing::warn!(error = %chain(&error), "a checkpoint was not signed"),
     });
 }
 

@@ -28,6 +28,7 @@ pub(crate) struct Enrollment {
     uid: Option<String>,
     base_url: Option<String>,
     grants: Grants,
+    honey: bool,
     existing: Existing,
     secrets: Secrets,
 }
@@ -72,6 +73,7 @@ impl Enrollment {
             uid: wanted.uid.map(|uid| identifier("uid", uid)).transpose()?,
             base_url: wanted.base_url.map(str::to_owned),
             grants: grants::read(wanted.grants)?,
+            honey: wanted.honey,
             existing: if wanted.replace { Existing::Replace } else { Existing::Keep },
             secrets,
         })
@@ -136,7 +138,7 @@ impl Signer {
     }
 
     async fn enroll_checked(self: &Rc<Self>, enrollment: Enrollment) -> Result<(), Fault> {
-        let Enrollment { name, venue, key_id, uid, base_url, grants, existing, secrets } = enrollment;
+        let Enrollment { name, venue, key_id, uid, base_url, grants, honey, existing, secrets } = enrollment;
         let Ok(_alone) = self.custody.try_lock() else { return Err(busy()) };
         let before = self.store.record(&name);
         if existing == Existing::Keep && before.is_ok() {
@@ -145,12 +147,19 @@ impl Signer {
         let profile = self.profiles.get(&venue)?;
         grants::check(&profile, &grants)?;
         let mut meta = self.meta(name, &profile, venue, key_id, uid, base_url)?;
-        meta.grants = grants;
+        (meta.grants, meta.honey) = (grants, honey);
         if let Ok(before) = before {
             meta.revision = before.meta.revision;
         }
         let Secrets { login, secret, passphrase } = secrets;
-        let job = KeepJob { name: meta.name.clone(), profile, login, existing, doing: "enrolled", again: "enrol it again" };
+        let job = KeepJob {
+            name: meta.name.clone(),
+            profile,
+            login,
+            existing,
+            doing: "enrolled",
+            again: "enrol it again",
+        };
         self.keep(job, async |making: Making<'_>| {
             let Making { keeper, worker, floors } = making;
             meta.revision = floors.next(&meta);
@@ -192,6 +201,7 @@ impl Signer {
             kek_id: token.kek_id,
             rung: token.rung,
             revision: 0,
+            honey: false,
             grants: Grants::NONE,
         })
     }

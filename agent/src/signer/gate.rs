@@ -4,7 +4,7 @@ use std::time::{Duration, Instant};
 
 use jiff::Timestamp;
 use strongroom_policy::{Ask, Caller, Charge, Decision, GrantId, Grants, Meters, Policy, Reason};
-use strongroom_venues::{Action, Plan};
+use strongroom_venues::{Action, Classified, Plan};
 
 use crate::identity::Principal;
 
@@ -60,6 +60,13 @@ impl Denial {
     }
 }
 
+impl Denial {
+    /// What is said to one whom grants would let into a trap: what is said where none allows the action.
+    pub(super) fn trapped(who: &Principal, action: Action) -> Self {
+        Self { grant: None, reason: Reason::Action { caller: who.to_string(), action }, recut: None }
+    }
+}
+
 impl Gate {
     /// A gate that has not counted anything.
     pub(super) fn new(grants: &Grants) -> Self {
@@ -78,9 +85,9 @@ impl Gate {
         &mut self,
         who: &Principal,
         plan: &Plan<'_>,
+        classified: Classified<'_>,
         began: Instant,
     ) -> Result<Passage, Denial> {
-        let classified = plan.classified();
         let mut stands_in = classified.stands_in;
         let recut = plan.recut();
         if recut.is_some() {

@@ -13,6 +13,7 @@ pub(crate) mod grants;
 mod keep;
 mod keyring;
 pub(crate) mod login;
+pub(crate) mod metrics;
 mod named;
 pub(crate) mod profiles;
 pub(crate) mod report;
@@ -34,6 +35,7 @@ use self::login::PinSource;
 use self::named::Named;
 use self::profiles::Profiles;
 pub(crate) use self::watched::TokenSight;
+use crate::alert::Alert;
 use crate::audit::line::Kind;
 use crate::audit::log::AuditLog;
 use crate::config::Config;
@@ -42,6 +44,7 @@ use crate::crew::keeper::Keeper;
 use crate::crew::token::Login;
 use crate::fault::Fault;
 use crate::identity::Principal;
+use crate::metrics::Counters;
 use crate::policy::Authorized;
 use crate::store::budget::BudgetWriter;
 use crate::store::nonce::Reserver;
@@ -66,6 +69,13 @@ pub(crate) struct LockNow {
     pub(crate) reason: String,
 }
 
+/// Where it is told what was asked for and what came of it.
+struct Books {
+    audit: Rc<AuditLog>,
+    counters: Counters,
+    alert: Alert,
+}
+
 /// The order to delete a credential.
 #[derive(Debug)]
 pub(crate) struct Remove {
@@ -78,6 +88,7 @@ pub(crate) struct Signer {
     config: Config,
     store: Store,
     audit: Rc<AuditLog>,
+    books: Rc<Books>,
     /// Itself, for what happens later.
     own: Weak<Self>,
     /// A checkpoint is going to be signed in a while.
@@ -121,10 +132,13 @@ impl Signer {
         let reserver = Reserver::start().map_err(Fault::defect)?;
         let budget_writer = BudgetWriter::start().map_err(Fault::defect)?;
         let named = Named::read(&store);
+        let alert = Alert::new(config.alert.command.0.clone());
+        let books = Books { audit: Rc::clone(&audit), counters: Counters::default(), alert };
         Ok(Rc::new_cyclic(|own| Self {
             config,
             store,
             audit,
+            books: Rc::new(books),
             own: own.clone(),
             checkpoint_awaited: Cell::new(false),
             profiles: Profiles::default(),
@@ -146,6 +160,11 @@ impl Signer {
     /// Where it is written down.
     pub(crate) const fn audit(&self) -> &Rc<AuditLog> {
         &self.audit
+    }
+
+    /// What was counted.
+    pub(crate) fn counters(&self) -> &Counters {
+        &self.books.counters
     }
 
     /// Asks the keeper for the signatures that were queued.

@@ -60,6 +60,8 @@ impl CredentialReport {
             (Sight::Granted, None) => false,
             (Sight::Granted, Some(meta)) => {
                 meta.grants.retain(|grant| is_to(&grant.to, who));
+                // Who might fall into a trap is not told that it is one.
+                meta.honey = false;
                 !meta.grants.is_empty()
             }
         }
@@ -123,6 +125,7 @@ impl Signer {
                 .into_iter()
                 .chain(self.token_sight.get().weakness())
                 .chain(unbound)
+                .chain(self.audit_weakness())
                 .map(str::to_owned)
                 .collect(),
         }

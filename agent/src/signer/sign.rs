@@ -20,6 +20,7 @@ use crate::fault::{Fault, chain};
 use crate::policy::{Authorized, Sight};
 use crate::store::budget::{BudgetError, BudgetWriter};
 use crate::store::nonce::{NonceError, NonceSequence, Reserver, Ticks};
+use crate::store::record::Meta;
 
 /// The order to sign one venue request.
 #[derive(Debug)]
@@ -122,7 +123,7 @@ impl Signer {
         now: Instant,
         deliver: impl FnOnce(Result<SignedRequest, SignError>) + 'static,
     ) {
-        let mut account = Account::begin(&self.audit, order.decision(), now);
+        let mut account = Account::begin(&self.books, order.decision(), now);
         if let Err(error) = self.audit.check() {
             return account.close(Err(error.into()), deliver);
         }
@@ -134,10 +135,21 @@ impl Signer {
             }
             State::Locked(keyring) => {
                 let error = SignError::Locked { reason: keyring.state.reason.clone() };
+                if let Some(meta) = self.honey_on_disk(order.credential) {
+                    account.trapped(&meta, &order.request);
+                }
                 account.request(&order.request, None);
                 account.close(Err(error), deliver);
             }
         }
+    }
+}
+
+impl Signer {
+    /// What the record of a trap says, while nothing is loaded.
+    fn honey_on_disk(&self, credential: &str) -> Option<Meta> {
+        let record = self.store.record(&credential.parse().ok()?).ok()?;
+        record.meta.honey.then_some(record.meta)
     }
 }
 
@@ -208,10 +220,24 @@ impl Live {
         account: &mut Account,
     ) -> Result<CanonicalRequest, SignError> {
         account.venue(&self.meta.venue);
-        let plan = self.profile.plan(request);
-        account.request(request, plan.as_ref().ok());
-        let plan = plan?;
-        let Passage { grant, charges, confirm } = self.gate.decide(account.who(), &plan, account.began())?;
+        if self.meta.honey {
+            account.trapped(&self.meta, request);
+        }
+        let plan = match self.profile.plan(request) {
+            Ok(plan) => plan,
+            Err(error) => {
+                account.request(request, None);
+                return Err(error.into());
+            }
+        };
+        let classified = plan.classified();
+        account.request(request, Some((&plan, &classified)));
+        let action = classified.action;
+        let Passage { grant, charges, confirm } =
+            self.gate.decide(account.who(), &plan, classified, account.began())?;
+        if self.meta.honey {
+            return Err(Denial::trapped(account.who(), action).into());
+        }
         account.allowed_by(grant);
         if confirm {
             return Err(SignError::Unasked);

@@ -114,6 +114,9 @@ pub(crate) struct Meta {
     pub(crate) rung: Rung,
     /// 1 when it was enrolled, and one more after each change.
     pub(crate) revision: u64,
+    /// A trap: any use of it is denied, and raises an alarm.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub(crate) honey: bool,
     /// Who may do what with it.
     #[serde(rename = "grant", default, skip_serializing_if = "Grants::is_empty")]
     pub(crate) grants: Grants,
@@ -197,7 +200,8 @@ impl Meta {
         ];
         let mut context = b"strongroom record 2\0".to_vec();
         let fields = fields.iter().flat_map(|(name, value)| [name.as_bytes(), value.as_bytes()]);
-        for part in fields.chain([b"grants".as_slice(), &grants]) {
+        let honey: &[&[u8]] = if self.honey { &[b"honey", b"true"] } else { &[] };
+        for part in fields.chain([b"grants".as_slice(), &grants]).chain(honey.iter().copied()) {
             context.extend_from_slice(&u32::try_from(part.len()).unwrap_or(u32::MAX).to_le_bytes());
             context.extend_from_slice(part);
         }

@@ -15,7 +15,8 @@ use tokio::time::timeout;
 
 use crate::error::Error;
 use crate::reply::{
-    ClientEntry, Credential, FromReply, Grants, Listing, Page, Progress, SignedRequest, Status, Token,
+    ClientEntry, Credential, FromReply, Grants, Listing, Metrics, Page, Progress, SignedRequest, Status,
+    Token,
 };
 use crate::request::{Enrollment, Login, NewGrants, SignRequest};
 use crate::socket::{Address, default_socket};
@@ -259,6 +260,14 @@ impl AsyncClient {
     /// [`Error`].
     pub async fn clients(&self) -> Result<Vec<ClientEntry>, Error> {
         self.call(Operation::Clients).await
+    }
+
+    /// What the agent has counted, for Prometheus.
+    ///
+    /// # Errors
+    /// [`Error`].
+    pub async fn metrics(&self) -> Result<Metrics, Error> {
+        self.call(Operation::Metrics).await
     }
 
     /// Revokes the token of a client. When this returns, nothing more is answered to it.

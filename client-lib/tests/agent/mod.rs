@@ -254,6 +254,7 @@ pub fn credential(name: &str) -> strongroom_protocol::Credential<'_> {
         revision: 4,
         grants: 1,
         accept_unbound: "method,path",
+        honey: false,
     }
 }
 

@@ -92,6 +92,7 @@ fn operation() -> impl Strategy<Value = Operation<'static>> {
         1 => text().prop_map(|name| Operation::AddClient { name }),
         1 => Just(Operation::Clients),
         1 => text().prop_map(|name| Operation::RemoveClient { name }),
+        1 => Just(Operation::Metrics),
     ]
 }
 
@@ -123,6 +124,7 @@ fn reply() -> impl Strategy<Value = Reply<'static>> {
         1 => token().prop_map(Reply::Token),
         1 => text().prop_map(|token| Reply::ClientAdded { token: ClientToken(token) }),
         1 => vec(client(), 0..5).prop_map(Reply::Clients),
+        1 => text().prop_map(|text| Reply::Metrics { text }),
     ]
 }
 
@@ -135,8 +137,8 @@ fn client() -> impl Strategy<Value = ClientEntry<'static>> {
 /// Boxed, because strategies lie on the stack, and this one is in others twice.
 fn credential() -> BoxedStrategy<Credential<'static>> {
     let numbers = (number(), number(), small_number());
-    (proptest::array::uniform10(text()), numbers, any::<bool>())
-        .prop_map(|(texts, (enrolled_unix, revision, grants), ready)| {
+    (proptest::array::uniform10(text()), numbers, any::<[bool; 2]>())
+        .prop_map(|(texts, (enrolled_unix, revision, grants), [ready, honey])| {
             let [
                 name,
                 venue,
@@ -164,6 +166,7 @@ fn credential() -> BoxedStrategy<Credential<'static>> {
                 revision,
                 grants,
                 accept_unbound,
+                honey,
             }
         })
         .boxed()

@@ -87,6 +87,7 @@ fn reads_the_longest_lists_of_the_smallest_items() {
         revision: 0,
         grants: 0,
         accept_unbound: "",
+        honey: false,
     };
     let status = |weaknesses| Status {
         version: "",

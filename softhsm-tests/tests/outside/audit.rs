@@ -337,6 +337,7 @@ fn makes_no_checkpoints_with_a_key_that_was_changed_and_says_so() {
         std::fs::write(&path, edited).unwrap();
         let agent = room.start_unlocked();
         let _ = room.client().sign(&account()).unwrap();
+        assert_eq!(room.client().status().unwrap().weaknesses, ["audit_unsigned"]);
         let log = agent.log();
         assert!(log.contains(said), "{said}: {log}");
         assert!(agent.terminate().success());
@@ -415,6 +416,8 @@ fn stops_signing_while_the_disk_is_full_and_goes_on_by_itself() {
         signed.is_err() && client.sign(&account()).is_err()
     });
 
+    assert_eq!(client.status().unwrap().weaknesses, ["audit_stopped"]);
+
     std::fs::remove_file(folder(&room).join("ballast")).unwrap();
     wait_until("it signs again", SOON, || match client.sign(&order("again")) {
         Ok(signed) => {
@@ -453,6 +456,54 @@ impl Drop for Mount {
     fn drop(&mut self) {
         let _ = Command::new("umount").arg("--lazy").arg(&self.0).status();
     }
+}
+
+#[test]
+fn deletes_old_files_only_behind_a_signature_over_them() {
+    let room = room();
+    edit(&room.config(), |text| {
+        text.replace("rotate_mib = 64", "rotate_mib = 1").replace("keep_files = 0", "keep_files = 2")
+    });
+    let agent = room.start_unlocked();
+    let client = room.client();
+    let first = files(&room)[0].clone();
+    wait_until("the first file is deleted", SOON, || {
+        let orders: Vec<_> = (0..200).map(|i| order(&format!("p{i}"))).collect();
+        assert!(client.sign_many(&orders).iter().all(Result::is_ok));
+        !first.exists()
+    });
+    assert!(agent.terminate().success());
+    let (code, told) = verify(&room, &[]);
+    assert_eq!((code, &told["findings"]), (0, &serde_json::json!([])), "{told}");
+    let kept = lines(&room);
+    let prune = kept.iter().rfind(|line| line["kind"] == "prune").unwrap();
+    let covered: u64 = prune["covers"].as_str().unwrap().split(':').next().unwrap().parse().unwrap();
+    assert_eq!(
+        (&kept[0]["seq"], &told["pruned"]),
+        (&Value::from(covered + 1), &Value::from(covered)),
+        "{told}"
+    );
+    assert!(files(&room).len() <= 3, "{:?}", files(&room));
+    let key = told["keys"][0].as_str().unwrap();
+    assert_eq!(verify(&room, &["--key", key]).0, 0);
+
+    // Whoever deletes more, or makes the signature up, is found.
+    let path = files(&room)[0].clone();
+    let whole = std::fs::read_to_string(&path).unwrap();
+    std::fs::write(&path, whole.split_once('\n').unwrap().1).unwrap();
+    assert_eq!(findings(&room, &[]), [format!("line {} is missing", covered + 1)]);
+    std::fs::write(&path, &whole).unwrap();
+    let signature = prune["signature"].as_str().unwrap();
+    let holder = files(&room)
+        .into_iter()
+        .rfind(|path| std::fs::read_to_string(path).unwrap().contains(signature))
+        .unwrap();
+    let text = std::fs::read_to_string(&holder).unwrap();
+    std::fs::write(&holder, text.replace(signature, &"0".repeat(128))).unwrap();
+    let found = findings(&room, &[]);
+    assert!(found.iter().any(|what| *what == format!("lines 1 to {covered} are missing")), "{found:?}");
+    std::fs::write(&holder, text).unwrap();
+    assert_eq!(verify(&room, &[]).0, 0, "the control: it holds again");
 }
 
 #[test]

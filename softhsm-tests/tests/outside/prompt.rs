@@ -16,8 +16,10 @@ fn terminal(room: &Room, words: &[&str]) -> Terminal {
 #[test]
 fn asks_for_secret_and_pin_without_showing_them() {
     let room = Room::new();
-    let mut person =
-        terminal(&room, &["enroll", "binance-main", "--venue", "binance", "--key-id", BINANCE.key_id, "--allow", "*"]);
+    let mut person = terminal(
+        &room,
+        &["enroll", "binance-main", "--venue", "binance", "--key-id", BINANCE.key_id, "--allow", "*"],
+    );
     person.wait_for("Secret of binance-main: ");
     person.type_line(BINANCE.secret);
     person.wait_for(&format!("PIN of token `strongroom test` (serial {}): ", room.token.serial));
@@ -43,8 +45,10 @@ fn asks_for_secret_and_pin_without_showing_them() {
 #[test]
 fn asks_for_a_passphrase_where_the_venue_has_one() {
     let room = Room::new();
-    let mut person =
-        terminal(&room, &["enroll", "kucoin-main", "--venue", "kucoin", "--key-id", KUCOIN.key_id, "--allow", "*"]);
+    let mut person = terminal(
+        &room,
+        &["enroll", "kucoin-main", "--venue", "kucoin", "--key-id", KUCOIN.key_id, "--allow", "*"],
+    );
     person.wait_for("Secret of kucoin-main: ");
     person.type_line(KUCOIN.secret);
     person.wait_for("Passphrase of kucoin-main: ");

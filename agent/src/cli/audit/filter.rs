@@ -20,10 +20,10 @@ pub(super) struct Filter {
     /// Only of this user
     #[arg(long, value_name = "UID")]
     uid: Option<u32>,
-    /// Only of this kind: sign, unlock, lock, enroll, remove, connect, start, stop, gap, recovered
+    /// Only of this kind: sign, unlock, lock, enroll, remove, connect, start, stop, gap, recovered, checkpoint, prune
     #[arg(long)]
     kind: Option<String>,
-    /// Only with this verdict: allowed, denied, refused
+    /// Only with this verdict: allowed, denied, honey, refused
     #[arg(long)]
     verdict: Option<String>,
     /// Only from this time on: 2026-11-21, 2026-11-21T09:30:00Z, or 90s, 15m, 2h, 7d, 4w ago

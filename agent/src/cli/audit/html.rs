@@ -27,7 +27,7 @@ th { font-weight: 600 } td.n, th.n { text-align: right; font-variant-numeric: ta
 td, li { overflow-wrap: anywhere }
 ul { list-style: none; padding: 0; font: 13px/1.5 ui-monospace, monospace }
 svg { width: 100%; height: 60px; background: #f4f6f9; display: block }
-.allowed { fill: #2f855a; color: #22683f } .denied { fill: #c53030; color: #b02121; font-weight: 600 }
+.allowed { fill: #2f855a; color: #22683f } .denied, .honey { fill: #c53030; color: #b02121; font-weight: 600 }
 .refused { fill: #d69e2e; color: #8a5a00 } .muted { color: #5b6675 }
 .key span { margin-right: 1.2rem }
 </style>

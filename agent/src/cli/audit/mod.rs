@@ -111,6 +111,10 @@ impl Verify {
             0 => "no line is covered by a checkpoint".to_owned(),
             line => format!("up to line {line}"),
         };
+        let pruned = match verified.pruned {
+            0 => String::new(),
+            line => format!("up to line {line}, by the agent (keep_files)"),
+        };
         if self.json.json {
             output::json(&json!({
                 "ok": told.is_empty(),
@@ -120,6 +124,7 @@ impl Verify {
                 "last": time(last),
                 "head": verified.head.to_string(),
                 "signed": verified.signed,
+                "pruned": verified.pruned,
                 "keys": keys,
                 "findings": told.iter().map(|(what, file, line)| json!({ "what": what, "file": file, "line": line })).collect::<Vec<_>>(),
             }));
@@ -130,6 +135,7 @@ impl Verify {
                 ("to", &time(last)),
                 ("last", &verified.head.to_string()),
                 ("signed", &signed),
+                ("deleted", &pruned),
                 ("key", &keys.join(", ")),
             ]));
             for (what, file, line) in &told {

@@ -121,7 +121,7 @@ impl Report {
                 Endpoint { method: String::new(), path: OTHERS.to_owned(), credential: endpoint.credential };
         }
         self.endpoints.entry(endpoint).or_default().add(verdict, line.time);
-        if let Some(verdict @ (Verdict::Denied | Verdict::Refused)) = event.verdict {
+        if let Some(verdict @ (Verdict::Denied | Verdict::Honey | Verdict::Refused)) = event.verdict {
             keep(&mut self.stopped, (verdict, as_text(line)));
         }
     }
@@ -184,7 +184,7 @@ fn keep<T>(list: &mut VecDeque<T>, item: T) {
 const fn place(verdict: Verdict) -> usize {
     match verdict {
         Verdict::Allowed => 0,
-        Verdict::Denied => 1,
+        Verdict::Denied | Verdict::Honey => 1,
         Verdict::Refused => 2,
     }
 }

@@ -9,24 +9,29 @@ fn keys(value: &Value) -> Vec<&str> {
     value.as_object().unwrap_or_else(|| panic!("{value}")).keys().map(String::as_str).collect()
 }
 
-const CREDENTIAL: [&str; 11] = [
+const CREDENTIAL: [&str; 14] = [
+    "accept_unbound",
     "algorithm",
     "base_url",
     "custody",
     "enrolled",
     "fault",
+    "grants",
     "key_id",
     "name",
     "ready",
+    "revision",
     "rung",
     "token_serial",
     "venue",
 ];
-const STATUS: [&str; 13] = [
+const STATUS: [&str; 15] = [
+    "admins",
     "credentials",
     "keeper_pid",
     "locked",
     "pid",
+    "principal",
     "protection",
     "ready",
     "reason",
@@ -42,7 +47,10 @@ const STATUS: [&str; 13] = [
 fn prints_json_with_stable_keys_for_every_data_command() {
     let room = Room::bare();
     let told = room.init(&["--json"]).json();
-    assert_eq!(keys(&told), ["config", "kek_id", "kek_label", "rung", "token_label", "token_serial"]);
+    assert_eq!(
+        keys(&told),
+        ["admins", "config", "kek_id", "kek_label", "rung", "token_label", "token_serial"]
+    );
     let told = room.enroll(&BINANCE, &["--json"]).json();
     assert_eq!(told, json!({ "enrolled": "binance-main", "venue": "binance" }));
     let _ = room.enroll(&KRAKEN, &[]).ok();
@@ -85,7 +93,7 @@ fn prints_json_with_stable_keys_for_every_data_command() {
         json!({
             "name": "binance-main", "venue": "binance", "key_id": BINANCE.key_id, "base_url": "https://api.binance.com",
             "algorithm": "hmac-sha256", "custody": "keeper", "rung": "aes-gcm", "token_serial": room.token.serial,
-            "enrolled": null, "ready": true, "fault": ""
+            "enrolled": null, "ready": true, "fault": "", "revision": 1, "grants": 1, "accept_unbound": []
         })
     );
     for words in [
@@ -137,12 +145,12 @@ fn lists_and_shows_without_an_agent_what_is_on_the_disk() {
     for key in [&BINANCE, &KRAKEN] {
         let _ = room.enroll(key, &[]).ok();
     }
-    edit(&room.record("kraken-main"), |text| text.replace("format = 1", "format = 9"));
+    edit(&room.record("kraken-main"), |text| text.replace("format = 2", "format = 9"));
     let listed = room.run(&["list", "--json"], None, &[]).json();
     assert_eq!((&listed[0]["ready"], &listed[0]["fault"]), (&json!(false), &json!("no agent is running")));
     assert_eq!(listed[0]["key_id"], BINANCE.key_id);
     let fault = listed[1]["fault"].as_str().unwrap();
-    assert!(fault.ends_with("has format 9, and this strongroom reads format 1 only"), "{fault}");
+    assert!(fault.ends_with("has format 9, and this strongroom reads format 2 only"), "{fault}");
     let shown = room.run(&["show", "binance-main"], None, &[]).ok();
     for fact in ["name:      binance-main\n", "venue:     binance\n", "host:      https://api.binance.com\n"]
     {

@@ -162,7 +162,8 @@ impl Record {
 }
 
 const HEADER: &str = "# A Strongroom record. The secret in it opens only with its token and PIN.\n\
-     # Every field is authenticated: a record that was edited does not open. Copying it is a backup.\n\n";
+     # Every field is authenticated: a record that was edited does not open. A backup is a copy of\n\
+     # it and of the folder `floors`.\n\n";
 
 impl Meta {
     /// How the secret is used.

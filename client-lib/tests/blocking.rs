@@ -9,7 +9,7 @@ use std::thread;
 
 use agent::{Agent, credential, drained, pipe_with};
 use strongroom_client::{
-    Client, Enrollment, Error, ErrorCode, Login, ProtocolError, SignRequest, SignedRequest,
+    Client, Enrollment, Error, ErrorCode, Login, NewGrants, ProtocolError, SignRequest, SignedRequest,
 };
 use strongroom_protocol::Reply;
 
@@ -230,15 +230,19 @@ fn passes_descriptors_in_order_over_a_connection_of_their_own() {
     client.remove("okx").unwrap();
     client.unlock(Login::without_pin().final_try()).unwrap();
     client.enroll(&Enrollment::new("a", "b", "c"), Login::without_pin(), pipe_with(b"2"), None).unwrap();
+    client.set_grants(&NewGrants::new("okx", 7, "[[grant]]\n").accept_older(), pipe_with(b"34")).unwrap();
+    let grants = client.grants("okx").unwrap();
+    assert_eq!((grants.revision, grants.toml.as_str()), (4, "[[grant]]\n"));
     let log = log.lock().unwrap();
     let values: Vec<_> = log.iter().map(|(_, values)| values.join(",")).collect();
-    assert_eq!(values, ["", "1234", "1234,s3cret,pass", "1,2", "", "", "2"]);
+    assert_eq!(values, ["", "1234", "1234,s3cret,pass", "1,2", "", "", "2", "34", ""]);
     assert!(log[2].0.contains("passphrase: true") && log[2].0.contains("replace: true"), "{}", log[2].0);
     assert!(log[3].0.contains("passphrase: false") && log[3].0.contains("uid: None"), "{}", log[3].0);
     assert_eq!(log[1].0, "Unlock(Login { pin: true, final_try: false })");
     assert_eq!(log[5].0, "Unlock(Login { pin: false, final_try: true })");
     assert!(log[6].0.contains("login: Login { pin: false, final_try: false }"), "{}", log[6].0);
-    assert_eq!(agent.connections(), 7);
+    assert!(log[7].0.contains("revision: 7") && log[7].0.contains("accept_older: true"), "{}", log[7].0);
+    assert_eq!(agent.connections(), 8);
 }
 
 #[test]

@@ -196,7 +196,7 @@ class Demo:
         for credential in self.credentials:
             screen.command(
                 f"strongroom enroll {credential.name} --venue {credential.venue} "
-                f"--key-id {shortened(credential.key_id)} --secret-fd 3 --pin-fd 4"
+                f"--key-id {shortened(credential.key_id)} --allow '*' --secret-fd 3 --pin-fd 4"
             )
             self.room.enroll(credential)
         folder = self.room.folder

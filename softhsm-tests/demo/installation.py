@@ -178,8 +178,9 @@ class Installation:
         self.config.write_text(text.replace(off, f"{danger} = true"))
 
     def enroll(self, credential: Credential, *more: str) -> str:
-        """Enrols a credential."""
-        arguments = ["enroll", credential.name, "--venue", credential.venue, "--key-id", credential.key_id, *more]
+        """Enrols a credential, with which this user may do everything."""
+        arguments = ["enroll", credential.name, "--venue", credential.venue, "--key-id", credential.key_id]
+        arguments += ["--allow", "*", *more]
         given = {"--secret-fd": credential.secret, "--pin-fd": self.token.pin}
         if credential.passphrase is not None:
             given["--passphrase-fd"] = credential.passphrase

@@ -81,6 +81,13 @@ pub struct Key<'a> {
     pub passphrase: Option<&'a str>,
 }
 
+/// Grants by which this user may do everything, as TOML.
+#[must_use]
+pub fn everything() -> String {
+    let uid = rustix::process::geteuid().as_raw();
+    format!("[[grant]]\nid = \"own\"\nto = \"user:{uid}\"\nallow = [\"*\"]\n")
+}
+
 impl Room {
     /// A fresh token and empty folders; nothing is initialised.
     ///

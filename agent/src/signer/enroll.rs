@@ -152,7 +152,14 @@ impl Signer {
             meta.revision = before.meta.revision;
         }
         let Secrets { login, secret, passphrase } = secrets;
-        let job = KeepJob { name: meta.name.clone(), profile, login, existing, doing: "enrolled" };
+        let job = KeepJob {
+            name: meta.name.clone(),
+            profile,
+            login,
+            existing,
+            doing: "enrolled",
+            again: "enrol it again",
+        };
         self.keep(job, async |making: Making<'_>| {
             let Making { keeper, worker, floors } = making;
             meta.revision = floors.next(&meta);

@@ -133,7 +133,14 @@ impl Signer {
         self.check_token(&old)?;
         let profile = self.profiles.get(&old.venue)?;
         check(&profile, &grants)?;
-        let job = KeepJob { name, profile, login, existing: Existing::Replace, doing: "given other grants" };
+        let job = KeepJob {
+            name,
+            profile,
+            login,
+            existing: Existing::Replace,
+            doing: "given other grants",
+            again: "change them again",
+        };
         self.keep(job, async |making: Making<'_>| {
             let Making { keeper, worker, floors } = making;
             if !accept_older {

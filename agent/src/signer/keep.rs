@@ -24,6 +24,8 @@ pub(super) struct KeepJob {
     pub(super) existing: Existing,
     /// What happens to the credential, as in "it was being …".
     pub(super) doing: &'static str,
+    /// What to do where a lock has come in between.
+    pub(super) again: &'static str,
 }
 
 /// With what a record is made.
@@ -46,7 +48,7 @@ impl Signer {
         job: KeepJob,
         make: impl AsyncFnOnce(Making<'_>) -> Result<Record, Fault>,
     ) -> Result<(), Fault> {
-        let KeepJob { name, profile, login, existing, doing } = job;
+        let KeepJob { name, profile, login, existing, doing, again } = job;
         let nonces = self.nonces(&name)?;
         let locks_before = self.locks.get();
         let (keeper, slot, filling) = match self.live_keeper() {
@@ -55,7 +57,7 @@ impl Signer {
                 let keeper = Keeper::start(self.config.agent.danger_allow_weak_memory, |_| {}).await?;
                 let Some(filling) = Filling::show(self, &keeper, locks_before) else {
                     let _ = keeper.end().await;
-                    return Err(locked_meanwhile(doing));
+                    return Err(locked_meanwhile(doing, again));
                 };
                 (keeper, 0, Some(filling))
             }
@@ -99,7 +101,7 @@ impl Signer {
                 } else {
                     let _ = keeper.end().await;
                 }
-                Err(if self.locks.get() == locks_before { fault } else { locked_meanwhile(doing) })
+                Err(if self.locks.get() == locks_before { fault } else { locked_meanwhile(doing, again) })
             }
         }
     }
@@ -145,8 +147,8 @@ impl Signer {
     }
 }
 
-fn locked_meanwhile(doing: &str) -> Fault {
-    overtaken(&format!("the credential was being {doing}"), "do it again")
+fn locked_meanwhile(doing: &str, again: &str) -> Fault {
+    overtaken(&format!("the credential was being {doing}"), again)
 }
 
 fn not_raised(fault: Fault) -> Fault {

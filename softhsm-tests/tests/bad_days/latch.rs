@@ -7,7 +7,7 @@ use rustix::process::Signal;
 use strongroom_client::{Enrollment, Login};
 use strongroom_softhsm_tests::mock::{Fault, Mock};
 use strongroom_softhsm_tests::process::wait_until;
-use strongroom_softhsm_tests::room::{Agent, Room, program, signal};
+use strongroom_softhsm_tests::room::{Agent, Room, everything, program, signal};
 use strongroom_softhsm_tests::settings::set;
 
 use crate::case::HANGING_S;
@@ -130,7 +130,7 @@ fn tries_no_pin_that_it_could_not_remember() {
     let _agent = service.start(&service.room.token.pin);
     wait_until("the agent is unlocked", SOON, || !service.room.client().status().unwrap().locked);
     let enroll = || {
-        let enrollment = Enrollment::new(SECOND.name, SECOND.venue, SECOND.key_id);
+        let enrollment = Enrollment::new(SECOND.name, SECOND.venue, SECOND.key_id).grants(everything());
         service.room.client().enroll(&enrollment, Login::without_pin(), text(SECOND.secret), None)
     };
     // Not even root can replace a folder by a file.
@@ -152,7 +152,8 @@ fn remembers_a_kept_pin_that_came_by_itself_and_is_wrong_now() {
     let agent = service.start(&service.room.token.pin);
     wait_until("the agent is unlocked", SOON, || !service.room.client().status().unwrap().locked);
     let enroll = |login| {
-        let enrollment = Enrollment::new(SECOND.name, SECOND.venue, SECOND.key_id).replace();
+        let enrollment =
+            Enrollment::new(SECOND.name, SECOND.venue, SECOND.key_id).grants(everything()).replace();
         service.room.client().enroll(&enrollment, login, text(SECOND.secret), None)
     };
     enroll(Login::without_pin()).unwrap();
@@ -177,7 +178,7 @@ fn keeps_no_pin_whose_try_nobody_has_an_answer_to() {
         let _agent = service.room.start_unlocked();
         assert!(service.room.client().token().unwrap().kept);
         service.mock.set(&[Fault::new("C_Login", 0, act)]);
-        let enrollment = Enrollment::new(SECOND.name, SECOND.venue, SECOND.key_id);
+        let enrollment = Enrollment::new(SECOND.name, SECOND.venue, SECOND.key_id).grants(everything());
         let client = service.room.client();
         assert!(client.enroll(&enrollment, Login::without_pin(), text(SECOND.secret), None).is_err());
         service.mock.clear();

@@ -6,7 +6,7 @@ use std::time::Duration;
 use strongroom_client::{Enrollment, Error, Login};
 use strongroom_softhsm_tests::mock::{Fault, Mock};
 use strongroom_softhsm_tests::process::wait_until;
-use strongroom_softhsm_tests::room::Room;
+use strongroom_softhsm_tests::room::{Room, everything};
 
 use crate::case::WORKING_S;
 use crate::site::{FIRST, Site, THIRD, text};
@@ -19,7 +19,8 @@ impl Site {
     }
 
     fn enroll_by_pad(&self) -> Result<(), Error> {
-        let enrollment = Enrollment::new(THIRD.name, THIRD.venue, THIRD.key_id).replace();
+        let enrollment =
+            Enrollment::new(THIRD.name, THIRD.venue, THIRD.key_id).grants(everything()).replace();
         self.client().enroll(&enrollment, Login::without_pin(), text(THIRD.secret), None)
     }
 }

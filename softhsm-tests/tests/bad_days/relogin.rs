@@ -6,7 +6,7 @@ use strongroom_client::{Enrollment, Error, Login};
 use strongroom_scanner::{Class, Dump, Needles};
 use strongroom_softhsm_tests::mock::{Fault, Mock};
 use strongroom_softhsm_tests::process::{is_root_or_skip, wait_until};
-use strongroom_softhsm_tests::room::{Agent, Key, Room};
+use strongroom_softhsm_tests::room::{Agent, Key, Room, everything};
 
 use crate::site::{FIRST, SECOND, THIRD, text};
 
@@ -24,7 +24,7 @@ fn keeping() -> (Room, Mock) {
 }
 
 fn enroll(room: &Room, key: &Key<'_>) -> Result<(), Error> {
-    let enrollment = Enrollment::new(key.name, key.venue, key.key_id).replace();
+    let enrollment = Enrollment::new(key.name, key.venue, key.key_id).grants(everything()).replace();
     room.client().enroll(&enrollment, Login::without_pin(), text(key.secret), None)
 }
 
@@ -109,7 +109,7 @@ fn spends_no_last_try_on_a_kept_pin() {
     let _agent = room.start_unlocked();
     mock.set_wrong_pins(2);
     mock.forget_calls();
-    let enrollment = Enrollment::new("second", FIRST.venue, FIRST.key_id);
+    let enrollment = Enrollment::new("second", FIRST.venue, FIRST.key_id).grants(everything());
     for login in [Login::without_pin(), Login::without_pin().final_try()] {
         let refused = room.client().enroll(&enrollment, login, text(FIRST.secret), None).unwrap_err();
         assert_eq!(refused.to_string(), "refusing to try the PIN: one more wrong one locks the token");

@@ -10,7 +10,7 @@ use std::time::{Duration, Instant};
 use strongroom_client::{Client, Enrollment, Error, SignRequest};
 use strongroom_softhsm_tests::mock::{Fault, Mock};
 use strongroom_softhsm_tests::process::{descriptors, wait_until};
-use strongroom_softhsm_tests::room::{Agent, Key, Room};
+use strongroom_softhsm_tests::room::{Agent, Key, Room, everything};
 use strongroom_softhsm_tests::settings::set;
 
 /// Two credentials whose venue has no nonces, so that signing writes nothing.
@@ -66,7 +66,7 @@ impl Site {
     }
 
     pub(crate) fn enroll(&self, key: &Key<'_>) -> Result<(), Error> {
-        let enrollment = Enrollment::new(key.name, key.venue, key.key_id);
+        let enrollment = Enrollment::new(key.name, key.venue, key.key_id).grants(everything());
         self.client().enroll(&enrollment, text(&self.room.token.pin), text(key.secret), None)
     }
 

@@ -94,8 +94,18 @@ fn without_agent(report: &mut Report, site: &mut Site, agent: strongroom_softhsm
 fn type_enroll(site: &Site, number: usize) {
     let secret = &site.secrets[number];
     let program = program("strongroom").display().to_string();
-    let line =
-        [&*program, "enroll", secret.name, "--venue", secret.venue, "--key-id", &secret.key_id, "--replace"];
+    let line = [
+        &*program,
+        "enroll",
+        secret.name,
+        "--venue",
+        secret.venue,
+        "--key-id",
+        &secret.key_id,
+        "--replace",
+        "--allow",
+        "*",
+    ];
     let mut terminal = Terminal::start(&line, |command: &mut Command| site.room.surround(command));
     let passphrase = secret.passphrase.as_deref().expect("it has one");
     for (prompt, typed) in

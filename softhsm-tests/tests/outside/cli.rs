@@ -22,11 +22,13 @@ const CREDENTIAL: [&str; 11] = [
     "token_serial",
     "venue",
 ];
-const STATUS: [&str; 13] = [
+const STATUS: [&str; 15] = [
+    "admins",
     "credentials",
     "keeper_pid",
     "locked",
     "pid",
+    "principal",
     "protection",
     "ready",
     "reason",
@@ -42,7 +44,10 @@ const STATUS: [&str; 13] = [
 fn prints_json_with_stable_keys_for_every_data_command() {
     let room = Room::bare();
     let told = room.init(&["--json"]).json();
-    assert_eq!(keys(&told), ["config", "kek_id", "kek_label", "rung", "token_label", "token_serial"]);
+    assert_eq!(
+        keys(&told),
+        ["admins", "config", "kek_id", "kek_label", "rung", "token_label", "token_serial"]
+    );
     let told = room.enroll(&BINANCE, &["--json"]).json();
     assert_eq!(told, json!({ "enrolled": "binance-main", "venue": "binance" }));
     let _ = room.enroll(&KRAKEN, &[]).ok();
@@ -137,7 +142,7 @@ fn lists_and_shows_without_an_agent_what_is_on_the_disk() {
     for key in [&BINANCE, &KRAKEN] {
         let _ = room.enroll(key, &[]).ok();
     }
-    edit(&room.record("kraken-main"), |text| text.replace("format = 1", "format = 9"));
+    edit(&room.record("kraken-main"), |text| text.replace("format = 2", "format = 9"));
     let listed = room.run(&["list", "--json"], None, &[]).json();
     assert_eq!((&listed[0]["ready"], &listed[0]["fault"]), (&json!(false), &json!("no agent is running")));
     assert_eq!(listed[0]["key_id"], BINANCE.key_id);

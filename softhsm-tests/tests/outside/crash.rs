@@ -127,6 +127,8 @@ fn enrol(room: &Room, secret: usize, kill_after: Option<Duration>) -> Duration {
         "--key-id",
         BINANCE.key_id,
         "--replace",
+        "--allow",
+        "*",
         "--pin-fd",
         "3",
         "--secret-fd",

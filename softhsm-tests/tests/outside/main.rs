@@ -34,6 +34,7 @@ mod honey;
 mod identity;
 mod idle;
 mod init;
+mod learn;
 mod memory;
 mod metrics;
 mod nonces;

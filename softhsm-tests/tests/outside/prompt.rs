@@ -16,8 +16,10 @@ fn terminal(room: &Room, words: &[&str]) -> Terminal {
 #[test]
 fn asks_for_secret_and_pin_without_showing_them() {
     let room = Room::new();
-    let mut person =
-        terminal(&room, &["enroll", "binance-main", "--venue", "binance", "--key-id", BINANCE.key_id]);
+    let mut person = terminal(
+        &room,
+        &["enroll", "binance-main", "--venue", "binance", "--key-id", BINANCE.key_id, "--allow", "*"],
+    );
     person.wait_for("Secret of binance-main: ");
     person.type_line(BINANCE.secret);
     person.wait_for(&format!("PIN of token `strongroom test` (serial {}): ", room.token.serial));
@@ -43,8 +45,10 @@ fn asks_for_secret_and_pin_without_showing_them() {
 #[test]
 fn asks_for_a_passphrase_where_the_venue_has_one() {
     let room = Room::new();
-    let mut person =
-        terminal(&room, &["enroll", "kucoin-main", "--venue", "kucoin", "--key-id", KUCOIN.key_id]);
+    let mut person = terminal(
+        &room,
+        &["enroll", "kucoin-main", "--venue", "kucoin", "--key-id", KUCOIN.key_id, "--allow", "*"],
+    );
     person.wait_for("Secret of kucoin-main: ");
     person.type_line(KUCOIN.secret);
     person.wait_for("Passphrase of kucoin-main: ");
@@ -64,7 +68,7 @@ fn takes_a_pasted_pem_block_of_several_lines() {
     for (name, pasted) in [("lines", PEM.to_owned()), ("json", PEM.trim().replace('\n', "\\n") + "\n")] {
         let mut person = terminal(
             &room,
-            &["enroll", name, "--venue", "coinbase", "--key-id", "organizations/o/apiKeys/k"],
+            &["enroll", name, "--venue", "coinbase", "--key-id", "organizations/o/apiKeys/k", "--allow", "*"],
         );
         person.wait_for("(paste the whole PEM block): ");
         for line in pasted.lines() {

@@ -1,3 +1,5 @@
+#![expect(clippy::arithmetic_side_effects, reason = "a test may fail")]
+
 use super::*;
 
 const BEGIN: i64 = 1_800_000_000;

@@ -4,7 +4,7 @@ use std::io::{PipeReader, Write as _};
 use std::time::Instant;
 
 use strongroom_client::{Client, Enrollment};
-use strongroom_softhsm_tests::room::{Agent, Room};
+use strongroom_softhsm_tests::room::{Agent, Room, everything};
 
 use crate::KEY;
 use crate::report::{Goal, Report, talk};
@@ -47,7 +47,8 @@ pub(crate) fn measure(room: &Room, agent: &Agent, report: &mut Report) {
 }
 
 fn enroll(room: &Room, client: &Client, number: u32) -> Result<(), strongroom_client::Error> {
-    let wanted = Enrollment::new(format!("binance-{number}"), KEY.venue, KEY.key_id);
+    let name = format!("binance-{number}");
+    let wanted = Enrollment::new(name, KEY.venue, KEY.key_id).grants(everything());
     client.enroll(&wanted, pipe(&room.token.pin), pipe(KEY.secret), None)
 }
 

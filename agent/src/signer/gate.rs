@@ -33,7 +33,7 @@ pub(super) struct Passage {
 pub(crate) struct Denial {
     /// The grant that said it, or that came closest.
     pub(super) grant: Option<GrantId>,
-    reason: Reason,
+    reason: Box<Reason>,
     /// The parameter that the signature cannot tell from two.
     recut: Option<String>,
 }
@@ -56,14 +56,18 @@ impl std::fmt::Display for Recut<'_> {
 impl Denial {
     /// What is said to one whom no grant names, and of a credential that is not there to one who must not know.
     pub(super) fn unnamed(who: &Principal) -> Self {
-        Self { grant: None, reason: Reason::Subject { caller: who.to_string() }, recut: None }
+        Self { grant: None, reason: Box::new(Reason::Subject { caller: who.to_string() }), recut: None }
     }
 }
 
 impl Denial {
     /// What is said to one whom grants would let into a trap: what is said where none allows the action.
     pub(super) fn trapped(who: &Principal, action: Action) -> Self {
-        Self { grant: None, reason: Reason::Action { caller: who.to_string(), action }, recut: None }
+        Self {
+            grant: None,
+            reason: Box::new(Reason::Action { caller: who.to_string(), action }),
+            recut: None,
+        }
     }
 }
 
@@ -111,7 +115,7 @@ impl Gate {
         };
         match self.policy.decide(&mut self.meters, &ask) {
             Decision::Deny { grant, reason } => {
-                Err(Denial { grant, reason, recut: recut.map(str::to_owned) })
+                Err(Denial { grant, reason: Box::new(reason), recut: recut.map(str::to_owned) })
             }
             Decision::Allow { grant, charges } => Ok(Passage { grant, charges, confirm: false }),
             Decision::Confirm { grant, charges } => Ok(Passage { grant, charges, confirm: true }),

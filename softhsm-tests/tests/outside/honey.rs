@@ -16,8 +16,9 @@ const SOON: Duration = Duration::from_secs(30);
 fn grants(room: &Room, name: &str, allow: &str) -> String {
     let path = room.folder().join(format!("{name}.grants"));
     let uid = rustix::process::geteuid().as_raw();
+    let unbound = if allow == "*" { "" } else { "accept_unbound = [\"method\", \"path\"]\n" };
     let text = format!(
-        "[[grant]]\nid = \"own\"\nto = \"user:{uid}\"\nallow = [\"*\"]\n\n[[grant]]\nid = \"bot\"\nto = \"client:bot\"\nallow = [\"{allow}\"]\n"
+        "[[grant]]\nid = \"own\"\nto = \"user:{uid}\"\nallow = [\"*\"]\n\n[[grant]]\nid = \"bot\"\nto = \"client:bot\"\nallow = [\"{allow}\"]\n{unbound}"
     );
     std::fs::write(&path, text).unwrap();
     path.to_str().unwrap().to_owned()

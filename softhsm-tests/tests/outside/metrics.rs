@@ -70,7 +70,7 @@ fn metrics(room: &Room) -> BTreeMap<String, f64> {
 #[test]
 fn counts_requests_by_verdict_and_action_and_tells_how_the_agent_is() {
     let room = Room::new();
-    let _ = room.enroll(&BINANCE, &["--allow", "read,trade,cancel"]).ok();
+    let _ = room.enroll(&BINANCE, &["--allow", "read,trade,cancel", "--accept-unbound", "method,path"]).ok();
     let agent = room.start();
     let locked = metrics(&room);
     let of = |samples: &BTreeMap<String, f64>, name: &str| samples.get(name).copied();

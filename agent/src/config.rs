@@ -1,6 +1,7 @@
 //! Where things are, and what `strongroom.toml` says.
 
 mod locks;
+mod skew;
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -12,6 +13,7 @@ use strongroom_link::token::{KekId, Rung};
 use strongroom_protocol::ErrorCode;
 
 pub(crate) use self::locks::{IdleLimit, OnTokenRemoved, WatchEvery};
+pub(crate) use self::skew::{Skew, Skews};
 use crate::fault::Fault;
 use crate::policy::Admin;
 use crate::store::atomic::{self, Existing};
@@ -87,7 +89,13 @@ pub(crate) struct Config {
     pub(crate) audit: AuditConfig,
     #[serde(default, skip_serializing_if = "AlertConfig::is_empty")]
     pub(crate) alert: AlertConfig,
+    /// By how many milliseconds the clocks of venues are ahead of ours.
+    #[serde(default, skip_serializing_if = "Skews::is_empty")]
+    pub(crate) venue_skew_ms: Skews,
 }
+
+/// The name of [`Config::venue_skew_ms`] in the file.
+pub(crate) const SKEWS: &str = "venue_skew_ms";
 
 /// Which token, which KEK in it, and how it protects seeds. Written by `strongroom init`.
 #[derive(Debug, Clone, Serialize, Deserialize)]
@@ -330,9 +338,18 @@ impl Config {
     /// Where the disk refuses.
     pub(crate) fn write(&self, path: &Path) -> Result<(), Fault> {
         let text = toml::to_string(self).map_err(Fault::defect)?;
+        Self::write_text(path, &format!("{HEADER}{text}"))
+    }
+
+    /// Writes a configuration that was edited, atomically and durably.
+    ///
+    /// # Errors
+    /// Where the disk refuses, or it is none; nothing has changed then.
+    pub(crate) fn write_text(path: &Path, text: &str) -> Result<(), Fault> {
+        toml::from_str::<Self>(text).map_err(Fault::defect)?;
         let folder = path.parent().unwrap_or(Path::new("."));
         atomic::make_folder(folder)
-            .and_then(|()| atomic::write(path, format!("{HEADER}{text}").as_bytes(), Existing::Replace))
+            .and_then(|()| atomic::write(path, text.as_bytes(), Existing::Replace))
             .map_err(Fault::from)
     }
 }

@@ -30,6 +30,11 @@ impl<T> Authorized<T> {
         self.order
     }
 
+    /// What was authorised, to look at.
+    pub(crate) const fn order(&self) -> &T {
+        &self.order
+    }
+
     /// Who asked, and why it may be.
     pub(crate) fn decision(&self) -> Decision {
         self.by.clone()

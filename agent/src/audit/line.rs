@@ -26,6 +26,8 @@ pub(crate) const MAX_LINE_BYTES: usize = 16 * 1024;
 pub(crate) enum Kind {
     /// A signature over all lines before.
     Checkpoint,
+    /// A client was given a token, or its token was revoked.
+    Client,
     /// A client was turned away when it connected.
     Connect,
     Enroll,
@@ -50,6 +52,7 @@ impl Kind {
     pub(crate) const fn name(self) -> &'static str {
         match self {
             Self::Checkpoint => "checkpoint",
+            Self::Client => "client",
             Self::Connect => "connect",
             Self::Enroll => "enroll",
             Self::Gap => "gap",

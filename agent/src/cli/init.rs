@@ -90,8 +90,9 @@ impl Init {
         let pinentry = before.as_ref().and_then(|config| config.agent.pinentry.as_deref());
         let wanted = Wanted { init: &self, module, environment, patience, pinentry, weak };
         let token = block_on(wanted.prepare(before.as_ref().map(|config| &config.token)))?;
-        let (audit, alert) = before.map(|config| (config.audit, config.alert)).unwrap_or_default();
-        Config { token: token.clone(), agent, audit, alert }.write(&places.config)?;
+        let (audit, alert, venue_skew_ms) =
+            before.map(|config| (config.audit, config.alert, config.venue_skew_ms)).unwrap_or_default();
+        Config { token: token.clone(), agent, audit, alert, venue_skew_ms }.write(&places.config)?;
         if self.json.json {
             output::json(&json!({
                 "config": places.config,

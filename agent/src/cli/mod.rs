@@ -17,6 +17,7 @@ mod pinentry;
 mod secret;
 mod shown;
 mod sign;
+mod skew;
 mod terminal;
 mod venue;
 
@@ -197,7 +198,7 @@ fn run(cli: Cli) -> Result<(), Stop> {
         Command::Sign(command) => command.run(&places),
         Command::Status(command) => command.run(&places),
         Command::Unlock(command) => command.run(&places),
-        Command::Venue(command) => command.run(),
+        Command::Venue(command) => command.run(&places),
     }
 }
 

@@ -8,11 +8,14 @@ use strongroom_link::key::PassphraseUse;
 use strongroom_protocol::ErrorCode;
 use strongroom_venues::{ActionRule, Binds, Finding, Profile, builtin_profiles};
 
+use super::skew::VenueSkew;
 use super::{Json, Stop, output};
+use crate::config::Places;
 use crate::fault::Fault;
 use crate::signer::profiles::Profiles;
 
-/// List, show and check venue profiles. Nothing of this needs an agent, a token or a network.
+/// List, show and check venue profiles, and say how far their clocks are off. Nothing of this needs an agent, a token or
+/// a network.
 #[derive(Debug, Args)]
 pub(super) struct Venue {
     #[command(subcommand)]
@@ -25,6 +28,8 @@ enum Command {
     List(List),
     /// Show one venue: its hosts, its secret, what its signature binds, and what its endpoints do
     Show(Show),
+    /// Show or set how far a venue's clock is from this machine's
+    Skew(VenueSkew),
     /// Check a profile: its grammar, and by changing requests whether its signature binds what `covers` says
     Check(Check),
 }
@@ -55,11 +60,12 @@ struct Check {
 }
 
 impl Venue {
-    pub(super) fn run(self) -> Result<(), Stop> {
+    pub(super) fn run(self, places: &Places) -> Result<(), Stop> {
         match self.command {
             Command::Check(command) => command.run(),
             Command::List(command) => command.run(),
             Command::Show(command) => command.run(),
+            Command::Skew(command) => command.run(places),
         }
     }
 }

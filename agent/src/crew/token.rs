@@ -274,7 +274,7 @@ impl TokenWorker {
 
 /// Starts a worker for the configured token.
 pub(crate) async fn start_configured(config: &Config) -> Result<TokenWorker, CrewError> {
-    let Config { token, agent, audit: _, alert: _ } = config;
+    let Config { token, agent, audit: _, alert: _, venue_skew_ms: _ } = config;
     TokenWorker::start(&token.environment, token.patience_s, agent.danger_allow_weak_memory).await
 }
 

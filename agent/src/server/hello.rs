@@ -10,10 +10,12 @@ use tokio::time::Instant;
 use super::connection::Connection;
 use super::dispatch::Next;
 use super::{Server, reply};
+use crate::audit::line::{Event, Kind, Verdict, clip};
+use crate::audit::log::MAX_CAUSE_BYTES;
 use crate::clients::{AddClient, RemoveClient};
 use crate::fault::Fault;
 use crate::identity::{Principal, log_of};
-use crate::policy::Authorized;
+use crate::policy::{Authorized, Decision};
 
 /// The rule by which a hello is refused.
 const WRONG_TOKEN: &str = "wrong-token";
@@ -75,7 +77,13 @@ fn keep_use(server: &Rc<Server>) {
 pub(super) fn add(server: &Rc<Server>, connection: &Rc<Connection>, id: u64, order: Authorized<AddClient>) {
     let (server, connection) = (Rc::clone(server), Rc::clone(connection));
     tokio::task::spawn_local(async move {
-        match server.clients.add(order).await {
+        let (by, what) = (order.decision(), format!("add {}", order.order().name));
+        let added = match server.audit.check() {
+            Ok(()) => server.clients.add(order).await,
+            Err(error) => Err(error.into()),
+        };
+        tell(&server, &by, &what, added.as_ref().err());
+        match added {
             Ok(token) => connection.answer(id, Reply::ClientAdded { token: ClientToken(&token) }),
             Err(fault) => connection.answer(id, reply::error(&fault)),
         }
@@ -90,10 +98,25 @@ pub(super) fn remove(
 ) {
     let (server, connection) = (Rc::clone(server), Rc::clone(connection));
     tokio::task::spawn_local(async move {
-        match server.clients.remove(order, |client| server.live.cut(client)).await {
+        // A revocation does not wait for a log that cannot be written.
+        let (by, what) = (order.decision(), format!("remove {}", order.order().name));
+        let removed = server.clients.remove(order, |client| server.live.cut(client)).await;
+        tell(&server, &by, &what, removed.as_ref().err());
+        match removed {
             Ok(()) => connection.answer(id, Reply::Done),
             Err(fault) => connection.answer(id, reply::error(&fault)),
         }
+    });
+}
+
+/// Writes down what was done with a client, and what came of it.
+fn tell(server: &Server, by: &Decision, what: &str, fault: Option<&Fault>) {
+    let cause = fault.map_or_else(|| what.to_owned(), |fault| format!("{what}: {}", fault.message));
+    server.audit.record(&Event {
+        verdict: Some(if fault.is_none() { Verdict::Allowed } else { Verdict::Refused }),
+        rule: Some(by.rule.into()),
+        cause: Some(clip(&cause, MAX_CAUSE_BYTES)),
+        ..Event::by(Kind::Client, &by.who)
     });
 }
 

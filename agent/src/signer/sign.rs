@@ -14,6 +14,7 @@ use super::gate::{Denial, Passage};
 use super::keyring::{Keyring, Live, Unlocked};
 use super::{Signer, State};
 use crate::audit::AuditError;
+use crate::config::Skews;
 use crate::crew::CrewError;
 use crate::crew::keeper::{Keeper, Signature};
 use crate::fault::{Fault, chain};
@@ -101,6 +102,7 @@ impl From<SignError> for Fault {
 struct Means<'a> {
     /// Whether a caller's own time may be any.
     any_time: bool,
+    skews: &'a Skews,
     reserver: &'a Reserver,
     budget_writer: &'a BudgetWriter,
 }
@@ -109,6 +111,7 @@ impl Signer {
     fn means(&self) -> Means<'_> {
         Means {
             any_time: self.config.agent.danger_accept_any_caller_time,
+            skews: &self.config.venue_skew_ms,
             reserver: &self.reserver,
             budget_writer: &self.budget_writer,
         }
@@ -245,7 +248,8 @@ impl Live {
         for charge in &charges {
             self.budgets.spend(charge, Timestamp::now(), means.budget_writer)?;
         }
-        let moment = moment(plan.time(), means.any_time, &mut self.nonces, means.reserver)?;
+        let now_ns = now_ns(means.skews.of(&self.meta.venue))?;
+        let moment = moment(plan.time(), now_ns, means.any_time, &mut self.nonces, means.reserver)?;
         let holder = VenueAccount {
             key_id: &self.meta.key_id,
             uid: self.meta.uid.as_deref(),
@@ -257,15 +261,15 @@ impl Live {
     }
 }
 
-/// Time, nonce and randomness for one request. What the request brings itself is accepted near the
-/// agent's clock only: a signature for a later time would outlive every lock.
+/// Time, nonce and randomness for one request, by the venue's clock. What the request brings itself is accepted near
+/// that only: a signature for a later time would outlive every lock.
 fn moment(
     needs: TimeNeeds,
+    now_ns: u64,
     any_time: bool,
     nonces: &mut NonceSequence,
     reserver: &Reserver,
 ) -> Result<Moment, SignError> {
-    let now_ns = now_ns()?;
     let bound_ms = u64::from(needs.skew_ms);
     let near = |given: u64, now: u64, bound: u64| any_time || given.abs_diff(now) <= bound;
 
@@ -334,9 +338,11 @@ fn ahead_ms(given_ns: u64, now_ns: u64) -> i64 {
     ms(given_ns).saturating_sub(ms(now_ns))
 }
 
-fn now_ns() -> Result<u64, SignError> {
+/// The time by a clock that is so far ahead of ours.
+fn now_ns(ahead_ms: i64) -> Result<u64, SignError> {
     let since = SystemTime::now().duration_since(UNIX_EPOCH).map_err(|_| SignError::Clock)?;
-    u64::try_from(since.as_nanos()).map_err(|_| SignError::Clock)
+    let ours = u64::try_from(since.as_nanos()).map_err(|_| SignError::Clock)?;
+    ours.checked_add_signed(ahead_ms.saturating_mul(1_000_000)).ok_or(SignError::Clock)
 }
 
 const NS_PER_S: u64 = 1_000_000_000;

@@ -4,6 +4,9 @@ use std::path::Path;
 use std::process::{Command, Output};
 
 use serde_json::Value;
+use strongroom_softhsm_tests::room::Room;
+
+use crate::keys::{BINANCE, account, edit, value};
 
 const PAGE: &str = include_str!("../../../docs/how-to/add-a-venue.md");
 
@@ -82,4 +85,31 @@ fn lists_and_shows_what_ships() {
     let unknown = venue(folder.path(), &["show", "nowhere"]);
     assert_eq!(unknown.status.code(), Some(4));
     assert!(text(&unknown.stderr).contains("there is no venue `nowhere`"));
+}
+
+/// Timestamps are the venue's: by its skew, and only by its own.
+#[test]
+fn gives_times_by_the_clock_of_a_venue_that_is_off() {
+    let room = Room::new();
+    let skew = |words: &[&str]| room.run(&[&["venue", "skew"], words].concat(), None, &[]);
+    for (wrong, code) in [(["binance", "60001"], 2), (["nowhere", "5"], 4)] {
+        assert_eq!(skew(&wrong).code(), code, "{wrong:?}");
+    }
+    let _ = room.enroll(&BINANCE, &[]).ok();
+    let ahead_ms = || {
+        let _agent = room.start_unlocked();
+        let url = room.client().sign(&account()).unwrap().url;
+        let given: i64 = value(&url, "timestamp").parse().unwrap();
+        given - jiff::Timestamp::now().as_millisecond()
+    };
+    assert!((-9_000..=9_000).contains(&ahead_ms()), "the control");
+    let comment = "# kept";
+    edit(&room.config(), |text| format!("{comment}\n{text}"));
+    let _ = skew(&["kraken", "-60000"]).ok();
+    let _ = skew(&["binance", "-30000"]).ok();
+    assert!((-39_000..=-21_000).contains(&ahead_ms()));
+    assert_eq!(skew(&["--json"]).json(), serde_json::json!({ "binance": -30_000, "kraken": -60_000 }));
+    let _ = skew(&["binance", "0"]).ok();
+    assert!((-9_000..=9_000).contains(&ahead_ms()));
+    assert!(std::fs::read_to_string(room.config()).unwrap().starts_with(comment));
 }

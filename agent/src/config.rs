@@ -1,5 +1,6 @@
 //! Where things are, and what `strongroom.toml` says.
 
+mod confirm;
 mod locks;
 mod skew;
 
@@ -12,6 +13,7 @@ use serde::{Deserialize, Serialize};
 use strongroom_link::token::{KekId, Rung};
 use strongroom_protocol::ErrorCode;
 
+pub(crate) use self::confirm::ConfirmWithin;
 pub(crate) use self::locks::{IdleLimit, OnTokenRemoved, WatchEvery};
 pub(crate) use self::skew::{Skew, Skews};
 use crate::fault::Fault;
@@ -191,6 +193,8 @@ pub(crate) struct AgentConfig {
     pub(crate) lock_on_suspend: bool,
     /// Lock when nothing was signed for so long; never where it is absent.
     pub(crate) lock_after_idle_s: Option<IdleLimit>,
+    /// How long a request waits for a human where its grant asks for one.
+    pub(crate) confirm_s: ConfirmWithin,
     /// Unlock at the start by the PIN that a person enters on the token's pad.
     pub(crate) pad_at_start: bool,
     /// The program that asks a person for the PIN; `none` for the terminal. Where nothing is said, the
@@ -207,6 +211,7 @@ impl Default for AgentConfig {
             danger_allow_weak_memory: false,
             lock_on_suspend: true,
             lock_after_idle_s: None,
+            confirm_s: ConfirmWithin::default(),
             pad_at_start: false,
             pinentry: None,
         }

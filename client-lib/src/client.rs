@@ -11,8 +11,8 @@ use strongroom_protocol::{Operation, Request, encode};
 use crate::connection::{Connection, Deadline};
 use crate::error::Error;
 use crate::reply::{
-    self, ClientEntry, Credential, FromReply, Grants, Listing, Metrics, Page, Progress, SignedRequest,
-    Status, Token,
+    self, ClientEntry, Credential, FromReply, Grants, Listing, Metrics, Page, Progress, Question, Questions,
+    SignedRequest, Status, Token,
 };
 use crate::request::{Enrollment, Login, NewGrants, SignRequest};
 use crate::socket::{Address, default_socket};
@@ -76,7 +76,8 @@ impl Client {
     }
 
     /// Sets how long a call may take, 5 seconds if not set. `unlock` and `enroll` wait for the token and so
-    /// may take a minute, or this if it is longer.
+    /// may take a minute, or this if it is longer. A request that waits for a human (`confirm = true` in a
+    /// grant) waits for a minute, if the agent's configuration says nothing else: give it more than that.
     #[must_use]
     pub fn with_deadline(mut self, deadline: Duration) -> Self {
         self.deadline = deadline;
@@ -269,6 +270,34 @@ impl Client {
     /// [`Error`]; code `NotFound` where there is none of that name.
     pub fn remove_client(&self, name: &str) -> Result<(), Error> {
         self.call_once(Operation::RemoveClient { name }, &[])
+    }
+
+    /// All requests that wait for a human, by number.
+    ///
+    /// # Errors
+    /// [`Error`].
+    pub fn pending(&self) -> Result<Vec<Question>, Error> {
+        let mut all = Questions::new();
+        while all.add(self.call(Operation::Pending { after: all.after(), wait: false })?)? {}
+        Ok(all.into_questions())
+    }
+
+    /// The requests that wait for a human and have a number above `after`, as soon as there are any; none where none
+    /// came for about 20 seconds. There may be more than it gives.
+    ///
+    /// # Errors
+    /// [`Error`].
+    pub fn wait_for_pending(&self, after: u64) -> Result<Vec<Question>, Error> {
+        self.call_once(Operation::Pending { after, wait: true }, &[])
+    }
+
+    /// Answers a request that waits for a human. After a yes it is decided about anew, and this returns when it is
+    /// signed. Never retried.
+    ///
+    /// # Errors
+    /// [`Error`]; code `NotFound` where it does not wait any more, `Denied` where a yes has come to nothing.
+    pub fn confirm(&self, number: u64, yes: bool) -> Result<(), Error> {
+        self.call_once(Operation::Confirm { number, yes }, &[])
     }
 
     /// Closes the kept connection, if there is one and nobody uses it. The next call connects anew.

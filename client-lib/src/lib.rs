@@ -50,7 +50,7 @@ pub use error::{Error, ProtocolError};
 #[cfg(feature = "tokio")]
 pub use nonblocking::AsyncClient;
 pub use reply::{
-    ClientEntry, Credential, Grants, Metrics, Progress, Protection, SignedRequest, Status, Token,
+    ClientEntry, Credential, Grants, Metrics, Progress, Protection, Question, SignedRequest, Status, Token,
 };
 pub use request::{Enrollment, Login, NewGrants, SignRequest, Value};
 pub use socket::default_socket;

@@ -1,6 +1,7 @@
 //! What the agent answers, owned.
 
 use std::fmt;
+use std::time::Duration;
 
 use strongroom_protocol::{self as wire, Reply, Response, decode};
 
@@ -124,6 +125,28 @@ pub struct ClientEntry {
     pub used_unix: Option<u64>,
     /// How many connections speak for it now.
     pub connections: u32,
+}
+
+/// One request that waits for a human.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Question {
+    /// Its number, which no other has.
+    pub number: u64,
+    /// Who asks: `user:1000`, or `client:grid-bot`.
+    pub principal: String,
+    /// Name of the credential.
+    pub credential: String,
+    /// Id of the venue's profile.
+    pub venue: String,
+    /// What the request does, by the venue's action table.
+    pub action: String,
+    /// The grant that asks for a human.
+    pub grant: String,
+    /// How long until it is denied, when this was told.
+    pub left: Duration,
+    /// What would be signed, line by line: printable ASCII, whatever the bot has sent.
+    pub lines: Vec<String>,
 }
 
 /// What protects one process that holds secrets.
@@ -310,6 +333,61 @@ impl FromReply for Status {
             }),
             other => Err(unwanted(&other)),
         }
+    }
+}
+
+impl FromReply for Vec<Question> {
+    fn from_reply(reply: Reply<'_>) -> Result<Self, Error> {
+        match reply {
+            Reply::Pending(page) => Ok(page.iter().map(Question::from).collect()),
+            other => Err(unwanted(&other)),
+        }
+    }
+}
+
+impl From<&wire::Question<'_>> for Question {
+    fn from(question: &wire::Question<'_>) -> Self {
+        Self {
+            number: question.number,
+            principal: question.principal.to_owned(),
+            credential: question.credential.to_owned(),
+            venue: question.venue.to_owned(),
+            action: question.action.to_owned(),
+            grant: question.grant.to_owned(),
+            left: Duration::from_millis(question.left_ms),
+            lines: question.lines.iter().map(|&line| line.to_owned()).collect(),
+        }
+    }
+}
+
+/// Questions out of pages.
+pub(crate) struct Questions(Vec<Question>);
+
+impl Questions {
+    pub(crate) const fn new() -> Self {
+        Self(Vec::new())
+    }
+
+    /// The number behind which the next page begins.
+    pub(crate) fn after(&self) -> u64 {
+        self.0.last().map_or(0, |last| last.number)
+    }
+
+    /// Whether there may be more behind this page. Refuses one that does not go on in the order of numbers: they
+    /// might never end.
+    pub(crate) fn add(&mut self, page: Vec<Question>) -> Result<bool, Error> {
+        let is_last = page.is_empty();
+        for question in page {
+            if question.number <= self.after() {
+                return Err(Error::wrong_reply());
+            }
+            self.0.push(question);
+        }
+        Ok(!is_last)
+    }
+
+    pub(crate) fn into_questions(self) -> Vec<Question> {
+        self.0
     }
 }
 

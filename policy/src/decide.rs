@@ -34,11 +34,11 @@ pub enum Decision {
         /// What must be spent, durably, before anything is signed.
         charges: Vec<Charge>,
     },
-    /// Go on if a human says so, once the charges are paid.
+    /// Ask a human, and decide anew by [`Policy::decide_confirmed`] where the answer is yes.
     Confirm {
         /// The grant that allows it.
         grant: GrantId,
-        /// What must be spent, durably, before anything is signed.
+        /// What it will take then. Nothing is counted yet.
         charges: Vec<Charge>,
     },
     /// Do not.
@@ -212,8 +212,17 @@ impl Policy {
     /// grant that denies any of it wins over all that allow. Of several that allow it, one that asks no human is taken
     /// before one that does, and then the first.
     ///
-    /// Changes `meters` only where the answer is no denial.
+    /// Changes `meters` only where it is allowed.
     pub fn decide(&self, meters: &mut Meters, ask: &Ask<'_>) -> Decision {
+        self.decide_by(meters, ask, None)
+    }
+
+    /// Decides about what a human has said yes to, when `confirmed` asked for one: this grant needs no human any more.
+    pub fn decide_confirmed(&self, meters: &mut Meters, ask: &Ask<'_>, confirmed: &GrantId) -> Decision {
+        self.decide_by(meters, ask, Some(confirmed))
+    }
+
+    fn decide_by(&self, meters: &mut Meters, ask: &Ask<'_>, confirmed: Option<&GrantId>) -> Decision {
         let mut known = false;
         for index in self.indexes(ask.caller) {
             known = true;
@@ -229,7 +238,7 @@ impl Policy {
         for index in self.indexes(ask.caller) {
             for rule in self.allowing(&index.allows, ask) {
                 match rule.permits(meters, ask) {
-                    Ok(permit) if !rule.confirm => {
+                    Ok(permit) if !rule.confirm || confirmed == Some(&rule.id) => {
                         let charges = spend(rule, permit, meters, ask);
                         return Decision::Allow { grant: rule.id.clone(), charges };
                     }
@@ -241,8 +250,7 @@ impl Policy {
         }
         match best {
             Best::Confirm(rule, permit) => {
-                let charges = spend(rule, permit, meters, ask);
-                Decision::Confirm { grant: rule.id.clone(), charges }
+                Decision::Confirm { grant: rule.id.clone(), charges: charges(rule, &permit) }
             }
             Best::Failed(rule, reason) => Decision::Deny { grant: Some(rule.id.clone()), reason },
             Best::Nothing => Decision::Deny { grant: None, reason: self.nothing(ask) },
@@ -314,8 +322,7 @@ fn spend(rule: &Rule, permit: Permit, meters: &mut Meters, ask: &Ask<'_>) -> Vec
     if let Some(next) = permit.next {
         meters.count(&rule.id, next);
     }
-    let Some(limits) = &rule.orders else { return Vec::new() };
-    if limits.band.is_some() {
+    if let Some(limits) = rule.orders.as_ref().filter(|limits| limits.band.is_some()) {
         let orders = ask.orders.unwrap_or_default().iter();
         for order in orders.filter(|order| order.action == Action::Trade) {
             if let Ok(Some((_, price, symbol))) = limits.banded(order) {
@@ -323,7 +330,12 @@ fn spend(rule: &Rule, permit: Permit, meters: &mut Meters, ask: &Ask<'_>) -> Vec
             }
         }
     }
-    match limits.max_notional_day {
+    charges(rule, &permit)
+}
+
+/// What is to be paid for a request.
+fn charges(rule: &Rule, permit: &Permit) -> Vec<Charge> {
+    match rule.orders.as_ref().and_then(|limits| limits.max_notional_day) {
         Some(limit) if !permit.sum.is_zero() => {
             vec![Charge { grant: rule.id.clone(), amount: permit.sum, limit, window: DAY }]
         }

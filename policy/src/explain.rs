@@ -119,7 +119,7 @@ fn in_words(ask: &Ask<'_>) -> Vec<String> {
     lines
 }
 
-/// One order for people: what a confirmation shows as well.
+/// One order for people, briefly.
 #[must_use]
 pub fn order_in_words(order: &Order<'_>) -> String {
     let shown =

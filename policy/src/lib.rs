@@ -36,3 +36,4 @@ pub use meters::Meters;
 pub use reason::{Reason, Shown};
 pub use subject::{NotASubject, Subject};
 pub use symbol::{NotAPattern, Pattern};
+pub use worth::notional;

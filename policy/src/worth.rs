@@ -61,6 +61,15 @@ pub(crate) fn worth(order: &Order<'_>, limit: &'static str) -> Result<Worth, Rea
     })
 }
 
+/// What an order is worth in the quote currency, where that can be told: for people who are shown the order.
+#[must_use]
+pub fn notional(order: &Order<'_>) -> Option<Amount> {
+    match worth(order, "notional") {
+        Ok(Worth::Known(amount)) => Some(amount),
+        Ok(Worth::Unknown(_)) | Err(_) => None,
+    }
+}
+
 /// Whether an order of this type is filled at its price or better, at every venue that has a type of this name.
 /// Compared without case and without what is neither letter nor digit. Whatever is not here counts as one that may be
 /// filled at any price.

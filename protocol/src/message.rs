@@ -68,6 +68,20 @@ pub enum Operation<'a> {
     },
     /// What the agent has counted.
     Metrics,
+    /// What waits for a human.
+    Pending {
+        /// Only what has a higher number; 0 for all.
+        after: u64,
+        /// Whether the answer waits for something, for some seconds, where there is nothing.
+        wait: bool,
+    },
+    /// A human's answer to a request that waits for one. Each number can be answered once.
+    Confirm {
+        /// Which request.
+        number: u64,
+        /// Whether it may be signed.
+        yes: bool,
+    },
 }
 
 /// Other grants of a credential.
@@ -224,6 +238,30 @@ pub enum Reply<'a> {
         /// In the text format of Prometheus.
         text: &'a str,
     },
+    /// What waits for a human, by number: as much as fits.
+    Pending(Vec<Question<'a>>),
+}
+
+/// One request that waits for a human.
+#[derive(Debug, Clone, PartialEq, Eq, Encode, BorrowDecode)]
+#[cfg_attr(test, derive(wincode::SchemaRead, wincode::SchemaWrite))]
+pub struct Question<'a> {
+    /// Its number, which no other has.
+    pub number: u64,
+    /// Who asks: `user:1000`, or `client:grid-bot`.
+    pub principal: &'a str,
+    /// Name of the credential.
+    pub credential: &'a str,
+    /// Id of the venue's profile.
+    pub venue: &'a str,
+    /// What the request does, by the venue's action table.
+    pub action: &'a str,
+    /// The grant that asks for a human.
+    pub grant: &'a str,
+    /// Milliseconds until it is denied.
+    pub left_ms: u64,
+    /// What would be signed, line by line: printable ASCII, whatever the bot has sent.
+    pub lines: Vec<&'a str>,
 }
 
 /// One client that has a token.

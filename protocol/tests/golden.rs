@@ -10,7 +10,8 @@ use std::path::Path;
 
 use strongroom_protocol::{
     Body, ClientEntry, ClientToken, Credential, Enroll, ErrorCode, Login, Operation, Param, Progress,
-    Protection, Refusal, Reply, Request, Response, SetGrants, Sign, Signed, Status, Token, decode, encode,
+    Protection, Question, Refusal, Reply, Request, Response, SetGrants, Sign, Signed, Status, Token, decode,
+    encode,
 };
 
 fn requests() -> Vec<(&'static str, Request<'static>)> {
@@ -87,6 +88,14 @@ fn requests() -> Vec<(&'static str, Request<'static>)> {
             Request { id: 15, operation: Operation::RemoveClient { name: "grid-bot" } },
         ),
         ("request-metrics", Request { id: 16, operation: Operation::Metrics }),
+        (
+            "request-pending",
+            Request { id: 16, operation: Operation::Pending { after: 1_700_000_000_000, wait: true } },
+        ),
+        (
+            "request-confirm",
+            Request { id: 17, operation: Operation::Confirm { number: 1_700_000_000_001, yes: true } },
+        ),
     ]
 }
 
@@ -143,6 +152,16 @@ fn responses() -> Vec<(&'static str, Response<'static>)> {
         admins: vec!["user:1000"],
     };
     let client = ClientEntry { name: "grid-bot", created_unix: 1_700_000_002, used_unix: 0, connections: 3 };
+    let question = Question {
+        number: 1_700_000_000_001,
+        principal: "client:grid-bot",
+        credential: "kraken",
+        venue: "kraken",
+        action: "trade",
+        grant: "big",
+        left_ms: 60_000,
+        lines: vec!["POST /0/private/AddOrder", "body pair = XBTUSD"],
+    };
     let token = Token {
         serial: "8f2c01d4",
         label: "strongroom",
@@ -176,6 +195,7 @@ fn responses() -> Vec<(&'static str, Response<'static>)> {
         ),
         ("response-metrics", Response { id: 9, reply: Reply::Metrics { text: "# TYPE a gauge\na 1\n" } }),
         ("response-clients", Response { id: 7, reply: Reply::Clients(vec![client; 2]) }),
+        ("response-pending", Response { id: 8, reply: Reply::Pending(vec![question; 2]) }),
     ]
 }
 

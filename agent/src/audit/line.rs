@@ -134,6 +134,9 @@ pub(crate) struct Event<'a> {
     pub(crate) verdict: Option<Verdict>,
     #[serde(default)]
     pub(crate) rule: Option<Cow<'a, str>>,
+    /// Who has said yes, where a human was asked.
+    #[serde(default)]
+    pub(crate) confirmed: Option<Cow<'a, str>>,
     #[serde(default)]
     pub(crate) cause: Option<Cow<'a, str>>,
     #[serde(default)]
@@ -203,6 +206,7 @@ impl<'a> Event<'a> {
             pen.text("verdict", verdict.name());
         }
         text(pen, "rule", &self.rule);
+        text(pen, "confirmed", &self.confirmed);
         text(pen, "cause", &self.cause);
         number(pen, "micros", self.micros.map(i128::from));
         text(pen, "version", &self.version);
@@ -250,6 +254,7 @@ impl<'a> Event<'a> {
             canonical: None,
             verdict: None,
             rule: None,
+            confirmed: None,
             cause: None,
             micros: None,
             version: None,

@@ -148,7 +148,7 @@ impl Room {
 }
 
 /// Whether a name holds one of these, in any case: values of such names are funding passwords and one-time codes.
-fn is_secret(name: &str) -> bool {
+pub(crate) fn is_secret(name: &str) -> bool {
     let mut rest = name.as_bytes();
     while let [first, behind @ ..] = rest {
         let words: &[&[u8]] = match first.to_ascii_lowercase() {

@@ -93,6 +93,7 @@ async fn serve(
     for weakness in config.weaknesses() {
         tracing::warn!(weakness, "a setting weakens this agent");
     }
+    let confirm_within = config.agent.confirm_s.into();
     let (clients, policy) = (Clients::open(store.clients_path()), Policy::own(config.agent.admins.clone()));
     let signer = Signer::new(config, store)?;
     let listening = server::listen(socket)?;
@@ -106,7 +107,7 @@ async fn serve(
     signer.audit().record(&life(Kind::Start));
     let kernel = Kernel::look();
     tracing::info!(by = kernel.means(), unit_by = kernel.means_of_units(), "clients are known");
-    let server = Server::new(Rc::clone(&signer), policy, clients, kernel);
+    let server = Server::new(Rc::clone(&signer), policy, clients, kernel, confirm_within);
     tracing::info!(socket = listening.place(), pid = std::process::id(), "serving");
     if let Some(login) = unlock {
         if login.pin.is_none() {

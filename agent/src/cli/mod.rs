@@ -4,6 +4,7 @@ mod agent;
 mod audit;
 mod bar;
 mod client;
+mod confirm;
 mod credentials;
 mod doctor;
 mod enroll;
@@ -85,6 +86,8 @@ enum Command {
     Audit(audit::Audit),
     /// Print what the agent has counted, for Prometheus
     Metrics(metrics::Metrics),
+    /// Ask a human about requests whose grants want one
+    Confirm(confirm::Confirm),
     /// Make, list and revoke the tokens by which clients say who they are
     Client(client::ClientCommand),
     /// List, show and check venue profiles
@@ -185,6 +188,7 @@ fn run(cli: Cli) -> Result<(), Stop> {
         Command::Agent(command) => command.run(&places),
         Command::Audit(command) => command.run(&places),
         Command::Client(command) => command.run(&places),
+        Command::Confirm(command) => command.run(&places),
         Command::Doctor(command) => command.run(&places),
         Command::Enroll(command) => command.run(&places),
         Command::Grant(command) => command.run(&places),

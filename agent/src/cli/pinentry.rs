@@ -1,4 +1,4 @@
-//! Asking for the PIN by a pinentry program: the Assuan protocol, as far as it is needed.
+//! Asking for the PIN, or for a yes, by a pinentry program: the Assuan protocol, as far as it is needed.
 //!
 //! The program shows a dialogue and answers on its standard output. Its lines are read byte by byte into
 //! memory that no dump shows, and decoded there. What the program itself does with the PIN is its own affair.
@@ -67,24 +67,40 @@ pub(super) fn ask(
     question: &Question<'_>,
     pin: &mut SecretBuffer,
 ) -> Result<(), PinentryError> {
-    let mut dialogue = Dialogue::start(program)?;
-    dialogue.answer(PROMPT, None)?;
-    for option in options() {
-        match dialogue.tell(&format!("OPTION {option}")) {
-            // Programs differ in what they know, and all do without.
-            Ok(()) | Err(PinentryError::Refused { .. }) => {}
-            Err(error) => return Err(error),
-        }
-    }
-    dialogue.tell(&format!("SETTIMEOUT {}", PERSON.as_secs()))?;
-    dialogue.tell(&format!("SETTITLE {}", encoded(question.title)))?;
-    dialogue.tell(&format!("SETDESC {}", encoded(question.description)))?;
+    let mut dialogue = Dialogue::open(program, PERSON, question.title, question.description)?;
     dialogue.tell(&format!("SETPROMPT {}", encoded(question.prompt)))?;
     dialogue.say("GETPIN")?;
     dialogue.answer(PERSON.saturating_add(PROMPT), Some(pin))?;
     // It ends with its standard input, too.
     let _ = dialogue.say("BYE");
     Ok(())
+}
+
+/// Has `program` ask for a yes or a no, at most for `within`.
+pub(super) fn confirm(
+    program: &str,
+    title: &str,
+    description: &str,
+    within: Duration,
+) -> Result<bool, PinentryError> {
+    let mut dialogue = Dialogue::open(program, within, title, description)?;
+    dialogue.tell(&format!("SETOK {}", encoded("Sign")))?;
+    dialogue.tell(&format!("SETCANCEL {}", encoded("Deny")))?;
+    dialogue.say("CONFIRM")?;
+    let answer = match dialogue.answer(within, None) {
+        Ok(()) => Ok(true),
+        Err(PinentryError::Cancelled) => Ok(false),
+        Err(PinentryError::Late(_)) => Err(PinentryError::Nobody),
+        Err(error) => Err(error),
+    };
+    // It ends with its standard input, too.
+    let _ = dialogue.say("BYE");
+    answer
+}
+
+/// Whether a description fits a line of the protocol.
+pub(super) fn fits(description: &str) -> bool {
+    encoded(description).len().saturating_add("SETDESC \n".len()) <= MAX_LINE_BYTES
 }
 
 /// Where the dialogue can be shown.
@@ -132,6 +148,23 @@ struct Dialogue {
 }
 
 impl Dialogue {
+    /// Starts the program, and tells it all but what is asked.
+    fn open(program: &str, within: Duration, title: &str, description: &str) -> Result<Self, PinentryError> {
+        let mut dialogue = Self::start(program)?;
+        dialogue.answer(PROMPT, None)?;
+        for option in options() {
+            match dialogue.tell(&format!("OPTION {option}")) {
+                // Programs differ in what they know, and all do without.
+                Ok(()) | Err(PinentryError::Refused { .. }) => {}
+                Err(error) => return Err(error),
+            }
+        }
+        dialogue.tell(&format!("SETTIMEOUT {}", within.as_secs().max(1)))?;
+        dialogue.tell(&format!("SETTITLE {}", encoded(title)))?;
+        dialogue.tell(&format!("SETDESC {}", encoded(description)))?;
+        Ok(dialogue)
+    }
+
     fn start(program: &str) -> Result<Self, PinentryError> {
         let spawned = || -> io::Result<_> {
             child::keep_descriptors();
@@ -262,15 +295,16 @@ fn refusal(line: &[u8]) -> PinentryError {
     let (code, text) = line.split_once(' ').unwrap_or((&line, ""));
     let Ok(code) = code.parse::<u32>() else { return PinentryError::Garbage("an error without a code") };
     match code & 0xFFFF {
-        CANCELED | FULLY_CANCELED => PinentryError::Cancelled,
+        CANCELED | FULLY_CANCELED | NOT_CONFIRMED => PinentryError::Cancelled,
         TIMEOUT => PinentryError::Nobody,
         _ => PinentryError::Refused { code, text: text.chars().filter(|c| !c.is_control()).collect() },
     }
 }
 
-/// `GPG_ERR_TIMEOUT`, `GPG_ERR_CANCELED`, `GPG_ERR_FULLY_CANCELED`.
+/// `GPG_ERR_TIMEOUT`, `GPG_ERR_CANCELED`, `GPG_ERR_NOT_CONFIRMED`, `GPG_ERR_FULLY_CANCELED`.
 const TIMEOUT: u32 = 62;
 const CANCELED: u32 = 99;
+const NOT_CONFIRMED: u32 = 114;
 const FULLY_CANCELED: u32 = 198;
 
 #[cfg(test)]
@@ -302,6 +336,7 @@ mod tests {
     fn tells_cancelled_from_refused() {
         assert!(matches!(refusal(b"83886179 Operation cancelled <Pinentry>"), PinentryError::Cancelled));
         assert!(matches!(refusal(b"99"), PinentryError::Cancelled));
+        assert!(matches!(refusal(b"83886194 Not confirmed <Pinentry>"), PinentryError::Cancelled));
         assert!(matches!(refusal(b"83886142 Timeout"), PinentryError::Nobody));
         assert!(matches!(
             refusal(b"83886340 Invalid IPC response"),

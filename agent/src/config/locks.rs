@@ -46,7 +46,7 @@ impl From<IdleLimit> for Duration {
 /// A number of seconds within bounds.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(try_from = "u64")]
-struct Seconds<const LEAST: u64, const MOST: u64>(u64);
+pub(super) struct Seconds<const LEAST: u64, const MOST: u64>(pub(super) u64);
 
 impl<const LEAST: u64, const MOST: u64> TryFrom<u64> for Seconds<LEAST, MOST> {
     type Error = OutOfBounds;
@@ -68,7 +68,7 @@ impl<const LEAST: u64, const MOST: u64> From<Seconds<LEAST, MOST>> for Duration 
 /// A number of seconds that is too small or too large.
 #[derive(Debug, thiserror::Error)]
 #[error("this is {least} to {most} seconds")]
-struct OutOfBounds {
+pub(super) struct OutOfBounds {
     least: u64,
     most: u64,
 }

@@ -132,6 +132,11 @@ impl Connection {
         }
     }
 
+    /// Whether nobody waits for answers any more.
+    pub(super) fn is_over(&self) -> bool {
+        self.over.get()
+    }
+
     fn is_full(&self) -> bool {
         self.in_work.get() >= MAX_IN_WORK || self.outbox.borrow().bytes() >= MAX_UNREAD_BYTES
     }
@@ -191,7 +196,9 @@ pub(super) async fn serve(server: &Rc<Server>, socket: Stream, full: bool) {
     log_of!(debug, client.principal, "connected");
     let connection = Connection::new(socket, client, Rc::clone(&server.audit), stranger);
     let reading = async {
-        match read(server, &connection).await {
+        let ended = read(server, &connection).await;
+        server.desk.leave(&connection);
+        match ended {
             Ok(()) => {
                 // What is still worked on is answered first; then the writer ends.
                 while connection.in_work.get() > 0 && !connection.over.get() {

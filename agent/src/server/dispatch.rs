@@ -14,7 +14,7 @@ use strongroom_protocol::{
 use strongroom_venues as venues;
 
 use super::connection::Connection;
-use super::{Server, hello, progress, reply};
+use super::{Server, confirm, hello, progress, reply};
 use crate::clients::file::Entry;
 use crate::clients::{AddClient, ListClients, RemoveClient};
 use crate::crew::token::Login;
@@ -48,9 +48,11 @@ const fn needs(operation: &Operation<'_>) -> Needs {
         | Operation::Status => Needs::Known,
         Operation::AddClient { .. }
         | Operation::Clients
+        | Operation::Confirm { .. }
         | Operation::Enroll(_)
         | Operation::Lock
         | Operation::Metrics
+        | Operation::Pending { .. }
         | Operation::Remove { .. }
         | Operation::RemoveClient { .. }
         | Operation::SetGrants(_)
@@ -92,18 +94,19 @@ pub(super) fn act(
         return Next::Close;
     }
     connection.begin();
-    if let Err(fault) = perform(server, connection, id, request.operation, descriptors) {
+    if let Err(fault) = perform(server, connection, id, request.operation, frame, descriptors) {
         connection.answer(id, reply::error(&fault));
     }
     Next::GoOn
 }
 
-/// Decides about one operation and has it done. On `Ok` it is answered, or will be.
+/// Decides about one operation, which came in `frame`, and has it done. On `Ok` it is answered, or will be.
 fn perform(
     server: &Rc<Server>,
     connection: &Rc<Connection>,
     id: u64,
     operation: Operation<'_>,
+    frame: &[u8],
     descriptors: &mut VecDeque<OwnedFd>,
 ) -> Result<(), Fault> {
     let signer = &server.signer;
@@ -113,7 +116,7 @@ fn perform(
         // Taken by whoever reads the first frame of a connection.
         Operation::Hello { .. } => {}
         Operation::Sign(request) => {
-            sign(signer, connection, id, permit.order(order(request, inspect.sight)));
+            sign(server, connection, id, permit.order(order(request, inspect.sight)), frame);
         }
         Operation::Status => {
             let report = signer.status(permit.order(inspect));
@@ -186,6 +189,12 @@ fn perform(
         Operation::RemoveClient { name } => {
             hello::remove(server, connection, id, permit.order(RemoveClient { name: client_name(name)? }));
         }
+        Operation::Pending { after, wait } => {
+            confirm::ask(server, connection, id, permit.order(confirm::Ask { after, wait }))?;
+        }
+        Operation::Confirm { number, yes } => {
+            confirm::answer(server, connection, id, permit.order(confirm::Answer { number, yes }))?;
+        }
     }
     Ok(())
 }
@@ -206,10 +215,17 @@ fn wire_client(entry: &Entry, connections: u32) -> wire::ClientEntry<'_> {
     }
 }
 
-fn sign(signer: &Signer, connection: &Rc<Connection>, id: u64, order: Authorized<SignOrder<'_>>) {
+/// Signs, or has a human asked about `frame` first.
+fn sign(
+    server: &Rc<Server>,
+    connection: &Rc<Connection>,
+    id: u64,
+    order: Authorized<SignOrder<'_>>,
+    frame: &[u8],
+) {
     let began = Instant::now();
     let to = Rc::clone(connection);
-    signer.sign(order, began, move |outcome| {
+    let asks = server.signer.sign(order, began, move |outcome| {
         let (who, micros) = (to.principal(), began.elapsed().as_micros());
         match outcome {
             Ok(signed) => {
@@ -224,6 +240,9 @@ fn sign(signer: &Signer, connection: &Rc<Connection>, id: u64, order: Authorized
             }
         }
     });
+    if let Some(waiting) = asks {
+        confirm::keep(server, connection, waiting, frame);
+    }
 }
 
 /// Does something that takes time, and answers when it is done.
@@ -264,7 +283,8 @@ fn descriptor(queue: &mut VecDeque<OwnedFd>, what: &str) -> Result<OwnedFd, Faul
     })
 }
 
-fn order(sign: Sign<'_>, sight: Sight) -> SignOrder<'_> {
+/// The order to sign what was asked for; no human has confirmed it.
+pub(super) fn order(sign: Sign<'_>, sight: Sight) -> SignOrder<'_> {
     let param = |(name, value)| match value {
         Param::Text(text) => (name, venues::Param::Text(text)),
         Param::Json(text) => (name, venues::Param::Json(text)),
@@ -272,6 +292,7 @@ fn order(sign: Sign<'_>, sight: Sight) -> SignOrder<'_> {
     SignOrder {
         credential: sign.credential,
         sight,
+        confirmed: None,
         request: venues::Request {
             method: sign.method,
             path: sign.path,

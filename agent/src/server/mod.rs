@@ -1,5 +1,6 @@
 //! The agent's socket: who may connect, what arrives, what goes back.
 
+mod confirm;
 mod connection;
 mod dispatch;
 mod door;
@@ -16,11 +17,13 @@ pub(crate) use listen::{Listening, listen};
 
 use std::cell::Cell;
 use std::rc::Rc;
+use std::time::Duration;
 
 use interprocess::local_socket::traits::tokio::Listener as _;
 use interprocess::os::unix::uds_local_socket as uds;
 use tokio::task::JoinSet;
 
+use self::confirm::Desk;
 use self::door::Strangers;
 use self::hello::Seldom;
 use self::live::Live;
@@ -42,6 +45,8 @@ pub(crate) struct Server {
     clients: Clients,
     /// Connections that speak as a client.
     live: Live,
+    /// What waits for a human.
+    desk: Desk,
     /// Those who have connected and have not said hello yet.
     strangers: Rc<Strangers>,
     wrong_hellos: Seldom,
@@ -50,7 +55,14 @@ pub(crate) struct Server {
 }
 
 impl Server {
-    pub(crate) fn new(signer: Rc<Signer>, policy: Policy, clients: Clients, kernel: Kernel) -> Rc<Self> {
+    /// One that serves nobody yet. A request that needs a human waits for one `confirm_within`.
+    pub(crate) fn new(
+        signer: Rc<Signer>,
+        policy: Policy,
+        clients: Clients,
+        kernel: Kernel,
+        confirm_within: Duration,
+    ) -> Rc<Self> {
         let audit = Rc::clone(signer.audit());
         Rc::new(Self {
             signer,
@@ -58,6 +70,7 @@ impl Server {
             audit,
             clients,
             live: Live::default(),
+            desk: Desk::new(confirm_within),
             strangers: Rc::default(),
             wrong_hellos: Seldom::default(),
             kernel,
@@ -103,7 +116,7 @@ impl Server {
                 Err(error) => {
                     // Out of descriptors, most likely: wait for a client to go.
                     tracing::warn!(%error, "a client could not be accepted");
-                    tokio::time::sleep(std::time::Duration::from_millis(100)).await;
+                    tokio::time::sleep(Duration::from_millis(100)).await;
                 }
             }
         }

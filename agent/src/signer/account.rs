@@ -32,6 +32,8 @@ pub(super) struct Account {
     by: Decision,
     /// The grant that decided, where it came to that.
     grant: Option<GrantId>,
+    /// The human who has said yes, where one was asked.
+    confirmed: Option<String>,
     began: Instant,
     action: Option<Action>,
     /// The credential is a trap; what to tell of it.
@@ -43,7 +45,16 @@ impl Account {
     /// Of an order that was asked for at `began`.
     pub(super) fn begin(books: &Rc<Books>, by: Decision, began: Instant) -> Self {
         let sheet = books.audit.begin(Kind::Sign, &by.who);
-        Self { books: Rc::clone(books), by, grant: None, began, action: None, trap: None, sheet }
+        Self {
+            books: Rc::clone(books),
+            by,
+            grant: None,
+            confirmed: None,
+            began,
+            action: None,
+            trap: None,
+            sheet,
+        }
     }
 
     /// Notes that the credential is a trap.
@@ -77,6 +88,16 @@ impl Account {
     /// Notes which grant lets it be signed.
     pub(super) fn allowed_by(&mut self, grant: GrantId) {
         self.grant = Some(grant);
+    }
+
+    /// Counts from now on: how long a human takes is no latency of the agent's.
+    pub(super) fn go_on(&mut self) {
+        self.began = Instant::now();
+    }
+
+    /// Notes who has said yes to it.
+    pub(super) fn confirmed_by(&mut self, human: &str) {
+        self.confirmed = Some(human.to_owned());
     }
 
     const fn pen(&mut self) -> Pen<'_> {
@@ -138,12 +159,12 @@ impl Account {
         outcome: Result<SignedRequest, SignError>,
         deliver: impl FnOnce(Result<SignedRequest, SignError>),
     ) {
-        let Self { books, by, grant, began, action, trap, sheet } = self;
+        let Self { books, by, grant, confirmed, began, action, trap, sheet } = self;
         let took = began.elapsed();
         let (verdict, grant) = match &outcome {
             Ok(_) => (Verdict::Allowed, grant.as_ref()),
             Err(SignError::Denied(denial)) => (Verdict::Denied, denial.grant.as_ref()),
-            Err(SignError::Budget(_) | SignError::Unasked) => (Verdict::Denied, grant.as_ref()),
+            Err(SignError::Budget(_) | SignError::Unconfirmed(_)) => (Verdict::Denied, grant.as_ref()),
             Err(_) => (Verdict::Refused, grant.as_ref()),
         };
         let verdict = if trap.is_some() { Verdict::Honey } else { verdict };
@@ -154,6 +175,9 @@ impl Account {
                 (Some(grant), _) => pen.text("rule", &format!("grant:{grant}")),
                 (None, Verdict::Denied | Verdict::Honey) => pen.text("rule", NO_GRANT),
                 (None, _) => pen.text("rule", by.rule),
+            }
+            if let Some(human) = &confirmed {
+                pen.text("confirmed", human);
             }
             if let Err(error) = &outcome {
                 pen.text("cause", &clip(&chain(error), MAX_CAUSE_BYTES));

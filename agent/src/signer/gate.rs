@@ -19,12 +19,11 @@ pub(super) struct Gate {
 
 /// A grant said yes.
 #[derive(Debug)]
-pub(super) struct Passage {
-    pub(super) grant: GrantId,
-    /// What must be paid first.
-    pub(super) charges: Vec<Charge>,
-    /// Only if a human says so too.
-    pub(super) confirm: bool,
+pub(super) enum Passage {
+    /// If a human says so too. Nothing was counted.
+    Asks { grant: GrantId },
+    /// When the charges are paid.
+    Open { grant: GrantId, charges: Vec<Charge> },
 }
 
 /// Grants said no.
@@ -84,13 +83,14 @@ impl Gate {
         self.meters.retain(|grant| self.policy.has(grant));
     }
 
-    /// Decides about one request that was asked for at `began`.
+    /// Decides about one request that was asked for at `began`. A human has said yes where `confirmed` wants one.
     pub(super) fn decide(
         &mut self,
         who: &Principal,
         plan: &Plan<'_>,
         classified: Classified<'_>,
         began: Instant,
+        confirmed: Option<&GrantId>,
     ) -> Result<Passage, Denial> {
         let mut stands_in = classified.stands_in;
         let recut = plan.recut();
@@ -113,12 +113,16 @@ impl Gate {
             names: &names,
             orders: orders.as_deref(),
         };
-        match self.policy.decide(&mut self.meters, &ask) {
+        let decision = match confirmed {
+            Some(grant) => self.policy.decide_confirmed(&mut self.meters, &ask, grant),
+            None => self.policy.decide(&mut self.meters, &ask),
+        };
+        match decision {
             Decision::Deny { grant, reason } => {
                 Err(Denial { grant, reason: Box::new(reason), recut: recut.map(str::to_owned) })
             }
-            Decision::Allow { grant, charges } => Ok(Passage { grant, charges, confirm: false }),
-            Decision::Confirm { grant, charges } => Ok(Passage { grant, charges, confirm: true }),
+            Decision::Allow { grant, charges } => Ok(Passage::Open { grant, charges }),
+            Decision::Confirm { grant, charges: _ } => Ok(Passage::Asks { grant }),
         }
     }
 }

@@ -5,6 +5,7 @@
 
 mod account;
 mod checkpoint;
+pub(crate) mod confirm;
 pub(crate) mod enroll;
 mod filling;
 mod floors;
@@ -18,6 +19,7 @@ mod named;
 pub(crate) mod profiles;
 pub(crate) mod report;
 pub(crate) mod sign;
+pub(crate) mod told;
 mod unlock;
 mod watched;
 

@@ -1,5 +1,6 @@
 //! One signature: order → canonical request → MAC → signed request.
 
+use std::rc::Rc;
 use std::time::{Instant, SystemTime, UNIX_EPOCH};
 
 use jiff::Timestamp;
@@ -10,8 +11,10 @@ use strongroom_venues::{
 };
 
 use super::account::Account;
+use super::confirm::{Confirmed, Unconfirmed, Waiting};
 use super::gate::{Denial, Passage};
 use super::keyring::{Keyring, Live, Unlocked};
+use super::told::Told;
 use super::{Signer, State};
 use crate::audit::AuditError;
 use crate::config::Skews;
@@ -32,6 +35,8 @@ pub(crate) struct SignOrder<'a> {
     pub(crate) request: Request<'a>,
     /// Whether who asks is told of credentials that no grant of its names.
     pub(crate) sight: Sight,
+    /// What a human has said yes to, where one was asked before.
+    pub(crate) confirmed: Option<Confirmed>,
 }
 
 /// Why there is no signature.
@@ -59,8 +64,8 @@ pub(crate) enum SignError {
         "the request's own {what} is {} the agent's clock; at most {bound_ms} ms, ahead or behind, are accepted", distance(*ahead_ms)
     )]
     Time { what: &'static str, ahead_ms: i64, bound_ms: u64 },
-    #[error("a human must say yes to this, and nobody is there who could be asked")]
-    Unasked,
+    #[error(transparent)]
+    Unconfirmed(#[from] Unconfirmed),
     #[error("the system gives no randomness")]
     Random,
     #[error("the clock stands before 1970")]
@@ -91,7 +96,14 @@ impl From<SignError> for Fault {
             }
             SignError::Request(_) => (Invalid, "docs/reference/profiles.md explains the venue's profile"),
             SignError::Time { .. } => (Invalid, "leave the time out; the agent gives it"),
-            SignError::Unasked => (Denied, "an admin runs `strongroom confirm`; then ask again"),
+            SignError::Unconfirmed(Unconfirmed::TooMany { .. } | Unconfirmed::TooManyOfOne { .. }) => {
+                (Unavailable, "an admin answers them by `strongroom confirm`; then ask again")
+            }
+            SignError::Unconfirmed(Unconfirmed::TooLong) => {
+                (Denied, "ask for less at once, or have a grant without `confirm` allow it")
+            }
+            SignError::Unconfirmed(Unconfirmed::No { .. }) => (Denied, "ask them why"),
+            SignError::Unconfirmed(_) => (Denied, "have an admin run `strongroom confirm`; then ask again"),
             SignError::Random | SignError::Clock => (Unavailable, "mend the system, then try again"),
         };
         Self::new(code, message, hint)
@@ -120,22 +132,23 @@ impl Signer {
     /// Signs one request. `deliver` is called once: now where there is no signature to wait for, else
     /// when the keeper has answered; the line of the audit log is noted by then. `now` is when it was asked. The
     /// keeper is asked at the next [`flush`](Signer::flush).
+    ///
+    /// Where a human must be asked first nothing has happened yet, and what is given back has `deliver`.
     pub(crate) fn sign(
         &self,
         order: Authorized<SignOrder<'_>>,
         now: Instant,
         deliver: impl FnOnce(Result<SignedRequest, SignError>) + 'static,
-    ) {
+    ) -> Option<Waiting> {
         let mut account = Account::begin(&self.books, order.decision(), now);
         if let Err(error) = self.audit.check() {
-            return account.close(Err(error.into()), deliver);
+            account.close(Err(error.into()), deliver);
+            return None;
         }
         let order = order.spend();
         account.credential(order.credential);
         match &mut *self.keyring.borrow_mut() {
-            State::Unlocked(keyring) => {
-                keyring.sign(order, account, &self.means(), deliver);
-            }
+            State::Unlocked(keyring) => keyring.sign(order, account, &self.means(), deliver),
             State::Locked(keyring) => {
                 let error = SignError::Locked { reason: keyring.state.reason.clone() };
                 if let Some(meta) = self.honey_on_disk(order.credential) {
@@ -143,6 +156,7 @@ impl Signer {
                 }
                 account.request(&order.request, None);
                 account.close(Err(error), deliver);
+                None
             }
         }
     }
@@ -163,24 +177,27 @@ impl Keyring<Unlocked> {
         mut account: Account,
         means: &Means<'_>,
         deliver: impl FnOnce(Result<SignedRequest, SignError>) + 'static,
-    ) {
-        let SignOrder { credential, request, sight } = order;
+    ) -> Option<Waiting> {
+        let SignOrder { credential, request, sight, confirmed } = order;
         let Some((live, keeper)) = self.live_mut(credential) else {
             account.request(&request, None);
             let error = match sight {
                 Sight::All => self.no_such(credential),
                 Sight::Granted => Denial::unnamed(account.who()).into(),
             };
-            return account.close(Err(error), deliver);
+            account.close(Err(error), deliver);
+            return None;
         };
-        match live.canonicalise(&request, means, &mut account) {
-            Ok(canonical) => {
+        match live.canonicalise(&request, confirmed.as_ref(), means, &mut account) {
+            Ok(Step::Ask(told)) => return Some(Waiting::new(told, account, Box::new(deliver))),
+            Ok(Step::Sign(canonical)) => {
                 let began = account.began();
                 ask(keeper, live.slot(), canonical, account, deliver);
                 self.state.last_use = began;
             }
             Err(error) => account.close(Err(error), deliver),
         }
+        None
     }
 
     fn no_such(&self, credential: &str) -> SignError {
@@ -214,14 +231,23 @@ fn ask(
     });
 }
 
+/// What is to be done for a signature.
+enum Step {
+    /// Ask a human about this.
+    Ask(Rc<Told>),
+    /// Ask the keeper.
+    Sign(CanonicalRequest),
+}
+
 impl Live {
     /// Checks the request, decides what time it is for it, and writes the bytes that the venue checks.
     fn canonicalise(
         &mut self,
         request: &Request<'_>,
+        confirmed: Option<&Confirmed>,
         means: &Means<'_>,
         account: &mut Account,
-    ) -> Result<CanonicalRequest, SignError> {
+    ) -> Result<Step, SignError> {
         account.venue(&self.meta.venue);
         if self.meta.honey {
             account.trapped(&self.meta, request);
@@ -235,16 +261,32 @@ impl Live {
         };
         let classified = plan.classified();
         account.request(request, Some((&plan, &classified)));
+        if let Some(Confirmed { told, by }) = confirmed {
+            account.confirmed_by(by);
+            // The same words for another key or venue are no yes to those.
+            let again = Told::new(account.who(), &self.meta, request, &plan, told.grant.clone());
+            if again.as_ref() != Ok(told) {
+                return Err(Unconfirmed::Changed.into());
+            }
+        }
+        let needs_none = confirmed.map(|confirmed| &confirmed.told.grant);
         let action = classified.action;
-        let Passage { grant, charges, confirm } =
-            self.gate.decide(account.who(), &plan, classified, account.began())?;
+        let passage = self.gate.decide(account.who(), &plan, classified, account.began(), needs_none)?;
         if self.meta.honey {
             return Err(Denial::trapped(account.who(), action).into());
         }
+        let (grant, charges) = match passage {
+            Passage::Asks { grant } => {
+                account.allowed_by(grant.clone());
+                if confirmed.is_some() {
+                    return Err(Unconfirmed::Changed.into());
+                }
+                let told = Told::new(account.who(), &self.meta, request, &plan, grant);
+                return Ok(Step::Ask(told.map_err(|_too_long| Unconfirmed::TooLong)?));
+            }
+            Passage::Open { grant, charges } => (grant, charges),
+        };
         account.allowed_by(grant);
-        if confirm {
-            return Err(SignError::Unasked);
-        }
         for charge in &charges {
             self.budgets.spend(charge, Timestamp::now(), means.budget_writer)?;
         }
@@ -257,7 +299,7 @@ impl Live {
         };
         let canonical = plan.canonicalise(&holder, &moment)?;
         account.canonical(canonical.message());
-        Ok(canonical)
+        Ok(Step::Sign(canonical))
     }
 }
 

@@ -15,8 +15,8 @@ use tokio::time::timeout;
 
 use crate::error::Error;
 use crate::reply::{
-    ClientEntry, Credential, FromReply, Grants, Listing, Metrics, Page, Progress, SignedRequest, Status,
-    Token,
+    ClientEntry, Credential, FromReply, Grants, Listing, Metrics, Page, Progress, Question, Questions,
+    SignedRequest, Status, Token,
 };
 use crate::request::{Enrollment, Login, NewGrants, SignRequest};
 use crate::socket::{Address, default_socket};
@@ -74,7 +74,8 @@ impl AsyncClient {
     }
 
     /// Sets how long a call may take, 5 seconds if not set. `unlock` and `enroll` wait for the token and so
-    /// may take a minute, or this if it is longer.
+    /// may take a minute, or this if it is longer. A request that waits for a human (`confirm = true` in a
+    /// grant) waits for a minute, if the agent's configuration says nothing else: give it more than that.
     #[must_use]
     pub const fn with_deadline(mut self, deadline: Duration) -> Self {
         self.deadline = deadline;
@@ -276,6 +277,34 @@ impl AsyncClient {
     /// [`Error`]; code `NotFound` where there is none of that name.
     pub async fn remove_client(&self, name: &str) -> Result<(), Error> {
         self.call_once(Operation::RemoveClient { name }, Vec::new()).await
+    }
+
+    /// All requests that wait for a human, by number.
+    ///
+    /// # Errors
+    /// [`Error`].
+    pub async fn pending(&self) -> Result<Vec<Question>, Error> {
+        let mut all = Questions::new();
+        while all.add(self.call(Operation::Pending { after: all.after(), wait: false }).await?)? {}
+        Ok(all.into_questions())
+    }
+
+    /// The requests that wait for a human and have a number above `after`, as soon as there are any; none where none
+    /// came for about 20 seconds. There may be more than it gives.
+    ///
+    /// # Errors
+    /// [`Error`].
+    pub async fn wait_for_pending(&self, after: u64) -> Result<Vec<Question>, Error> {
+        self.call_once(Operation::Pending { after, wait: true }, Vec::new()).await
+    }
+
+    /// Answers a request that waits for a human. After a yes it is decided about anew, and this returns when it is
+    /// signed. Never retried.
+    ///
+    /// # Errors
+    /// [`Error`]; code `NotFound` where it does not wait any more, `Denied` where a yes has come to nothing.
+    pub async fn confirm(&self, number: u64, yes: bool) -> Result<(), Error> {
+        self.call_once(Operation::Confirm { number, yes }, Vec::new()).await
     }
 
     /// For what may be done twice: over the kept connection, and once more if that turns out dead.

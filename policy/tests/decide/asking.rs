@@ -3,7 +3,7 @@
 use std::borrow::Cow;
 use std::time::Duration;
 
-use strongroom_policy::{Ask, Caller, Decision, Grants, Meters, Policy, Reason};
+use strongroom_policy::{Ask, Caller, Decision, GrantId, Grants, Meters, Policy, Reason};
 use strongroom_venues::{Action, Order, Side, Unreadable};
 
 /// A question with everything that it borrows.
@@ -36,22 +36,28 @@ impl Asked {
     }
 
     pub(crate) fn of(self, policy: &Policy, meters: &mut Meters) -> Decision {
+        self.asking(|ask| policy.decide(meters, ask))
+    }
+
+    /// The same, where a human has said yes to what this grant allows.
+    pub(crate) fn confirmed(self, policy: &Policy, meters: &mut Meters, grant: &GrantId) -> Decision {
+        self.asking(|ask| policy.decide_confirmed(meters, ask, grant))
+    }
+
+    fn asking(self, decide: impl FnOnce(&Ask<'_>) -> Decision) -> Decision {
         let caller = match self.caller {
             (Some(client), _, _) => Caller::Client(client),
             (None, unit, uid) => Caller::Process { uid, unit },
         };
-        policy.decide(
-            meters,
-            &Ask {
-                caller,
-                now: self.now.parse().unwrap(),
-                uptime: self.uptime,
-                action: self.action,
-                stands_in: &self.stands_in,
-                names: &self.names,
-                orders: self.orders.as_deref(),
-            },
-        )
+        decide(&Ask {
+            caller,
+            now: self.now.parse().unwrap(),
+            uptime: self.uptime,
+            action: self.action,
+            stands_in: &self.stands_in,
+            names: &self.names,
+            orders: self.orders.as_deref(),
+        })
     }
 
     /// The grant that allows it, under new counters; or why none does.

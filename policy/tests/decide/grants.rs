@@ -137,6 +137,30 @@ fn takes_the_first_grant_that_asks_nobody() {
 }
 
 #[test]
+fn counts_nothing_until_a_human_has_said_yes_and_then_takes_no_other_grant_for_it() {
+    let limited = "[[grant]]\nid = \"human\"\nto = \"user:1000\"\nallow = [\"trade\"]\nconfirm = true\nrequests_per_minute = 6\nburst = 1\n";
+    let policy = policy(&format!(
+        "{limited}{}",
+        limited
+            .replace("\"human\"", "\"other\"")
+            .replace("confirm = true", "confirm = true\nexpires = \"2026-01-01T00:00:00Z\"")
+    ));
+    let asked = || Asked::trade([limit_order("5", "2")]);
+    let mut meters = Meters::new(std::time::Duration::ZERO);
+    let id = |text: &str| text.parse().unwrap();
+    for _ in 0..9 {
+        let asks = asked().of(&policy, &mut meters);
+        assert_eq!(asks, Decision::Confirm { grant: id("human"), charges: vec![] });
+    }
+    let other = asked().confirmed(&policy, &mut meters, &id("other"));
+    assert_eq!(other, Decision::Confirm { grant: id("human"), charges: vec![] });
+    let yes = asked().confirmed(&policy, &mut meters, &id("human"));
+    assert_eq!(yes, Decision::Allow { grant: id("human"), charges: vec![] });
+    let again = asked().confirmed(&policy, &mut meters, &id("human"));
+    assert!(matches!(again, Decision::Deny { .. }), "the rate counts: {again:?}");
+}
+
+#[test]
 fn allows_named_parameters_only() {
     let policy =
         policy("[[grant]]\nid = \"g\"\nto = \"user:1000\"\nallow = [\"read\"]\nparams = [\"symbol\"]");

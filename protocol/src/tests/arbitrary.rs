@@ -6,7 +6,7 @@ use proptest::prelude::*;
 
 use crate::{
     Body, ClientEntry, ClientToken, Credential, Enroll, Login, Operation, Param, Progress, Protection,
-    Refusal, Reply, Request, Response, SetGrants, Sign, Signed, Status, Token,
+    Question, Refusal, Reply, Request, Response, SetGrants, Sign, Signed, Status, Token,
 };
 
 type Text = &'static str;
@@ -94,6 +94,8 @@ fn operation() -> impl Strategy<Value = Operation<'static>> {
         1 => Just(Operation::Clients),
         1 => text().prop_map(|name| Operation::RemoveClient { name }),
         1 => Just(Operation::Metrics),
+        1 => (number(), any::<bool>()).prop_map(|(after, wait)| Operation::Pending { after, wait }),
+        1 => (number(), any::<bool>()).prop_map(|(number, yes)| Operation::Confirm { number, yes }),
     ]
 }
 
@@ -126,7 +128,24 @@ fn reply() -> impl Strategy<Value = Reply<'static>> {
         1 => text().prop_map(|token| Reply::ClientAdded { token: ClientToken(token) }),
         1 => vec(client(), 0..5).prop_map(Reply::Clients),
         1 => text().prop_map(|text| Reply::Metrics { text }),
+        1 => vec(question(), 0..4).prop_map(Reply::Pending),
     ]
+}
+
+fn question() -> impl Strategy<Value = Question<'static>> {
+    let numbers = (number(), number());
+    (numbers, proptest::array::uniform5(text()), vec(text(), 0..4)).prop_map(
+        |((number, left_ms), [principal, credential, venue, action, grant], lines)| Question {
+            number,
+            principal,
+            credential,
+            venue,
+            action,
+            grant,
+            left_ms,
+            lines,
+        },
+    )
 }
 
 fn client() -> impl Strategy<Value = ClientEntry<'static>> {

@@ -19,6 +19,7 @@ mod audit;
 mod budgets;
 mod cli;
 mod clients;
+mod confirm;
 mod crash;
 mod curl;
 mod descriptors;

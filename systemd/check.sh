@@ -32,18 +32,19 @@ exposed() {
     fi
 }
 
-for unit in strongroom.service strongroom.socket strongroom@.service strongroom@.socket; do
-    sed "s|@BINDIR@|$bindir|g" "$here/$unit" > "$work/units/$unit"
+for unit in strongroom.service strongroom.socket strongroom@.service strongroom@.socket strongroom-bot@.socket; do
+    sed "s|@BINDIR@|$bindir|g; s|@SERVICE@|strongroom@daemon.service|g" "$here/$unit" > "$work/units/$unit"
 done
 # An instance, for a user that is there.
 for kind in service socket; do ln -s "strongroom@.$kind" "$work/units/strongroom@daemon.$kind"; done
-if grep -n '@BINDIR@' "$work/units/"*; then
+ln -s strongroom-bot@.socket "$work/units/strongroom-bot@games.socket"
+if grep -n '@[A-Z]*@' "$work/units/"*; then
     echo "systemd: a placeholder is left" >&2
     exit 1
 fi
 said=$(
     verify --user "$work/units/strongroom.service" "$work/units/strongroom.socket"
-    verify --system "$work/units/strongroom@daemon.service" "$work/units/strongroom@daemon.socket"
+    verify --system "$work/units/strongroom@daemon.service" "$work/units/strongroom@daemon.socket" "$work/units/strongroom-bot@games.socket"
     exposed --user "$work/units/strongroom.service" 9
     exposed --system "$work/units/strongroom@daemon.service" 4
 )
@@ -65,7 +66,7 @@ control() {
     fi
     said=$(
         verify --user "$work/broken/strongroom.service" "$work/broken/strongroom.socket"
-        verify --system "$work/broken/strongroom@daemon.service" "$work/broken/strongroom@daemon.socket"
+        verify --system "$work/broken/strongroom@daemon.service" "$work/broken/strongroom@daemon.socket" "$work/broken/strongroom-bot@games.socket"
         exposed --user "$work/broken/strongroom.service" 9
         exposed --system "$work/broken/strongroom@daemon.service" 4
     )
@@ -79,8 +80,8 @@ for service in strongroom.service strongroom@.service; do
     control 'a missing binary' 's|^ExecStart=.*|ExecStart=/nonexistent/strongroom agent|' $service
     control 'a network' '/^PrivateNetwork=/d' $service
 done
-for socket in strongroom.socket strongroom@.socket; do
+for socket in strongroom.socket strongroom@.socket strongroom-bot@.socket; do
     control 'a wrong value' 's/^SocketMode=.*/SocketMode=rw/' $socket
 done
 
-echo "systemd: all four units accepted, 8 of 8 broken ones refused"
+echo "systemd: all five units accepted, 9 of 9 broken ones refused"

@@ -152,8 +152,42 @@ systemctl daemon-reload
 systemctl restart strongroom@$user.service 2> "$said" || fail "it does not start with a credential:"
 soon sh -c 'setpriv --reuid '$user' --regid '$user' --clear-groups strongroom status --json | grep -q "\"locked\": *false"'
 
-systemctl stop strongroom@$user.service strongroom@$user.socket
+# A socket for each of two bots: each signs by its own, and is refused at the other's.
+echo made-up-secret-of-sixty-four-characters-for-a-check-of-the-units0 > /run/secret
+(echo 123456 | as_user strongroom enroll binance-main --venue binance --key-id key-1 --allow '*' --pin-stdin --secret-fd 4) \
+    4< /run/secret > "$said" 2>&1 || fail "nothing is enrolled:"
+for bot in games mail; do
+    as_user strongroom client add $bot > /run/$bot.token 2> "$said" || fail "a bot gets no token:"
+    echo 123456 | as_user strongroom grant add binance-main --to client:$bot --allow '*' --pin-stdin > "$said" 2>&1 \
+        || fail "a bot gets no grant:"
+done
+strongroom install --system --agent-user $user --bot games --bot mail > "$said" 2>&1 || fail "the bots' units are not written:"
+systemctl daemon-reload
+systemctl stop strongroom@$user.service strongroom@$user.socket 2> "$said" || fail "it does not stop:"
+systemctl start strongroom@$user.service 2> "$said" || fail "it does not start with the bots' sockets:"
+soon sh -c 'setpriv --reuid '$user' --regid '$user' --clear-groups strongroom status --json | grep -q "\"locked\": *false"'
+# as_bot USER SOCKET TOKEN: signs as that user, at that bot's socket, by that bot's token.
+as_bot() {
+    STRONGROOM_TOKEN=$(cat "/run/$3.token") setpriv --reuid "$1" --regid "$1" --clear-groups \
+        strongroom --socket "/run/strongroom/$2.sock" sign binance-main GET /api/v3/account
+}
+for bot in games mail; do
+    says "srw------- .* $bot " ls -l /run/strongroom/$bot.sock
+    says signature= as_bot $bot $bot $bot
+    says "signed .*client=$bot" cat /run/agent.log
+done
+# The other's token is of no use, for its socket is out of reach.
+for token in games mail; do
+    says 'Permission denied' as_bot games mail $token
+    says 'Permission denied' as_bot mail games $token
+done
+# And the socket is of no use without a token.
+rm /run/games.token
+: > /run/games.token
+says 'stands for every user' as_bot games games games
+
+systemctl stop strongroom@$user.service strongroom@$user.socket strongroom-bot@games.socket strongroom-bot@mail.socket
 says 'success' systemctl show --value -p Result strongroom@$user.service
 if [ -e "$STRONGROOM_SOCKET" ]; then fail "the socket is left behind"; fi
 
-echo "systemd: the templates work: own user, own socket, sandbox with a token, unlock by an encrypted credential; units of clients are $units"
+echo "systemd: the templates work: own user, own socket, sandbox with a token, unlock by an encrypted credential, a socket for each bot; units of clients are $units"

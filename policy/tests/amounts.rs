@@ -1,5 +1,11 @@
 //! Amounts against long multiplication, digit by digit.
-#![expect(clippy::unwrap_used, reason = "a test may fail by a panic")]
+
+#![expect(
+    clippy::unwrap_used,
+    clippy::arithmetic_side_effects,
+    clippy::indexing_slicing,
+    reason = "a test may fail by a panic"
+)]
 
 use proptest::prelude::*;
 use strongroom_policy::Amount;

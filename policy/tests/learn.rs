@@ -1,4 +1,5 @@
 //! A learnt grant allows what was seen and nothing of another kind.
+
 #![expect(clippy::unwrap_used, reason = "a test may fail by a panic")]
 
 use std::borrow::Cow;

@@ -1,4 +1,5 @@
 //! What may be granted at a venue, by what its signatures bind (docs/reference/grants.md).
+
 #![expect(clippy::unwrap_used, reason = "a test may fail by a panic")]
 
 use strongroom_policy::{Ask, Caller, Decision, Grants, Meters, Policy, scope};

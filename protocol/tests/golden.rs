@@ -38,6 +38,7 @@ fn requests() -> Vec<(&'static str, Request<'static>)> {
             replace,
             passphrase,
             grants,
+            honey: pin,
             login,
         })
     };
@@ -173,6 +174,7 @@ fn responses() -> Vec<(&'static str, Response<'static>)> {
             "response-client-added",
             Response { id: 6, reply: Reply::ClientAdded { token: ClientToken("strongroom_00") } },
         ),
+        ("response-metrics", Response { id: 9, reply: Reply::Metrics { text: "# TYPE a gauge\na 1\n" } }),
         ("response-clients", Response { id: 7, reply: Reply::Clients(vec![client; 2]) }),
     ]
 }

@@ -6,14 +6,16 @@
 mod classify;
 mod orders;
 mod recut;
+mod words;
 
 use std::borrow::Cow;
 use std::str::FromStr;
 
-use regex::bytes::{Regex, RegexSet};
+use regex::bytes::RegexSet;
 
 pub(crate) use self::classify::signed_as_bound;
 pub(crate) use self::orders::{Batch, Condition, Field, OrderTable, Step};
+pub(crate) use self::words::Words;
 use crate::request::Method;
 
 /// What a request does.
@@ -252,7 +254,9 @@ pub struct ActionTable {
     pub(crate) rules: Vec<ActionRule>,
     /// The paths of `rules`, in their order.
     pub(crate) paths: RegexSet,
-    pub(crate) orders: Vec<(Regex, OrderTable)>,
+    pub(crate) orders: Vec<OrderTable>,
+    /// The paths of `orders`, in their order.
+    pub(crate) order_paths: RegexSet,
     /// What every signature of the profile binds.
     pub(crate) binds: Binds,
 }
@@ -267,7 +271,7 @@ impl ActionTable {
     /// The tables that say where orders have their fields, each as a pattern of a path and the fields
     /// with their names.
     pub fn order_fields(&self) -> impl Iterator<Item = (&str, Vec<(&'static str, String)>)> {
-        self.orders.iter().map(|(_, table)| (table.path.as_str(), table.named_fields()))
+        self.orders.iter().map(|table| (table.path.as_str(), table.named_fields()))
     }
 
     /// What is bound by every signature that a request with this action may get.

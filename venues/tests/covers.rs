@@ -2,7 +2,9 @@
 
 #![expect(clippy::expect_used, reason = "a test may stop at the first surprise")]
 
-use strongroom_venues::{Covers, Finding, Profile, builtin, builtin_profiles};
+use strongroom_venues::{
+    Account, Body, Covers, Finding, Moment, Param, Profile, Request, builtin, builtin_profiles,
+};
 
 fn probe(id: &str) -> Vec<Finding> {
     builtin(id).expect("shipped").expect("compiles").probe()
@@ -20,6 +22,52 @@ fn binds_exactly_what_covers_says() {
             assert!(signs || listen_key, "{id} {finding:?}");
         }
     }
+}
+
+/// `Plan::binds` tells the method, the path, the query and the body apart; each that it claims shows in the
+/// signed text of a request that is changed there, and nothing that it does not claim.
+#[test]
+fn binds_each_part_that_a_plan_claims() {
+    const ACCOUNT: Account<'static> =
+        Account { key_id: "key", uid: Some("7"), base_url: "https://a.example" };
+    let moment = Moment { unix_ns: 1_754_000_123_456_000_000, nonce: 7, ..Moment::default() };
+    let (mut bound, mut free) = ([0; 4], [0; 4]);
+    for (id, _) in builtin_profiles() {
+        let profile = builtin(id).expect("shipped").expect("compiles");
+        let text = |[method, path, query, body]: [&str; 4]| {
+            let value = |value| vec![("alpha", Param::Text(value))];
+            let query = if query.is_empty() { Vec::new() } else { value(query) };
+            let body =
+                if body.is_empty() { Body::Empty } else { Body::Form(vec![("beta", Param::Text(body))]) };
+            let request = Request { method, path, query, body };
+            let plan = profile.plan(&request).ok()?;
+            let canonical = plan.canonicalise(&ACCOUNT, &moment).ok()?;
+            canonical.needs_signature().then(|| (plan.binds(), canonical.message().to_vec()))
+        };
+        for path in ["/probe/one", "/api/v1/order", "/api/v1/private/probe"] {
+            for whole in [["GET", path, "1", ""], ["POST", path, "", "1"], ["DELETE", path, "1", ""]] {
+                let Some((binds, signed)) = text(whole) else { continue };
+                let [method, _, query, body] = whole;
+                let other_method = if method == "POST" { "PUT" } else { "PATCH" };
+                let other_path = format!("{path}x");
+                for (part, claimed, changed) in [
+                    (0, binds.method, [other_method, path, query, body]),
+                    (1, binds.path, [method, other_path.as_str(), query, body]),
+                    (2, binds.query, [method, path, if query.is_empty() { "" } else { "2" }, body]),
+                    (3, binds.body, [method, path, query, if body.is_empty() { "" } else { "2" }]),
+                ] {
+                    let Some((_, other)) = text(changed).filter(|_| changed != whole) else { continue };
+                    // A venue that binds no method may still write another text for methods without a body.
+                    if claimed || part > 0 {
+                        assert_eq!(claimed, other != signed, "{id} {whole:?} {changed:?}");
+                    }
+                    *(if claimed { &mut bound } else { &mut free }).get_mut(part).expect("four parts") += 1;
+                }
+            }
+        }
+    }
+    // Every part was bound by some venue, and left free by another.
+    assert!(bound.iter().chain(&free).all(|tried| *tried > 0), "{bound:?} {free:?}");
 }
 
 /// These venues sign values without escaping them, so that their signature alone does not say where one

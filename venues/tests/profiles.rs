@@ -166,6 +166,52 @@ fn refuses_profiles_with_line_and_column() {
             "[[case]]\nwhen = { path = \"a\" }\nattach = { headers = { \"a b\" = \"c\" } }",
             "line 6, column 24: `a b` is no header name",
         ),
+        ("[actions]\nrule = []", "line 5, column 1: `actions` has no key `rule`; its keys are rules"),
+        ("[actions]\nrules = 1", "line 5, column 9: `rules` must be a list of at most 64 tables"),
+        ("[actions]\nrules = [1]", "line 5, column 10: a rule is a table"),
+        ("[actions]\nrules = [{ path = \"/\" }]", "line 5, column 10: a rule needs the key `action`"),
+        ("[actions]\nrules = [{ action = \"read\" }]", "line 5, column 10: a rule needs the key `path`"),
+        (
+            "[actions]\nrules = [{ action = \"unknown\", path = \"/\" }]",
+            "line 5, column 21: `action` cannot be `unknown`; it is one of admin, cancel, config, read, session, trade, transfer",
+        ),
+        (
+            "[actions]\nrules = [{ action = \"read\", path = \"/a)|(.*\" }]",
+            "line 5, column 36: the pattern `/a)|(.*` does not compile: unopened group",
+        ),
+        (
+            "[actions]\nrules = [{ action = \"read\", path = \"/(?!b)\" }]",
+            "line 5, column 36: the pattern `/(?!b)` does not compile: look-around, including look-ahead and look-behind, is not supported",
+        ),
+        (
+            "[actions]\nrules = [{ action = \"read\", method = \"FETCH\", path = \"/\" }]",
+            "line 5, column 38: `FETCH` is none of DELETE, GET, PATCH, POST, PUT",
+        ),
+        (
+            "[actions]\nrules = [{ action = \"read\", path = \"/\", needs = [\"\"] }]",
+            "line 5, column 49: a parameter has a name",
+        ),
+        ("[[order]]\nsymbol = \"a\"", "line 4, column 1: an order needs the key `path`"),
+        (
+            "[[order]]\npath = \"/\"\nsymbol = \"a..b\"",
+            "line 6, column 10: `a..b` is no place: a name, and after a point the name of a member or `*`",
+        ),
+        (
+            "[[order]]\npath = \"/\"\nside = \"/0\"",
+            "line 6, column 8: `/0` is no segment of a path: `/1` is the first, up to `/16`",
+        ),
+        (
+            "[[order]]\npath = \"/\"\nwhen = [{ type = 1 }]",
+            "line 6, column 18: a condition is the pattern of a value, as text",
+        ),
+        (
+            "[[order]]\npath = \"/\"\noperations = { a = \"trade\" }",
+            "line 4, column 1: operations are those of a `batch`, which is missing",
+        ),
+        (
+            "[[order]]\npath = \"/\"\nbatch = \"*\"\noperations = { a = \"buy\" }",
+            "line 7, column 20: an operation is one of the actions, as text",
+        ),
         ("name = \"a", "line 4, column 10: this is not TOML: invalid basic string, expected `\"`"),
     ] {
         let text = with(line);

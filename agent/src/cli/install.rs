@@ -3,6 +3,7 @@
 use std::fs::Permissions;
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
+use std::str::FromStr;
 
 use clap::{ArgGroup, Args};
 use strongroom_protocol::ErrorCode;
@@ -29,6 +30,12 @@ pub(super) struct Install {
     /// Also let the token's module write here, as a software token must [can be given more than once]
     #[arg(long, value_name = "FOLDER")]
     read_write: Vec<PathBuf>,
+    /// Also give this user a socket of its own, at /run/strongroom/USER.sock [can be given more than once]
+    #[arg(long, value_name = "USER", requires = "system")]
+    bot: Vec<UserName>,
+    /// The user whose agent the bots use
+    #[arg(long, value_name = "USER", default_value = "strongroom", requires = "bot")]
+    agent_user: UserName,
     /// Print the units instead of writing them
     #[arg(long)]
     print: bool,
@@ -52,6 +59,34 @@ const FOR_THE_SYSTEM: Units = Units {
     socket: ("strongroom@.socket", include_str!("../../../systemd/strongroom@.socket")),
     next: "next, for a user `bots`: systemctl daemon-reload && systemctl enable --now strongroom@bots.socket strongroom@bots.service",
 };
+
+const BOT_SOCKET: (&str, &str) =
+    ("strongroom-bot@.socket", include_str!("../../../systemd/strongroom-bot@.socket"));
+
+const BOTS: &str = "# Written by `strongroom install --system --bot`.\n[Service]\n";
+
+/// The name of a user, as it stands in the name of a unit.
+#[derive(Debug, Clone)]
+struct UserName(String);
+
+/// The text is no name of a user that a unit can have.
+#[derive(Debug, Clone, Copy, thiserror::Error)]
+#[error("a user's name has 1 to 31 of the characters a-z 0-9 _ - and begins with a letter or _")]
+struct NoUserName;
+
+impl FromStr for UserName {
+    type Err = NoUserName;
+
+    fn from_str(text: &str) -> Result<Self, NoUserName> {
+        let begins = text.starts_with(|first: char| first.is_ascii_lowercase() || first == '_');
+        let plain = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || b"_-".contains(&byte);
+        if begins && text.len() <= 31 && text.bytes().all(plain) {
+            Ok(Self(text.to_owned()))
+        } else {
+            Err(NoUserName)
+        }
+    }
+}
 
 /// Where the packager and the admin of a system put units.
 const SYSTEM_UNITS: &str = "/etc/systemd/system";
@@ -84,6 +119,9 @@ impl Install {
         if !self.read_write.is_empty() {
             files.push((Path::new(&format!("{}.d", service.0)).join("read-write.conf"), self.drop_in()?));
         }
+        if !self.bot.is_empty() {
+            files.extend(self.bot_units());
+        }
         if self.print {
             for (name, text) in files {
                 output::data(&format!("# {}\n{text}", name.display()));
@@ -100,8 +138,28 @@ impl Install {
             write(&path, &text)?;
             output::data(&path.display().to_string());
         }
-        output::talk(next);
+        output::talk(&if self.bot.is_empty() { next.to_owned() } else { self.next_for_bots() });
         Ok(())
+    }
+
+    /// The template of a bot's socket, and what ties the sockets to the agent's service.
+    fn bot_units(&self) -> [(PathBuf, String); 2] {
+        let service = format!("strongroom@{}.service", self.agent_user.0);
+        let socket = BOT_SOCKET.1.replace("@SERVICE@", &service);
+        let mut drop_in = BOTS.to_owned();
+        for bot in &self.bot {
+            drop_in.push_str(&format!("Sockets=strongroom-bot@{}.socket\n", bot.0));
+        }
+        [(BOT_SOCKET.0.into(), socket), (Path::new(&format!("{service}.d")).join("bots.conf"), drop_in)]
+    }
+
+    fn next_for_bots(&self) -> String {
+        let agent = &self.agent_user.0;
+        let sockets: String =
+            self.bot.iter().map(|bot| format!(" strongroom-bot@{}.socket", bot.0)).collect();
+        format!(
+            "next: systemctl daemon-reload && systemctl stop strongroom@{agent}.service && systemctl enable --now strongroom@{agent}.socket{sockets} strongroom@{agent}.service"
+        )
     }
 
     /// A drop-in that opens folders to the module.

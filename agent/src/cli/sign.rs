@@ -25,6 +25,19 @@ pub(super) struct Sign {
     method: String,
     /// Path of the endpoint, without host and query
     path: String,
+    #[command(flatten)]
+    params: Params,
+    /// Print a curl command instead of JSON. It holds the signature: whoever sees it can send it
+    #[arg(long, conflicts_with = "json")]
+    curl: bool,
+    /// Print JSON, which is the default
+    #[arg(long)]
+    json: bool,
+}
+
+/// The parameters of a request, as they are given on the command line.
+#[derive(Debug, Args)]
+pub(super) struct Params {
     /// A query parameter [may be repeated]
     #[arg(short, long, value_name = "NAME=VALUE")]
     query: Vec<String>,
@@ -34,28 +47,41 @@ pub(super) struct Sign {
     /// A JSON body; @FILE reads it from a file, - from standard input
     #[arg(short, long, value_name = "JSON")]
     body: Option<String>,
-    /// Print a curl command instead of JSON. It holds the signature: whoever sees it can send it
-    #[arg(long, conflicts_with = "json")]
-    curl: bool,
-    /// Print JSON, which is the default
-    #[arg(long)]
-    json: bool,
+}
+
+impl Params {
+    /// The query.
+    pub(super) fn query(&self) -> Result<Vec<(&str, Param<'_>)>, Fault> {
+        self.query.iter().map(|text| parameter(text)).collect()
+    }
+
+    /// The body, if it is a form.
+    pub(super) fn form(&self) -> Result<Vec<(&str, Param<'_>)>, Fault> {
+        self.form.iter().map(|text| parameter(text)).collect()
+    }
+
+    /// The body, if it is JSON.
+    pub(super) fn json(&self) -> Result<Option<Vec<u8>>, Fault> {
+        self.body.as_deref().map(read_body).transpose()
+    }
+
+    pub(super) fn is_empty(&self) -> bool {
+        self.query.is_empty() && self.form.is_empty() && self.body.is_none()
+    }
 }
 
 impl Sign {
     pub(super) fn run(self, places: &Places) -> Result<(), Stop> {
         let method = self.method.to_ascii_uppercase();
         let mut request = SignRequest::new(self.name.as_str(), method, self.path.as_str());
-        for text in &self.query {
-            let (name, value) = parameter(text)?;
+        for (name, value) in self.params.query()? {
             request = request.query(name, value);
         }
-        for text in &self.form {
-            let (name, value) = parameter(text)?;
+        for (name, value) in self.params.form()? {
             request = request.form(name, value);
         }
-        if let Some(body) = &self.body {
-            request = request.json(read_body(body)?);
+        if let Some(body) = self.params.json()? {
+            request = request.json(body);
         }
         let signed = client(places)?.sign(&request)?;
         if self.curl {

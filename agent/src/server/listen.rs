@@ -4,6 +4,7 @@ use std::fs::File;
 use std::io;
 use std::os::unix::net::UnixStream;
 use std::path::{Path, PathBuf};
+use std::rc::Rc;
 
 use interprocess::local_socket::{GenericFilePath, ListenerOptions, ToFsName as _};
 use interprocess::os::unix::local_socket::ListenerOptionsExt as _;
@@ -13,9 +14,9 @@ use strongroom_protocol::ErrorCode;
 use crate::fault::Fault;
 use crate::store::atomic;
 
-/// A listening socket. Its file goes when this is dropped, unless it is the service manager's.
+/// The listening sockets. The file of one of ours goes when this is dropped; others are the service manager's.
 pub(crate) struct Listening {
-    pub(super) listener: uds::tokio::Listener,
+    pub(super) listeners: Vec<Rc<uds::tokio::Listener>>,
     own: Option<OwnSocket>,
 }
 
@@ -34,13 +35,14 @@ impl Drop for OwnSocket {
 impl Listening {
     /// Where it is, for the log.
     pub(crate) fn place(&self) -> String {
-        self.own
-            .as_ref()
-            .map_or_else(|| "the service manager's socket".to_owned(), |own| own.path.display().to_string())
+        self.own.as_ref().map_or_else(
+            || format!("{} of the service manager", self.listeners.len()),
+            |own| own.path.display().to_string(),
+        )
     }
 }
 
-/// Takes the socket that the service manager has made, or makes one at `path`.
+/// Takes the sockets that the service manager has made, or makes one at `path`.
 ///
 /// A socket of ours has mode 0600 from its first moment on: the mode is set before it is bound. A lock
 /// beside it tells a live agent's socket from one that a killed agent has left behind; only the latter
@@ -49,16 +51,22 @@ impl Listening {
 /// # Errors
 /// Where another agent, or something else, is at that path; where the folder is not writable.
 pub(crate) fn listen(path: impl FnOnce() -> Result<PathBuf, Fault>) -> Result<Listening, Fault> {
-    let given = listenfd::ListenFd::from_env().take_unix_listener(0).map_err(|error| {
-        Fault::new(
-            ErrorCode::Unavailable,
-            format!("the service manager's socket is unusable: {error}"),
-            "it must be a unix stream socket; see systemd/strongroom.socket",
-        )
-    })?;
-    if let Some(listener) = given {
-        let listener = uds::Listener::from(listener);
-        return Ok(Listening { listener: into_async(listener)?, own: None });
+    let mut given = listenfd::ListenFd::from_env();
+    let mut listeners = Vec::new();
+    for place in 0..given.len() {
+        let listener = given.take_unix_listener(place).map_err(|error| {
+            Fault::new(
+                ErrorCode::Unavailable,
+                format!("a socket of the service manager is unusable: {error}"),
+                "it must be a unix stream socket; see systemd/strongroom.socket",
+            )
+        })?;
+        if let Some(listener) = listener {
+            listeners.push(into_async(uds::Listener::from(listener))?);
+        }
+    }
+    if !listeners.is_empty() {
+        return Ok(Listening { listeners, own: None });
     }
     let path = path()?;
     if let Some(folder) = path.parent() {
@@ -74,7 +82,7 @@ pub(crate) fn listen(path: impl FnOnce() -> Result<PathBuf, Fault>) -> Result<Li
             "make its folder writable, or choose another with --socket",
         )
     })?;
-    Ok(Listening { listener: into_async(listener)?, own: Some(OwnSocket { path, _lock: lock }) })
+    Ok(Listening { listeners: vec![into_async(listener)?], own: Some(OwnSocket { path, _lock: lock }) })
 }
 
 fn bind(path: &Path) -> io::Result<uds::Listener> {
@@ -86,9 +94,9 @@ fn bind(path: &Path) -> io::Result<uds::Listener> {
 }
 
 /// Connections inherit it: from the listener's first moment on the kernel says who has sent what.
-fn into_async(listener: uds::Listener) -> Result<uds::tokio::Listener, Fault> {
+fn into_async(listener: uds::Listener) -> Result<Rc<uds::tokio::Listener>, Fault> {
     rustix::net::sockopt::set_socket_passcred(&listener, true).map_err(Fault::defect)?;
-    uds::tokio::Listener::try_from(listener).map_err(Fault::defect)
+    uds::tokio::Listener::try_from(listener).map(Rc::new).map_err(Fault::defect)
 }
 
 /// Removes what a killed agent has left at `path`. Our lock says that no live one uses it; an attempt

@@ -18,6 +18,8 @@ use std::cell::Cell;
 use std::rc::Rc;
 
 use interprocess::local_socket::traits::tokio::Listener as _;
+use interprocess::os::unix::uds_local_socket as uds;
+use tokio::task::JoinSet;
 
 use self::door::Strangers;
 use self::hello::Seldom;
@@ -73,12 +75,21 @@ impl Server {
         decided
     }
 
-    /// Accepts clients for ever. Must run in a `LocalSet`.
+    /// Accepts clients of all sockets for ever. Must run in a `LocalSet`.
     pub(crate) async fn accept(self: Rc<Self>, listening: &Listening) {
-        let pace = Pace::new();
+        // One for all: what a client of one socket does is taken from everybody's time.
+        let pace = Rc::new(Pace::new());
+        let mut sockets = JoinSet::new();
+        for listener in &listening.listeners {
+            sockets.spawn_local(Rc::clone(&self).accept_from(Rc::clone(listener), Rc::clone(&pace)));
+        }
+        while sockets.join_next().await.is_some() {}
+    }
+
+    async fn accept_from(self: Rc<Self>, listener: Rc<uds::tokio::Listener>, pace: Rc<Pace>) {
         loop {
             pace.next().await;
-            match listening.listener.accept().await {
+            match listener.accept().await {
                 Ok(stream) => {
                     let server = Rc::clone(&self);
                     self.signer.counters().connected();

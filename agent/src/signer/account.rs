@@ -35,7 +35,7 @@ pub(super) struct Account {
     began: Instant,
     action: Option<Action>,
     /// The credential is a trap; what to tell of it.
-    trap: Option<Box<BTreeMap<&'static str, String>>>,
+    trap: Option<BTreeMap<&'static str, String>>,
     sheet: Vec<u8>,
 }
 
@@ -61,7 +61,7 @@ impl Account {
         ]);
         facts.extend(who.unit.as_ref().map(|unit| ("UNIT", unit.to_string())));
         facts.extend(who.exe.as_ref().map(|exe| ("EXE", exe.to_string_lossy().into_owned())));
-        self.trap = Some(Box::new(facts));
+        self.trap = Some(facts);
     }
 
     /// When it was asked for.

@@ -151,6 +151,11 @@ impl Keyring<Unlocked> {
         Some((self.state.live.get_mut(name)?, &self.state.keeper))
     }
 
+    /// All credentials that can sign, in no order.
+    pub(super) fn lives(&self) -> impl Iterator<Item = &Live> {
+        self.state.live.values()
+    }
+
     pub(super) fn is_live(&self, name: &CredentialName) -> bool {
         self.state.live.contains_key(name)
     }

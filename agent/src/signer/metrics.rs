@@ -1,5 +1,7 @@
 //! What the agent measures of itself, for an admin's Prometheus.
 
+use jiff::Timestamp;
+
 use super::watched::TokenSight;
 use super::{Signer, State};
 use crate::metrics::{Kind, Text};
@@ -31,6 +33,7 @@ impl Signer {
         text.family("strongroom_credentials", Gauge, "Credentials, by whether they can sign now.");
         text.sample("", &[("state", "ready")], ready);
         text.sample("", &[("state", "not-ready")], stored.saturating_sub(ready));
+        self.write_budgets(&mut text);
         text.family("strongroom_token", Gauge, "1 at what is known of the token while unlocked.");
         let sight = self.token_sight.get();
         for (name, of) in
@@ -76,5 +79,20 @@ impl Signer {
             log.failures,
         );
         text.into_string()
+    }
+
+    /// What is left of each budget of a day.
+    fn write_budgets(&self, text: &mut Text) {
+        let State::Unlocked(keyring) = &*self.keyring.borrow() else { return };
+        let now = Timestamp::now();
+        text.family("strongroom_budget_left", Kind::Gauge, "What is left of a grant's max_notional_day.");
+        for live in keyring.lives() {
+            for grant in live.meta.grants.iter() {
+                let Some(limit) = grant.max_notional_day else { continue };
+                let left = live.budgets.left(&grant.id, limit, now);
+                let labels = [("credential", live.meta.name.as_str()), ("grant", grant.id.as_str())];
+                text.sample("", &labels, left);
+            }
+        }
     }
 }

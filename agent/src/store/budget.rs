@@ -183,7 +183,6 @@ impl Budgets {
     }
 
     /// What of `limit` the grant has left.
-    #[cfg_attr(not(test), expect(dead_code, reason = "for the metrics"))]
     pub(crate) fn left(&self, grant: &GrantId, limit: Amount, now: Timestamp) -> Amount {
         match (&self.fault, self.grants.get(grant)) {
             (Some(_), _) => Amount::ZERO,

@@ -1,5 +1,6 @@
 //! What is allowed, what is denied and why.
-#![expect(clippy::unwrap_used, reason = "a test may fail by a panic")]
+
+#![expect(clippy::unwrap_used, clippy::arithmetic_side_effects, reason = "a test may fail by a panic")]
 
 mod asking;
 mod grants;

@@ -265,7 +265,7 @@ fn asked() -> impl Strategy<Value = Asked> {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 4000, ..ProptestConfig::default() })]
+    #![proptest_config(ProptestConfig { cases: 1000, ..ProptestConfig::default() })]
     #[test]
     fn decides_as_the_plain_reference_does(grants in proptest::collection::vec(grant(), 0..8), asks in proptest::collection::vec(asked(), 1..6)) {
         let text: Vec<String> = grants.iter().enumerate().map(|(at, grant)| grant.text(at)).collect();

@@ -62,8 +62,8 @@ fn operation() -> impl Strategy<Value = Operation<'static>> {
             Operation::Sign(Sign { credential, method, path, query, body })
         });
     let ids = (option::of(text()), option::of(text()));
-    let enroll = (proptest::array::uniform4(text()), ids, any::<[bool; 2]>(), login()).prop_map(
-        |([credential, venue, key_id, grants], (uid, base_url), [replace, passphrase], login)| {
+    let enroll = (proptest::array::uniform4(text()), ids, any::<[bool; 3]>(), login()).prop_map(
+        |([credential, venue, key_id, grants], (uid, base_url), [replace, passphrase, honey], login)| {
             Operation::Enroll(Enroll {
                 credential,
                 venue,
@@ -73,6 +73,7 @@ fn operation() -> impl Strategy<Value = Operation<'static>> {
                 replace,
                 passphrase,
                 grants,
+                honey,
                 login,
             })
         },

@@ -87,7 +87,7 @@ fn refuses_requests_that_break_a_rule() {
     let good: &[u8] = &[1, 5, 3, 1, b'a'];
     decode::<Request<'_>>(good).unwrap();
     // And an enrolment, as the two last cases have it but for one byte.
-    decode::<Request<'_>>(&[1, 5, 6, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0]).unwrap();
+    decode::<Request<'_>>(&[1, 5, 6, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0]).unwrap();
     let cases: [(&str, &[u8]); 17] = [
         ("nothing at all", &[]),
         ("only a version", &[1]),
@@ -104,8 +104,8 @@ fn refuses_requests_that_break_a_rule() {
         ("text of 2^64-1 bytes", &[1, 5, 3, 253, 255, 255, 255, 255, 255, 255, 255, 255, b'a']),
         ("text that is not UTF-8", &[1, 5, 3, 1, 0xff]),
         ("bytes left over", &[1, 5, 3, 1, b'a', 0]),
-        ("a bool of 2", &[1, 5, 6, 0, 0, 0, 0, 0, 2, 0, 0, 0, 0]),
-        ("an optional of 2", &[1, 5, 6, 0, 0, 0, 2, 0, 0, 0, 0, 0, 0]),
+        ("a bool of 2", &[1, 5, 6, 0, 0, 0, 0, 0, 2, 0, 0, 0, 0, 0]),
+        ("an optional of 2", &[1, 5, 6, 0, 0, 0, 2, 0, 0, 0, 0, 0, 0, 0]),
     ];
     for (case, frame) in cases {
         assert_eq!(decode::<Request<'_>>(frame), Err(DecodeError::Malformed), "{case}");

@@ -170,18 +170,18 @@ fn tells_who_asked_for_what_and_what_came_of_it_but_no_secret() {
         (kind.to_owned(), verdict.to_owned(), rule.to_owned(), credential.to_owned())
     };
     let expected = [
-        row("enroll", "allowed", "own-user", "binance-main"),
+        row("enroll", "allowed", "owner", "binance-main"),
         row("start", "-", "-", "-"),
-        row("sign", "refused", "own-user", "binance-main"),
-        row("unlock", "refused", "own-user", "-"),
-        row("unlock", "allowed", "own-user", "-"),
+        row("sign", "refused", "admin", "binance-main"),
+        row("unlock", "refused", "admin", "-"),
+        row("unlock", "allowed", "admin", "-"),
         row("checkpoint", "-", "-", "-"),
-        row("sign", "allowed", "own-user", "binance-main"),
-        row("sign", "refused", "own-user", "nobody"),
-        row("sign", "refused", "own-user", "binance-main"),
-        row("lock", "allowed", "own-user", "-"),
+        row("sign", "allowed", "grant:user-0", "binance-main"),
+        row("sign", "refused", "admin", "nobody"),
+        row("sign", "refused", "admin", "binance-main"),
+        row("lock", "allowed", "admin", "-"),
         row("checkpoint", "-", "-", "-"),
-        row("remove", "allowed", "own-user", "binance-main"),
+        row("remove", "allowed", "admin", "binance-main"),
         row("stop", "-", "-", "-"),
     ];
     assert_eq!(told, expected);
@@ -680,14 +680,14 @@ fn tells_of_clients_that_were_turned_away_without_filling_the_disk() {
     let said = nobody.output().unwrap().stderr;
     let seconds = usize::try_from(began.elapsed().as_secs()).unwrap();
     let said = String::from_utf8(said).unwrap();
-    assert_eq!(said.matches("this agent serves user 0 only").count(), 30, "{said}");
+    assert_eq!(said.matches("refusing user 65534: ").count(), 30, "{said}");
     assert!(agent.terminate().success());
     holds(&room);
     let turned: Vec<_> = lines(&room).into_iter().filter(|line| line["kind"] == "connect").collect();
     assert!((1..=seconds + 1).contains(&turned.len()), "{} lines in {seconds} s", turned.len());
     assert_eq!(
         (&turned[0]["uid"], &turned[0]["verdict"], &turned[0]["rule"]),
-        (&65534.into(), &"denied".into(), &"other-user".into())
+        (&65534.into(), &"denied".into(), &"stranger".into())
     );
 }
 

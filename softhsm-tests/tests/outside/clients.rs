@@ -81,8 +81,15 @@ fn takes_whoever_shows_a_token_for_that_client_and_nobody_else() {
     for refused in refusals {
         let refused = refused.unwrap_err();
         assert_eq!(refused.code(), Some(ErrorCode::Denied), "{refused}");
-        assert!(refused.to_string().starts_with("refusing client:grid-bot: "), "{refused}");
+        assert!(refused.to_string().contains("client:grid-bot"), "{refused}");
     }
+    // What a grant names it may, and no more.
+    let grant = ["grant", "add", "binance-main", "--to", "client:grid-bot", "--allow", "*", "--pin-stdin"];
+    let _ = room.run(&grant, Some(&room.token.pin), &[]).ok();
+    let _ = bot.sign(&account()).unwrap();
+    assert_eq!(bot.list().unwrap().len(), 1);
+    assert_eq!(with_token(&room, &add(&room, "arb-bot")).list().unwrap(), []);
+    assert_eq!(bot.lock().unwrap_err().code(), Some(ErrorCode::Denied));
     let _ = room.client().sign(&account()).unwrap();
 }
 
@@ -196,7 +203,7 @@ fn lets_another_user_in_by_a_token_and_by_nothing_else() {
         return;
     }
     let (room, _agent) = reachable();
-    let stranger = "refusing user 65534: it is neither the agent's user nor an admin";
+    let stranger = "refusing user 65534: it is neither the agent's user nor an admin, and no grant names it";
     // Where nobody has a token nobody is waited for.
     let heard = as_nobody(|| Raw::connect(&room.socket()).hear(SOON));
     assert_eq!(heard, denied(0, stranger));
@@ -466,5 +473,36 @@ fn serves_by_a_token_whom_a_namespace_hides() {
         };
         // The user namespace has root alone.
         if message == hidden { ask() } else { as_nobody(ask) }
+    }
+}
+
+#[test]
+fn writes_a_socket_for_each_bot_of_a_system() {
+    let room = Room::bare();
+    let words = ["install", "--system", "--print", "--agent-user", "keys", "--bot", "grid", "--bot", "arb-2"];
+    let said = room.run(&words, None, &[]).ok();
+    for line in [
+        "# strongroom-bot@.socket",
+        "ListenStream=%t/strongroom/%i.sock",
+        "SocketUser=%i",
+        "SocketMode=0600",
+        "Service=strongroom@keys.service",
+        "# strongroom@keys.service.d/bots.conf",
+        "Sockets=strongroom-bot@grid.socket",
+        "Sockets=strongroom-bot@arb-2.socket",
+    ] {
+        assert!(said.lines().any(|found| found == line), "{line}: {said}");
+    }
+    assert!(!said.contains("@SERVICE@"), "{said}");
+    let without = room.run(&["install", "--system", "--print"], None, &[]).ok();
+    assert!(!without.contains("strongroom-bot"), "{without}");
+    for wrong in [
+        ["install", "--user", "--print", "--bot", "grid"],
+        ["install", "--system", "--print", "--bot", "../x"],
+        ["install", "--system", "--print", "--bot", "a%i"],
+        ["install", "--system", "--print", "--bot", ""],
+        ["install", "--system", "--print", "--agent-user", "keys"],
+    ] {
+        assert_eq!(room.run(&wrong, None, &[]).code(), 2, "{wrong:?}");
     }
 }

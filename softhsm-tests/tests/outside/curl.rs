@@ -88,7 +88,10 @@ fn prints_a_line_that_sends_exactly_what_was_signed() {
             &["okx-main", "POST", "/api/v5/trade/order", "--body", "{\"text\":\"it's $HOME \\\\ @file\"}"],
             "https://www.okx.com",
         ),
-        (&["okx-main", "POST", "/api/v5/trade/order", "--body", "[1,{\"a\":null}]"], "https://www.okx.com"),
+        (
+            &["okx-main", "POST", "/api/v5/trade/batch-orders", "--body", "[{\"a\":null}]"],
+            "https://www.okx.com",
+        ),
     ] {
         let line = room.run(&[&["sign"], words, &["--curl"]].concat(), None, &[]).ok();
         assert!(line.starts_with("curl -X "), "{line}");

@@ -105,6 +105,8 @@ fn takes_the_secret_from_standard_input_and_one_line_break_off_its_end() {
             "*",
             "--pin-fd",
             "3",
+            "--allow",
+            "*",
         ];
         let _ = room.run(&words, Some(&format!("{}{end}", BINANCE.secret)), &pin).ok();
     }

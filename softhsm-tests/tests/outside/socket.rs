@@ -59,7 +59,7 @@ fn is_out_of_reach_for_another_user_and_refuses_one_that_gets_through() {
         assert_eq!(code, Some(6), "{words:?}: {said}");
         assert_eq!(
             said,
-            "error: refusing user 65534: it is neither the agent's user nor an admin\nhint: run the client as the agent's user, or give it a token: strongroom client add NAME\n"
+            "error: refusing user 65534: it is neither the agent's user nor an admin, and no grant names it\nhint: give it a grant: strongroom grant add CREDENTIAL --to user:UID …; or a token: strongroom client add NAME\n"
         );
     }
     let _ = room.client().sign(&account()).unwrap();

@@ -84,7 +84,7 @@ fn leaves_no_keeper_where_a_lock_overtakes_an_enrolment() {
         assert_eq!(run.code(), 5);
         assert_eq!(
             run.stderr,
-            "error: the agent was locked while the credential was being enrolled\nhint: enrol it again\n"
+            "error: the agent was locked while the credential was being enrolled\nhint: do it again\n"
         );
     });
     assert!(room.client().list().unwrap().is_empty(), "nothing was written");

@@ -3,8 +3,7 @@
 
 use std::borrow::Cow;
 
-use regex::bytes::Regex;
-
+use super::words::Words;
 use super::{Action, Order, Side, Unreadable};
 use crate::json::{self, Member, Value};
 use crate::plan::Plan;
@@ -19,8 +18,8 @@ pub(crate) struct OrderTable {
     pub(crate) when: Vec<Condition>,
     pub(crate) symbol: Vec<Field>,
     pub(crate) side: Vec<Field>,
-    pub(crate) buy: Regex,
-    pub(crate) sell: Regex,
+    pub(crate) buy: Words,
+    pub(crate) sell: Words,
     pub(crate) kind: Vec<Field>,
     pub(crate) quantity: Vec<Field>,
     pub(crate) quote_quantity: Vec<Field>,
@@ -48,7 +47,7 @@ pub(crate) struct Batch {
 }
 
 /// Parameters and the values that they must have; none means that the parameter is absent.
-pub(crate) type Condition = Vec<(Field, Option<Regex>)>;
+pub(crate) type Condition = Vec<(Field, Option<Words>)>;
 
 /// Where a value is.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -200,7 +199,7 @@ impl<'s, 'p> Scope<'s, 'p> {
                 };
                 holds &= match (text, pattern) {
                     (None, None) => true,
-                    (Some(text), Some(pattern)) => pattern.is_match(text.as_bytes()),
+                    (Some(text), Some(pattern)) => pattern.fit(text),
                     _ => false,
                 };
             }
@@ -330,7 +329,7 @@ impl OrderTable {
 
     fn side(&self, scope: Scope<'_, '_>) -> Result<Option<Side>, Unreadable> {
         let Some((field, word)) = scope.word(&self.side)? else { return Ok(None) };
-        match (self.buy.is_match(word.as_bytes()), self.sell.is_match(word.as_bytes())) {
+        match (self.buy.fit(&word), self.sell.fit(&word)) {
             (true, false) => Ok(Some(Side::Buy)),
             (false, true) => Ok(Some(Side::Sell)),
             _ => Err(unreadable(field.to_string(), SIDE)),
@@ -364,9 +363,9 @@ impl<'a> Plan<'a> {
     /// The first field that cannot be read in the one way in which the venue reads it. What a limit
     /// cannot read, it cannot allow.
     pub fn orders(&self) -> Result<Vec<Order<'_>>, Unreadable> {
-        let classified = self.classified();
-        if classified.action != Action::Trade {
-            return match classified.stands_in.contains(&Action::Trade) {
+        let table = &self.compiled.actions;
+        if table.first(self.method, self.request.path).is_none_or(|rule| rule.action != Action::Trade) {
+            return match self.classified().stands_in.contains(&Action::Trade) {
                 true => Err(unreadable("order", STANDS_IN)),
                 false => Ok(Vec::new()),
             };
@@ -375,8 +374,8 @@ impl<'a> Plan<'a> {
             return Err(unreadable(name, RECUT));
         }
         let path = self.request.path;
-        let all = &self.compiled.actions.orders;
-        let tables = || all.iter().filter(|(at, _)| at.is_match(path.as_bytes())).map(|(_, table)| table);
+        let fits = table.order_paths.matches(path.as_bytes());
+        let tables = || fits.iter().filter_map(|at| table.orders.get(at));
         let outer: [&[Member<'_>]; 3] = [&self.query, self.body.members(), &[]];
         let outer = Scope { lists: outer, path };
         let pick = |scope: Scope<'_, '_>| {

@@ -1,12 +1,12 @@
 //! `[actions]` and `[[order]]`: what endpoints do, and where orders have their fields.
 
-use regex::bytes::{Regex, RegexSetBuilder};
+use regex::bytes::{RegexSet, RegexSetBuilder};
 
 use super::MAX_ENTRIES;
 use super::document::{Entry, Fields, Item, Node};
 use super::rule::methods;
 use crate::actions::{
-    Action, ActionRule, ActionTable, Batch, Binds, Condition, Field, OrderTable, Step, signed_as_bound,
+    Action, ActionRule, ActionTable, Batch, Binds, Condition, Field, OrderTable, Step, Words, signed_as_bound,
 };
 use crate::error::ProfileError;
 use crate::request::Method;
@@ -62,14 +62,25 @@ pub(super) fn actions(
         rule.binds = binds(rule.methods.as_deref(), base, cases);
         rules.push(rule);
     }
-    let patterns = rules.iter().map(|rule| anchored(&rule.path));
-    let paths = RegexSetBuilder::new(patterns).unicode(false).size_limit(MAX_PATHS_BYTES).build();
-    let paths = paths.map_err(|_| fields.error(table.at, "the paths of the rules are too much together"))?;
+    let paths = set(fields, table.at, rules.iter().map(|rule| rule.path.as_str()))?;
     let mut orders = Vec::new();
     for node in list(fields, "order")? {
         orders.push(order(&entry(fields, node, "an order", ORDER_KEYS)?)?);
     }
-    Ok(ActionTable { rules, paths, orders, binds: binds(None, base, cases) })
+    let order_paths =
+        set(fields, fields.place("order"), orders.iter().map(|table: &OrderTable| table.path.as_str()))?;
+    Ok(ActionTable { rules, paths, orders, order_paths, binds: binds(None, base, cases) })
+}
+
+/// All these patterns in one, each from the start of a path on.
+fn set<'p>(
+    fields: &Fields<'_, '_>,
+    at: usize,
+    paths: impl Iterator<Item = &'p str>,
+) -> Result<RegexSet, ProfileError> {
+    let patterns = paths.map(|path| format!("^(?:{path})"));
+    let set = RegexSetBuilder::new(patterns).unicode(false).size_limit(MAX_PATHS_BYTES).build();
+    set.map_err(|_| fields.error(at, "these paths are too much together"))
 }
 
 fn list<'d, 't>(fields: &Fields<'d, 't>, key: &str) -> Result<&'d [Node<'t>], ProfileError> {
@@ -92,10 +103,6 @@ fn entry<'d, 't>(
         Item::Table(entries) => Fields::of(fields.text, node.at, what, entries, known),
         _ => Err(fields.error(node.at, format!("{what} is a table"))),
     }
-}
-
-fn anchored(path: &str) -> String {
-    format!("^(?:{path})")
 }
 
 /// The pattern at `path`, which must compile by itself: what closes a group that it did not open is none.
@@ -141,10 +148,9 @@ fn binds(methods: Option<&[Method]>, base: &Rule, cases: &[(When, Rule)]) -> Bin
     all
 }
 
-fn order(fields: &Fields<'_, '_>) -> Result<(Regex, OrderTable), ProfileError> {
+fn order(fields: &Fields<'_, '_>) -> Result<OrderTable, ProfileError> {
     let path = path(fields)?;
-    let at = pattern(&anchored(path)).map_err(|message| fields.error(fields.place("path"), message))?;
-    let table = OrderTable {
+    Ok(OrderTable {
         path: path.to_owned(),
         when: conditions(fields, "when")?,
         symbol: places(fields, "symbol")?,
@@ -161,19 +167,16 @@ fn order(fields: &Fields<'_, '_>) -> Result<(Regex, OrderTable), ProfileError> {
         contracts: conditions(fields, "contracts")?,
         unread: places(fields, "unread")?,
         batch: batch(fields)?,
-    };
-    Ok((at, table))
+    })
 }
 
-/// The pattern of the words for one side; the key itself if the profile says nothing.
-fn word(fields: &Fields<'_, '_>, key: &str) -> Result<Regex, ProfileError> {
-    value_pattern(fields, fields.place(key), fields.text(key)?.unwrap_or(key))
+/// The words for one side; the key itself if the profile says nothing.
+fn word(fields: &Fields<'_, '_>, key: &str) -> Result<Words, ProfileError> {
+    words(fields, fields.place(key), fields.text(key)?.unwrap_or(key))
 }
 
-/// A pattern that has to fit all of a value, in upper or lower case.
-fn value_pattern(fields: &Fields<'_, '_>, at: usize, text: &str) -> Result<Regex, ProfileError> {
-    let compiled = pattern(text).and_then(|_| pattern(&format!("(?i)^(?:{text})$")));
-    compiled.map_err(|message| fields.error(at, message))
+fn words(fields: &Fields<'_, '_>, at: usize, text: &str) -> Result<Words, ProfileError> {
+    Words::compile(text).map_err(|message| fields.error(at, message))
 }
 
 fn places(fields: &Fields<'_, '_>, key: &str) -> Result<Vec<Field>, ProfileError> {
@@ -214,11 +217,11 @@ fn conditions(fields: &Fields<'_, '_>, key: &str) -> Result<Vec<Condition>, Prof
     list(fields, key)?.iter().map(condition).collect()
 }
 
-fn test(fields: &Fields<'_, '_>, entry: &Entry<'_>) -> Result<(Field, Option<Regex>), ProfileError> {
+fn test(fields: &Fields<'_, '_>, entry: &Entry<'_>) -> Result<(Field, Option<Words>), ProfileError> {
     let field = place(fields, entry.at, &entry.name)?;
     match &entry.value.item {
         Item::Text(text) if text.is_empty() => Ok((field, None)),
-        Item::Text(text) => Ok((field, Some(value_pattern(fields, entry.value.at, text)?))),
+        Item::Text(text) => Ok((field, Some(words(fields, entry.value.at, text)?))),
         _ => Err(fields.error(entry.value.at, "a condition is the pattern of a value, as text")),
     }
 }

@@ -33,10 +33,17 @@ def endpoints(tree: Any, section: tuple[str, ...] = ()) -> Iterator[tuple[list[s
 def signed(made: Any, section: list[str], method: str, path: str) -> str:
     """The path of the URL, if the request is signed."""
     touched = []
+
+    def recorder(compute: Any) -> Any:
+        def record(*arguments: Any, **named: Any) -> Any:
+            touched.append(compute)
+            return compute(*arguments, **named)
+
+        return record
+
     for name in CRYPTO:
-        compute = getattr(type(made), name, None)
-        if compute:
-            setattr(made, name, lambda *arguments, compute=compute, **named: touched.append(1) or compute(*arguments, **named))
+        if hasattr(type(made), name):
+            setattr(made, name, recorder(getattr(type(made), name)))
     made.options.pop("lastNonce", None)
     params: dict[str, Any] = {name: "X" for name in re.findall(r"{([^}]+)}", path)}
     if made.id == "ascendex":

@@ -2,9 +2,12 @@
 
 mod add;
 mod edit;
+mod explain;
+mod learn;
 mod limits;
 mod list;
 mod remove;
+mod replay;
 
 use std::rc::Rc;
 
@@ -43,6 +46,10 @@ enum Command {
     Add(Box<add::Add>),
     /// Change the grants of a credential in an editor, or take them from a file
     Edit(edit::Edit),
+    /// Say which grant decides about a request, and why
+    Explain(explain::Explain),
+    /// Print the least grant that allows what was done
+    Learn(learn::Learn),
     /// List grants
     List(list::List),
     /// Take a grant back
@@ -54,6 +61,8 @@ impl Grant {
         match self.command {
             Command::Add(command) => command.run(places),
             Command::Edit(command) => command.run(places),
+            Command::Explain(command) => command.run(places),
+            Command::Learn(command) => command.run(places),
             Command::List(command) => command.run(places),
             Command::Remove(command) => command.run(places),
         }

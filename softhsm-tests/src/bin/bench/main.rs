@@ -10,6 +10,7 @@
 mod crowd;
 mod hardening;
 mod latency;
+mod policy;
 mod python;
 mod report;
 mod throughput;
@@ -47,7 +48,7 @@ fn main() -> ExitCode {
             "--write" => write = arguments.next().map(PathBuf::from),
             _ => {
                 report::talk(
-                    "usage: bench [--python PYTHON] [--naked FOLDER] [--only latency|hardening|throughput|crowd|python|unlock] [--write FILE]",
+                    "usage: bench [--python PYTHON] [--naked FOLDER] [--only latency|policy|hardening|throughput|crowd|python|unlock] [--write FILE]",
                 );
                 return ExitCode::from(2);
             }
@@ -57,6 +58,9 @@ fn main() -> ExitCode {
 
     end_agents_on_panic();
     let mut report = Report::new();
+    if wanted("policy") {
+        policy::measure(&mut report);
+    }
     let room = Room::new();
     let _ = room.enroll(&KEY, &[]).ok();
     let agent = room.start_unlocked();

@@ -1,0 +1,126 @@
+//! `strongroom grant explain`.
+
+use std::time::Duration;
+
+use clap::Args;
+use jiff::Timestamp;
+use serde_json::json;
+use strongroom_policy::{Ask, Caller, Decision, Explanation, Meters, Policy, Subject};
+use strongroom_protocol::ErrorCode;
+use strongroom_venues::{Action, Plan};
+
+use super::replay::{Replay, as_caller, caller, credential, lines};
+use crate::audit::line::Line;
+use crate::cli::sign::Params;
+use crate::cli::{Json, Stop, output};
+use crate::config::Places;
+use crate::fault::Fault;
+
+/// Say which grant decides about a request, and why: one that you write, or one of the audit log.
+///
+/// Reads the record on the disk; no agent is needed and nothing is signed. Rates, budgets and last prices are the
+/// agent's: it is explained as if nothing had been asked before.
+#[derive(Debug, Args)]
+#[command(after_help = "Examples: strongroom grant explain binance-main --line 4711\n  \
+                        strongroom grant explain binance-main --as client:grid-bot POST /api/v3/order -q symbol=BTCUSDT")]
+pub(super) struct Explain {
+    /// Name of the credential
+    credential: String,
+    /// HTTP method
+    #[arg(requires = "path", required_unless_present = "line")]
+    method: Option<String>,
+    /// Path of the endpoint, without host and query
+    path: Option<String>,
+    /// Who asks: client:NAME, unit:system/NAME.service, unit:user@UID/NAME.service or user:UID; this user if not given
+    #[arg(long = "as", value_name = "SUBJECT")]
+    subject: Option<Subject>,
+    #[command(flatten)]
+    params: Params,
+    /// A line of the audit log instead: its number, or the `canonical` hash in it
+    #[arg(long, value_name = "NUMBER|HASH", conflicts_with = "method")]
+    line: Option<String>,
+    #[command(flatten)]
+    json: Json,
+}
+
+impl Explain {
+    pub(super) fn run(self, places: &Places) -> Result<(), Stop> {
+        let (meta, profile) = credential(places, &self.credential)?;
+        let policy = Policy::compile(&meta.grants);
+        let subject = self.subject.as_ref().map(as_caller);
+        let explanation = if let Some(wanted) = &self.line {
+            if !self.params.is_empty() {
+                let fault = "--line takes the parameters from the log";
+                return Err(Fault::new(ErrorCode::Invalid, fault, "leave -q, -f and --body out").into());
+            }
+            let line = self.find(places, wanted)?;
+            let (event, nobody) = (&line.event, || nothing(wanted, "tells of no request"));
+            let by = subject.or_else(|| caller(event)).ok_or_else(nobody)?;
+            let request = Replay::of_line(event).ok_or_else(nobody)?;
+            request.planned(&profile, |plan| explain(&policy, by, line.time, plan))?
+        } else {
+            let method = self.method.as_deref().unwrap_or_default().to_ascii_uppercase();
+            let path = self.path.as_deref().unwrap_or_default();
+            let (query, form, json) = (self.params.query()?, self.params.form()?, self.params.json()?);
+            let request = Replay::by_hand(&method, path, &query, &form, json.as_deref());
+            let this = Caller::Process { uid: rustix::process::getuid().as_raw(), unit: None };
+            let by = subject.unwrap_or(this);
+            request.planned(&profile, |plan| explain(&policy, by, Timestamp::now(), plan))?
+        };
+        let lines = explanation.lines();
+        if self.json.json {
+            let (verdict, grant) = match &explanation.decision {
+                Decision::Allow { grant, .. } => ("allowed", Some(grant)),
+                Decision::Confirm { grant, .. } => ("confirm", Some(grant)),
+                Decision::Deny { grant, .. } => ("denied", grant.as_ref()),
+            };
+            output::json(
+                &json!({ "verdict": verdict, "grant": grant.map(|id| id.as_str()), "lines": lines }),
+            );
+        } else {
+            output::data(&lines.join("\n"));
+        }
+        Ok(())
+    }
+
+    fn find(&self, places: &Places, wanted: &str) -> Result<Line, Stop> {
+        let seq: Option<u64> = wanted.parse().ok();
+        let mut found = None;
+        lines(places, &self.credential, |line| {
+            let hash = || line.event.canonical.map(|hash| base16ct::lower::encode_string(&hash));
+            if seq == Some(line.seq) || hash().is_some_and(|hash| hash.eq_ignore_ascii_case(wanted)) {
+                found = Some(line);
+            }
+        })?;
+        found.ok_or_else(|| nothing(wanted, "is no line about a signature with this credential").into())
+    }
+}
+
+fn nothing(wanted: &str, fact: &str) -> Fault {
+    let message = format!("`{wanted}` {fact}");
+    Fault::new(ErrorCode::NotFound, message, "`strongroom audit show --kind sign` shows what there is")
+}
+
+/// Asks the grants as the agent does, but for what it has counted.
+fn explain(policy: &Policy, caller: Caller<'_>, now: Timestamp, plan: &Plan<'_>) -> Explanation {
+    let classified = plan.classified();
+    let mut stands_in = classified.stands_in;
+    if plan.recut().is_some() {
+        stands_in.push(Action::Unknown);
+    }
+    let names: Vec<&str> = plan.names().collect();
+    let orders = plan.orders();
+    let ask = Ask {
+        caller,
+        now,
+        uptime: LONG,
+        action: classified.action,
+        stands_in: &stands_in,
+        names: &names,
+        orders: orders.as_deref(),
+    };
+    policy.explain(&Meters::new(Duration::ZERO), &ask)
+}
+
+/// So long that every rate has its whole burst.
+const LONG: Duration = Duration::from_secs(10 * 365 * 24 * 3600);

@@ -1,0 +1,147 @@
+//! `strongroom grant learn`.
+
+use std::borrow::Cow;
+use std::collections::BTreeSet;
+
+use clap::Args;
+use jiff::{SignedDuration, Timestamp};
+use strongroom_policy::{Caller, GrantId, Grants, Seen, Subject, learn};
+use strongroom_protocol::ErrorCode;
+use strongroom_venues::{Action, Order, Plan};
+
+use super::replay::{Replay, caller, credential, lines};
+use crate::audit::line::{Line, Verdict};
+use crate::cli::{Stop, output};
+use crate::config::Places;
+use crate::fault::Fault;
+
+/// Print the least grant that allows what was done, as TOML for `strongroom grant edit`.
+///
+/// Reads the audit log: what was allowed in the last time, of one client, unit or user.
+#[derive(Debug, Args)]
+#[command(after_help = "Example: strongroom grant learn binance-main --for 1h --as client:grid-bot")]
+pub(super) struct Learn {
+    /// Name of the credential
+    credential: String,
+    /// How far to look back: 30m, 1h, 7d
+    #[arg(long = "for", value_name = "TIME", default_value = "1h")]
+    back: SignedDuration,
+    /// Whose requests: client:NAME, unit:system/NAME.service, unit:user@UID/NAME.service or user:UID. May be left out
+    /// where there was only one
+    #[arg(long = "as", value_name = "SUBJECT")]
+    subject: Option<Subject>,
+    /// The grant's own name
+    #[arg(long, default_value = "learnt")]
+    id: GrantId,
+}
+
+impl Learn {
+    pub(super) fn run(self, places: &Places) -> Result<(), Stop> {
+        let (_, profile) = credential(places, &self.credential)?;
+        let from = Timestamp::now().saturating_sub(self.back).map_err(Fault::defect)?;
+        let mut taken: Vec<Line> = Vec::new();
+        let mut asked = BTreeSet::new();
+        lines(places, &self.credential, |line| {
+            if line.time < from || line.event.verdict != Some(Verdict::Allowed) {
+                return;
+            }
+            let Some(by) = caller(&line.event) else { return };
+            if self.subject.as_ref().is_none_or(|subject| is(subject, by)) {
+                asked.extend(name(by));
+                taken.push(line);
+            }
+        })?;
+        let subject = self.one(asked)?;
+        // A line has no room for every request, and no secret parameters: what is cut off may not be a request any more.
+        let again = |line: &Line| {
+            let request = Replay::of_line(&line.event)?;
+            request.planned(&profile, |plan| seen_in(plan, line.time)).ok()
+        };
+        let seen: Vec<Seen<'_>> = taken.iter().filter_map(again).collect();
+        let learnt = learn(self.id, subject, &seen).map_err(|error| {
+            let hint = "look further back with --for, or name another subject with --as";
+            Fault::new(ErrorCode::NotFound, error.to_string(), hint)
+        })?;
+        let grants = Grants::new(vec![learnt.grant]).map_err(Fault::from)?;
+        let mut text = format!("# From {} allowed requests since {from:.0}.\n", seen.len());
+        match taken.len().saturating_sub(seen.len()) {
+            0 => {}
+            cut => text.push_str(&format!("# Not in it: {cut} requests that the log has only in part.\n")),
+        }
+        for left_out in &learnt.left_out {
+            text.push_str(&format!("# Left out: {left_out}.\n"));
+        }
+        text.push_str(&grants.to_toml());
+        output::data(text.trim_end());
+        Ok(())
+    }
+
+    /// The subject that was asked for, or the only one that there was.
+    fn one(&self, asked: BTreeSet<Subject>) -> Result<Subject, Fault> {
+        if let Some(subject) = &self.subject {
+            return Ok(subject.clone());
+        }
+        let list: Vec<String> = asked.iter().map(ToString::to_string).collect();
+        let mut asked = asked.into_iter();
+        match (asked.next(), asked.next()) {
+            (Some(only), None) => Ok(only),
+            (None, _) => {
+                let message = "nothing was allowed in that time".to_owned();
+                Err(Fault::new(ErrorCode::NotFound, message, "look further back with --for"))
+            }
+            (Some(_), Some(_)) => {
+                let message = format!("there were several: {}", list.join(", "));
+                Err(Fault::new(ErrorCode::Invalid, message, "choose one with --as"))
+            }
+        }
+    }
+}
+
+/// Whether a grant to this subject is one to this caller.
+fn is(subject: &Subject, caller: Caller<'_>) -> bool {
+    match (subject, caller) {
+        (Subject::Client(name), Caller::Client(client)) => name == client,
+        (Subject::Unit(name), Caller::Process { unit: Some(unit), .. }) => name == unit,
+        (Subject::User(wanted), Caller::Process { uid, .. }) => *wanted == uid,
+        _ => false,
+    }
+}
+
+/// The closest name of a caller.
+fn name(caller: Caller<'_>) -> Option<Subject> {
+    match caller {
+        Caller::Client(name) => format!("client:{name}").parse().ok(),
+        Caller::Process { unit: Some(unit), .. } => format!("unit:{unit}").parse().ok(),
+        Caller::Process { uid, unit: None } => Some(Subject::User(uid)),
+    }
+}
+
+fn seen_in(plan: &Plan<'_>, at: Timestamp) -> Seen<'static> {
+    let classified = plan.classified();
+    let mut stands_in = classified.stands_in;
+    if plan.recut().is_some() {
+        stands_in.push(Action::Unknown);
+    }
+    Seen {
+        at,
+        action: classified.action,
+        stands_in,
+        names: plan.names().map(str::to_owned).collect(),
+        orders: plan.orders().ok().map(|orders| orders.into_iter().map(owned).collect()),
+    }
+}
+
+fn owned(order: Order<'_>) -> Order<'static> {
+    let text = |text: Option<Cow<'_, str>>| text.map(|text| Cow::Owned(text.into_owned()));
+    Order {
+        action: order.action,
+        symbol: text(order.symbol),
+        side: order.side,
+        kind: text(order.kind),
+        quantity: text(order.quantity),
+        quote_quantity: text(order.quote_quantity),
+        price: text(order.price),
+        stop: text(order.stop),
+        contracts: order.contracts,
+    }
+}

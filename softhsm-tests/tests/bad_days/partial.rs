@@ -6,8 +6,9 @@ use strongroom_softhsm_tests::mock::Fault;
 use crate::case::WORKING_S;
 use crate::site::{FIRST, SECOND, Site, text};
 
-/// The second of two records: each is decrypted by two calls, for the length and for the bytes.
-const AT_THE_SECOND: u32 = 3;
+/// The second of two records: the key of the floors comes first, and each is decrypted by two calls, for the length and
+/// for the bytes.
+const AT_THE_SECOND: u32 = 5;
 
 fn half_unlocked() -> Site {
     let site = Site::new(WORKING_S);

@@ -264,6 +264,37 @@ fn finds_each_kind_of_edit_in_the_files_and_says_where() {
     assert_eq!(verify(&room, &["--noted", &head]).0, 0);
 }
 
+#[test]
+fn finds_a_log_that_was_emptied_or_deleted_and_says_where_there_is_none() {
+    let room = room();
+    assert!(room.start_unlocked().terminate().success());
+    let whole = room.run(&["audit", "verify"], None, &[]).ok();
+    assert!(whole.trim_end().ends_with("the log is as it was written, as far as its files tell"), "{whole}");
+    let path = &files(&room)[0];
+    let all_gone = ["all lines are missing: there was a log, and no line of it is left"];
+    std::fs::write(path, "").unwrap();
+    assert_eq!(findings(&room, &[]), all_gone);
+    assert_eq!(findings(&room, &["--part"]), all_gone);
+    std::fs::remove_file(path).unwrap();
+    assert_eq!(findings(&room, &[]), all_gone, "the key of its checkpoints tells that there was one");
+    let said = room.run(&["audit", "verify"], None, &[]);
+    assert!(!said.stdout.contains("as it was written"), "{said:?}");
+
+    // Nothing at all: neither a log nor a sign of one.
+    std::fs::remove_file(folder(&room).join("key.toml")).unwrap();
+    for gone in [false, true] {
+        if gone {
+            std::fs::remove_dir_all(folder(&room)).unwrap();
+        }
+        for command in ["verify", "show", "report"] {
+            let run = room.run(&["audit", command, "--json"], None, &[]);
+            assert_eq!((run.code(), run.stdout.as_str()), (4, ""), "{command}: {run:?}");
+            let said = format!("there is no audit log in {}", folder(&room).display());
+            assert!(run.stderr.contains(&said), "{command}: {run:?}");
+        }
+    }
+}
+
 /// Writes a chain anew from the line with this index on, as whoever can write the file can.
 fn written_anew(rows: &[&str], from: usize) -> String {
     let mut out: String = rows[..from].iter().map(|row| format!("{row}\n")).collect();

@@ -42,7 +42,7 @@ enum Command {
     Report(ReportOptions),
 }
 
-/// Exit code 0 where every line follows from the one before, 3 where one does not.
+/// Exit code 0 where every line follows from the one before, 3 where one does not or none is left, 4 where there is no log.
 #[derive(Debug, Args)]
 struct Verify {
     /// Demand that this line is there, as an earlier run has printed it [can be given more than once]
@@ -98,12 +98,16 @@ impl Verify {
             verifier.demand_key(key);
         }
         let (mut first, mut last) = (None, None);
-        let Read { files, verified } = reader::read(folder, verifier, |line| {
+        let read = reader::read(folder, verifier, |line| {
             first.get_or_insert(line.time);
             last = Some(line.time);
         })
         .map_err(Fault::from)?;
-        let told = told(&verified, &files);
+        if read.is_nothing() {
+            return Err(no_log(folder).into());
+        }
+        let Read { files, verified } = read;
+        let told = told(&verified, &files, folder);
         let time =
             |time: Option<_>| time.map(|time| Clock::default().text(time).to_owned()).unwrap_or_default();
         let keys: Vec<_> = verified.keys.iter().map(|key| base16ct::lower::encode_string(key)).collect();
@@ -139,7 +143,11 @@ impl Verify {
                 ("key", &keys.join(", ")),
             ]));
             for (what, file, line) in &told {
-                output::data(&format!("{what} ({}, line {line})", file.display()));
+                let line = if *line == 0 { String::new() } else { format!(", line {line}") };
+                output::data(&format!("{what} ({}{line})", file.display()));
+            }
+            if told.is_empty() {
+                output::data("the log is as it was written, as far as its files tell");
             }
         }
         if told.is_empty() {
@@ -160,9 +168,18 @@ fn public_key(text: &str) -> Result<PublicKey, String> {
     bytes.ok_or_else(|| "a key has 64 hexadecimal digits".to_owned())
 }
 
+fn no_log(folder: &Path) -> Fault {
+    let message = format!("there is no audit log in {}", folder.display());
+    Fault::new(
+        ErrorCode::NotFound,
+        message,
+        "give its data folder with --data; an agent writes one from its start on",
+    )
+}
+
 /// Each finding, and where it was seen.
-fn told<'f>(verified: &Verified, files: &'f [PathBuf]) -> Vec<(String, &'f Path, u64)> {
-    let place = |at: usize| files.get(at).map_or(Path::new(""), PathBuf::as_path);
+fn told<'f>(verified: &Verified, files: &'f [PathBuf], folder: &'f Path) -> Vec<(String, &'f Path, u64)> {
+    let place = |at: usize| files.get(at).map_or(folder, PathBuf::as_path);
     let findings = verified.findings.iter();
     findings
         .map(|finding| (finding.fault.to_string(), place(finding.place.file), finding.place.line))
@@ -176,6 +193,9 @@ fn read(folder: &Path, filter: &Filter, mut each: impl FnMut(&Line)) -> Result<(
             each(&line);
         }
     })?;
+    if read.is_nothing() {
+        return Err(no_log(folder));
+    }
     if !read.verified.findings.is_empty() {
         output::talk("warning: the audit log is not as it was written; run `strongroom audit verify`");
     }

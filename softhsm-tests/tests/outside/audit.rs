@@ -682,9 +682,29 @@ fn shows_and_reports_what_was_asked_for_without_letting_it_speak() {
             && page.contains("class=\"refused\"")
     );
 
+    // A time axis from the first line of the report to its last.
+    let all = lines(&room);
+    let second = |line: &Value| format!("{}Z", &line["time"].as_str().unwrap()[..19]);
+    let axis = format!(
+        "<p class=\"axis muted\"><span>{}</span><span>{}</span></p>",
+        second(&all[0]),
+        second(all.last().unwrap())
+    );
+    assert!(page.contains(&axis), "{axis}: {page}");
+    assert!(!page.contains("class=\"changed\""), "{page}");
+
     edit(&files(&room)[0], |text| text.replacen("BTCUSDT", "ETHUSDT", 1));
     let warned = room.run(&["audit", "show"], None, &[]);
     assert!(warned.stderr.contains("warning: the audit log is not as it was written"), "{warned:?}");
+    let changed = findings(&room, &[]);
+    let file = room.folder().join("report.html");
+    let _ = room.run(&["audit", "report", "--html", file.to_str().unwrap()], None, &[]).ok();
+    let page = std::fs::read_to_string(file).unwrap();
+    let banner = page.find("class=\"changed\"").expect("a banner");
+    assert!(banner < page.find("<svg").unwrap(), "above all else: {page}");
+    assert!(page.contains(&format!("1 finding: {}.", changed[0])), "{changed:?}: {page}");
+    let json = room.run(&["audit", "report", "--json"], None, &[]).json();
+    assert_eq!(json["findings"], serde_json::json!(changed));
 }
 
 #[test]

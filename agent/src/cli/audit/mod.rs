@@ -186,9 +186,9 @@ fn told<'f>(verified: &Verified, files: &'f [PathBuf], folder: &'f Path) -> Vec<
         .collect()
 }
 
-/// Shows the lines that `filter` takes to `each`, and warns where the log is not as it was written.
-fn read(folder: &Path, filter: &Filter, mut each: impl FnMut(&Line)) -> Result<(), Fault> {
-    let read = reader::read(folder, Verifier::new(false), |line| {
+/// Shows the lines that `filter` takes to `each`. Gives what does not hold in the log, and warns of it.
+fn read(folder: &Path, filter: &Filter, mut each: impl FnMut(&Line)) -> Result<Vec<String>, Fault> {
+    let read = reader::read(folder, Verifier::new(true), |line| {
         if filter.takes(&line) {
             each(&line);
         }
@@ -199,7 +199,7 @@ fn read(folder: &Path, filter: &Filter, mut each: impl FnMut(&Line)) -> Result<(
     if !read.verified.findings.is_empty() {
         output::talk("warning: the audit log is not as it was written; run `strongroom audit verify`");
     }
-    Ok(())
+    Ok(read.verified.findings.iter().map(|finding| finding.fault.to_string()).collect())
 }
 
 impl Show {
@@ -227,7 +227,7 @@ impl Show {
 impl ReportOptions {
     fn run(self, folder: &Path) -> Result<(), Stop> {
         let mut report = Report::default();
-        read(folder, &self.filter, |line| report.add(line))?;
+        report.findings = read(folder, &self.filter, |line| report.add(line))?;
         if let Some(path) = &self.html {
             let written = atomic::write(path, html::page(&report).as_bytes(), Existing::Replace);
             written.map_err(Fault::from)?;

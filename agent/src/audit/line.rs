@@ -48,6 +48,24 @@ pub(crate) enum Kind {
 }
 
 impl Kind {
+    /// All of them.
+    pub(crate) const ALL: [Self; 14] = [
+        Self::Checkpoint,
+        Self::Client,
+        Self::Connect,
+        Self::Enroll,
+        Self::Gap,
+        Self::Grants,
+        Self::Lock,
+        Self::Prune,
+        Self::Recovered,
+        Self::Remove,
+        Self::Sign,
+        Self::Start,
+        Self::Stop,
+        Self::Unlock,
+    ];
+
     /// As it stands in a line.
     pub(crate) const fn name(self) -> &'static str {
         match self {
@@ -79,11 +97,14 @@ pub(crate) enum Verdict {
     Denied,
     /// It was denied because the credential is a trap.
     Honey,
-    /// Policy said yes, and it was not done all the same.
+    /// It was not done, and no grant has said no: it can be signed for nobody, or something failed.
     Refused,
 }
 
 impl Verdict {
+    /// All of them.
+    pub(crate) const ALL: [Self; 4] = [Self::Allowed, Self::Denied, Self::Honey, Self::Refused];
+
     /// As it stands in a line.
     pub(crate) const fn name(self) -> &'static str {
         match self {

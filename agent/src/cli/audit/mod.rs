@@ -248,16 +248,20 @@ fn as_json(line: &Line) -> String {
     String::from_utf8_lossy(out.trim_ascii_end()).into_owned()
 }
 
-/// The line for a person.
+/// The line for a person: its number first, by which `grant explain --line` finds it.
 fn as_text(line: &Line) -> String {
     let event = &line.event;
     let verdict = event.verdict.map_or("-", |verdict| verdict.name());
     let credential = event.credential.as_deref().map_or(Cow::Borrowed("-"), plain);
     let time = Clock::default().text(line.time).to_owned();
+    let or_none = |text: Option<&str>| text.map_or_else(|| "-".to_owned(), |text| plain(text).into_owned());
     let text = format!(
-        "{time}  {:<7}  {:<9}  {:<14}  {credential}  {}",
+        "{:>6}  {time}  {:<7}  {:<9}  {:<8}  {:<14}  {:<14}  {credential}  {}",
+        line.seq,
         verdict,
         event.kind.name(),
+        or_none(event.action.as_deref()),
+        or_none(event.rule.as_deref()),
         who(event),
         what(event)
     );

@@ -158,6 +158,18 @@ pub(crate) struct Event<'a> {
     /// Who has said yes, where a human was asked.
     #[serde(default)]
     pub(crate) confirmed: Option<Cow<'a, str>>,
+    /// The record's, from now on.
+    #[serde(default)]
+    pub(crate) revision: Option<u64>,
+    /// The grants that are in force from now on.
+    #[serde(default)]
+    pub(crate) grants: Option<Vec<Cow<'a, str>>>,
+    /// What of them no signature keeps.
+    #[serde(default)]
+    pub(crate) accept_unbound: Option<Vec<Cow<'a, str>>>,
+    /// Whether a record that was rolled back was accepted.
+    #[serde(default)]
+    pub(crate) accept_older: Option<bool>,
     #[serde(default)]
     pub(crate) cause: Option<Cow<'a, str>>,
     #[serde(default)]
@@ -203,6 +215,11 @@ impl<'a> Event<'a> {
                 pen.number(name, value);
             }
         };
+        let list = |pen: &mut Pen<'_>, name, value: &Option<Vec<Cow<'_, str>>>| {
+            if let Some(value) = value {
+                pen.member(name, |out| texts(value, out));
+            }
+        };
         let hash = |pen: &mut Pen<'_>, name, value: &Option<Hash>| {
             if let Some(value) = value {
                 pen.hash(name, value);
@@ -228,6 +245,12 @@ impl<'a> Event<'a> {
         }
         text(pen, "rule", &self.rule);
         text(pen, "confirmed", &self.confirmed);
+        number(pen, "revision", self.revision.map(i128::from));
+        list(pen, "grants", &self.grants);
+        list(pen, "accept_unbound", &self.accept_unbound);
+        if let Some(yes) = self.accept_older {
+            pen.member("accept_older", |out| out.extend_from_slice(if yes { b"true" } else { b"false" }));
+        }
         text(pen, "cause", &self.cause);
         number(pen, "micros", self.micros.map(i128::from));
         text(pen, "version", &self.version);
@@ -276,6 +299,10 @@ impl<'a> Event<'a> {
             verdict: None,
             rule: None,
             confirmed: None,
+            revision: None,
+            grants: None,
+            accept_unbound: None,
+            accept_older: None,
             cause: None,
             micros: None,
             version: None,
@@ -290,6 +317,32 @@ impl<'a> Event<'a> {
             signature: None,
         }
     }
+}
+
+/// Appends a list of texts.
+fn texts(list: &[Cow<'_, str>], out: &mut Vec<u8>) {
+    out.push(b'[');
+    for (at, text) in list.iter().enumerate() {
+        if at > 0 {
+            out.push(b',');
+        }
+        pen::string(text, out);
+    }
+    out.push(b']');
+}
+
+/// Leaves a list as it is, or cuts it behind `bytes` bytes of texts and says so by three dots.
+pub(crate) fn clip_list(list: impl IntoIterator<Item = String>, bytes: usize) -> Vec<Cow<'static, str>> {
+    let (mut kept, mut left) = (Vec::new(), bytes);
+    for text in list {
+        let Some(rest) = left.checked_sub(text.len()) else {
+            kept.push("...".into());
+            break;
+        };
+        left = rest;
+        kept.push(text.into());
+    }
+    kept
 }
 
 /// Appends how many there are of each kind.
@@ -504,6 +557,33 @@ mod tests {
         });
         assert!(line.len() > MAX_LINE_BYTES / 2, "{}", line.len());
         assert!(Line::parse(line.trim_end().as_bytes()).is_some(), "{}", line.len());
+    }
+
+    #[test]
+    fn writes_what_grants_are_in_force_and_reads_it_back() {
+        for (grants, accepted) in
+            [(vec![], None), (vec!["a".into(), "b-2".into()], Some(vec!["a:path".into()]))]
+        {
+            let event = Event {
+                revision: Some(3),
+                grants: Some(grants),
+                accept_unbound: accepted,
+                accept_older: Some(true),
+                ..Event::of(Kind::Grants)
+            };
+            let line = text(&event);
+            assert!(Line::parse(line.trim_end().as_bytes()).is_some(), "{line}");
+            let other = line.replace("\"revision\":3,\"grants\":[", "\"revision\":3,\"grants\":[ ");
+            assert!(other != line && Line::parse(other.trim_end().as_bytes()).is_none(), "{other}");
+        }
+    }
+
+    #[test]
+    fn cuts_a_list_behind_a_whole_text() {
+        let list = |bytes| clip_list(["abc".to_owned(), "de".to_owned()], bytes);
+        assert_eq!(list(5), ["abc", "de"]);
+        assert_eq!(list(4), ["abc", "..."]);
+        assert_eq!(list(0), ["..."]);
     }
 
     #[test]

@@ -285,6 +285,14 @@ fn what(event: &Event<'_>) -> String {
         event.body.as_deref().map(|raw| raw.get()),
     ];
     let mut parts: Vec<_> = texts.into_iter().flatten().map(|text| plain(text).into_owned()).collect();
+    parts.extend(event.revision.map(|revision| format!("revision {revision}")));
+    for (name, list) in [("grants", &event.grants), ("accept_unbound", &event.accept_unbound)] {
+        if let Some(list) = list {
+            let list = if list.is_empty() { "none".to_owned() } else { list.join(", ") };
+            parts.push(format!("{name}: {}", plain(&list)));
+        }
+    }
+    parts.extend(event.accept_older.map(|_| "accept_older".to_owned()));
     if let Some(lost) = &event.lost {
         let each = lost.iter().map(|(kind, count)| format!("{count} {kind}"));
         parts.push(format!("lost: {}", each.collect::<Vec<_>>().join(", ")));

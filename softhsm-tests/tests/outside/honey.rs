@@ -99,6 +99,14 @@ fn looks_like_any_other_to_a_client_and_denies_as_any_other_does() {
 
     assert_eq!(verdicts(&room, "bait"), ["honey"; 4]);
     assert_eq!(verdicts(&room, "like-it"), ["allowed", "refused", "refused"]);
+    // Nor do grants explain it away.
+    let lines = room
+        .run(&["audit", "show", "--json", "--credential", "bait", "--verdict", "honey"], None, &[])
+        .json();
+    let first = lines[0]["seq"].to_string();
+    let told = room.run(&["grant", "explain", "bait", "--json", "--line", &first], None, &[]).json();
+    assert_eq!((&told["verdict"], &told["log"]["verdict"]), (&"denied".into(), &"honey".into()), "{told}");
+    assert!(told["lines"].to_string().contains("the credential is a trap (honey)"), "{told}");
     // A report does not pass it off as something that was denied.
     let report = room.run(&["audit", "report", "--credential", "bait", "--json"], None, &[]).json();
     let ways = report["clients"].as_array().unwrap();

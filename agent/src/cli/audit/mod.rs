@@ -312,7 +312,7 @@ fn what(event: &Event<'_>) -> String {
 }
 
 /// A text that means nothing to a terminal.
-fn plain(text: &str) -> Cow<'_, str> {
+pub(super) fn plain(text: &str) -> Cow<'_, str> {
     if text.bytes().all(|byte| (b' '..=b'~').contains(&byte)) {
         return Cow::Borrowed(text);
     }

@@ -93,6 +93,8 @@ pub(crate) enum Fault {
     Repeated { seq: u64 },
     /// The last line has no end.
     Torn { seq: u64 },
+    /// There are files of a log or the key of its checkpoints, and no line.
+    Emptied,
 }
 
 impl Fault {
@@ -106,6 +108,7 @@ impl Fault {
             | Self::Moved { seq }
             | Self::Repeated { seq }
             | Self::Torn { seq } => seq,
+            Self::Emptied => 1,
         }
     }
 }
@@ -125,6 +128,9 @@ impl std::fmt::Display for Fault {
             Self::Moved { seq } => write!(to, "line {seq} was moved behind later ones"),
             Self::Repeated { seq } => write!(to, "line {seq} stands there again"),
             Self::Torn { seq } => write!(to, "line {seq} is cut off in the middle"),
+            Self::Emptied => {
+                to.write_str("all lines are missing: there was a log, and no line of it is left")
+            }
         }
     }
 }

@@ -48,6 +48,24 @@ pub(crate) enum Kind {
 }
 
 impl Kind {
+    /// All of them.
+    pub(crate) const ALL: [Self; 14] = [
+        Self::Checkpoint,
+        Self::Client,
+        Self::Connect,
+        Self::Enroll,
+        Self::Gap,
+        Self::Grants,
+        Self::Lock,
+        Self::Prune,
+        Self::Recovered,
+        Self::Remove,
+        Self::Sign,
+        Self::Start,
+        Self::Stop,
+        Self::Unlock,
+    ];
+
     /// As it stands in a line.
     pub(crate) const fn name(self) -> &'static str {
         match self {
@@ -79,11 +97,14 @@ pub(crate) enum Verdict {
     Denied,
     /// It was denied because the credential is a trap.
     Honey,
-    /// Policy said yes, and it was not done all the same.
+    /// It was not done, and no grant has said no: it can be signed for nobody, or something failed.
     Refused,
 }
 
 impl Verdict {
+    /// All of them.
+    pub(crate) const ALL: [Self; 4] = [Self::Allowed, Self::Denied, Self::Honey, Self::Refused];
+
     /// As it stands in a line.
     pub(crate) const fn name(self) -> &'static str {
         match self {
@@ -137,6 +158,18 @@ pub(crate) struct Event<'a> {
     /// Who has said yes, where a human was asked.
     #[serde(default)]
     pub(crate) confirmed: Option<Cow<'a, str>>,
+    /// The record's, from now on.
+    #[serde(default)]
+    pub(crate) revision: Option<u64>,
+    /// The grants that are in force from now on.
+    #[serde(default)]
+    pub(crate) grants: Option<Vec<Cow<'a, str>>>,
+    /// What of them no signature keeps.
+    #[serde(default)]
+    pub(crate) accept_unbound: Option<Vec<Cow<'a, str>>>,
+    /// Whether a record that was rolled back was accepted.
+    #[serde(default)]
+    pub(crate) accept_older: Option<bool>,
     #[serde(default)]
     pub(crate) cause: Option<Cow<'a, str>>,
     #[serde(default)]
@@ -182,6 +215,11 @@ impl<'a> Event<'a> {
                 pen.number(name, value);
             }
         };
+        let list = |pen: &mut Pen<'_>, name, value: &Option<Vec<Cow<'_, str>>>| {
+            if let Some(value) = value {
+                pen.member(name, |out| texts(value, out));
+            }
+        };
         let hash = |pen: &mut Pen<'_>, name, value: &Option<Hash>| {
             if let Some(value) = value {
                 pen.hash(name, value);
@@ -207,6 +245,12 @@ impl<'a> Event<'a> {
         }
         text(pen, "rule", &self.rule);
         text(pen, "confirmed", &self.confirmed);
+        number(pen, "revision", self.revision.map(i128::from));
+        list(pen, "grants", &self.grants);
+        list(pen, "accept_unbound", &self.accept_unbound);
+        if let Some(yes) = self.accept_older {
+            pen.member("accept_older", |out| out.extend_from_slice(if yes { b"true" } else { b"false" }));
+        }
         text(pen, "cause", &self.cause);
         number(pen, "micros", self.micros.map(i128::from));
         text(pen, "version", &self.version);
@@ -255,6 +299,10 @@ impl<'a> Event<'a> {
             verdict: None,
             rule: None,
             confirmed: None,
+            revision: None,
+            grants: None,
+            accept_unbound: None,
+            accept_older: None,
             cause: None,
             micros: None,
             version: None,
@@ -269,6 +317,32 @@ impl<'a> Event<'a> {
             signature: None,
         }
     }
+}
+
+/// Appends a list of texts.
+fn texts(list: &[Cow<'_, str>], out: &mut Vec<u8>) {
+    out.push(b'[');
+    for (at, text) in list.iter().enumerate() {
+        if at > 0 {
+            out.push(b',');
+        }
+        pen::string(text, out);
+    }
+    out.push(b']');
+}
+
+/// Leaves a list as it is, or cuts it behind `bytes` bytes of texts and says so by three dots.
+pub(crate) fn clip_list(list: impl IntoIterator<Item = String>, bytes: usize) -> Vec<Cow<'static, str>> {
+    let (mut kept, mut left) = (Vec::new(), bytes);
+    for text in list {
+        let Some(rest) = left.checked_sub(text.len()) else {
+            kept.push("...".into());
+            break;
+        };
+        left = rest;
+        kept.push(text.into());
+    }
+    kept
 }
 
 /// Appends how many there are of each kind.
@@ -395,99 +469,4 @@ fn hash_text<'de, D: serde::Deserializer<'de>>(from: D) -> Result<Option<Hash>, 
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn text(event: &Event<'_>) -> String {
-        let mut out = Vec::new();
-        write(7, "2026-11-21T21:53:01.000042Z", &[0xab; 32], |pen| event.write(pen), &mut out);
-        String::from_utf8(out).unwrap()
-    }
-
-    #[test]
-    fn writes_a_line_in_one_spelling_and_reads_it_back() {
-        let query = RawValue::from_string(r#"{"symbol":"BTCUSDT"}"#.to_owned()).unwrap();
-        let event = Event {
-            uid: Some(1000),
-            path: Some("/api/v3/order".into()),
-            query: Some(Cow::Borrowed(&query)),
-            canonical: Some([1; 32]),
-            verdict: Some(Verdict::Allowed),
-            cause: Some("a \"quoted\" \u{202e}\u{1b}[31m\u{7f}".into()),
-            ..Event::of(Kind::Sign)
-        };
-        let line = text(&event);
-        assert_eq!(
-            line,
-            format!(
-                "{{\"seq\":7,\"time\":\"2026-11-21T21:53:01.000042Z\",\"prev\":\"{}\",\"kind\":\"sign\",\"uid\":1000,\
-                 \"path\":\"/api/v3/order\",\"query\":{{\"symbol\":\"BTCUSDT\"}},\"canonical\":\"{}\",\
-                 \"verdict\":\"allowed\",\"cause\":\"a \\\"quoted\\\" \\u202e\\u001b[31m\\u007f\"}}\n",
-                "ab".repeat(32),
-                "01".repeat(32)
-            )
-        );
-        let read = Line::parse(line.trim_end().as_bytes()).unwrap();
-        assert_eq!((read.seq, read.prev), (7, [0xab; 32]));
-        assert_eq!(read.event.cause.as_deref(), event.cause.as_deref());
-        assert_eq!(text(&read.event), line);
-    }
-
-    #[test]
-    fn refuses_every_other_spelling() {
-        let line = text(&Event { uid: Some(5), ..Event::of(Kind::Lock) });
-        let line = line.trim_end();
-        assert!(Line::parse(line.as_bytes()).is_some());
-        for (from, to) in [
-            ("\"uid\":5", "\"uid\": 5"),
-            ("\"uid\":5", "\"uid\":05"),
-            ("\"uid\":5", "\"uid\":5,\"uid\":5"),
-            ("\"uid\":5", "\"uid\":5,\"more\":1"),
-            ("\"uid\":5", "\"uid\":null"),
-            ("\"kind\":\"lock\",\"uid\":5", "\"uid\":5,\"kind\":\"lock\""),
-            ("lock", "l\\u006fck"),
-            ("\"seq\":7", "\"seq\":07"),
-            ("\"seq\":7", "\"seq\":+7"),
-            (".000042Z", ".0000420Z"),
-            (".000042Z", ".000042+00:00"),
-            ("abab", "ABAB"),
-            ("}", "} "),
-            ("}", ""),
-        ] {
-            let other = line.replacen(from, to, 1);
-            assert_ne!(other, line);
-            assert!(Line::parse(other.as_bytes()).is_none(), "{other}");
-        }
-    }
-
-    #[test]
-    fn reads_back_the_longest_line_that_a_client_can_cause() {
-        let text = "\u{1}".repeat(100_000);
-        let params = serde_json::to_string(&clip(&"\\\"".repeat(50_000), 1024)).unwrap();
-        let params = RawValue::from_string(params).unwrap();
-        let line = self::text(&Event {
-            uid: Some(u32::MAX),
-            pid: Some(i32::MIN),
-            credential: Some(clip(&text, crate::audit::log::MAX_TEXT_BYTES)),
-            venue: Some("a-venue-with-a-long-name".into()),
-            method: Some(clip(&text, 16)),
-            path: Some(clip(&text, crate::audit::log::MAX_TEXT_BYTES)),
-            query: Some(Cow::Borrowed(&params)),
-            body: Some(Cow::Borrowed(&params)),
-            canonical: Some([1; 32]),
-            verdict: Some(Verdict::Refused),
-            rule: Some("own-user".into()),
-            cause: Some(clip(&text, crate::audit::log::MAX_CAUSE_BYTES)),
-            micros: Some(u64::MAX),
-            ..Event::of(Kind::Sign)
-        });
-        assert!(line.len() > MAX_LINE_BYTES / 2, "{}", line.len());
-        assert!(Line::parse(line.trim_end().as_bytes()).is_some(), "{}", line.len());
-    }
-
-    #[test]
-    fn cuts_a_text_between_characters() {
-        assert_eq!(clip("abc", 3), "abc");
-        assert_eq!(clip("a\u{e4}b", 2), "a...");
-    }
-}
+mod tests;

@@ -6,7 +6,8 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use super::AuditError;
-use super::chain::{Place, Verified, Verifier};
+use super::chain::{Fault, Finding, Place, Verified, Verifier};
+use super::key;
 use super::line::{Line, MAX_LINE_BYTES};
 use super::segment::{self, failed};
 
@@ -19,6 +20,13 @@ const BETWEEN_LOOKS: Duration = Duration::from_millis(20);
 pub(crate) struct Read {
     pub(crate) files: Vec<PathBuf>,
     pub(crate) verified: Verified,
+}
+
+impl Read {
+    /// Whether there is no log, nor a sign that there was one.
+    pub(crate) fn is_nothing(&self) -> bool {
+        self.files.is_empty() && self.verified.findings.is_empty()
+    }
 }
 
 /// Reads all lines in `folder` through `verifier`, and shows each to `each`.
@@ -51,7 +59,12 @@ pub(crate) fn read(
             }
         }
     }
-    Ok(Read { verified: verifier.finish(place), files })
+    let mut verified = verifier.finish(place);
+    let nothing_said = verified.lines == 0 && verified.findings.is_empty();
+    if nothing_said && (!files.is_empty() || key::path(folder).exists()) {
+        verified.findings.push(Finding { fault: Fault::Emptied, place });
+    }
+    Ok(Read { verified, files })
 }
 
 struct Lines {
@@ -114,7 +127,6 @@ impl Lines {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::audit::chain::Fault;
     use crate::audit::line::{Event, Kind};
     use crate::audit::log::AuditLog;
     use crate::config::AuditConfig;

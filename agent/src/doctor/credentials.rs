@@ -1,6 +1,7 @@
 //! Each credential: where its secret is, and whether its record reads.
 
 use std::collections::HashMap;
+use std::path::{Path, PathBuf};
 
 use strongroom_client::{Client, Credential};
 
@@ -33,7 +34,29 @@ pub(super) fn checks(installation: &Installation<'_>) -> Vec<Check> {
         check.about(name.to_string())
     };
     let accepted: Vec<Check> = found.iter().flat_map(|(name, record)| accepted(name, record)).collect();
-    found.into_iter().map(check).chain(accepted).collect()
+    let budgets = budgets(&installation.places.data);
+    found.into_iter().map(check).chain(accepted).chain(budgets).collect()
+}
+
+/// Whether what each credential's grants have spent can be read.
+fn budgets(data: &Path) -> Vec<Check> {
+    const ID: &str = "budget";
+    let found = match store::read_budgets(data) {
+        Ok(found) => found,
+        Err(error) => return vec![Check::unknown(ID, chain(&error), "run doctor as the agent's user")],
+    };
+    let check = |(name, path, fault): (CredentialName, PathBuf, Option<String>)| {
+        let check = match fault {
+            None => Check::ok(ID, "what its grants have spent can be read"),
+            Some(fault) => Check::weak(
+                ID,
+                format!("{} {fault}, so each grant of {name} that has a budget is denied", path.display()),
+                "see docs/reference/files.md about budgets",
+            ),
+        };
+        check.about(name.to_string())
+    };
+    found.into_iter().map(check).collect()
 }
 
 /// What grants restrict although no signature binds it.

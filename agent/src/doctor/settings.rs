@@ -1,5 +1,8 @@
 //! What the configuration allows, and whether the running agent goes by it.
 
+use std::io::ErrorKind;
+use std::os::unix::fs::PermissionsExt as _;
+
 use strongroom_client::Status;
 
 use super::{Check, Installation};
@@ -18,12 +21,35 @@ pub(super) fn checks(installation: &Installation<'_>) -> Vec<Check> {
     checks.extend(config.weaknesses().into_iter().map(|setting| {
         Check::notice("danger-setting", meaning(setting), "set it back if nothing needs it").about(setting)
     }));
+    checks.extend(alert(config));
     if let Some(status) = installation.status() {
         checks.push(in_force(config, status));
         let seen = status.weaknesses.iter().filter_map(|weakness| of_the_moment(weakness));
         checks.extend(seen.map(|(id, fact)| Check::notice(id, fact, ADVICE)));
     }
     checks
+}
+
+/// Whether the command that tells a person of a trap can be run.
+fn alert(config: &Config) -> Option<Check> {
+    const ID: &str = "alert-command";
+    let program = config.alert.command.0.first()?;
+    let advice =
+        "mend `command` in [alert] of the configuration, or the file; until then only the audit log tells";
+    let check = match std::fs::metadata(program) {
+        Ok(meta) if !meta.is_file() => Check::weak(ID, format!("{program} is no file"), advice),
+        Ok(meta) if meta.permissions().mode() & 0o111 == 0 => {
+            Check::weak(ID, format!("{program} is not executable, so nobody is told of a trap"), advice)
+        }
+        Ok(_) => Check::ok(ID, format!("{program} can be run")),
+        Err(error) if error.kind() == ErrorKind::PermissionDenied => {
+            Check::unknown(ID, format!("{program} cannot be looked at"), "run doctor as the agent's user")
+        }
+        Err(error) => {
+            Check::weak(ID, format!("{program} cannot be run, so nobody is told of a trap: {error}"), advice)
+        }
+    };
+    Some(check)
 }
 
 fn meaning(setting: &str) -> &'static str {

@@ -9,6 +9,7 @@ use sha2::{Digest as _, Sha256};
 use strongroom_policy::GrantId;
 use strongroom_venues::{Action, Classified, Plan, Request, SignedRequest};
 
+use super::grants::InForce;
 use super::sign::SignError;
 use super::{Books, Signer};
 use crate::audit::line::{Event, Kind, Verdict, clip};
@@ -18,7 +19,7 @@ use crate::audit::pen::Pen;
 use crate::fault::{Fault, chain};
 use crate::identity::Principal;
 use crate::policy::Decision;
-use crate::store::record::Meta;
+use crate::store::record::{CredentialName, Meta};
 
 /// The rule that denies what no grant allows.
 const NO_GRANT: &str = "no-grant";
@@ -202,14 +203,28 @@ impl Signer {
         credential: Option<&str>,
         outcome: &Result<(), Fault>,
     ) {
-        let cause = outcome.as_ref().err().map(|fault| clip(&fault.message, MAX_CAUSE_BYTES));
-        self.audit.record(&Event {
-            credential: credential.map(|name| clip(name, MAX_NAME_BYTES)),
-            verdict: Some(if outcome.is_ok() { Verdict::Allowed } else { Verdict::Refused }),
-            rule: Some(by.rule.into()),
-            cause,
-            ..Event::by(kind, &by.who)
-        });
+        self.audit.record(&done(kind, by, credential, outcome.as_ref().err()));
+    }
+
+    /// Writes down who has given a credential which grants, and what came of it.
+    pub(super) fn tell_in_force(
+        &self,
+        kind: Kind,
+        by: &Decision,
+        credential: &CredentialName,
+        outcome: Result<InForce, Fault>,
+    ) -> Result<(), Fault> {
+        let told = |fault| done(kind, by, Some(credential.as_str()), fault);
+        match outcome {
+            Ok(in_force) => {
+                self.audit.record(&in_force.tell(told(None)));
+                Ok(())
+            }
+            Err(fault) => {
+                self.audit.record(&told(Some(&fault)));
+                Err(fault)
+            }
+        }
     }
 
     /// Writes down that all secrets were forgotten, and why. `rule` is the one that let a client do it.
@@ -220,5 +235,21 @@ impl Signer {
             cause: Some(clip(reason, MAX_CAUSE_BYTES)),
             ..Event::by(Kind::Lock, who)
         });
+    }
+}
+
+/// What a line tells of something that was done, or was not because of `fault`.
+fn done<'a>(
+    kind: Kind,
+    by: &'a Decision,
+    credential: Option<&'a str>,
+    fault: Option<&'a Fault>,
+) -> Event<'a> {
+    Event {
+        credential: credential.map(|name| clip(name, MAX_NAME_BYTES)),
+        verdict: Some(if fault.is_none() { Verdict::Allowed } else { Verdict::Refused }),
+        rule: Some(by.rule.into()),
+        cause: fault.map(|fault| clip(&fault.message, MAX_CAUSE_BYTES)),
+        ..Event::by(kind, &by.who)
     }
 }

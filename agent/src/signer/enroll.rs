@@ -10,6 +10,7 @@ use strongroom_policy::Grants;
 use strongroom_protocol::{Enroll, ErrorCode};
 use strongroom_venues::Profile;
 
+use super::grants::InForce;
 use super::keep::{KeepJob, Making};
 use super::{Signer, busy, credential_name, grants};
 use crate::audit::line::Kind;
@@ -133,11 +134,10 @@ impl Signer {
         self.audit.check()?;
         let name = enrollment.name.clone();
         let enrolled = self.enroll_checked(enrollment).await;
-        self.tell(Kind::Enroll, &by, Some(name.as_str()), &enrolled);
-        enrolled
+        self.tell_in_force(Kind::Enroll, &by, &name, enrolled)
     }
 
-    async fn enroll_checked(self: &Rc<Self>, enrollment: Enrollment) -> Result<(), Fault> {
+    async fn enroll_checked(self: &Rc<Self>, enrollment: Enrollment) -> Result<InForce, Fault> {
         let Enrollment { name, venue, key_id, uid, base_url, grants, honey, existing, secrets } = enrollment;
         let Ok(_alone) = self.custody.try_lock() else { return Err(busy()) };
         let before = self.store.record(&name);
@@ -160,15 +160,18 @@ impl Signer {
             doing: "enrolled",
             again: "enrol it again",
         };
-        self.keep(job, async |making: Making<'_>| {
+        let mut told = None;
+        let kept = self.keep(job, async |making: Making<'_>| {
             let Making { keeper, worker, floors } = making;
             meta.revision = floors.next(&meta);
+            told = Some(InForce::of(&meta));
             let job = keeper.job();
             let seed = worker.protect(job, meta.kek_id, meta.rung).await?;
             let envelope = keeper.seal(job, meta.key_spec(), &meta.context(), secret, passphrase).await?;
             Ok(Record::new(meta, Wrapped { seed, envelope }))
-        })
-        .await
+        });
+        kept.await?;
+        told.ok_or_else(|| Fault::defect("a record was kept and not made"))
     }
 
     fn meta(

@@ -1,20 +1,58 @@
 //! Changing who may do what with a credential: its secret is sealed anew for the new metadata.
 
+use std::borrow::Cow;
 use std::rc::Rc;
 
-use strongroom_policy::{Grants, GrantsError, scope};
+use strongroom_policy::{Grant, Grants, GrantsError, scope};
 use strongroom_protocol::ErrorCode;
 use strongroom_venues::Profile;
 
 use super::keep::{KeepJob, Making};
 use super::{Signer, busy, credential_name};
-use crate::audit::line::Kind;
+use crate::audit::line::{Event, Kind, clip_list};
 use crate::crew::keeper::Sealed;
 use crate::crew::token::Login;
 use crate::fault::{Fault, chain};
 use crate::policy::Authorized;
 use crate::store::atomic::Existing;
-use crate::store::record::{CredentialName, Record, Wrapped};
+use crate::store::record::{CredentialName, Meta, Record, Wrapped};
+
+/// What of a record is in force from now on, for the audit log.
+#[derive(Debug)]
+pub(super) struct InForce {
+    revision: u64,
+    grants: Vec<Cow<'static, str>>,
+    accept_unbound: Vec<Cow<'static, str>>,
+    accept_older: bool,
+}
+
+impl InForce {
+    pub(super) fn of(meta: &Meta) -> Self {
+        let ids = meta.grants.iter().map(|grant| grant.id.to_string());
+        let unbound = meta.grants.accepted_unbound().map(|grant| format!("{}:{}", grant.id, parts(grant)));
+        Self {
+            revision: meta.revision,
+            grants: clip_list(ids, MAX_LIST_BYTES),
+            accept_unbound: clip_list(unbound, MAX_LIST_BYTES),
+            accept_older: false,
+        }
+    }
+
+    /// Adds it to what a line tells.
+    pub(super) fn tell<'a>(self, event: Event<'a>) -> Event<'a> {
+        let Self { revision, grants, accept_unbound, accept_older } = self;
+        Event {
+            revision: Some(revision),
+            grants: Some(grants),
+            accept_unbound: (!accept_unbound.is_empty()).then_some(accept_unbound),
+            accept_older: accept_older.then_some(true),
+            ..event
+        }
+    }
+}
+
+/// So many bytes of a list stand in a line.
+const MAX_LIST_BYTES: usize = 1024;
 
 /// The order to give a credential other grants.
 #[derive(Debug)]
@@ -46,10 +84,11 @@ pub(crate) fn check(profile: &Profile, grants: &Grants) -> Result<(), Fault> {
 
 /// What an admin has accepted that no signature binds, as a weakness is named: `accept_unbound:NAME/GRANT:PARTS`.
 pub(crate) fn unbound(credential: &CredentialName, grants: &Grants) -> impl Iterator<Item = String> {
-    grants.accepted_unbound().map(move |grant| {
-        let parts: Vec<&str> = grant.accept_unbound.iter().map(|part| part.name()).collect();
-        format!("{UNBOUND}{credential}/{}:{}", grant.id, parts.join(","))
-    })
+    grants.accepted_unbound().map(move |grant| format!("{UNBOUND}{credential}/{}:{}", grant.id, parts(grant)))
+}
+
+fn parts(grant: &Grant) -> String {
+    grant.accept_unbound.iter().map(|part| part.name()).collect::<Vec<_>>().join(",")
 }
 
 /// What the name of such a weakness means; nothing for another.
@@ -115,11 +154,10 @@ impl Signer {
         self.audit.check()?;
         let name = wanted.name.clone();
         let set = self.set_checked(wanted).await;
-        self.tell(Kind::Grants, &by, Some(name.as_str()), &set);
-        set
+        self.tell_in_force(Kind::Grants, &by, &name, set)
     }
 
-    async fn set_checked(self: &Rc<Self>, wanted: SetGrants) -> Result<(), Fault> {
+    async fn set_checked(self: &Rc<Self>, wanted: SetGrants) -> Result<InForce, Fault> {
         let SetGrants { name, revision, grants, accept_older, login } = wanted;
         let Ok(_alone) = self.custody.try_lock() else { return Err(busy()) };
         let Record { meta: old, wrapped, .. } = self.store.record(&name)?;
@@ -141,7 +179,8 @@ impl Signer {
             doing: "given other grants",
             again: "change them again",
         };
-        self.keep(job, async |making: Making<'_>| {
+        let mut told = None;
+        let kept = self.keep(job, async |making: Making<'_>| {
             let Making { keeper, worker, floors } = making;
             if !accept_older {
                 floors.check(&old)?;
@@ -149,6 +188,7 @@ impl Signer {
             let mut meta = old.clone();
             meta.revision = floors.next(&old);
             meta.grants = grants;
+            told = Some(InForce { accept_older, ..InForce::of(&meta) });
             let (from_job, from_context) = (keeper.job(), old.context());
             worker.unprotect(from_job, old.kek_id, old.rung, &wrapped.seed).await?;
             let job = keeper.job();
@@ -156,7 +196,8 @@ impl Signer {
             let from = Sealed { job: from_job, context: &from_context, envelope: &wrapped.envelope };
             let envelope = keeper.reseal(meta.key_spec(), from, job, &meta.context()).await?;
             Ok(Record::new(meta, Wrapped { seed, envelope }))
-        })
-        .await
+        });
+        kept.await?;
+        told.ok_or_else(|| Fault::defect("a record was kept and not made"))
     }
 }

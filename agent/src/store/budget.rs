@@ -292,6 +292,11 @@ impl Shared {
     }
 }
 
+/// Why nothing of the budgets that are kept in `path` can be spent; a clause about the file.
+pub(super) fn fault(path: &Path) -> Option<String> {
+    read(path).err()
+}
+
 /// What a file of budgets says. The error is a clause about it.
 fn read(path: &Path) -> Result<HashMap<GrantId, Used>, String> {
     let text = match std::fs::read_to_string(path) {

@@ -255,6 +255,22 @@ pub(crate) fn read_nonces(folder: &Path) -> Result<Vec<Reserved>, StoreError> {
     Ok(names_in(&path)?.into_iter().map(read).collect())
 }
 
+/// The file of each name's budgets, and why it cannot be spent from, without owning the folder.
+///
+/// # Errors
+/// [`StoreError::Io`] where the folder cannot be read.
+pub(crate) fn read_budgets(
+    folder: &Path,
+) -> Result<Vec<(CredentialName, PathBuf, Option<String>)>, StoreError> {
+    let folder = folder.join(BUDGETS);
+    let read = |name: CredentialName| {
+        let path = folder.join(format!("{name}.toml"));
+        let fault = budget::fault(&path);
+        (name, path, fault)
+    };
+    Ok(names_in(&folder)?.into_iter().map(read).collect())
+}
+
 /// What is remembered of a PIN that came by itself, without owning the folder.
 pub(crate) fn pin_latch(folder: &Path) -> PinLatch {
     PinLatch::new(folder.join("wrong-pin.toml"))

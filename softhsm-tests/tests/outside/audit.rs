@@ -264,6 +264,37 @@ fn finds_each_kind_of_edit_in_the_files_and_says_where() {
     assert_eq!(verify(&room, &["--noted", &head]).0, 0);
 }
 
+#[test]
+fn finds_a_log_that_was_emptied_or_deleted_and_says_where_there_is_none() {
+    let room = room();
+    assert!(room.start_unlocked().terminate().success());
+    let whole = room.run(&["audit", "verify"], None, &[]).ok();
+    assert!(whole.trim_end().ends_with("the log is as it was written, as far as its files tell"), "{whole}");
+    let path = &files(&room)[0];
+    let all_gone = ["all lines are missing: there was a log, and no line of it is left"];
+    std::fs::write(path, "").unwrap();
+    assert_eq!(findings(&room, &[]), all_gone);
+    assert_eq!(findings(&room, &["--part"]), all_gone);
+    std::fs::remove_file(path).unwrap();
+    assert_eq!(findings(&room, &[]), all_gone, "the key of its checkpoints tells that there was one");
+    let said = room.run(&["audit", "verify"], None, &[]);
+    assert!(!said.stdout.contains("as it was written"), "{said:?}");
+
+    // Nothing at all: neither a log nor a sign of one.
+    std::fs::remove_file(folder(&room).join("key.toml")).unwrap();
+    for gone in [false, true] {
+        if gone {
+            std::fs::remove_dir_all(folder(&room)).unwrap();
+        }
+        for command in ["verify", "show", "report"] {
+            let run = room.run(&["audit", command, "--json"], None, &[]);
+            assert_eq!((run.code(), run.stdout.as_str()), (4, ""), "{command}: {run:?}");
+            let said = format!("there is no audit log in {}", folder(&room).display());
+            assert!(run.stderr.contains(&said), "{command}: {run:?}");
+        }
+    }
+}
+
 /// Writes a chain anew from the line with this index on, as whoever can write the file can.
 fn written_anew(rows: &[&str], from: usize) -> String {
     let mut out: String = rows[..from].iter().map(|row| format!("{row}\n")).collect();
@@ -625,6 +656,31 @@ fn shows_and_reports_what_was_asked_for_without_letting_it_speak() {
     let shown = show(&[]);
     assert!(shown.bytes().all(|byte| byte == b'\n' || (b' '..=b'~').contains(&byte)), "{shown:?}");
     assert!(shown.contains("POST /api/v3/order {\"symbol\":\"BTCUSDT\""), "{shown}");
+    // The number comes first, so that `grant explain --line` can be given it; then what it was and what decided.
+    let first =
+        lines(&room).into_iter().find(|line| line["verdict"] == "allowed" && line["kind"] == "sign").unwrap();
+    let row = shown.lines().find(|row| row.contains("sign") && row.contains("allowed")).unwrap();
+    let words: Vec<&str> = row.split_whitespace().collect();
+    let (number, rule) = (first["seq"].to_string(), first["rule"].as_str().unwrap());
+    assert_eq!(
+        [words[0], words[1], words[2], words[3], words[4], words[5]],
+        [number.as_str(), first["time"].as_str().unwrap(), "allowed", "sign", "trade", rule]
+    );
+    let explained = room.run(&["grant", "explain", "binance-main", "--line", words[0]], None, &[]);
+    assert_eq!(explained.code(), 0, "{explained:?}");
+    let help = room.run(&["audit", "show", "--help"], None, &[]).ok();
+    let reference = include_str!("../../../docs/reference/audit.md");
+    let kinds = reference.split_once("| kind | what has happened |").unwrap().1;
+    let kinds = kinds.split_once("\n\n").unwrap().0.lines().skip(2);
+    let kinds = kinds.flat_map(|row| row.split('|').nth(1).unwrap().split(", "));
+    let kinds: Vec<&str> = kinds.map(|kind| kind.trim().trim_matches('`')).collect();
+    assert_eq!(kinds.len(), 14, "{kinds:?}");
+    let listed = help.split_once("--kind").unwrap().1.split_once("possible values: ").unwrap().1;
+    let listed = listed.split_once(']').unwrap().0;
+    let listed: HashSet<&str> = listed.split(',').map(str::trim).collect();
+    assert_eq!(listed, kinds.into_iter().collect(), "{help}");
+    let bad = room.run(&["audit", "show", "--kind", "signature"], None, &[]);
+    assert_eq!(bad.code(), 2, "{bad:?}");
     let bad = room.run(&["audit", "show", "--since", "yesterday"], None, &[]);
     assert_eq!(bad.code(), 2, "{bad:?}");
 
@@ -651,9 +707,62 @@ fn shows_and_reports_what_was_asked_for_without_letting_it_speak() {
             && page.contains("class=\"refused\"")
     );
 
+    // A time axis from the first line of the report to its last.
+    let all = lines(&room);
+    let second = |line: &Value| format!("{}Z", &line["time"].as_str().unwrap()[..19]);
+    let axis = format!(
+        "<p class=\"axis muted\"><span>{}</span><span>{}</span></p>",
+        second(&all[0]),
+        second(all.last().unwrap())
+    );
+    assert!(page.contains(&axis), "{axis}: {page}");
+    assert!(!page.contains("class=\"changed\""), "{page}");
+
     edit(&files(&room)[0], |text| text.replacen("BTCUSDT", "ETHUSDT", 1));
     let warned = room.run(&["audit", "show"], None, &[]);
     assert!(warned.stderr.contains("warning: the audit log is not as it was written"), "{warned:?}");
+    let changed = findings(&room, &[]);
+    let file = room.folder().join("report.html");
+    let _ = room.run(&["audit", "report", "--html", file.to_str().unwrap()], None, &[]).ok();
+    let page = std::fs::read_to_string(file).unwrap();
+    let banner = page.find("class=\"changed\"").expect("a banner");
+    assert!(banner < page.find("<svg").unwrap(), "above all else: {page}");
+    assert!(page.contains(&format!("1 finding: {}.", changed[0])), "{changed:?}: {page}");
+    let json = room.run(&["audit", "report", "--json"], None, &[]).json();
+    assert_eq!(json["findings"], serde_json::json!(changed));
+}
+
+/// Nobody was asked about what can be signed for nobody, and the line says by what right it came so far.
+#[test]
+fn refuses_what_is_signed_for_nobody_by_the_rule_that_let_its_sender_in() {
+    let room = room();
+    let bot = room.start_unlocked();
+    let token = room.client().add_client("bot").unwrap();
+    let client = room.client().with_token(token);
+    for path in ["/api//v3/order", "/api/v3%2Forder"] {
+        let _ = client.sign(&SignRequest::new("binance-main", "POST", path)).unwrap_err();
+    }
+    let twice = order("twice").query("symbol", "ETHUSDT");
+    let _ = client.sign(&twice).unwrap_err();
+    let _ = room.client().sign(&twice).unwrap_err();
+    assert!(bot.terminate().success());
+    let lines = lines(&room);
+    let signs: Vec<_> = lines.iter().filter(|line| line["kind"] == "sign").collect();
+    let told: Vec<_> = signs
+        .iter()
+        .map(|line| (line["verdict"].as_str().unwrap(), line["rule"].as_str().unwrap()))
+        .collect();
+    assert_eq!(
+        told,
+        [("refused", "client"), ("refused", "client"), ("refused", "client"), ("refused", "admin")]
+    );
+    assert!(signs.iter().all(|line| !line["cause"].as_str().unwrap().is_empty()), "{signs:?}");
+    let reference = include_str!("../../../docs/reference/audit.md");
+    let row = |name: &str| reference.lines().find(|row| row.starts_with(&format!("| `{name}` |"))).unwrap();
+    for rule in ["client", "own-user", "granted", "admin", "owner", "no-grant"] {
+        assert!(row("rule").contains(&format!("`{rule}`")), "{rule}");
+    }
+    assert!(row("verdict").contains("no grant has said no"));
 }
 
 #[test]

@@ -350,6 +350,48 @@ fn says_what_to_run_first_where_there_is_no_configuration() {
 }
 
 #[test]
+fn finds_budgets_that_cannot_be_read_and_alarms_that_cannot_be_raised() {
+    let room = Room::new();
+    let file = room.folder().join("grants");
+    let uid = rustix::process::geteuid().as_raw();
+    let grants = format!(
+        "[[grant]]\nid = \"own\"\nto = \"user:{uid}\"\nallow = [\"*\"]\nmax_notional_day = \"1000\"\n\
+         accept_unbound = [\"path\", \"method\"]\n"
+    );
+    std::fs::write(&file, grants).unwrap();
+    let _ = room.enroll(&BINANCE, &["--grants", file.to_str().unwrap()]).ok();
+    let alarm = room.folder().join("alarm");
+    std::fs::write(&alarm, "#!/bin/sh\n").unwrap();
+    mode(&alarm, 0o755);
+    edit(&room.config(), |text| format!("{text}\n[alert]\ncommand = [{alarm:?}]\n"));
+    let agent = room.start_unlocked();
+    let order = strongroom_client::SignRequest::new("binance-main", "POST", "/api/v3/order");
+    let order = order.query("symbol", "BTCUSDT").query("side", "BUY").query("type", "LIMIT");
+    let _ = room.client().sign(&order.query("quantity", "1").query("price", "10")).unwrap();
+    drop(agent);
+    let budget = room.data().join("budgets/binance-main.toml");
+    let whole = std::fs::read_to_string(&budget).unwrap();
+
+    // The control.
+    let found = doctor(&room);
+    found.assert_sound("all is there");
+    assert_eq!((found.verdict("budget", "binance-main"), found.verdict("alert-command", "")), ("ok", "ok"));
+    std::fs::write(&budget, "damaged").unwrap();
+    doctor(&room).assert_weak(&["budget"]);
+    std::fs::write(&budget, whole.replacen("10", "11", 1)).unwrap();
+    doctor(&room).assert_weak(&["budget"]);
+    std::fs::write(&budget, whole).unwrap();
+    mode(&alarm, 0o644);
+    doctor(&room).assert_weak(&["alert-command"]);
+    std::fs::remove_file(&alarm).unwrap();
+    doctor(&room).assert_weak(&["alert-command"]);
+    std::fs::create_dir(&alarm).unwrap();
+    doctor(&room).assert_weak(&["alert-command"]);
+    let reference = include_str!("../../../docs/reference/cli.md");
+    assert!(["budget", "alert-command"].iter().all(|id| reference.contains(&format!("| `{id}` |"))));
+}
+
+#[test]
 fn tells_of_a_clock_that_is_behind_the_nonces() {
     let (room, _agent) = sound();
     let path = room.data().join("nonces/kraken-main.toml");

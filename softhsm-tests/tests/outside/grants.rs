@@ -124,6 +124,33 @@ fn changes_grants_of_a_running_a_locked_and_no_agent() {
     let _ = room.client().sign(&account()).unwrap();
     let _ = room.client().sign(&balance()).unwrap();
     drop(agent);
+
+    // The log says what was in force from then on, and what was accepted for it.
+    let of = |kind: &str| {
+        let run = ["audit", "show", "--json", "--credential", "binance-main", "--kind", kind];
+        let told = room.run(&run, None, &[]).json();
+        let lines = told.as_array().unwrap().iter();
+        let part =
+            |line: &Value| (line["revision"].clone(), line["grants"].clone(), line["accept_unbound"].clone());
+        lines.map(part).collect::<Vec<_>>()
+    };
+    let own = format!("user-{}", uid());
+    assert_eq!(of("enroll"), [(json!(1), json!([own]), Value::Null)]);
+    assert_eq!(
+        of("grants"),
+        [
+            (json!(2), json!([own, "grid-bot"]), json!(["grid-bot:path,method"])),
+            (json!(3), json!([own]), Value::Null),
+            (json!(4), json!([own, "other"]), json!(["other:path,method"])),
+        ]
+    );
+    let shown = room.run(&["audit", "show", "--kind", "grants"], None, &[]).ok();
+    assert!(
+        shown.contains(&format!("revision 2 grants: {own}, grid-bot accept_unbound: grid-bot:path,method")),
+        "{shown}"
+    );
+    let verified = room.run(&["audit", "verify"], None, &[]);
+    assert_eq!(verified.code(), 0, "{verified:?}");
 }
 
 #[test]
@@ -270,6 +297,9 @@ fn refuses_a_record_that_was_rolled_back_and_no_other() {
     let edit = ["edit", "binance-main", "--file", file.to_str().unwrap(), "--accept-older"];
     let _ = grant(&room, &edit).ok();
     assert_eq!(listed(&room, "binance-main")["revision"], 3, "above every other");
+    let told = room.run(&["audit", "show", "--json", "--kind", "grants"], None, &[]).json();
+    let told: Vec<_> = told.as_array().unwrap().iter().map(|line| &line["accept_older"]).collect();
+    assert_eq!(told, [&Value::Null, &Value::Null, &Value::Bool(true)], "removed, refused, accepted");
     let _agent = room.start_unlocked();
     assert!(room.client().show("binance-main").unwrap().ready);
 }

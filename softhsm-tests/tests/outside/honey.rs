@@ -99,6 +99,26 @@ fn looks_like_any_other_to_a_client_and_denies_as_any_other_does() {
 
     assert_eq!(verdicts(&room, "bait"), ["honey"; 4]);
     assert_eq!(verdicts(&room, "like-it"), ["allowed", "refused", "refused"]);
+    // Nor do grants explain it away.
+    let lines = room
+        .run(&["audit", "show", "--json", "--credential", "bait", "--verdict", "honey"], None, &[])
+        .json();
+    let first = lines[0]["seq"].to_string();
+    let told = room.run(&["grant", "explain", "bait", "--json", "--line", &first], None, &[]).json();
+    assert_eq!((&told["verdict"], &told["log"]["verdict"]), (&"denied".into(), &"honey".into()), "{told}");
+    assert!(told["lines"].to_string().contains("the credential is a trap (honey)"), "{told}");
+    // A report does not pass it off as something that was denied.
+    let report = room.run(&["audit", "report", "--credential", "bait", "--json"], None, &[]).json();
+    let ways = report["clients"].as_array().unwrap();
+    let sum =
+        |verdict: &str| -> u64 { ways.iter().map(|way| way["signatures"][verdict].as_u64().unwrap()).sum() };
+    assert_eq!((sum("honey"), sum("denied")), (4, 0), "{report}");
+    let page = room.folder().join("bait.html");
+    let _ = room
+        .run(&["audit", "report", "--credential", "bait", "--html", page.to_str().unwrap()], None, &[])
+        .ok();
+    let page = std::fs::read_to_string(page).unwrap();
+    assert!(page.contains("<rect class=\"honey\"") && !page.contains("<rect class=\"denied\""), "{page}");
     assert_eq!(agent.log().matches("a honey credential was used").count(), 4, "{}", agent.log());
     let alarms = || -> Vec<PathBuf> {
         let entries = std::fs::read_dir(&noted).unwrap().map(|entry| entry.unwrap().path());

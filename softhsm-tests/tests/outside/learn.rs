@@ -61,7 +61,7 @@ fn learns_a_grant_that_allows_what_was_done_and_nothing_else() {
         let told = strongroom(&room, &["grant", "explain", "binance-main", "--line", &wanted]).ok();
         assert_like(
             &told,
-            "user:* asks for `trade`\nits signature would also do for `cancel`\nit has a `LIMIT` buy `0.5` `BTCUSDT` at `117`\n*allowed by grant `user-*`\n",
+            "user:* asks for `trade`\nits signature would also do for `cancel`\nit has a `LIMIT` buy `0.5` `BTCUSDT` at `117`\n*allowed by grant `user-*`\nthe log has: allowed, grant:user-*\n",
             &wanted,
         );
     }
@@ -82,6 +82,25 @@ fn learns_a_grant_that_allows_what_was_done_and_nothing_else() {
 
     // Without an agent too, and for another one.
     assert!(agent.terminate().success());
+    let of_line = |number: String, more: &[&str]| {
+        let run = ["grant", "explain", "binance-main", "--json", "--line", &number];
+        strongroom(&room, &[&run[..], more].concat()).json()
+    };
+    // The grants are others now; and the second order was denied by what is not in the grants: the sum of a day.
+    let told = of_line(line["seq"].to_string(), &[]);
+    assert_eq!((&told["verdict"], &told["grant"]), (&"allowed".into(), &"learnt".into()), "{told}");
+    assert_eq!((&told["log"]["verdict"], &told["log"]["rule"]), (&"allowed".into(), &line["rule"]), "{told}");
+    let changed = "the grants may have changed since: the record had revision 1, and has 2 now";
+    assert_eq!(told["lines"].as_array().unwrap().last().unwrap(), changed, "{told}");
+    let signs = strongroom(&room, &["audit", "show", "--kind", "sign", "--json"]).json();
+    let spent = signs.as_array().unwrap().iter().find(|line| line["verdict"] == "denied").unwrap();
+    let told = of_line(spent["seq"].to_string(), &[]);
+    assert_eq!((&told["verdict"], &told["log"]["verdict"]), (&"allowed".into(), &"denied".into()), "{told}");
+    assert_like(
+        &told["lines"].to_string(),
+        "*the log has: denied, grant:learnt*the outcome was another*",
+        "denied",
+    );
     let explain = |more: &[&str]| {
         let run = strongroom(&room, &[&["grant", "explain", "--json"], &ORDER[..], more].concat());
         let told = run.json();

@@ -3,10 +3,11 @@
 use std::str::FromStr;
 
 use clap::Args;
+use clap::builder::PossibleValuesParser;
 use jiff::civil::Date;
 use jiff::{SignedDuration, Timestamp};
 
-use crate::audit::line::{Event, Line};
+use crate::audit::line::{Event, Kind, Line, Verdict};
 
 /// Options that choose lines.
 #[derive(Debug, Args)]
@@ -20,11 +21,11 @@ pub(super) struct Filter {
     /// Only of this user
     #[arg(long, value_name = "UID")]
     uid: Option<u32>,
-    /// Only of this kind: sign, unlock, lock, enroll, remove, connect, start, stop, gap, recovered, checkpoint, prune
-    #[arg(long)]
+    /// Only of this kind
+    #[arg(long, value_parser = PossibleValuesParser::new(Kind::ALL.map(Kind::name)))]
     kind: Option<String>,
-    /// Only with this verdict: allowed, denied, honey, refused
-    #[arg(long)]
+    /// Only with this verdict
+    #[arg(long, value_parser = PossibleValuesParser::new(Verdict::ALL.map(Verdict::name)))]
     verdict: Option<String>,
     /// Only from this time on: 2026-11-21, 2026-11-21T09:30:00Z, or 90s, 15m, 2h, 7d, 4w ago
     #[arg(long, value_name = "WHEN")]

@@ -2,6 +2,8 @@
 
 use std::collections::BTreeMap;
 
+use jiff::Timestamp;
+
 use super::report::{Report, Tally, Timeline, time};
 use crate::audit::line::Verdict;
 
@@ -27,7 +29,10 @@ th { font-weight: 600 } td.n, th.n { text-align: right; font-variant-numeric: ta
 td, li { overflow-wrap: anywhere }
 ul { list-style: none; padding: 0; font: 13px/1.5 ui-monospace, monospace }
 svg { width: 100%; height: 60px; background: #f4f6f9; display: block }
-.allowed { fill: #2f855a; color: #22683f } .denied, .honey { fill: #c53030; color: #b02121; font-weight: 600 }
+.allowed { fill: #2f855a; color: #22683f } .denied { fill: #c53030; color: #b02121; font-weight: 600 }
+.honey { fill: #6b21a8; color: #6b21a8; font-weight: 600 }
+.changed { border: 3px solid #b02121; background: #fdecec; padding: .6rem 1rem; font-weight: 600 }
+.axis { display: flex; justify-content: space-between; margin: .1rem 0 0; font-size: 12px }
 .refused { fill: #d69e2e; color: #8a5a00 } .muted { color: #5b6675 }
 .key span { margin-right: 1.2rem }
 </style>
@@ -40,9 +45,11 @@ pub(super) fn page(report: &Report) -> String {
     let mut out = HEAD.to_owned();
     let (from, to) = (report.all.first, report.all.last);
     out.push_str("<h1>Who has used which key</h1>\n");
+    out.push_str(&banner(&report.findings));
     out.push_str(&format!(
         "<p class=\"muted\">{} to {} (UTC)</p>\n<p class=\"key\"><span class=\"allowed\">&#9632; signed</span>\
-         <span class=\"denied\">&#9632; denied</span><span class=\"refused\">&#9632; refused (not signed, though allowed)</span></p>\n",
+         <span class=\"denied\">&#9632; denied</span><span class=\"honey\">&#9632; honey: somebody has used a trap</span>\
+         <span class=\"refused\">&#9632; refused (not signed: locked, not a request that can be signed, or something failed)</span></p>\n",
         time(from),
         time(to)
     ));
@@ -57,15 +64,16 @@ pub(super) fn page(report: &Report) -> String {
         out.push_str(&format!("<p>{}</p>\n", counts(tally)));
         out.push_str(&chart(timeline, begin, end));
     }
-    out.push_str("<h2>What was asked for</h2>\n<table><tr><th>credential</th><th>endpoint</th><th class=\"n\">signed</th><th class=\"n\">denied</th><th class=\"n\">refused</th><th>last</th></tr>\n");
+    out.push_str("<h2>What was asked for</h2>\n<table><tr><th>credential</th><th>endpoint</th><th class=\"n\">signed</th><th class=\"n\">denied</th><th class=\"n\">honey</th><th class=\"n\">refused</th><th>last</th></tr>\n");
     for (endpoint, tally) in &report.endpoints {
-        let [allowed, denied, refused] = tally.counts;
+        let [allowed, denied, honey, refused] = tally.counts;
         out.push_str(&format!(
-            "<tr><td>{}</td><td>{} {}</td><td class=\"n\">{allowed}</td>{}{}<td>{}</td></tr>\n",
+            "<tr><td>{}</td><td>{} {}</td><td class=\"n\">{allowed}</td>{}{}{}<td>{}</td></tr>\n",
             escape(&endpoint.credential),
             escape(&endpoint.method),
             escape(&endpoint.path),
             cell("denied", denied),
+            cell("honey", honey),
             cell("refused", refused),
             time(tally.last)
         ));
@@ -83,19 +91,24 @@ fn cell(class: &str, count: u64) -> String {
 }
 
 fn counts(tally: &Tally) -> String {
-    let [allowed, denied, refused] = tally.counts;
+    let [allowed, denied, honey, refused] = tally.counts;
+    let honey = if honey == 0 {
+        String::new()
+    } else {
+        format!("<span class=\"honey\">{honey} on a trap (honey)</span>, ")
+    };
     format!(
-        "<span class=\"allowed\">{allowed} signed</span>, <span class=\"denied\">{denied} denied</span>, \
+        "<span class=\"allowed\">{allowed} signed</span>, <span class=\"denied\">{denied} denied</span>, {honey}\
          <span class=\"refused\">{refused} refused</span>; first {}, last {}",
         time(tally.first),
         time(tally.last)
     )
 }
 
-/// Bars of signed, denied and refused requests over the whole time of the report.
+/// Bars of what was signed and what was not, over the whole time of the report, which stands below.
 fn chart(timeline: &Timeline, begin: i64, end: i64) -> String {
     let seconds = end.saturating_sub(begin).saturating_add(1).max(1);
-    let mut columns: BTreeMap<i64, [u64; 3]> = BTreeMap::new();
+    let mut columns: BTreeMap<i64, [u64; 4]> = BTreeMap::new();
     for (step, counts) in &timeline.steps {
         let at =
             step.saturating_mul(timeline.width).saturating_sub(begin).clamp(0, seconds.saturating_sub(1));
@@ -111,7 +124,7 @@ fn chart(timeline: &Timeline, begin: i64, end: i64) -> String {
     );
     for (column, counts) in columns {
         let mut floor = HEIGHT;
-        for (class, count) in ["allowed", "denied", "refused"].into_iter().zip(counts) {
+        for (class, count) in ["allowed", "denied", "honey", "refused"].into_iter().zip(counts) {
             if count == 0 {
                 continue;
             }
@@ -126,7 +139,27 @@ fn chart(timeline: &Timeline, begin: i64, end: i64) -> String {
         }
     }
     out.push_str("</svg>\n");
+    let at = |second| time(Timestamp::from_second(second).ok());
+    out.push_str(&format!(
+        "<p class=\"axis muted\"><span>{}</span><span>{}</span></p>\n",
+        at(begin),
+        at(end)
+    ));
     out
+}
+
+/// Nobody may take a report of a changed log for one of what has happened.
+fn banner(findings: &[String]) -> String {
+    let Some(first) = findings.first() else { return String::new() };
+    let more = match findings.len() {
+        1 => "1 finding".to_owned(),
+        many => format!("{many} findings, the first"),
+    };
+    format!(
+        "<p class=\"changed\">The audit log is not as it was written, so this report may be wrong. {more}: {}. \
+         `strongroom audit verify` has all.</p>\n",
+        escape(first)
+    )
 }
 
 fn list<'l>(out: &mut String, heading: &str, lines: impl Iterator<Item = (Option<Verdict>, &'l String)>) {

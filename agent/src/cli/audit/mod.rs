@@ -42,7 +42,7 @@ enum Command {
     Report(ReportOptions),
 }
 
-/// Exit code 0 where every line follows from the one before, 3 where one does not.
+/// Exit code 0 where every line follows from the one before, 3 where one does not or none is left, 4 where there is no log.
 #[derive(Debug, Args)]
 struct Verify {
     /// Demand that this line is there, as an earlier run has printed it [can be given more than once]
@@ -98,12 +98,16 @@ impl Verify {
             verifier.demand_key(key);
         }
         let (mut first, mut last) = (None, None);
-        let Read { files, verified } = reader::read(folder, verifier, |line| {
+        let read = reader::read(folder, verifier, |line| {
             first.get_or_insert(line.time);
             last = Some(line.time);
         })
         .map_err(Fault::from)?;
-        let told = told(&verified, &files);
+        if read.is_nothing() {
+            return Err(no_log(folder).into());
+        }
+        let Read { files, verified } = read;
+        let told = told(&verified, &files, folder);
         let time =
             |time: Option<_>| time.map(|time| Clock::default().text(time).to_owned()).unwrap_or_default();
         let keys: Vec<_> = verified.keys.iter().map(|key| base16ct::lower::encode_string(key)).collect();
@@ -139,7 +143,11 @@ impl Verify {
                 ("key", &keys.join(", ")),
             ]));
             for (what, file, line) in &told {
-                output::data(&format!("{what} ({}, line {line})", file.display()));
+                let line = if *line == 0 { String::new() } else { format!(", line {line}") };
+                output::data(&format!("{what} ({}{line})", file.display()));
+            }
+            if told.is_empty() {
+                output::data("the log is as it was written, as far as its files tell");
             }
         }
         if told.is_empty() {
@@ -160,26 +168,38 @@ fn public_key(text: &str) -> Result<PublicKey, String> {
     bytes.ok_or_else(|| "a key has 64 hexadecimal digits".to_owned())
 }
 
+fn no_log(folder: &Path) -> Fault {
+    let message = format!("there is no audit log in {}", folder.display());
+    Fault::new(
+        ErrorCode::NotFound,
+        message,
+        "give its data folder with --data; an agent writes one from its start on",
+    )
+}
+
 /// Each finding, and where it was seen.
-fn told<'f>(verified: &Verified, files: &'f [PathBuf]) -> Vec<(String, &'f Path, u64)> {
-    let place = |at: usize| files.get(at).map_or(Path::new(""), PathBuf::as_path);
+fn told<'f>(verified: &Verified, files: &'f [PathBuf], folder: &'f Path) -> Vec<(String, &'f Path, u64)> {
+    let place = |at: usize| files.get(at).map_or(folder, PathBuf::as_path);
     let findings = verified.findings.iter();
     findings
         .map(|finding| (finding.fault.to_string(), place(finding.place.file), finding.place.line))
         .collect()
 }
 
-/// Shows the lines that `filter` takes to `each`, and warns where the log is not as it was written.
-fn read(folder: &Path, filter: &Filter, mut each: impl FnMut(&Line)) -> Result<(), Fault> {
-    let read = reader::read(folder, Verifier::new(false), |line| {
+/// Shows the lines that `filter` takes to `each`. Gives what does not hold in the log, and warns of it.
+fn read(folder: &Path, filter: &Filter, mut each: impl FnMut(&Line)) -> Result<Vec<String>, Fault> {
+    let read = reader::read(folder, Verifier::new(true), |line| {
         if filter.takes(&line) {
             each(&line);
         }
     })?;
+    if read.is_nothing() {
+        return Err(no_log(folder));
+    }
     if !read.verified.findings.is_empty() {
         output::talk("warning: the audit log is not as it was written; run `strongroom audit verify`");
     }
-    Ok(())
+    Ok(read.verified.findings.iter().map(|finding| finding.fault.to_string()).collect())
 }
 
 impl Show {
@@ -207,7 +227,7 @@ impl Show {
 impl ReportOptions {
     fn run(self, folder: &Path) -> Result<(), Stop> {
         let mut report = Report::default();
-        read(folder, &self.filter, |line| report.add(line))?;
+        report.findings = read(folder, &self.filter, |line| report.add(line))?;
         if let Some(path) = &self.html {
             let written = atomic::write(path, html::page(&report).as_bytes(), Existing::Replace);
             written.map_err(Fault::from)?;
@@ -228,16 +248,20 @@ fn as_json(line: &Line) -> String {
     String::from_utf8_lossy(out.trim_ascii_end()).into_owned()
 }
 
-/// The line for a person.
+/// The line for a person: its number first, by which `grant explain --line` finds it.
 fn as_text(line: &Line) -> String {
     let event = &line.event;
     let verdict = event.verdict.map_or("-", |verdict| verdict.name());
     let credential = event.credential.as_deref().map_or(Cow::Borrowed("-"), plain);
     let time = Clock::default().text(line.time).to_owned();
+    let or_none = |text: Option<&str>| text.map_or_else(|| "-".to_owned(), |text| plain(text).into_owned());
     let text = format!(
-        "{time}  {:<7}  {:<9}  {:<14}  {credential}  {}",
+        "{:>6}  {time}  {:<7}  {:<9}  {:<8}  {:<14}  {:<14}  {credential}  {}",
+        line.seq,
         verdict,
         event.kind.name(),
+        or_none(event.action.as_deref()),
+        or_none(event.rule.as_deref()),
         who(event),
         what(event)
     );
@@ -261,6 +285,14 @@ fn what(event: &Event<'_>) -> String {
         event.body.as_deref().map(|raw| raw.get()),
     ];
     let mut parts: Vec<_> = texts.into_iter().flatten().map(|text| plain(text).into_owned()).collect();
+    parts.extend(event.revision.map(|revision| format!("revision {revision}")));
+    for (name, list) in [("grants", &event.grants), ("accept_unbound", &event.accept_unbound)] {
+        if let Some(list) = list {
+            let list = if list.is_empty() { "none".to_owned() } else { list.join(", ") };
+            parts.push(format!("{name}: {}", plain(&list)));
+        }
+    }
+    parts.extend(event.accept_older.map(|_| "accept_older".to_owned()));
     if let Some(lost) = &event.lost {
         let each = lost.iter().map(|(kind, count)| format!("{count} {kind}"));
         parts.push(format!("lost: {}", each.collect::<Vec<_>>().join(", ")));
@@ -280,7 +312,7 @@ fn what(event: &Event<'_>) -> String {
 }
 
 /// A text that means nothing to a terminal.
-fn plain(text: &str) -> Cow<'_, str> {
+pub(super) fn plain(text: &str) -> Cow<'_, str> {
     if text.bytes().all(|byte| (b' '..=b'~').contains(&byte)) {
         return Cow::Borrowed(text);
     }

@@ -20,8 +20,8 @@ const MAX_STEPS: usize = 4_096;
 /// How often, and when.
 #[derive(Debug, Default)]
 pub(super) struct Tally {
-    /// Allowed, denied, refused.
-    pub(super) counts: [u64; 3],
+    /// Allowed, denied, tried on a trap, refused.
+    pub(super) counts: [u64; 4],
     pub(super) first: Option<Timestamp>,
     pub(super) last: Option<Timestamp>,
 }
@@ -42,7 +42,7 @@ pub(super) struct Timeline {
     /// Seconds of one step.
     pub(super) width: i64,
     /// By the number of the step since 1970.
-    pub(super) steps: BTreeMap<i64, [u64; 3]>,
+    pub(super) steps: BTreeMap<i64, [u64; 4]>,
 }
 
 impl Default for Timeline {
@@ -88,6 +88,8 @@ pub(super) struct Endpoint {
 /// What a report tells.
 #[derive(Debug, Default)]
 pub(super) struct Report {
+    /// What does not hold in the log that it was made from.
+    pub(super) findings: Vec<String>,
     pub(super) all: Tally,
     pub(super) ways: BTreeMap<Way, (Tally, Timeline)>,
     pub(super) endpoints: BTreeMap<Endpoint, Tally>,
@@ -136,7 +138,7 @@ impl Report {
                 .concat()
         });
         let heading = |first: [&'static str; 3]| {
-            [first.as_slice(), &["ALLOWED", "DENIED", "REFUSED", "FIRST", "LAST"]].concat()
+            [first.as_slice(), &["ALLOWED", "DENIED", "HONEY", "REFUSED", "FIRST", "LAST"]].concat()
         };
         let mut text = vec![
             output::table(&heading(["CLIENT", "CREDENTIAL", "VENUE"]), &ways.collect::<Vec<_>>()),
@@ -158,10 +160,11 @@ impl Report {
     /// The same for programs.
     pub(super) fn json(&self) -> Value {
         let tally = |tally: &Tally| {
-            let [allowed, denied, refused] = tally.counts;
-            json!({ "allowed": allowed, "denied": denied, "refused": refused, "first": time(tally.first), "last": time(tally.last) })
+            let [allowed, denied, honey, refused] = tally.counts;
+            json!({ "allowed": allowed, "denied": denied, "honey": honey, "refused": refused, "first": time(tally.first), "last": time(tally.last) })
         };
         json!({
+            "findings": self.findings,
             "clients": self.ways.iter().map(|(way, (counts, _))| json!({
                 "client": way.client, "credential": way.credential, "venue": way.venue, "signatures": tally(counts),
             })).collect::<Vec<_>>(),
@@ -184,8 +187,9 @@ fn keep<T>(list: &mut VecDeque<T>, item: T) {
 const fn place(verdict: Verdict) -> usize {
     match verdict {
         Verdict::Allowed => 0,
-        Verdict::Denied | Verdict::Honey => 1,
-        Verdict::Refused => 2,
+        Verdict::Denied => 1,
+        Verdict::Honey => 2,
+        Verdict::Refused => 3,
     }
 }
 

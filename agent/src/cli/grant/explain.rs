@@ -5,16 +5,18 @@ use std::time::Duration;
 use clap::Args;
 use jiff::Timestamp;
 use serde_json::json;
-use strongroom_policy::{Ask, Caller, Decision, Explanation, Meters, Policy, Subject};
+use strongroom_policy::{Ask, Caller, Decision, Explanation, GrantId, Meters, Policy, Subject};
 use strongroom_protocol::ErrorCode;
 use strongroom_venues::{Action, Plan};
 
-use super::replay::{Replay, as_caller, caller, credential, lines};
-use crate::audit::line::Line;
+use super::replay::{Replay, about, as_caller, caller, credential};
+use crate::audit::line::{Kind, Line, Verdict};
+use crate::cli::audit::plain;
 use crate::cli::sign::Params;
 use crate::cli::{Json, Stop, output};
 use crate::config::Places;
 use crate::fault::Fault;
+use crate::store::record::Meta;
 
 /// Say which grant decides about a request, and why: one that you write, or one of the audit log.
 ///
@@ -48,16 +50,18 @@ impl Explain {
         let (meta, profile) = credential(places, &self.credential)?;
         let policy = Policy::compile(&meta.grants);
         let subject = self.subject.as_ref().map(as_caller);
-        let explanation = if let Some(wanted) = &self.line {
+        let (explanation, recorded) = if let Some(wanted) = &self.line {
             if !self.params.is_empty() {
                 let fault = "--line takes the parameters from the log";
                 return Err(Fault::new(ErrorCode::Invalid, fault, "leave -q, -f and --body out").into());
             }
-            let line = self.find(places, wanted)?;
-            let (event, nobody) = (&line.event, || nothing(wanted, "tells of no request"));
+            let recorded = self.find(places, wanted)?;
+            let (event, nobody) = (&recorded.line.event, || nothing(wanted, "tells of no request"));
             let by = subject.or_else(|| caller(event)).ok_or_else(nobody)?;
             let request = Replay::of_line(event).ok_or_else(nobody)?;
-            request.planned(&profile, |plan| explain(&policy, by, line.time, plan))?
+            let explanation =
+                request.planned(&profile, |plan| explain(&policy, by, recorded.line.time, plan))?;
+            (explanation, Some(recorded))
         } else {
             let method = self.method.as_deref().unwrap_or_default().to_ascii_uppercase();
             let path = self.path.as_deref().unwrap_or_default();
@@ -65,34 +69,111 @@ impl Explain {
             let request = Replay::by_hand(&method, path, &query, &form, json.as_deref());
             let this = Caller::Process { uid: rustix::process::getuid().as_raw(), unit: None };
             let by = subject.unwrap_or(this);
-            request.planned(&profile, |plan| explain(&policy, by, Timestamp::now(), plan))?
+            (request.planned(&profile, |plan| explain(&policy, by, Timestamp::now(), plan))?, None)
         };
-        let lines = explanation.lines();
-        if self.json.json {
-            let (verdict, grant) = match &explanation.decision {
-                Decision::Allow { grant, .. } => ("allowed", Some(grant)),
-                Decision::Confirm { grant, .. } => ("confirm", Some(grant)),
-                Decision::Deny { grant, .. } => ("denied", grant.as_ref()),
-            };
-            output::json(
-                &json!({ "verdict": verdict, "grant": grant.map(|id| id.as_str()), "lines": lines }),
+        let mut lines = explanation.lines();
+        let outcome = if meta.honey {
+            lines.push(
+                "denied all the same: the credential is a trap (honey), whatever its grants say".to_owned(),
             );
+            Outcome { verdict: "denied", grant: None }
+        } else {
+            Outcome::of(&explanation.decision)
+        };
+        if let Some(recorded) = &recorded {
+            lines.extend(recorded.told(&meta, &outcome, self.subject.is_none()));
+        }
+        if self.json.json {
+            output::json(&json!({
+                "verdict": outcome.verdict,
+                "grant": outcome.grant.map(GrantId::as_str),
+                "log": recorded.as_ref().map(|recorded| json!({
+                    "verdict": recorded.verdict().map(Verdict::name),
+                    "rule": recorded.line.event.rule,
+                })),
+                "lines": lines,
+            }));
         } else {
             output::data(&lines.join("\n"));
         }
         Ok(())
     }
 
-    fn find(&self, places: &Places, wanted: &str) -> Result<Line, Stop> {
+    fn find(&self, places: &Places, wanted: &str) -> Result<Recorded, Stop> {
         let seq: Option<u64> = wanted.parse().ok();
-        let mut found = None;
-        lines(places, &self.credential, |line| {
-            let hash = || line.event.canonical.map(|hash| base16ct::lower::encode_string(&hash));
-            if seq == Some(line.seq) || hash().is_some_and(|hash| hash.eq_ignore_ascii_case(wanted)) {
-                found = Some(line);
+        let (mut found, mut revision) = (None, None);
+        about(places, &self.credential, |line| {
+            let event = &line.event;
+            let hash = || event.canonical.map(|hash| base16ct::lower::encode_string(&hash));
+            if event.kind != Kind::Sign {
+                revision = event.revision.or(revision);
+            } else if seq == Some(line.seq) || hash().is_some_and(|hash| hash.eq_ignore_ascii_case(wanted)) {
+                found = Some(Recorded { line, revision });
             }
         })?;
         found.ok_or_else(|| nothing(wanted, "is no line about a signature with this credential").into())
+    }
+}
+
+/// What would be said now.
+struct Outcome<'a> {
+    verdict: &'static str,
+    grant: Option<&'a GrantId>,
+}
+
+impl<'a> Outcome<'a> {
+    const fn of(decision: &'a Decision) -> Self {
+        let (verdict, grant) = match decision {
+            Decision::Allow { grant, .. } => ("allowed", Some(grant)),
+            Decision::Confirm { grant, .. } => ("confirm", Some(grant)),
+            Decision::Deny { grant, .. } => ("denied", grant.as_ref()),
+        };
+        Self { verdict, grant }
+    }
+}
+
+/// A line of the log.
+struct Recorded {
+    line: Line,
+    /// Of the credential's record at that time, where the log tells it.
+    revision: Option<u64>,
+}
+
+impl Recorded {
+    const fn verdict(&self) -> Option<Verdict> {
+        self.line.event.verdict
+    }
+
+    /// What was decided at that time, and why it may be something else now. `same` says that the same one asks.
+    fn told(&self, meta: &Meta, now: &Outcome<'_>, same: bool) -> Vec<String> {
+        let verdict = self.verdict().map_or("no verdict", Verdict::name);
+        let rule = self.line.event.rule.as_deref().unwrap_or("no rule");
+        let mut told = vec![format!("the log has: {verdict}, {}", plain(rule))];
+        match self.revision {
+            Some(then) if then != meta.revision => told.push(format!(
+                "the grants may have changed since: the record had revision {then}, and has {} now",
+                meta.revision
+            )),
+            _ if same && self.is_another(now) => told.push(
+                "the outcome was another: rates, budgets and last prices are not in this, or the grants have changed since"
+                    .to_owned(),
+            ),
+            _ => {}
+        }
+        told
+    }
+
+    fn is_another(&self, now: &Outcome<'_>) -> bool {
+        let by = now.grant.map(|grant| format!("grant:{grant}"));
+        match self.verdict() {
+            Some(Verdict::Allowed) => {
+                now.verdict == "denied" || by.as_deref() != self.line.event.rule.as_deref()
+            }
+            Some(Verdict::Denied) => now.verdict == "allowed",
+            Some(Verdict::Honey) => now.verdict != "denied",
+            // It did not come to a decision, or not to this one.
+            Some(Verdict::Refused) | None => false,
+        }
     }
 }
 

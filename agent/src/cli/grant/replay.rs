@@ -27,12 +27,20 @@ pub(super) fn credential(places: &Places, name: &str) -> Result<(Meta, Rc<Profil
     Ok((meta, profile))
 }
 
-/// Shows each line about signing with this credential. Says so where the log has been tampered with.
+/// Shows each line about signing with this credential.
 pub(super) fn lines(places: &Places, credential: &str, mut each: impl FnMut(Line)) -> Result<(), Stop> {
+    about(places, credential, |line| {
+        if line.event.kind == Kind::Sign {
+            each(line);
+        }
+    })
+}
+
+/// Shows each line about this credential. Says so where the log has been tampered with.
+pub(super) fn about(places: &Places, credential: &str, mut each: impl FnMut(Line)) -> Result<(), Stop> {
     let folder: &Path = &store::audit_folder(&places.data);
     let read = reader::read(folder, Verifier::new(true), |line| {
-        let Event { kind, credential: name, .. } = &line.event;
-        if *kind == Kind::Sign && name.as_deref() == Some(credential) {
+        if line.event.credential.as_deref() == Some(credential) {
             each(line);
         }
     })

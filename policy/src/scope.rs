@@ -112,8 +112,9 @@ impl Check<'_> {
         }
         let names_bound = free.iter().all(|(_, binds)| binds.query && binds.body);
         let params = self.grant.params.as_ref().filter(|_| names_bound);
-        // Limits on orders are no use either if an order passes for something else.
-        let unmeasured = self.grant.order_limits().next().filter(|_| params.is_none()).map(|_| Action::Trade);
+        // Limits on orders are no use either if an order passes for something else, nor is a human's yes.
+        let limited = self.grant.order_limits().next().is_some() || self.grant.confirm;
+        let unmeasured = (limited && params.is_none()).then_some(Action::Trade);
         let withheld = self.withheld().chain(unmeasured);
         let open = withheld.filter(|action| self.reachable(*action, params)).collect::<BTreeSet<Action>>();
         let Ok(open) = Actions::new(open) else { return Vec::new() };
@@ -181,16 +182,18 @@ impl Check<'_> {
             .map(|other| &other.id)
     }
 
-    /// Limits on what is in a query or body that the signature leaves free.
+    /// Limits on what is in a query or body that the signature leaves free, and a human who is shown it.
     fn values(&self) -> Vec<Finding> {
-        let about_orders: Vec<&str> =
-            self.grant.order_limits().filter(|limit| *limit != "max_open_orders").collect();
-        let (limits, binds) = if self.grant.params.is_some() {
-            let limits = about_orders.iter().copied().chain(["params"]).collect();
-            (limits, self.signatures().fold(Binds::ALL, |binds, (_, other)| binds.and(other)))
+        let orders = self.grant.order_limits().filter(|limit| *limit != "max_open_orders");
+        // These hold for every request, and not for orders alone.
+        let all = [("params", self.grant.params.is_some()), ("confirm", self.grant.confirm)];
+        let all: Vec<&str> = all.into_iter().filter_map(|(name, set)| set.then_some(name)).collect();
+        let binds = if all.is_empty() {
+            self.profile.actions().binds(Action::Trade)
         } else {
-            (about_orders, self.profile.actions().binds(Action::Trade))
+            self.signatures().fold(Binds::ALL, |binds, (_, other)| binds.and(other))
         };
+        let limits: Vec<&str> = orders.chain(all).collect();
         if limits.is_empty() {
             return Vec::new();
         }

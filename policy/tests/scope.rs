@@ -141,6 +141,7 @@ fn refuses_limits_on_a_body_that_is_not_bound() {
             "max_notional_day = \"1\"",
             "price_band_percent = \"1\"",
             "params = []",
+            "confirm = true",
         ] {
             let found = findings(id, &format!("allow = [\"trade\"]\n{limit}"));
             let found: Vec<&str> =
@@ -160,6 +161,26 @@ fn refuses_limits_on_a_body_that_is_not_bound() {
         findings("coinbaseexchange", "allow = [\"trade\"]\nmax_notional = \"10\"\nparams = [\"size\"]")
             .is_empty()
     );
+}
+
+/// A human says yes to what is shown, and a signature that holds for anything else too is not what was said yes to.
+#[test]
+fn refuses_a_confirmation_that_the_signature_does_not_hold_to() {
+    for (id, parts) in
+        [("coinbase", &["query", "body"][..]), ("htx", &["body"]), ("bybit", &["path", "method"])]
+    {
+        assert_eq!(findings(id, "allow = [\"*\"]\nconfirm = true"), parts, "{id}");
+        assert!(findings(id, "allow = [\"*\"]").is_empty(), "{id}");
+        let accepted = format!("allow = [\"*\"]\nconfirm = true\naccept_unbound = {parts:?}");
+        assert!(findings(id, &accepted).is_empty(), "{id}");
+    }
+    // Not only orders are shown.
+    assert_eq!(findings("coinbase", "allow = [\"transfer\"]\nconfirm = true"), ["query", "body"]);
+    // Bound by the signature, or by the names that are all that is allowed.
+    assert!(findings("okx", "allow = [\"*\"]\nconfirm = true").is_empty());
+    let list = "params = [\"category\", \"symbol\", \"side\", \"orderType\", \"qty\", \"price\"]";
+    let some = "allow = [\"read\", \"trade\", \"cancel\", \"config\"]";
+    assert!(findings("bybit", &format!("{some}\nconfirm = true\n{list}")).is_empty());
 }
 
 #[test]

@@ -36,7 +36,8 @@ const SEND_MODE: &str =
 #[must_use]
 pub fn check(profile: &Profile, grants: &Grants) -> Vec<Finding> {
     let mut findings = Vec::new();
-    for grant in grants {
+    // A denial promises nothing by itself: without it, more would be allowed.
+    for grant in grants.iter().filter(|grant| grant.effect() == Effect::Allow) {
         let check = Check { profile, grants, grant };
         findings.extend(check.open_orders());
         findings.extend(check.endpoints());
@@ -72,26 +73,24 @@ impl Check<'_> {
         self.profile.name()
     }
 
-    /// What the signatures of a grant's requests bind at least: of those that it allows, or leaves to others.
+    /// What the signatures of a grant's requests bind at least.
     fn signatures(&self) -> impl Iterator<Item = (Action, Binds)> {
         let table = self.profile.actions();
         let actions = self.grant.actions();
-        let gives = self.grant.effect() == Effect::Allow;
         let listed = |action: Action| {
             action == Action::Unknown || table.rules().iter().any(|rule| rule.action() == action)
         };
         every()
             // What a session hands out is looked at on its own.
             .filter(|action| *action != Action::Session)
-            .filter(move |action| actions.contains(*action) == gives && listed(*action))
+            .filter(move |action| actions.contains(*action) && listed(*action))
             .map(|action| (action, table.binds(action)))
     }
 
     /// What the grant keeps from those who have it.
     fn withheld(&self) -> impl Iterator<Item = Action> {
         let actions = self.grant.actions();
-        let gives = self.grant.effect() == Effect::Allow;
-        every().filter(move |action| actions.contains(*action) != gives)
+        every().filter(move |action| !actions.contains(*action))
     }
 
     fn open_orders(&self) -> Option<Finding> {
@@ -217,8 +216,10 @@ impl Check<'_> {
         let grant = self.grant;
         let limited = grant.order_limits().next().is_some() || grant.params.is_some() || grant.confirm;
         let whole = grant.actions() == Actions::EVERYTHING && !limited;
-        let gives = grant.effect() == Effect::Allow && grant.actions().contains(Action::Session);
-        if !gives || whole || self.rules_of(Action::Session).next().is_none() {
+        if !grant.actions().contains(Action::Session)
+            || whole
+            || self.rules_of(Action::Session).next().is_none()
+        {
             return Vec::new();
         }
         let reason = format!(

@@ -122,9 +122,24 @@ fn keeps_a_withdrawal_out_of_a_list_of_parameters() {
         findings("bybit", &list(&format!("{order}, \"xcoin\", \"address\", \"amount\""))),
         ["path", "method"]
     );
-    // A denial promises the same, and a list of names is not its to make.
-    assert_eq!(findings("bybit", "deny = [\"transfer\"]"), ["path", "method"]);
-    assert!(findings("okx", "deny = [\"transfer\"]").is_empty());
+}
+
+/// Without it more would be allowed, so nothing speaks against a denial, wherever it is.
+#[test]
+fn takes_a_denial_at_every_venue() {
+    for (id, _) in builtin_profiles() {
+        for lines in [
+            "deny = [\"transfer\", \"admin\"]",
+            "deny = [\"session\"]",
+            "deny = [\"trade\"]\nsymbols = [\"DOGE*\"]\nsides = [\"sell\"]",
+            "deny = [\"*\"]\nexpires = \"2030-01-01T00:00:00Z\"",
+        ] {
+            assert!(findings(id, lines).is_empty(), "{id}: {lines}");
+        }
+    }
+    // It hides no finding about another grant.
+    let two = "allow = [\"read\"]\n[[grant]]\nid = \"never\"\nto = \"user:1\"\ndeny = [\"transfer\"]";
+    assert_eq!(findings("bybit", two), ["path", "method"]);
 }
 
 #[test]

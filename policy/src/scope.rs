@@ -12,6 +12,7 @@ use strongroom_venues::{Action, ActionRule, Binds, Profile};
 use crate::action::Actions;
 use crate::grant::{Effect, Grant, GrantId, Part};
 use crate::grants::Grants;
+use crate::lists::Lists;
 
 /// A grant that promises what cannot be kept where the agent only signs.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -41,10 +42,18 @@ pub fn check(profile: &Profile, grants: &Grants) -> Vec<Finding> {
         let check = Check { profile, grants, grant };
         findings.extend(check.open_orders());
         findings.extend(check.endpoints());
+        findings.extend(check.lists());
         findings.extend(check.values());
         findings.extend(check.sessions());
     }
     findings
+}
+
+/// Whether these names carry orders that a limit of a grant for single orders would not measure, and so belong into a
+/// grant of their own.
+#[must_use]
+pub fn carries_orders(profile: &Profile, names: &[String]) -> bool {
+    Lists::of(profile).carried(names).is_some()
 }
 
 struct Check<'a> {
@@ -179,6 +188,27 @@ impl Check<'_> {
         others
             .find(|other| other.effect() == Effect::Allow && other.actions().contains_any(actions))
             .map(|other| &other.id)
+    }
+
+    /// Limits on orders beside a list of others, where the path is free: one of both is measured, and the other placed.
+    fn lists(&self) -> Vec<Finding> {
+        let Some(params) = &self.grant.params else { return Vec::new() };
+        let mut limits = self.grant.order_limits().filter(|limit| *limit != "max_open_orders");
+        let Some(limit) = limits.next() else { return Vec::new() };
+        let binds = self.profile.actions().binds(Action::Trade);
+        if binds.path {
+            return Vec::new();
+        }
+        let Some(others) = Lists::of(self.profile).beside_an_order(params) else { return Vec::new() };
+        let reason = format!(
+            "a signature of {} binds no endpoint, so of a request with one order and `{others}` the agent would measure \
+             one by `{limit}` and the holder could have the other placed",
+            self.venue(),
+        );
+        let remedy =
+            format!("give `{others}` to a grant of its own, whose `params` have no fields of one order");
+        let parts: &[Part] = if binds.method { &[Part::Path] } else { &[Part::Path, Part::Method] };
+        self.parts(parts, &reason, &remedy)
     }
 
     /// Limits on what is in a query or body that the signature leaves free, and a human who is shown it.

@@ -124,6 +124,36 @@ fn keeps_a_withdrawal_out_of_a_list_of_parameters() {
     );
 }
 
+/// Where the path is free, a request with one order and a list of others is measured by one and does the other.
+#[test]
+fn refuses_a_list_of_orders_beside_one_order_where_the_path_is_free() {
+    let bybit = "\"category\", \"symbol\", \"side\", \"orderType\", \"qty\", \"price\"";
+    let binance = "\"symbol\", \"side\", \"type\", \"quantity\", \"price\"";
+    for (id, single, alone, list) in [
+        ("bybit", bybit, "\"category\"", "request"),
+        ("binance", binance, "\"recvWindow\"", "batchOrders"),
+        ("binance-ed25519", binance, "\"recvWindow\"", "batchOrders"),
+        ("binanceusdm", binance, "\"recvWindow\"", "batchOrders"),
+        // Not a list, and no more measured.
+        ("binance", binance, "\"recvWindow\"", "quoteId"),
+        // A name that ends so can be cut into one.
+        ("binance", binance, "\"recvWindow\"", "xbatchOrders"),
+    ] {
+        let all = "allow = [\"read\", \"trade\", \"cancel\", \"config\"]";
+        let limited = |names: &str| format!("{all}\nmax_notional = \"10\"\nparams = [{names}]");
+        let found = findings(id, &limited(&format!("{single}, \"{list}\"")));
+        assert_eq!(found, ["path", "method"], "{id} {list}");
+        // Each of them alone is measured, or denied by the limit.
+        assert!(findings(id, &limited(single)).is_empty(), "{id}");
+        assert!(findings(id, &limited(&format!("{alone}, \"{list}\""))).is_empty(), "{id} {list}");
+        // Nothing is measured without a limit.
+        let free = format!("{all}\nparams = [{single}, \"{list}\"]");
+        assert!(findings(id, &free).is_empty(), "{id} {list}");
+    }
+    let okx = "allow = [\"trade\"]\nmax_notional = \"10\"\nparams = [\"instId\", \"side\", \"sz\", \"px\", \"orders\"]";
+    assert!(findings("okx", okx).is_empty());
+}
+
 /// Without it more would be allowed, so nothing speaks against a denial, wherever it is.
 #[test]
 fn takes_a_denial_at_every_venue() {

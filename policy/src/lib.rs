@@ -15,6 +15,7 @@ mod grants;
 mod hours;
 mod learn;
 mod limits;
+mod lists;
 mod meters;
 mod reason;
 pub mod scope;

@@ -12,6 +12,7 @@ use strongroom_venues::{Action, ActionRule, Binds, Profile};
 use crate::action::Actions;
 use crate::grant::{Effect, Grant, GrantId, Part};
 use crate::grants::Grants;
+use crate::lists::Lists;
 
 /// A grant that promises what cannot be kept where the agent only signs.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -36,14 +37,23 @@ const SEND_MODE: &str =
 #[must_use]
 pub fn check(profile: &Profile, grants: &Grants) -> Vec<Finding> {
     let mut findings = Vec::new();
-    for grant in grants {
+    // A denial promises nothing by itself: without it, more would be allowed.
+    for grant in grants.iter().filter(|grant| grant.effect() == Effect::Allow) {
         let check = Check { profile, grants, grant };
         findings.extend(check.open_orders());
         findings.extend(check.endpoints());
+        findings.extend(check.lists());
         findings.extend(check.values());
         findings.extend(check.sessions());
     }
     findings
+}
+
+/// Whether these names carry orders that a limit of a grant for single orders would not measure, and so belong into a
+/// grant of their own.
+#[must_use]
+pub fn carries_orders(profile: &Profile, names: &[String]) -> bool {
+    Lists::of(profile).carried(names).is_some()
 }
 
 struct Check<'a> {
@@ -72,26 +82,24 @@ impl Check<'_> {
         self.profile.name()
     }
 
-    /// What the signatures of a grant's requests bind at least: of those that it allows, or leaves to others.
+    /// What the signatures of a grant's requests bind at least.
     fn signatures(&self) -> impl Iterator<Item = (Action, Binds)> {
         let table = self.profile.actions();
         let actions = self.grant.actions();
-        let gives = self.grant.effect() == Effect::Allow;
         let listed = |action: Action| {
             action == Action::Unknown || table.rules().iter().any(|rule| rule.action() == action)
         };
         every()
             // What a session hands out is looked at on its own.
             .filter(|action| *action != Action::Session)
-            .filter(move |action| actions.contains(*action) == gives && listed(*action))
+            .filter(move |action| actions.contains(*action) && listed(*action))
             .map(|action| (action, table.binds(action)))
     }
 
     /// What the grant keeps from those who have it.
     fn withheld(&self) -> impl Iterator<Item = Action> {
         let actions = self.grant.actions();
-        let gives = self.grant.effect() == Effect::Allow;
-        every().filter(move |action| actions.contains(*action) != gives)
+        every().filter(move |action| !actions.contains(*action))
     }
 
     fn open_orders(&self) -> Option<Finding> {
@@ -112,8 +120,9 @@ impl Check<'_> {
         }
         let names_bound = free.iter().all(|(_, binds)| binds.query && binds.body);
         let params = self.grant.params.as_ref().filter(|_| names_bound);
-        // Limits on orders are no use either if an order passes for something else.
-        let unmeasured = self.grant.order_limits().next().filter(|_| params.is_none()).map(|_| Action::Trade);
+        // Limits on orders are no use either if an order passes for something else, nor is a human's yes.
+        let limited = self.grant.order_limits().next().is_some() || self.grant.confirm;
+        let unmeasured = (limited && params.is_none()).then_some(Action::Trade);
         let withheld = self.withheld().chain(unmeasured);
         let open = withheld.filter(|action| self.reachable(*action, params)).collect::<BTreeSet<Action>>();
         let Ok(open) = Actions::new(open) else { return Vec::new() };
@@ -181,16 +190,39 @@ impl Check<'_> {
             .map(|other| &other.id)
     }
 
-    /// Limits on what is in a query or body that the signature leaves free.
+    /// Limits on orders beside a list of others, where the path is free: one of both is measured, and the other placed.
+    fn lists(&self) -> Vec<Finding> {
+        let Some(params) = &self.grant.params else { return Vec::new() };
+        let mut limits = self.grant.order_limits().filter(|limit| *limit != "max_open_orders");
+        let Some(limit) = limits.next() else { return Vec::new() };
+        let binds = self.profile.actions().binds(Action::Trade);
+        if binds.path {
+            return Vec::new();
+        }
+        let Some(others) = Lists::of(self.profile).beside_an_order(params) else { return Vec::new() };
+        let reason = format!(
+            "a signature of {} binds no endpoint, so of a request with one order and `{others}` the agent would measure \
+             one by `{limit}` and the holder could have the other placed",
+            self.venue(),
+        );
+        let remedy =
+            format!("give `{others}` to a grant of its own, whose `params` have no fields of one order");
+        let parts: &[Part] = if binds.method { &[Part::Path] } else { &[Part::Path, Part::Method] };
+        self.parts(parts, &reason, &remedy)
+    }
+
+    /// Limits on what is in a query or body that the signature leaves free, and a human who is shown it.
     fn values(&self) -> Vec<Finding> {
-        let about_orders: Vec<&str> =
-            self.grant.order_limits().filter(|limit| *limit != "max_open_orders").collect();
-        let (limits, binds) = if self.grant.params.is_some() {
-            let limits = about_orders.iter().copied().chain(["params"]).collect();
-            (limits, self.signatures().fold(Binds::ALL, |binds, (_, other)| binds.and(other)))
+        let orders = self.grant.order_limits().filter(|limit| *limit != "max_open_orders");
+        // These hold for every request, and not for orders alone.
+        let all = [("params", self.grant.params.is_some()), ("confirm", self.grant.confirm)];
+        let all: Vec<&str> = all.into_iter().filter_map(|(name, set)| set.then_some(name)).collect();
+        let binds = if all.is_empty() {
+            self.profile.actions().binds(Action::Trade)
         } else {
-            (about_orders, self.profile.actions().binds(Action::Trade))
+            self.signatures().fold(Binds::ALL, |binds, (_, other)| binds.and(other))
         };
+        let limits: Vec<&str> = orders.chain(all).collect();
         if limits.is_empty() {
             return Vec::new();
         }
@@ -214,8 +246,10 @@ impl Check<'_> {
         let grant = self.grant;
         let limited = grant.order_limits().next().is_some() || grant.params.is_some() || grant.confirm;
         let whole = grant.actions() == Actions::EVERYTHING && !limited;
-        let gives = grant.effect() == Effect::Allow && grant.actions().contains(Action::Session);
-        if !gives || whole || self.rules_of(Action::Session).next().is_none() {
+        if !grant.actions().contains(Action::Session)
+            || whole
+            || self.rules_of(Action::Session).next().is_none()
+        {
             return Vec::new();
         }
         let reason = format!(

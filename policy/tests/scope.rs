@@ -122,9 +122,54 @@ fn keeps_a_withdrawal_out_of_a_list_of_parameters() {
         findings("bybit", &list(&format!("{order}, \"xcoin\", \"address\", \"amount\""))),
         ["path", "method"]
     );
-    // A denial promises the same, and a list of names is not its to make.
-    assert_eq!(findings("bybit", "deny = [\"transfer\"]"), ["path", "method"]);
-    assert!(findings("okx", "deny = [\"transfer\"]").is_empty());
+}
+
+/// Where the path is free, a request with one order and a list of others is measured by one and does the other.
+#[test]
+fn refuses_a_list_of_orders_beside_one_order_where_the_path_is_free() {
+    let bybit = "\"category\", \"symbol\", \"side\", \"orderType\", \"qty\", \"price\"";
+    let binance = "\"symbol\", \"side\", \"type\", \"quantity\", \"price\"";
+    for (id, single, alone, list) in [
+        ("bybit", bybit, "\"category\"", "request"),
+        ("binance", binance, "\"recvWindow\"", "batchOrders"),
+        ("binance-ed25519", binance, "\"recvWindow\"", "batchOrders"),
+        ("binanceusdm", binance, "\"recvWindow\"", "batchOrders"),
+        // Not a list, and no more measured.
+        ("binance", binance, "\"recvWindow\"", "quoteId"),
+        // A name that ends so can be cut into one.
+        ("binance", binance, "\"recvWindow\"", "xbatchOrders"),
+    ] {
+        let all = "allow = [\"read\", \"trade\", \"cancel\", \"config\"]";
+        let limited = |names: &str| format!("{all}\nmax_notional = \"10\"\nparams = [{names}]");
+        let found = findings(id, &limited(&format!("{single}, \"{list}\"")));
+        assert_eq!(found, ["path", "method"], "{id} {list}");
+        // Each of them alone is measured, or denied by the limit.
+        assert!(findings(id, &limited(single)).is_empty(), "{id}");
+        assert!(findings(id, &limited(&format!("{alone}, \"{list}\""))).is_empty(), "{id} {list}");
+        // Nothing is measured without a limit.
+        let free = format!("{all}\nparams = [{single}, \"{list}\"]");
+        assert!(findings(id, &free).is_empty(), "{id} {list}");
+    }
+    let okx = "allow = [\"trade\"]\nmax_notional = \"10\"\nparams = [\"instId\", \"side\", \"sz\", \"px\", \"orders\"]";
+    assert!(findings("okx", okx).is_empty());
+}
+
+/// Without it more would be allowed, so nothing speaks against a denial, wherever it is.
+#[test]
+fn takes_a_denial_at_every_venue() {
+    for (id, _) in builtin_profiles() {
+        for lines in [
+            "deny = [\"transfer\", \"admin\"]",
+            "deny = [\"session\"]",
+            "deny = [\"trade\"]\nsymbols = [\"DOGE*\"]\nsides = [\"sell\"]",
+            "deny = [\"*\"]\nexpires = \"2030-01-01T00:00:00Z\"",
+        ] {
+            assert!(findings(id, lines).is_empty(), "{id}: {lines}");
+        }
+    }
+    // It hides no finding about another grant.
+    let two = "allow = [\"read\"]\n[[grant]]\nid = \"never\"\nto = \"user:1\"\ndeny = [\"transfer\"]";
+    assert_eq!(findings("bybit", two), ["path", "method"]);
 }
 
 #[test]
@@ -141,6 +186,7 @@ fn refuses_limits_on_a_body_that_is_not_bound() {
             "max_notional_day = \"1\"",
             "price_band_percent = \"1\"",
             "params = []",
+            "confirm = true",
         ] {
             let found = findings(id, &format!("allow = [\"trade\"]\n{limit}"));
             let found: Vec<&str> =
@@ -160,6 +206,26 @@ fn refuses_limits_on_a_body_that_is_not_bound() {
         findings("coinbaseexchange", "allow = [\"trade\"]\nmax_notional = \"10\"\nparams = [\"size\"]")
             .is_empty()
     );
+}
+
+/// A human says yes to what is shown, and a signature that holds for anything else too is not what was said yes to.
+#[test]
+fn refuses_a_confirmation_that_the_signature_does_not_hold_to() {
+    for (id, parts) in
+        [("coinbase", &["query", "body"][..]), ("htx", &["body"]), ("bybit", &["path", "method"])]
+    {
+        assert_eq!(findings(id, "allow = [\"*\"]\nconfirm = true"), parts, "{id}");
+        assert!(findings(id, "allow = [\"*\"]").is_empty(), "{id}");
+        let accepted = format!("allow = [\"*\"]\nconfirm = true\naccept_unbound = {parts:?}");
+        assert!(findings(id, &accepted).is_empty(), "{id}");
+    }
+    // Not only orders are shown.
+    assert_eq!(findings("coinbase", "allow = [\"transfer\"]\nconfirm = true"), ["query", "body"]);
+    // Bound by the signature, or by the names that are all that is allowed.
+    assert!(findings("okx", "allow = [\"*\"]\nconfirm = true").is_empty());
+    let list = "params = [\"category\", \"symbol\", \"side\", \"orderType\", \"qty\", \"price\"]";
+    let some = "allow = [\"read\", \"trade\", \"cancel\", \"config\"]";
+    assert!(findings("bybit", &format!("{some}\nconfirm = true\n{list}")).is_empty());
 }
 
 #[test]

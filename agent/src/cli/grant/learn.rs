@@ -5,9 +5,9 @@ use std::collections::BTreeSet;
 
 use clap::Args;
 use jiff::{SignedDuration, Timestamp};
-use strongroom_policy::{Caller, GrantId, Grants, Seen, Subject, learn};
+use strongroom_policy::{Caller, GrantId, Grants, Seen, Subject, learn, scope};
 use strongroom_protocol::ErrorCode;
-use strongroom_venues::{Action, Order, Plan};
+use strongroom_venues::{Action, Order, Plan, Profile};
 
 use super::replay::{Replay, caller, credential, lines};
 use crate::audit::line::{Line, Verdict};
@@ -58,18 +58,18 @@ impl Learn {
             request.planned(&profile, |plan| seen_in(plan, line.time)).ok()
         };
         let seen: Vec<Seen<'_>> = taken.iter().filter_map(again).collect();
-        let learnt = learn(self.id, subject, &seen).map_err(|error| {
-            let hint = "look further back with --for, or name another subject with --as";
-            Fault::new(ErrorCode::NotFound, error.to_string(), hint)
-        })?;
-        let grants = Grants::new(vec![learnt.grant]).map_err(Fault::from)?;
-        let mut text = format!("# From {} allowed requests since {from:.0}.\n", seen.len());
-        match taken.len().saturating_sub(seen.len()) {
+        let count = seen.len();
+        let Least { grants, left_out } = least(&profile, &self.id, &subject, seen)?;
+        let mut text = format!("# From {count} allowed requests since {from:.0}.\n");
+        match taken.len().saturating_sub(count) {
             0 => {}
             cut => text.push_str(&format!("# Not in it: {cut} requests that the log has only in part.\n")),
         }
-        for left_out in &learnt.left_out {
+        for left_out in left_out {
             text.push_str(&format!("# Left out: {left_out}.\n"));
+        }
+        for finding in scope::check(&profile, &grants) {
+            text.push_str(&format!("# Will be refused: {finding}.\n"));
         }
         text.push_str(&grants.to_toml());
         output::data(text.trim_end());
@@ -95,6 +95,43 @@ impl Learn {
             }
         }
     }
+}
+
+/// The least that allows what was seen.
+struct Least {
+    grants: Grants,
+    left_out: Vec<&'static str>,
+}
+
+/// One grant, or a second one for lists of orders where the venue's signatures do not keep one for both.
+fn least(profile: &Profile, id: &GrantId, subject: &Subject, seen: Vec<Seen<'_>>) -> Result<Least, Fault> {
+    let one = learnt([(id.clone(), seen.as_slice())], subject)?;
+    if scope::check(profile, &one.grants).is_empty() {
+        return Ok(one);
+    }
+    let (lists, others): (Vec<_>, Vec<_>) =
+        seen.into_iter().partition(|request| scope::carries_orders(profile, &request.names));
+    let second = format!("{id}-lists").parse().ok().filter(|_| !lists.is_empty() && !others.is_empty());
+    match second {
+        Some(second) => learnt([(id.clone(), others.as_slice()), (second, lists.as_slice())], subject),
+        None => Ok(one),
+    }
+}
+
+fn learnt<'s, 'a: 's>(
+    parts: impl IntoIterator<Item = (GrantId, &'s [Seen<'a>])>,
+    subject: &Subject,
+) -> Result<Least, Fault> {
+    let (mut grants, mut left_out) = (Vec::new(), Vec::new());
+    for (id, seen) in parts {
+        let learnt = learn(id, subject.clone(), seen).map_err(|error| {
+            let hint = "look further back with --for, or name another subject with --as";
+            Fault::new(ErrorCode::NotFound, error.to_string(), hint)
+        })?;
+        grants.push(learnt.grant);
+        left_out.extend(learnt.left_out);
+    }
+    Ok(Least { grants: Grants::new(grants).map_err(Fault::from)?, left_out })
 }
 
 /// Whether a grant to this subject is one to this caller.
@@ -143,5 +180,54 @@ fn owned(order: Order<'_>) -> Order<'static> {
         price: text(order.price),
         stop: text(order.stop),
         contracts: order.contracts,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn seen(action: Action, names: &[&str]) -> Seen<'static> {
+        let trade = action == Action::Trade;
+        let order = Order {
+            action,
+            symbol: Some("BTCUSDT".into()),
+            side: Some(strongroom_venues::Side::Buy),
+            kind: Some("Limit".into()),
+            quantity: Some("1".into()),
+            quote_quantity: None,
+            price: Some("2".into()),
+            stop: None,
+            contracts: false,
+        };
+        Seen {
+            at: Timestamp::UNIX_EPOCH,
+            action,
+            stands_in: if trade { vec![Action::Cancel] } else { Vec::new() },
+            names: names.iter().map(|name| (*name).to_owned()).collect(),
+            orders: Some(if trade { vec![order] } else { Vec::new() }),
+        }
+    }
+
+    /// One list of names for both would let the holder of a signature choose which of them is placed.
+    #[test]
+    fn learns_lists_of_orders_into_a_grant_of_their_own_where_the_path_is_free() {
+        let one = ["category", "symbol", "side", "orderType", "qty", "price"];
+        let what = || {
+            vec![
+                seen(Action::Read, &[]),
+                seen(Action::Trade, &one),
+                seen(Action::Trade, &["category", "request"]),
+            ]
+        };
+        for (venue, ids) in [("bybit", &["learnt", "learnt-lists"][..]), ("okx", &["learnt"])] {
+            let profile = strongroom_venues::builtin(venue).unwrap().unwrap();
+            let (id, subject) = ("learnt".parse().unwrap(), "client:bot".parse().unwrap());
+            let least = least(&profile, &id, &subject, what()).unwrap();
+            assert_eq!(scope::check(&profile, &least.grants), [], "{venue}");
+            let found: Vec<&str> = least.grants.iter().map(|grant| grant.id.as_str()).collect();
+            assert_eq!(found, ids);
+            assert!(least.grants.iter().all(|grant| grant.max_notional.is_some()), "{venue}");
+        }
     }
 }

@@ -847,6 +847,39 @@ fn keeps_apart_what_looks_alike() {
     }
 }
 
+/// Where every call is a POST, nothing is read only because no other rule fits.
+#[test]
+fn reads_by_post_only_what_is_listed() {
+    use Action::{Config, Read, Trade, Unknown};
+    for (id, path, action) in [
+        ("whitebit", "/api/v4/collateral-account/position/close", Trade),
+        ("whitebit", "/api/v4/collateral-account/hedge-mode/update", Config),
+        ("whitebit", "/api/v4/collateral-account/hedge-mode", Read),
+        ("whitebit", "/api/v4/trade-account/balance", Read),
+        ("bitstamp", "/api/v2/close_position/", Trade),
+        ("bitstamp", "/api/v2/close_positions/", Trade),
+        ("bitstamp", "/api/v2/adjust_position_collateral/", Config),
+        ("bitstamp", "/api/v2/leverage_settings/", Config),
+        ("bitstamp", "/api/v2/open_orders/all/", Read),
+        ("bitstamp", "/api/v2/user_transactions/", Read),
+        ("gemini", "/v1/balances", Read),
+        ("lbank", "/v2/supplement/user_info.do", Read),
+    ] {
+        assert_eq!(profile(id).actions().classify("POST", path).0, action, "{id} {path}");
+    }
+    for (id, _) in builtin_profiles() {
+        for start in ["/", "/api/", "/api/v1/", "/api/v2/", "/api/v4/", "/v1/", "/v2/", "/v5/", "/sapi/v1/"] {
+            let path = format!("{start}no_such_endpoint/close");
+            let found = profile(id).actions().classify("POST", &path).0;
+            assert_ne!(found, Read, "{id} {path}");
+        }
+    }
+    // Where GET and POST share one signature, a catch-all for GET would let a POST pass for a read.
+    for (id, path) in [("gemini", "/v1/no_such_endpoint"), ("krakenfutures", "/derivatives/api/v3/new")] {
+        assert_eq!(profile(id).actions().classify("GET", path).0, Unknown, "{id} {path}");
+    }
+}
+
 #[test]
 fn says_for_what_else_a_signature_would_do() {
     const WITHDRAWAL: &str = "coin=BTC&address=x&amount=1";

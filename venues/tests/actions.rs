@@ -1006,6 +1006,30 @@ fn marks_values_that_could_be_cut_anew() {
     assert_eq!(plan.classified().stands_in, [Action::Trade, Action::Transfer]);
 }
 
+/// A batch at Kraken Futures is JSON in a form, unescaped: what a reader of forms would take apart is not read.
+#[test]
+fn reads_no_batch_that_a_form_would_take_apart() {
+    let path = "/derivatives/api/v3/batchorder";
+    for (id, readable) in [
+        ("a", true),
+        ("a b%", true),
+        (r"a%22},{%22order%22:%22send%22,%22size%22:9,%22x%22:%22", false),
+        (r"a&json={}", false),
+        (r"a\u0026json={}", false),
+        ("a+b", false),
+    ] {
+        let order = format!(
+            r#"{{"order":"send","symbol":"A","side":"buy","orderType":"lmt","size":1,"limitPrice":9,"cliOrdId":"{id}"}}"#
+        );
+        let body = format!(r#"{{"batchOrder":[{order}]}}"#);
+        let request = request("POST", path, "", &body);
+        let profile = profile("krakenfutures");
+        let plan = profile.plan(&request).expect("planned");
+        assert_eq!(plan.recut(), (!readable).then_some("batchOrder"), "{id}");
+        assert_eq!(plan.orders().is_ok(), readable, "{id}");
+    }
+}
+
 #[test]
 fn names_what_the_caller_gave() {
     let profile = profile("okx");

@@ -847,6 +847,39 @@ fn keeps_apart_what_looks_alike() {
     }
 }
 
+/// Where every call is a POST, nothing is read only because no other rule fits.
+#[test]
+fn reads_by_post_only_what_is_listed() {
+    use Action::{Config, Read, Trade, Unknown};
+    for (id, path, action) in [
+        ("whitebit", "/api/v4/collateral-account/position/close", Trade),
+        ("whitebit", "/api/v4/collateral-account/hedge-mode/update", Config),
+        ("whitebit", "/api/v4/collateral-account/hedge-mode", Read),
+        ("whitebit", "/api/v4/trade-account/balance", Read),
+        ("bitstamp", "/api/v2/close_position/", Trade),
+        ("bitstamp", "/api/v2/close_positions/", Trade),
+        ("bitstamp", "/api/v2/adjust_position_collateral/", Config),
+        ("bitstamp", "/api/v2/leverage_settings/", Config),
+        ("bitstamp", "/api/v2/open_orders/all/", Read),
+        ("bitstamp", "/api/v2/user_transactions/", Read),
+        ("gemini", "/v1/balances", Read),
+        ("lbank", "/v2/supplement/user_info.do", Read),
+    ] {
+        assert_eq!(profile(id).actions().classify("POST", path).0, action, "{id} {path}");
+    }
+    for (id, _) in builtin_profiles() {
+        for start in ["/", "/api/", "/api/v1/", "/api/v2/", "/api/v4/", "/v1/", "/v2/", "/v5/", "/sapi/v1/"] {
+            let path = format!("{start}no_such_endpoint/close");
+            let found = profile(id).actions().classify("POST", &path).0;
+            assert_ne!(found, Read, "{id} {path}");
+        }
+    }
+    // Where GET and POST share one signature, a catch-all for GET would let a POST pass for a read.
+    for (id, path) in [("gemini", "/v1/no_such_endpoint"), ("krakenfutures", "/derivatives/api/v3/new")] {
+        assert_eq!(profile(id).actions().classify("GET", path).0, Unknown, "{id} {path}");
+    }
+}
+
 #[test]
 fn says_for_what_else_a_signature_would_do() {
     const WITHDRAWAL: &str = "coin=BTC&address=x&amount=1";
@@ -971,6 +1004,30 @@ fn marks_values_that_could_be_cut_anew() {
     let bingx = profile("bingx");
     let plan = bingx.plan(&request).expect("planned");
     assert_eq!(plan.classified().stands_in, [Action::Trade, Action::Transfer]);
+}
+
+/// A batch at Kraken Futures is JSON in a form, unescaped: what a reader of forms would take apart is not read.
+#[test]
+fn reads_no_batch_that_a_form_would_take_apart() {
+    let path = "/derivatives/api/v3/batchorder";
+    for (id, readable) in [
+        ("a", true),
+        ("a b%", true),
+        (r"a%22},{%22order%22:%22send%22,%22size%22:9,%22x%22:%22", false),
+        (r"a&json={}", false),
+        (r"a\u0026json={}", false),
+        ("a+b", false),
+    ] {
+        let order = format!(
+            r#"{{"order":"send","symbol":"A","side":"buy","orderType":"lmt","size":1,"limitPrice":9,"cliOrdId":"{id}"}}"#
+        );
+        let body = format!(r#"{{"batchOrder":[{order}]}}"#);
+        let request = request("POST", path, "", &body);
+        let profile = profile("krakenfutures");
+        let plan = profile.plan(&request).expect("planned");
+        assert_eq!(plan.recut(), (!readable).then_some("batchOrder"), "{id}");
+        assert_eq!(plan.orders().is_ok(), readable, "{id}");
+    }
 }
 
 #[test]

@@ -4,6 +4,7 @@ use super::{Batch, Field};
 use crate::codec::Escape;
 use crate::json::{Member, Value};
 use crate::plan::Plan;
+use crate::request::Parsed;
 use crate::rule::BodyForm;
 use crate::template::Var;
 
@@ -33,6 +34,9 @@ impl Plan<'_> {
         if let Some((name, _)) = raw_query.iter().chain(raw_body).find(escaped) {
             return Some(name);
         }
+        if let Some(name) = self.form_in_body() {
+            return Some(name);
+        }
         for form in rule.kv.iter().filter(|form| !form.escaped) {
             let mut all = query.iter().chain(body);
             if let Some(name) = all.find_map(|member| separates(member, &form.separator)) {
@@ -50,6 +54,25 @@ impl Plan<'_> {
             .zip(next)
             .find(|((name, value), next)| hides(name, value, *next, &known))
             .map(|((name, _), _)| name.as_ref())
+    }
+
+    /// Where JSON goes unescaped into a field of a form: the parameter that a reader of forms would not leave
+    /// as it is.
+    fn form_in_body(&self) -> Option<&str> {
+        let rule = self.rule();
+        let template = rule.attach.body.as_ref().filter(|body| body.reads().contains(Var::Body));
+        if rule.encode.body != BodyForm::Json || template.is_none_or(|body| body.is_exactly(Var::Body)) {
+            return None;
+        }
+        let parts = |text: &str| text.contains('&') || has_escape(text);
+        match &self.body {
+            Parsed::None => None,
+            Parsed::Array(values) => values.iter().any(|value| any_text(value, &parts)).then_some("body"),
+            Parsed::Members(members) => {
+                let found = members.iter().find(|(name, value)| parts(name) || any_text(value, &parts));
+                found.map(|(name, _)| name.as_ref())
+            }
+        }
     }
 
     /// The parameters that the action table speaks of.

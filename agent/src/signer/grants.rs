@@ -147,7 +147,8 @@ impl Signer {
                 floors.check(&old)?;
             }
             let mut meta = old.clone();
-            meta.revision = floors.next(&old);
+            // The record is refused below where this was edited.
+            meta.revision = floors.next(&old.name, old.revision)?;
             meta.grants = grants;
             let (from_job, from_context) = (keeper.job(), old.context());
             worker.unprotect(from_job, old.kek_id, old.rung, &wrapped.seed).await?;

@@ -55,7 +55,12 @@ impl Ask<'_> {
     /// Everything that a grant must allow for this.
     pub(crate) fn touches(&self) -> Actions {
         let members = self.orders.unwrap_or_default().iter().map(|order| order.action);
-        let others = self.stands_in.iter().copied().chain(members);
+        // A list whose members do not say what they do may place orders and take them back.
+        let hidden = match self.orders {
+            Err(fact) if fact.hides_actions() => &[Action::Cancel, Action::Trade][..],
+            _ => &[],
+        };
+        let others = self.stands_in.iter().chain(hidden).copied().chain(members);
         others.fold(self.action.into(), Actions::with)
     }
 }

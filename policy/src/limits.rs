@@ -183,7 +183,10 @@ impl Rule {
     fn orders(&self, meters: &Meters, ask: &Ask<'_>) -> Result<Amount, Reason> {
         let orders = match ask.orders {
             Ok(orders) => orders,
-            Err(fact) if fact.hides_actions() => return Err(fact.into()),
+            // Who may do everything may do what cannot be read, too.
+            Err(fact) if fact.hides_actions() && self.actions != Actions::EVERYTHING => {
+                return Err(fact.into());
+            }
             Err(fact) if self.orders.is_some() => return Err(fact.into()),
             Err(_) => return Ok(Amount::ZERO),
         };

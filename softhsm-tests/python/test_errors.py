@@ -154,7 +154,7 @@ def test_raises_denied_for_another_user(own: Room) -> None:
     own.socket.parent.chmod(0o755)
     own.socket.chmod(0o666)
     said = as_user(65534, lambda: refusal(lambda: own.client().sign(*ACCOUNT)))
-    assert said.startswith("Denied: refusing user 65534: this agent serves user 0 only")
+    assert said.startswith("Denied: refusing user 65534: it is neither the agent's user nor an admin")
     # And the same where nobody was careless.
     own.socket.chmod(0o600)
     said = as_user(65534, lambda: refusal(lambda: own.client().sign(*ACCOUNT)))

@@ -148,9 +148,8 @@ impl Signer {
         grants::check(&profile, &grants)?;
         let mut meta = self.meta(name, &profile, venue, key_id, uid, base_url)?;
         (meta.grants, meta.honey) = (grants, honey);
-        if let Ok(before) = before {
-            meta.revision = before.meta.revision;
-        }
+        // Nobody opens it, so nobody knows who has written this.
+        let claimed = before.map_or(0, |before| before.meta.revision);
         let Secrets { login, secret, passphrase } = secrets;
         let job = KeepJob {
             name: meta.name.clone(),
@@ -163,7 +162,7 @@ impl Signer {
         let mut told = None;
         let kept = self.keep(job, async |making: Making<'_>| {
             let Making { keeper, worker, floors } = making;
-            meta.revision = floors.next(&meta);
+            meta.revision = floors.next_unopened(&meta.name, claimed)?;
             told = Some(InForce::of(&meta));
             let job = keeper.job();
             let seed = worker.protect(job, meta.kek_id, meta.rung).await?;

@@ -10,7 +10,7 @@ use crate::crew::token::TokenWorker;
 use crate::fault::{Fault, chain};
 use crate::store::StoreError;
 use crate::store::floors::{CONTEXT, Floors};
-use crate::store::record::Meta;
+use crate::store::record::{CredentialName, Meta};
 
 /// Floors whose signature was right, and where the keeper holds their key.
 #[derive(Debug, Clone)]
@@ -20,9 +20,26 @@ pub(super) struct SignedFloors {
 }
 
 impl SignedFloors {
-    /// The revision of a record that takes the place of all older ones of that name.
-    pub(super) fn next(&self, meta: &Meta) -> u64 {
-        self.floors.of(&meta.name).max(meta.revision).saturating_add(1)
+    /// The revision of a record that takes the place of all older ones of that name. `before` is what the one before
+    /// it says, which nothing may come of where that does not open.
+    ///
+    /// # Errors
+    /// Where no number is left.
+    pub(super) fn next(&self, name: &CredentialName, before: u64) -> Result<u64, Fault> {
+        self.floors.of(name).max(before).checked_add(1).ok_or_else(|| {
+            let message = format!("the record of {name} has revision {}, and none is above that", u64::MAX);
+            let hint = "restore the record from a backup, or enrol the credential with another name";
+            Fault::new(ErrorCode::Unavailable, message, hint)
+        })
+    }
+
+    /// The same where nobody opens the record before: anybody may have written its revision. One that was in force is
+    /// ahead of its floor by one at most.
+    ///
+    /// # Errors
+    /// As [`next`](Self::next).
+    pub(super) fn next_unopened(&self, name: &CredentialName, claimed: u64) -> Result<u64, Fault> {
+        self.next(name, claimed.min(self.floors.of(name).saturating_add(1)))
     }
 
     /// Refuses a record that is older than one that was in force.

@@ -186,7 +186,8 @@ impl Signer {
                 floors.check(&old)?;
             }
             let mut meta = old.clone();
-            meta.revision = floors.next(&old);
+            // The record is refused below where this was edited.
+            meta.revision = floors.next(&old.name, old.revision)?;
             meta.grants = grants;
             told = Some(InForce { accept_older, ..InForce::of(&meta) });
             let (from_job, from_context) = (keeper.job(), old.context());

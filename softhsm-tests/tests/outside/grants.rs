@@ -318,6 +318,28 @@ fn goes_on_above_the_floor_when_a_credential_is_enrolled_anew() {
     assert_like(&room.client().show("binance-main").unwrap().fault, "the record was rolled back: *", "");
 }
 
+/// Whoever writes the folder cannot have an admin end the protection against older records.
+#[test]
+fn takes_no_revision_from_a_record_that_nobody_has_opened() {
+    let room = room_of_two();
+    let first = std::fs::read(room.record("binance-main")).unwrap();
+    for (claimed, next) in [(u64::MAX, 3), (77, 5), (0, 6)] {
+        edit(&room.record("binance-main"), |text| {
+            let before = text.lines().find(|line| line.starts_with("revision = ")).unwrap().to_owned();
+            text.replace(&before, &format!("revision = {claimed}"))
+        });
+        let change = ["add", "binance-main", "--to", "client:grid-bot", "--allow", "*"];
+        assert_eq!(grant(&room, &change).code(), 7, "the control: {claimed} opens nothing");
+        let _ = room.enroll(&BINANCE, &["--replace"]).ok();
+        assert_eq!(listed(&room, "binance-main")["revision"], next, "after {claimed}");
+    }
+    let _ = grant(&room, &["add", "binance-main", "--to", "client:grid-bot", "--allow", "*"]).ok();
+    assert_eq!(listed(&room, "binance-main")["revision"], 7);
+    std::fs::write(room.record("binance-main"), first).unwrap();
+    let _agent = room.start_unlocked();
+    assert_like(&room.client().show("binance-main").unwrap().fault, "the record was rolled back: *", "");
+}
+
 #[test]
 fn opens_no_record_without_its_floors() {
     let room = room_of_two();

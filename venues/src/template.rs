@@ -49,6 +49,12 @@ impl Template {
         matches!(&*self.pieces, [Piece::Value(slot, filters)] if filters.is_empty() && *slot == var.slot())
     }
 
+    /// Whether the values of these two stand one behind the other, with nothing between them.
+    pub(crate) fn adjoins(&self, first: Var, second: Var) -> bool {
+        let is = |piece: &Piece, var: Var| matches!(piece, Piece::Value(slot, _) if *slot == var.slot());
+        self.pieces.windows(2).any(|two| matches!(two, [one, other] if is(one, first) && is(other, second)))
+    }
+
     /// Whether it always yields nothing, which is how a case takes something away.
     pub(crate) const fn is_empty(&self) -> bool {
         self.pieces.is_empty()

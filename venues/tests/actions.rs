@@ -41,7 +41,8 @@ fn orders(id: &str, request: &Request<'_>) -> String {
 #[test]
 fn reads_the_orders_of_every_venue() {
     for (id, path, query, body, expected) in ORDERS {
-        assert_eq!(orders(id, &request("POST", path, query, body)), *expected, "{id} {path} {query} {body}");
+        let method = if *id == "deribit" { "GET" } else { "POST" };
+        assert_eq!(orders(id, &request(method, path, query, body)), *expected, "{id} {path} {query} {body}");
     }
     for (id, _) in builtin_profiles().iter().filter(|(id, _)| !WITHOUT.contains(id)) {
         let like = if id.starts_with("binance") { "binance" } else { id };
@@ -513,7 +514,7 @@ const ORDERS: &[(&str, &str, &str, &str, &str)] = &[
         "/api/v5/trade/order",
         "sz=1",
         r#"{"instId":"BTC-USDT","sz":"2"}"#,
-        "! `sz` has a second value under another name or in another place",
+        "! `sz` is in the query, where the venue does not look for an order",
     ),
     (
         "okx",
@@ -1004,6 +1005,61 @@ fn marks_values_that_could_be_cut_anew() {
     let bingx = profile("bingx");
     let plan = bingx.plan(&request).expect("planned");
     assert_eq!(plan.classified().stands_in, [Action::Trade, Action::Transfer]);
+}
+
+/// Where a query is signed unescaped and right before a body, the end of it could be sent as that body.
+#[test]
+fn marks_queries_that_could_be_bodies() {
+    const ORDER: &str = r#"{"symbol":"ETH-USDT","side":"buy","type":"market","size":"9"}"#;
+    for (id, path) in [
+        ("kucoin", "/api/v1/hf/orders"),
+        ("kucoinfutures", "/api/v1/orders"),
+        ("bitget", "/api/v2/spot/trade/place-order"),
+        ("xt", "/v4/order"),
+        ("coinex", "/v2/spot/order"),
+        ("bybit", "/v5/order/create"),
+    ] {
+        for (value, expected) in [("1", None), (ORDER, Some("x")), ("[1]", Some("x"))] {
+            let query = [("x", Param::Text(value))].to_vec();
+            let request = Request { method: "POST", path, query, body: Body::Empty };
+            assert_eq!(profile(id).plan(&request).expect(id).recut(), expected, "{id} {value}");
+        }
+    }
+    // The control: this query is signed escaped.
+    let query = [("x", Param::Text(ORDER))].to_vec();
+    let request = Request { method: "POST", path: "/api/v5/trade/order", query, body: Body::Empty };
+    assert_eq!(profile("okx").plan(&request).expect("planned").recut(), None);
+    // A name that is, with its value, a withdrawal.
+    let name = r#"{"coin":"USDT","chain":"ETH","address":"0xabc","amount":"1000","z":""#;
+    let query = [(name, Param::Text("\"}"))].to_vec();
+    let request = Request { method: "GET", path: "/v5/order/realtime", query, body: Body::Empty };
+    let bybit = profile("bybit");
+    let plan = bybit.plan(&request).expect("planned");
+    assert_eq!(plan.recut(), Some(name));
+    assert!(plan.classified().stands_in.contains(&Action::Transfer), "{:?}", plan.classified());
+}
+
+/// Where orders are in bodies, a price in the query is none: the venue does not read it.
+#[test]
+fn reads_no_order_from_the_query_of_a_venue_that_takes_bodies() {
+    const MARKET: &str = r#"{"instId":"BTC-USDT-SWAP","side":"buy","ordType":"market","sz":"9"}"#;
+    const ORDER: &str = "instId=BTC-USDT-SWAP&side=buy&ordType=limit&sz=1&px=9";
+    for (id, path, query, body, expected) in [
+        ("okx", "/api/v5/trade/order", "", MARKET, None),
+        ("okx", "/api/v5/trade/order", "x=1", MARKET, None),
+        ("okx", "/api/v5/trade/order", "px=0.01", MARKET, Some("px")),
+        ("okx", "/api/v5/trade/order", ORDER, "", Some("instId")),
+        ("kucoin", "/api/v1/hf/orders", "symbol=A-B&side=buy&type=market&size=1", "", Some("symbol")),
+        ("phemex", "/g-orders", "symbol=A&side=Buy&ordType=Limit&orderQtyRq=1&priceRp=9", "", Some("symbol")),
+    ] {
+        let request = request("POST", path, query, body);
+        let profile = profile(id);
+        let found = profile.plan(&request).expect(id).orders().err().map(|error| error.field);
+        assert_eq!(found.as_deref(), expected, "{id} {query} {body}");
+    }
+    let query = "symbol=A&side=Buy&ordType=Limit&orderQtyRq=1&priceRp=9";
+    let request = request("PUT", "/g-orders/create", query, "");
+    assert_eq!(profile("phemex").plan(&request).expect("planned").orders().expect("read").len(), 1);
 }
 
 /// A batch at Kraken Futures is JSON in a form, unescaped: what a reader of forms would take apart is not read.

@@ -8,6 +8,7 @@ use super::{Action, Order, Side, Unreadable};
 use crate::json::{self, Member, Value};
 use crate::plan::Plan;
 use crate::request::Parsed;
+use crate::rule::BodyForm;
 
 /// Where the orders under one path have their fields.
 #[derive(Debug)]
@@ -82,6 +83,7 @@ const RECUT: &str = "stays unescaped, and could be read as more than one value";
 const SEVERAL: &str = "has not exactly one member";
 const SIDE: &str = "is neither buy nor sell";
 const STANDS_IN: &str = "cannot be read: the signature would also do for an order at another endpoint";
+const IN_QUERY: &str = "is in the query, where the venue does not look for an order";
 const UNREAD: &str = "changes the order in a way that the profile does not read";
 
 /// Whether this hides what the members of a batch do.
@@ -97,12 +99,17 @@ fn unreadable(field: impl Into<String>, why: &'static str) -> Unreadable {
 #[derive(Clone, Copy)]
 struct Scope<'s, 'p> {
     lists: [&'s [Member<'p>]; 3],
+    /// What the venue does not read, so that nothing of an order may be there.
+    ignored: &'s [Member<'p>],
     path: &'p str,
 }
 
 impl<'s, 'p> Scope<'s, 'p> {
     /// The parameter called `name`, if there is one and only one.
     fn find(&self, name: &str) -> Result<Option<&'s Value<'p>>, Unreadable> {
+        if self.ignored.iter().any(|(known, _)| known.eq_ignore_ascii_case(name)) {
+            return Err(unreadable(name, IN_QUERY));
+        }
         let mut found = None;
         for (known, value) in self.lists.into_iter().flatten() {
             if known.len() != name.len() || !known.eq_ignore_ascii_case(name) {
@@ -139,7 +146,7 @@ impl<'s, 'p> Scope<'s, 'p> {
                 Step::OnlyName => return Ok(Some(Found::Text(only()?.0.clone()))),
                 Step::Member(wanted) => {
                     let lists: [&[Member<'p>]; 3] = [members, &[], &[]];
-                    match (Scope { lists, path: self.path }).find(wanted)? {
+                    match (Scope { lists, ignored: &[], path: self.path }).find(wanted)? {
                         Some(inner) => value = inner,
                         None => return Ok(None),
                     }
@@ -376,8 +383,7 @@ impl<'a> Plan<'a> {
         let path = self.request.path;
         let fits = table.order_paths.matches(path.as_bytes());
         let tables = || fits.iter().filter_map(|at| table.orders.get(at));
-        let outer: [&[Member<'_>]; 3] = [&self.query, self.body.members(), &[]];
-        let outer = Scope { lists: outer, path };
+        let outer = self.scope();
         let pick = |scope: Scope<'_, '_>| {
             for table in tables() {
                 if table.has_fields() && (table.when.is_empty() || scope.holds(&table.when)?) {
@@ -401,10 +407,20 @@ impl<'a> Plan<'a> {
                 continue;
             }
             let [query, body, _] = outer.lists;
-            let scope = Scope { lists: [members, query, body], path };
+            let scope = Scope { lists: [members, query, body], ..outer };
             orders.push(pick(scope)?.read(scope, action)?);
         }
         Ok(orders)
+    }
+
+    /// Where the parameters of an order may be.
+    fn scope(&self) -> Scope<'_, 'a> {
+        let rule = self.rule();
+        // A case may say that a method has its parameters in the query.
+        let in_body = rule.encode.body == BodyForm::Json && rule.signs_body && self.takes_body();
+        let (query, ignored): (&[Member<'a>], &[Member<'a>]) =
+            if in_body { (&[], &self.query) } else { (&self.query, &[]) };
+        Scope { lists: [query, self.body.members(), &[]], ignored, path: self.request.path }
     }
 
     /// The elements of a batch. Text on the way to them is JSON.
@@ -416,8 +432,7 @@ impl<'a> Plan<'a> {
             };
         };
         let name = || batch.list.join(".");
-        let lists: [&'p [Member<'p>]; 3] = [&self.query, self.body.members(), &[]];
-        let found = Scope { lists, path: self.request.path }.find(first)?;
+        let found = self.scope().find(first)?;
         let mut value = match found {
             Some(Value::Text(text)) => {
                 Cow::Owned(json::parse(text.as_bytes()).map_err(|_| unreadable(name(), LIST))?)
@@ -462,7 +477,7 @@ impl Batch {
         match (element, &self.operation) {
             (Value::Object(members), None) => Ok((members, Action::Trade)),
             (Value::Object(members), Some(field)) => {
-                let scope = Scope { lists: [members, &[], &[]], path: "" };
+                let scope = Scope { lists: [members, &[], &[]], ignored: &[], path: "" };
                 let word = scope.text(std::slice::from_ref(field))?;
                 let word = word.ok_or_else(|| unreadable(field.to_string(), OPERATION))?;
                 Ok((members, known(&word, &field.to_string())?))

@@ -5,7 +5,7 @@ use crate::codec::Escape;
 use crate::json::{Member, Value};
 use crate::plan::Plan;
 use crate::request::Parsed;
-use crate::rule::BodyForm;
+use crate::rule::{BodyForm, Sign};
 use crate::template::Var;
 
 impl Plan<'_> {
@@ -34,7 +34,7 @@ impl Plan<'_> {
         if let Some((name, _)) = raw_query.iter().chain(raw_body).find(escaped) {
             return Some(name);
         }
-        if let Some(name) = self.form_in_body() {
+        if let Some(name) = self.form_in_body().or_else(|| self.body_in_query()) {
             return Some(name);
         }
         for form in rule.kv.iter().filter(|form| !form.escaped) {
@@ -73,6 +73,23 @@ impl Plan<'_> {
                 found.map(|(name, _)| name.as_ref())
             }
         }
+    }
+
+    /// Where a body of JSON is signed right behind a query that is not escaped: the parameter of the query in
+    /// which such a body could begin.
+    fn body_in_query(&self) -> Option<&str> {
+        let rule = self.rule();
+        let Sign::Text { message, .. } = &rule.sign else { return None };
+        let mut templates = rule.lets.iter().map(|(_, template)| template).chain([message]);
+        let raw = rule.encode.signed_query == Escape::Raw && rule.encode.body == BodyForm::Json;
+        if !raw || !templates.any(|template| template.adjoins(Var::Query, Var::Body)) {
+            return None;
+        }
+        let begins = |text: &str| text.contains(['{', '[']);
+        let found = self.query.iter().find(|(name, value)| {
+            begins(name) || matches!(value, Value::Array(_) | Value::Object(_)) || any_text(value, &begins)
+        });
+        found.map(|(name, _)| name.as_ref())
     }
 
     /// The parameters that the action table speaks of.

@@ -199,7 +199,7 @@ fn alone(places: &Places, name: &CredentialName) -> Result<(), Fault> {
     let store = Store::open(&places.data)?;
     let audit = AuditLog::open(&store.audit_folder(), config)?;
     let own = Principal::own();
-    let removed = store.removing(name)();
+    let removed = store.removing(name)().and_then(|()| store.noting_removed(name)?());
     audit.record(&Event {
         credential: Some(name.as_str().into()),
         verdict: Some(if removed.is_ok() { Verdict::Allowed } else { Verdict::Refused }),

@@ -8,9 +8,10 @@ use super::{Signer, State, on_disk};
 use crate::crew::keeper::Keeper;
 use crate::crew::token::TokenWorker;
 use crate::fault::{Fault, chain};
-use crate::store::StoreError;
 use crate::store::floors::{CONTEXT, Floors};
 use crate::store::record::{CredentialName, Meta};
+use crate::store::removed::Removed;
+use crate::store::{StoreError, atomic};
 
 /// Floors whose signature was right, and where the keeper holds their key.
 #[derive(Debug, Clone)]
@@ -77,13 +78,18 @@ impl Signer {
         if !is_live {
             return self.open_floors(keeper, worker, SLOT_BESIDE_ONE_RECORD).await;
         }
-        let slot = match &mut *self.keyring.borrow_mut() {
-            State::Unlocked(keyring) => match keyring.floors() {
-                Some(floors) => return Ok(floors.clone()),
-                None => keyring.reserve_slot(),
+        let (slot, known) = match &mut *self.keyring.borrow_mut() {
+            State::Unlocked(keyring) => match keyring.floors().cloned() {
+                Some(floors) => (floors.slot, Some(floors)),
+                None => (keyring.reserve_slot(), None),
             },
             State::Locked(_) => return Err(overtaken("the token was being asked", "do it again")),
         };
+        if let Some(mut floors) = known {
+            self.bury_noted(keeper, &mut floors).await?;
+            self.put_floors(floors.clone());
+            return Ok(floors);
+        }
         let opened = self.open_floors(keeper, worker, slot).await;
         match &opened {
             Ok(floors) => self.put_floors(floors.clone()),
@@ -103,7 +109,12 @@ impl Signer {
     ) -> Result<(), Fault> {
         let kek_id = &self.config.token.kek_id;
         let needed = self.store.floors_path(kek_id).exists() || self.store.has_records_of(kek_id)?;
-        if keyring.floors().is_some() || !needed {
+        if let Some(mut floors) = keyring.floors().cloned() {
+            self.bury_noted(keyring.keeper(), &mut floors).await?;
+            keyring.put_floors(floors);
+            return Ok(());
+        }
+        if !needed {
             return Ok(());
         }
         let slot = keyring.reserve_slot();
@@ -130,10 +141,63 @@ impl Signer {
         if !changed {
             return Ok(());
         }
+        self.write_floors(keeper, floors, raised).await
+    }
+
+    async fn write_floors(
+        &self,
+        keeper: &Keeper,
+        floors: &mut SignedFloors,
+        mut raised: Box<Floors>,
+    ) -> Result<(), Fault> {
         raised.sign(&keeper.signature(floors.slot, &raised.message()).await?);
         on_disk(raised.writing(self.store.floors_path(&self.config.token.kek_id))).await?;
         floors.floors = raised;
         Ok(())
+    }
+
+    /// Sees to it that the record that was just removed does not open where somebody puts it back: at once, or at the
+    /// next login where nobody can sign floors now. Must be called by the one who works with the token.
+    ///
+    /// # Errors
+    /// Where the disk refuses.
+    pub(super) async fn bury(&self, name: &CredentialName) -> Result<(), Fault> {
+        let live = match &*self.keyring.borrow() {
+            State::Unlocked(keyring) => {
+                keyring.floors().cloned().map(|floors| (keyring.keeper().clone(), floors))
+            }
+            State::Locked(_) => None,
+        };
+        if let Some((keeper, mut floors)) = live {
+            let mut raised = floors.floors.clone();
+            raised.bury(name);
+            match self.write_floors(&keeper, &mut floors, raised).await {
+                Ok(()) => {
+                    self.put_floors(floors);
+                    return Ok(());
+                }
+                Err(fault) => {
+                    tracing::warn!(%fault, "the floor of a removed record is raised at the next login")
+                }
+            }
+        }
+        on_disk(self.store.noting_removed(name)?).await
+    }
+
+    /// Raises the floors of records that were removed while nobody could.
+    async fn bury_noted(&self, keeper: &Keeper, floors: &mut SignedFloors) -> Result<(), Fault> {
+        let path = self.store.removed_path();
+        let Removed { removed } = Removed::read(&path)?;
+        if removed.is_empty() {
+            return Ok(());
+        }
+        let mut raised = floors.floors.clone();
+        for name in &removed {
+            raised.bury(name);
+        }
+        self.write_floors(keeper, floors, raised).await?;
+        // Left there, it would close what is enrolled by one of these names from now on.
+        on_disk(move || atomic::remove(&path)).await
     }
 
     /// Has the keyring go by these, where there is one.
@@ -143,8 +207,20 @@ impl Signer {
         }
     }
 
-    /// Reads the floors and has the keeper hold their key in `slot`; makes them where there is no record yet.
+    /// Reads the floors and has the keeper hold their key in `slot`; makes them where there is no record yet. Raises
+    /// those of removed records.
     async fn open_floors(
+        &self,
+        keeper: &Keeper,
+        worker: &mut TokenWorker,
+        slot: u32,
+    ) -> Result<SignedFloors, Fault> {
+        let mut floors = self.open_signed_floors(keeper, worker, slot).await?;
+        self.bury_noted(keeper, &mut floors).await?;
+        Ok(floors)
+    }
+
+    async fn open_signed_floors(
         &self,
         keeper: &Keeper,
         worker: &mut TokenWorker,

@@ -83,6 +83,12 @@ impl Gate {
         self.meters.retain(|grant| self.policy.has(grant));
     }
 
+    /// Whether any grant names this one.
+    pub(super) fn names(&self, who: &Principal) -> bool {
+        let unit = who.unit.as_ref().map(ToString::to_string);
+        self.policy.names(caller(who, unit.as_deref()))
+    }
+
     /// Decides about one request that was asked for at `began`. A human has said yes where `confirmed` wants one.
     pub(super) fn decide(
         &mut self,
@@ -100,12 +106,8 @@ impl Gate {
         let orders = plan.orders();
         let names: Vec<&str> = plan.names().collect();
         let unit = who.unit.as_ref().map(ToString::to_string);
-        let caller = match &who.client {
-            Some(client) => Caller::Client(client.as_str()),
-            None => Caller::Process { uid: who.uid, unit: unit.as_deref() },
-        };
         let ask = Ask {
-            caller,
+            caller: caller(who, unit.as_deref()),
             now: Timestamp::now(),
             uptime: began.saturating_duration_since(self.since),
             action: classified.action,
@@ -124,5 +126,13 @@ impl Gate {
             Decision::Allow { grant, charges } => Ok(Passage::Open { grant, charges }),
             Decision::Confirm { grant, charges: _ } => Ok(Passage::Asks { grant }),
         }
+    }
+}
+
+/// Who asks, as grants name them; `unit` is its unit's name.
+fn caller<'a>(who: &'a Principal, unit: Option<&'a str>) -> Caller<'a> {
+    match &who.client {
+        Some(client) => Caller::Client(client.as_str()),
+        None => Caller::Process { uid: who.uid, unit },
     }
 }

@@ -274,11 +274,15 @@ impl Signer {
             State::Unlocked(keyring) => keyring.take(&name),
             State::Locked(_) => None,
         };
-        if let Some((keeper, slot)) = forgotten {
-            keeper.forget(slot).await?;
-            self.release(slot);
-        }
-        Ok(())
+        let emptied = match forgotten {
+            Some((keeper, slot)) => keeper.forget(slot).await.map(|()| self.release(slot)),
+            None => Ok(()),
+        };
+        self.bury(&name).await.map_err(|fault| {
+            let message = format!("it is removed, but a copy of its record would open: {}", fault.message);
+            Fault { message, ..fault }
+        })?;
+        Ok(emptied?)
     }
 }
 

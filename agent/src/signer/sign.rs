@@ -252,6 +252,11 @@ impl Live {
         if self.meta.honey {
             account.trapped(&self.meta, request);
         }
+        // Before anything is said that could tell it from a credential that is not there.
+        if !self.gate.names(account.who()) {
+            account.request(request, None);
+            return Err(Denial::unnamed(account.who()).into());
+        }
         let plan = match self.profile.plan(request) {
             Ok(plan) => plan,
             Err(error) => {

@@ -78,6 +78,11 @@ impl Floors {
         raised
     }
 
+    /// Raises the floor above every record of that name that was in force: one is ahead of its floor by one at most.
+    pub(crate) fn bury(&mut self, name: &CredentialName) {
+        self.raise(name, self.of(name).saturating_add(2));
+    }
+
     /// What is signed: a label, and the hash of all names and floors with their lengths.
     pub(crate) fn message(&self) -> Vec<u8> {
         let mut hash = Sha256::new();
@@ -147,6 +152,14 @@ mod tests {
         assert!(!floors.raise(&name("a.b"), 3));
         assert!(!floors.raise(&name("a.b"), 2));
         assert_eq!(floors.of(&name("a.b")), 3);
+    }
+
+    #[test]
+    fn raises_the_floor_of_a_removed_record_above_one_that_was_ahead_of_it() {
+        let mut floors = some();
+        floors.bury(&name("a.b"));
+        floors.bury(&name("d"));
+        assert_eq!((floors.of(&name("a.b")), floors.of(&name("d")), floors.of(&name("c"))), (5, 2, 1));
     }
 
     #[test]

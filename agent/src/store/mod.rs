@@ -8,6 +8,7 @@
 //! budgets/NAME.toml    what that credential's grants have spent
 //! nonces/NAME.toml     how far that credential's nonces are reserved
 //! clients.toml         who has a client token
+//! removed.toml         only until the next login: whose floors are to be raised
 //! floors/KEK.toml      below which revision the records of that KEK are too old
 //! audit/               what was decided; written by [`crate::audit`]
 //! wrong-pin.toml       only while a wrong PIN that came by itself is remembered
@@ -19,6 +20,7 @@ pub(crate) mod floors;
 pub(crate) mod latch;
 pub(crate) mod nonce;
 pub(crate) mod record;
+pub(crate) mod removed;
 
 use std::fs::File;
 use std::io;
@@ -30,6 +32,7 @@ use strongroom_protocol::ErrorCode;
 use self::atomic::Existing;
 use self::latch::PinLatch;
 use self::record::{CredentialName, Record};
+use self::removed::Removed;
 use crate::fault::{Fault, chain};
 
 /// Why the store refuses.
@@ -174,6 +177,21 @@ impl Store {
         move || atomic::remove(&path)
     }
 
+    /// The job of noting that the floor of a removed record is to be raised, to be run like
+    /// [`writing`](Self::writing).
+    ///
+    /// # Errors
+    /// [`StoreError::Invalid`] where the list is damaged, [`StoreError::Io`].
+    pub(crate) fn noting_removed(
+        &self,
+        name: &CredentialName,
+    ) -> Result<impl FnOnce() -> Result<(), StoreError> + Send + use<>, StoreError> {
+        let path = self.removed_path();
+        let mut removed = Removed::read(&path)?;
+        removed.removed.insert(name.clone());
+        Ok(removed.writing(path))
+    }
+
     /// Where it is kept who has a client token.
     pub(crate) fn clients_path(&self) -> PathBuf {
         clients_path(&self.folder)
@@ -187,6 +205,11 @@ impl Store {
     /// Where the floors of the records of that KEK are.
     pub(crate) fn floors_path(&self, kek_id: &KekId) -> PathBuf {
         self.folder.join(FLOORS).join(format!("{}.toml", crate::config::kek_id::text(kek_id)))
+    }
+
+    /// Where it is kept whose floors are to be raised.
+    pub(crate) fn removed_path(&self) -> PathBuf {
+        self.folder.join("removed.toml")
     }
 
     /// The folder of the audit log.

@@ -7,14 +7,14 @@ use std::process::Command;
 use std::time::Duration;
 
 use rustix::process::Signal;
-use strongroom_client::{AsyncClient, Client, ClientToken, ErrorCode};
+use strongroom_client::{AsyncClient, Client, ClientToken, ErrorCode, SignRequest};
 use strongroom_protocol::{self as wire, Operation};
 use strongroom_softhsm_tests::process::{descriptors, is_root_or_skip, wait_until};
 use strongroom_softhsm_tests::raw::{Heard, Raw, frame};
-use strongroom_softhsm_tests::room::{Agent, Room, program, signal};
+use strongroom_softhsm_tests::room::{Agent, Key, Room, program, signal};
 
 use crate::descriptors::at_rest;
-use crate::keys::{BINANCE, account};
+use crate::keys::{BINANCE, KRAKEN, account};
 use crate::peers::{as_nobody, open_to_all, reachable};
 use crate::wire::sign;
 
@@ -91,6 +91,52 @@ fn takes_whoever_shows_a_token_for_that_client_and_nobody_else() {
     assert_eq!(with_token(&room, &add(&room, "arb-bot")).list().unwrap(), []);
     assert_eq!(bot.lock().unwrap_err().code(), Some(ErrorCode::Denied));
     let _ = room.client().sign(&account()).unwrap();
+}
+
+/// So that nobody finds out which credentials there are, of which venues, and which are traps.
+#[test]
+fn answers_alike_about_credentials_of_others_and_those_that_are_not_there() {
+    let room = Room::new();
+    for (key, name, more) in
+        [(&BINANCE, "binance-main", &[][..]), (&KRAKEN, "kraken-main", &[]), (&BINANCE, "bait", &["--honey"])]
+    {
+        let _ = room.enroll(&Key { name, ..*key }, more).ok();
+    }
+    let _agent = room.start_unlocked();
+    let bot = with_token(&room, &add(&room, "grid-bot"));
+    let ask = |client: &Client, name: &str| -> Vec<_> {
+        let body: &[u8] = b"{\"a\":";
+        let requests = [
+            SignRequest::new(name, "GET", "/api/v3/account"),
+            SignRequest::new(name, "POST", "/0/private/Balance"),
+            SignRequest::new(name, "GET", "/a/../b"),
+            SignRequest::new(name, "", "no path"),
+            SignRequest::new(name, "POST", "/api/v3/order").query("symbol", "A&side=BUY"),
+            SignRequest::new(name, "POST", "/api/v3/order").query("a", "1").query("a", "2"),
+            SignRequest::new(name, "POST", "/api/v3/order").query("timestamp", "1"),
+            SignRequest::new(name, "POST", "/0/private/AddOrder").json(body),
+        ];
+        let refused = requests.iter().map(|request| {
+            client.sign(request).map_err(|error| (error.code(), error.to_string(), error.hint().to_owned()))
+        });
+        refused.map(Result::err).collect()
+    };
+    let absent = ask(&bot, "absent");
+    assert!(
+        absent.iter().all(|refused| refused.as_ref().unwrap().0 == Some(ErrorCode::Denied)),
+        "{absent:?}"
+    );
+    assert!(absent.iter().all(|refused| *refused == absent[0]), "whatever is asked: {absent:?}");
+    for name in ["binance-main", "kraken-main", "bait"] {
+        assert_eq!(ask(&bot, name), absent, "{name}");
+        assert_ne!(ask(&room.client(), name), absent, "the control: {name} is there");
+    }
+    room.client().lock().unwrap();
+    let locked = ask(&bot, "absent");
+    assert_eq!(locked[0].as_ref().unwrap().0, Some(ErrorCode::Locked));
+    for name in ["binance-main", "kraken-main", "bait"] {
+        assert_eq!(ask(&bot, name), locked, "{name}, locked");
+    }
 }
 
 #[test]

@@ -312,10 +312,45 @@ fn goes_on_above_the_floor_when_a_credential_is_enrolled_anew() {
     assert_eq!(listed(&room, "binance-main")["revision"], 2);
     let _ = room.run(&["remove", "binance-main", "--yes"], None, &[]).ok();
     let _ = room.enroll(&BINANCE, &[]).ok();
-    assert_eq!(listed(&room, "binance-main")["revision"], 3, "removing keeps the floor");
+    assert_eq!(listed(&room, "binance-main")["revision"], 5, "removing raises the floor by two");
     std::fs::write(room.record("binance-main"), first).unwrap();
     let _agent = room.start_unlocked();
     assert_like(&room.client().show("binance-main").unwrap().fault, "the record was rolled back: *", "");
+}
+
+#[test]
+fn refuses_a_removed_record_that_was_put_back() {
+    let room = room_of_two();
+    let path = room.record("binance-main");
+    let remove = || room.run(&["remove", "binance-main", "--yes"], None, &[]).ok();
+    for (case, revision) in [("unlocked", 4), ("locked", 7), ("no agent", 10)] {
+        let copy = std::fs::read(&path).unwrap();
+        let agent = match case {
+            "unlocked" => Some(room.start_unlocked()),
+            "locked" => Some(room.start()),
+            _ => None,
+        };
+        let _ = remove();
+        let noted = room.data().join("removed.toml");
+        assert_eq!(noted.exists(), case != "unlocked", "{case}");
+        std::fs::write(&path, &copy).unwrap();
+        let _agent = agent.unwrap_or_else(|| room.start());
+        if case == "unlocked" {
+            room.client().lock().unwrap();
+        }
+        let _ = room.unlock();
+        let fault = room.client().show("binance-main").unwrap().fault;
+        assert_like(&fault, "the record was rolled back: *", case);
+        let _ = room.client().sign(&account()).unwrap_err();
+        let _ = room.client().sign(&balance()).unwrap();
+        assert!(!noted.exists(), "{case}: once is enough");
+        // What is enrolled anew opens, now and later.
+        let _ = room.enroll(&BINANCE, &["--replace"]).ok();
+        assert_eq!(listed(&room, "binance-main")["revision"], revision, "{case}");
+        room.client().lock().unwrap();
+        let _ = room.unlock().ok();
+        let _ = room.client().sign(&account()).unwrap();
+    }
 }
 
 /// Whoever writes the folder cannot have an admin end the protection against older records.

@@ -355,7 +355,7 @@ fn finds_budgets_that_cannot_be_read_and_alarms_that_cannot_be_raised() {
     let file = room.folder().join("grants");
     let uid = rustix::process::geteuid().as_raw();
     let grants = format!(
-        "[[grant]]\nid = \"own\"\nto = \"user:{uid}\"\nallow = [\"*\"]\nmax_notional_day = \"1000\"\n\
+        "[[grant]]\nid = \"own\"\nto = \"user:{uid}\"\nallow = [\"trade\", \"cancel\"]\nmax_notional_day = \"1000\"\n\
          accept_unbound = [\"path\", \"method\"]\n"
     );
     std::fs::write(&file, grants).unwrap();

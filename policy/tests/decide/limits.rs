@@ -156,4 +156,11 @@ fn denies_what_it_cannot_read() {
     }
     // Without a limit there is nothing to read.
     assert!(unread("is odd").verdict(&with("")).is_ok());
+    // A list whose members do not say what they do needs every action, and is what a denial of one means.
+    const LIST: &str = "is not the list of orders that this endpoint takes";
+    let grant = |allow| format!("[[grant]]\nid = \"g\"\nto = \"user:1000\"\nallow = [{allow}]\n");
+    assert!(unread(LIST).verdict(&policy(&grant("\"trade\", \"cancel\""))).is_err());
+    assert!(unread(LIST).verdict(&policy(&grant("\"*\""))).is_ok());
+    let never = "[[grant]]\nid = \"never\"\nto = \"user:1000\"\ndeny = [\"cancel\"]\n";
+    assert!(unread(LIST).verdict(&policy(&(grant("\"*\"") + never))).is_err());
 }

@@ -4,6 +4,7 @@
 //! action. What fits no rule is [`Action::Unknown`]; nothing is read by default.
 
 mod classify;
+mod elsewhere;
 mod orders;
 mod recut;
 mod words;

@@ -1062,6 +1062,79 @@ fn reads_no_order_from_the_query_of_a_venue_that_takes_bodies() {
     assert_eq!(profile("phemex").plan(&request).expect("planned").orders().expect("read").len(), 1);
 }
 
+/// Where the path is not bound, an order must be the same at every endpoint that it could be sent to.
+#[test]
+fn reads_no_order_that_is_another_one_elsewhere() {
+    const LIST: &str = r#"[{"symbol":"A","side":"BUY","type":"MARKET","quantity":"900"}]"#;
+    let small = r#""category":"linear","symbol":"A","side":"Buy","orderType":"Limit","qty":"1","price":"9""#;
+    let big = r#"[{"symbol":"A","side":"Buy","orderType":"Market","qty":"900"}]"#;
+    for (id, path, query, body, expected) in [
+        ("bybit", "/v5/order/create", "", format!("{{{small}}}"), None),
+        ("bybit", "/v5/order/create", "", format!(r#"{{{small},"request":{big}}}"#), Some("request")),
+        ("bybit", "/v5/order/create-batch", "", format!(r#"{{"category":"linear","request":{big}}}"#), None),
+        ("bybit", "/v5/order/create-batch", "", format!(r#"{{{small},"request":{big}}}"#), Some("qty")),
+        ("binance", "/fapi/v1/order", "symbol=A&side=BUY&type=MARKET&quantity=1", String::new(), None),
+        (
+            "binance",
+            "/api/v3/order",
+            "symbol=A&side=BUY&type=MARKET&quantity=1&closePosition=true",
+            String::new(),
+            Some("closePosition"),
+        ),
+        (
+            "mexc",
+            "/api/v3/order",
+            "symbol=A&side=BUY&type=LIMIT&quantity=1&price=9&vol=900",
+            String::new(),
+            Some("vol"),
+        ),
+        (
+            "mexc",
+            "/api/v1/private/order/submit_batch",
+            "",
+            r#"[{"symbol":"A","side":1,"type":1,"vol":1,"price":9}]"#.to_owned(),
+            None,
+        ),
+        ("okx", "/api/v5/trade/order", "", r#"{"instId":"A-B","sz":"1","orders":[]}"#.to_owned(), None),
+    ] {
+        let request = request("POST", path, query, &body);
+        let profile = profile(id);
+        let found = profile.plan(&request).expect(id).orders().err().map(|error| error.field);
+        assert_eq!(found.as_deref(), expected, "{id} {path} {query} {body}");
+    }
+    let mut query: Vec<_> = ["symbol", "side", "type", "quantity"]
+        .into_iter()
+        .zip(["A", "BUY", "MARKET", "1"])
+        .map(|(name, value)| (name, Param::Text(value)))
+        .collect();
+    query.push(("batchOrders", Param::Text(LIST)));
+    let request = Request { method: "POST", path: "/fapi/v1/order", query, body: Body::Empty };
+    let binance = profile("binance");
+    let plan = binance.plan(&request).expect("planned");
+    assert_eq!(plan.orders().expect_err("unreadable").field, "batchOrders");
+}
+
+/// A symbol that only another host of Binance's knows says that its quantity counts contracts there.
+#[test]
+fn counts_contracts_by_the_symbols_of_other_hosts() {
+    for (path, symbol, contracts) in [
+        ("/api/v3/order", "DOGEUSDT", false),
+        ("/api/v3/order", "DOGEUSD_PERP", true),
+        ("/fapi/v1/order", "BTCUSDT_260626", false),
+        ("/fapi/v1/order", "BTCUSD_260626", true),
+        ("/fapi/v1/order", "btcusd_perp", true),
+    ] {
+        for id in ["binance", "binance-ed25519", "binancecoinm", "binanceusdm"] {
+            let query = format!("symbol={symbol}&side=BUY&type=LIMIT&quantity=500&price=0.2");
+            let request = request("POST", path, &query, "");
+            let profile = profile(id);
+            let plan = profile.plan(&request).expect(id);
+            let orders = plan.orders().expect(symbol);
+            assert_eq!(orders.first().map(|order| order.contracts), Some(contracts), "{id} {path} {symbol}");
+        }
+    }
+}
+
 /// A batch at Kraken Futures is JSON in a form, unescaped: what a reader of forms would take apart is not read.
 #[test]
 fn reads_no_batch_that_a_form_would_take_apart() {

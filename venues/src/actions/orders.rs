@@ -70,6 +70,16 @@ pub(crate) enum Step {
     OnlyName,
 }
 
+impl Field {
+    /// The parameter that has it.
+    pub(super) fn name(&self) -> Option<&str> {
+        match self {
+            Self::Param { name, .. } => Some(name),
+            Self::Segment(_) => None,
+        }
+    }
+}
+
 const AMBIGUOUS: &str = "is ambiguous: two parameters have this name, but for upper and lower case";
 const BOTH: &str = "has a second value under another name or in another place";
 const LIST: &str = "is not the list of orders that this endpoint takes";
@@ -82,7 +92,8 @@ const OPERATION: &str = "is no operation that the profile knows";
 const RECUT: &str = "stays unescaped, and could be read as more than one value";
 const SEVERAL: &str = "has not exactly one member";
 const SIDE: &str = "is neither buy nor sell";
-const STANDS_IN: &str = "cannot be read: the signature would also do for an order at another endpoint";
+pub(super) const STANDS_IN: &str =
+    "cannot be read: the signature would also do for an order at another endpoint";
 const IN_QUERY: &str = "is in the query, where the venue does not look for an order";
 const UNREAD: &str = "changes the order in a way that the profile does not read";
 
@@ -91,7 +102,7 @@ pub(super) fn hides_actions(why: &str) -> bool {
     [LIST, MEMBER, OPERATION].contains(&why)
 }
 
-fn unreadable(field: impl Into<String>, why: &'static str) -> Unreadable {
+pub(super) fn unreadable(field: impl Into<String>, why: &'static str) -> Unreadable {
     Unreadable { field: field.into(), why }
 }
 
@@ -396,8 +407,12 @@ impl<'a> Plan<'a> {
             if matches!(self.body, Parsed::Array(_)) {
                 return Err(unreadable("body", LIST));
             }
-            return Ok(vec![pick(outer)?.read(outer, Action::Trade)?]);
+            let own = pick(outer)?;
+            let order = own.read(outer, Action::Trade)?;
+            self.read_elsewhere(Some(own), None)?;
+            return Ok(vec![order]);
         };
+        self.read_elsewhere(None, Some(batch))?;
         let list = self.list(batch)?;
         let mut orders = Vec::with_capacity(list.len());
         for element in list.iter() {

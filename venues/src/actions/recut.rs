@@ -107,10 +107,7 @@ impl Plan<'_> {
                 &table.stop,
                 &table.unread,
             ];
-            let fields = lists.into_iter().flatten().filter_map(|field| match field {
-                Field::Param { name, .. } => Some(name.as_str()),
-                Field::Segment(_) => None,
-            });
+            let fields = lists.into_iter().flatten().filter_map(Field::name);
             fields.chain(table.batch.as_ref().and_then(Batch::first))
         });
         needs.chain(fields).collect()

@@ -61,6 +61,29 @@ const fn needs(operation: &Operation<'_>) -> Needs {
     }
 }
 
+/// What an operation is called in the audit log.
+const fn name(operation: &Operation<'_>) -> &'static str {
+    match operation {
+        Operation::AddClient { .. } => "add-client",
+        Operation::Clients => "clients",
+        Operation::Confirm { .. } => "confirm",
+        Operation::Enroll(_) => "enroll",
+        Operation::Hello { .. } => "hello",
+        Operation::List { .. } => "list",
+        Operation::Lock => "lock",
+        Operation::Metrics => "metrics",
+        Operation::Pending { .. } => "pending",
+        Operation::Remove { .. } => "remove",
+        Operation::RemoveClient { .. } => "remove-client",
+        Operation::SetGrants(_) => "set-grants",
+        Operation::Show { .. } => "show",
+        Operation::Sign(_) => "sign",
+        Operation::Status => "status",
+        Operation::Token => "token",
+        Operation::Unlock(_) => "unlock",
+    }
+}
+
 /// Acts on one frame. Takes from `descriptors` what the operation needs.
 pub(super) fn act(
     server: &Rc<Server>,
@@ -110,7 +133,7 @@ fn perform(
     descriptors: &mut VecDeque<OwnedFd>,
 ) -> Result<(), Fault> {
     let signer = &server.signer;
-    let permit = server.permit(connection.principal(), needs(&operation))?;
+    let permit = server.permit(connection.principal(), needs(&operation), name(&operation))?;
     let inspect = Inspect { sight: permit.sight() };
     match operation {
         // Taken by whoever reads the first frame of a connection.

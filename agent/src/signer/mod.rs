@@ -216,7 +216,11 @@ impl Signer {
             State::Locked(keyring) => {
                 // What locked it first is what the admin wants to know.
                 self.keyring.replace(State::Locked(keyring));
-                self.filling.take()
+                let filling = self.filling.take();
+                if filling.is_some() {
+                    self.tell_lock(who, rule, reason);
+                }
+                filling
             }
             State::Unlocked(keyring) => {
                 self.tell_lock(who, rule, reason);

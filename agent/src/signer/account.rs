@@ -18,7 +18,6 @@ use crate::audit::pen::Pen;
 use crate::fault::{Fault, chain};
 use crate::identity::Principal;
 use crate::policy::Decision;
-use crate::store::record::Meta;
 
 /// The rule that denies what no grant allows.
 const NO_GRANT: &str = "no-grant";
@@ -58,12 +57,12 @@ impl Account {
     }
 
     /// Notes that the credential is a trap.
-    pub(super) fn trapped(&mut self, meta: &Meta, request: &Request<'_>) {
+    pub(super) fn trapped(&mut self, name: &str, venue: &str, request: &Request<'_>) {
         let who = &self.by.who;
         let mut facts = BTreeMap::from([
             ("EVENT", Verdict::Honey.name().to_owned()),
-            ("CREDENTIAL", meta.name.to_string()),
-            ("VENUE", meta.venue.clone()),
+            ("CREDENTIAL", name.to_owned()),
+            ("VENUE", venue.to_owned()),
             ("PRINCIPAL", who.to_string()),
             ("UID", who.uid.to_string()),
             ("PID", who.pid.to_string()),

@@ -25,16 +25,16 @@ use super::segment::{Old, Opened, Segment, Torn, failed};
 use super::sync::Syncer;
 use crate::config::{AuditConfig, Durability};
 use crate::fault::chain;
-use crate::identity::Principal;
+use crate::identity::{ClientName, Principal};
 use crate::store::atomic;
 
 /// How long lines may be in the kernel only, where nobody waits for the disk.
 const GROUP: Duration = Duration::from_millis(100);
 /// How often it is tried to go on where the log could not be written.
 const RETRY: Duration = Duration::from_millis(50);
-/// One user that is turned away again and again fills no disk: it gets one line in this time.
+/// Who is turned away again and again fills no disk: a user or client gets one line for each rule in this time.
 const TURNED_AWAY: Duration = Duration::from_secs(1);
-/// So many users are told apart in that.
+/// So many are told apart in that; all others count as one.
 const MAX_TURNED_AWAY: usize = 256;
 /// Room for the first members of most lines.
 const SHEET_BYTES: usize = 1024;
@@ -74,12 +74,15 @@ struct Inner {
     /// Of which kinds the lines in the buffer are.
     kinds: Vec<Kind>,
     stopped: Option<Stopped>,
-    turned_away: HashMap<u32, (Instant, u64)>,
+    turned_away: HashMap<TurnedAway, (Instant, u64)>,
     /// Up to which line a checkpoint was asked for.
     checkpoint: u64,
     /// A file was begun since it was asked last.
     rotated: bool,
 }
+
+/// Who was turned away by which rule; `None` for all for whom there is no more room.
+type TurnedAway = Option<(u32, Option<ClientName>, &'static str)>;
 
 /// What saves signatures from allocating and formatting the same again and again.
 #[derive(Debug, Default)]
@@ -254,15 +257,20 @@ impl AuditLog {
         self.settle();
     }
 
-    /// Adds a line about a client that was turned away; one for each user and second, which has the number.
-    pub(crate) fn turned_away(&self, who: &Principal, rule: &str, cause: &str) {
+    /// Adds a line about a client that was turned away; one for each user or client, rule and second, which has the
+    /// number.
+    pub(crate) fn turned_away(&self, who: &Principal, rule: &'static str, cause: &str) {
         let times = {
             let mut inner = self.inner.borrow_mut();
             let seen = &mut inner.turned_away;
-            if seen.len() >= MAX_TURNED_AWAY && !seen.contains_key(&who.uid) {
+            let mut key = Some((who.uid, who.client.clone(), rule));
+            if seen.len() >= MAX_TURNED_AWAY && !seen.contains_key(&key) {
                 seen.retain(|_, (at, _)| at.elapsed() < TURNED_AWAY);
+                if seen.len() >= MAX_TURNED_AWAY {
+                    key = None;
+                }
             }
-            match seen.get_mut(&who.uid) {
+            match seen.get_mut(&key) {
                 Some((at, unsaid)) if at.elapsed() < TURNED_AWAY => {
                     *unsaid = unsaid.saturating_add(1);
                     return;
@@ -272,7 +280,7 @@ impl AuditLog {
                     std::mem::take(unsaid).saturating_add(1)
                 }
                 None => {
-                    seen.insert(who.uid, (Instant::now(), 0));
+                    seen.insert(key, (Instant::now(), 0));
                     1
                 }
             }

@@ -263,7 +263,7 @@ pub(super) fn answer(
         connection.answer(id, Reply::Done);
         return Ok(());
     }
-    let permit = server.permit(asker.principal(), Needs::Known)?;
+    let permit = server.permit(asker.principal(), Needs::Known, "sign")?;
     let request: wire::Request<'_> = decode(&frame).map_err(Fault::defect)?;
     let Operation::Sign(request) = request.operation else {
         return Err(Fault::defect("a human was asked about what is no signature"));

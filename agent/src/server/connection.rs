@@ -270,9 +270,9 @@ async fn read(server: &Rc<Server>, connection: &Rc<Connection>) -> Result<(), Im
         if connection.over.get() {
             return Ok(());
         }
-        let mut acted = 0_usize;
+        let (mut acted, mut rest) = (0_usize, false);
         loop {
-            if acted.checked_rem(TURN) == Some(0) && acted > 0 {
+            if rest || (acted.checked_rem(TURN) == Some(0) && acted > 0) {
                 tokio::task::yield_now().await;
                 if connection.over.get() {
                     break;
@@ -281,8 +281,10 @@ async fn read(server: &Rc<Server>, connection: &Rc<Connection>) -> Result<(), Im
             match buffer.take() {
                 Ok(Some(frame)) => {
                     acted = acted.saturating_add(1);
-                    match dispatch::act(server, connection, frame, &mut descriptors) {
-                        Next::GoOn => {}
+                    let next = dispatch::act(server, connection, frame, &mut descriptors);
+                    rest = next == Next::Rest;
+                    match next {
+                        Next::GoOn | Next::Rest => {}
                         Next::Close => {
                             server.signer.flush();
                             return Ok(());

@@ -33,6 +33,8 @@ use crate::signer::{LockNow, Remove, Signer, Unlock};
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Next {
     GoOn,
+    /// It has read from the disk: others have their turn before the next.
+    Rest,
     /// The peer is not one that can be talked to.
     Close,
 }
@@ -58,6 +60,29 @@ const fn needs(operation: &Operation<'_>) -> Needs {
         | Operation::SetGrants(_)
         | Operation::Token
         | Operation::Unlock(_) => Needs::Admin,
+    }
+}
+
+/// What an operation is called in the audit log.
+const fn name(operation: &Operation<'_>) -> &'static str {
+    match operation {
+        Operation::AddClient { .. } => "add-client",
+        Operation::Clients => "clients",
+        Operation::Confirm { .. } => "confirm",
+        Operation::Enroll(_) => "enroll",
+        Operation::Hello { .. } => "hello",
+        Operation::List { .. } => "list",
+        Operation::Lock => "lock",
+        Operation::Metrics => "metrics",
+        Operation::Pending { .. } => "pending",
+        Operation::Remove { .. } => "remove",
+        Operation::RemoveClient { .. } => "remove-client",
+        Operation::SetGrants(_) => "set-grants",
+        Operation::Show { .. } => "show",
+        Operation::Sign(_) => "sign",
+        Operation::Status => "status",
+        Operation::Token => "token",
+        Operation::Unlock(_) => "unlock",
     }
 }
 
@@ -94,10 +119,11 @@ pub(super) fn act(
         return Next::Close;
     }
     connection.begin();
+    let reads = matches!(request.operation, Operation::Show { .. } | Operation::Status);
     if let Err(fault) = perform(server, connection, id, request.operation, frame, descriptors) {
         connection.answer(id, reply::error(&fault));
     }
-    Next::GoOn
+    if reads { Next::Rest } else { Next::GoOn }
 }
 
 /// Decides about one operation, which came in `frame`, and has it done. On `Ok` it is answered, or will be.
@@ -110,7 +136,7 @@ fn perform(
     descriptors: &mut VecDeque<OwnedFd>,
 ) -> Result<(), Fault> {
     let signer = &server.signer;
-    let permit = server.permit(connection.principal(), needs(&operation))?;
+    let permit = server.permit(connection.principal(), needs(&operation), name(&operation))?;
     let inspect = Inspect { sight: permit.sight() };
     match operation {
         // Taken by whoever reads the first frame of a connection.
@@ -125,10 +151,7 @@ fn perform(
             connection.answer(id, Reply::Status(report.wire(&principal, &admins)));
         }
         Operation::List { after } => {
-            let (reports, more) = signer.list(permit.order(inspect), after)?;
-            let unbound: Vec<String> = reports.iter().map(CredentialReport::accept_unbound).collect();
-            let page = reports.iter().zip(&unbound).map(|(report, unbound)| report.wire(unbound)).collect();
-            connection.answer(id, Reply::Credentials { page, more });
+            list(server, connection, id, permit.order(inspect), after.to_owned());
         }
         Operation::Show { credential } => {
             let report = signer.show(permit.order(inspect), credential)?;
@@ -197,6 +220,28 @@ fn perform(
         }
     }
     Ok(())
+}
+
+/// Reads records beside all else that is asked, and answers then.
+fn list(
+    server: &Rc<Server>,
+    connection: &Rc<Connection>,
+    id: u64,
+    order: Authorized<Inspect>,
+    after: String,
+) {
+    let (signer, connection) = (Rc::clone(&server.signer), Rc::clone(connection));
+    tokio::task::spawn_local(async move {
+        match signer.list(order, after).await {
+            Ok((reports, more)) => {
+                let unbound: Vec<String> = reports.iter().map(CredentialReport::accept_unbound).collect();
+                let page =
+                    reports.iter().zip(&unbound).map(|(report, unbound)| report.wire(unbound)).collect();
+                connection.answer(id, Reply::Credentials { page, more });
+            }
+            Err(fault) => connection.answer(id, reply::error(&fault)),
+        }
+    });
 }
 
 fn client_name(text: &str) -> Result<ClientName, Fault> {

@@ -78,12 +78,12 @@ impl Server {
         })
     }
 
-    /// Whether a principal may do what needs this; writes down where it may not.
-    fn permit(&self, who: &Rc<Principal>, needs: Needs) -> Result<Permit, Denied> {
+    /// Whether a principal may do what needs this; writes down where it may not, and what it has `asked` for.
+    fn permit(&self, who: &Rc<Principal>, needs: Needs, asked: &str) -> Result<Permit, Denied> {
         let decided = self.policy.permit(who, needs);
         if let Err(denied) = &decided {
             self.signer.counters().turned_away();
-            self.audit.turned_away(who, denied.rule(), &denied.to_string());
+            self.audit.turned_away(who, denied.rule(), &format!("{asked}: {denied}"));
         }
         decided
     }

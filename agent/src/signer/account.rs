@@ -59,12 +59,12 @@ impl Account {
     }
 
     /// Notes that the credential is a trap.
-    pub(super) fn trapped(&mut self, meta: &Meta, request: &Request<'_>) {
+    pub(super) fn trapped(&mut self, name: &str, venue: &str, request: &Request<'_>) {
         let who = &self.by.who;
         let mut facts = BTreeMap::from([
             ("EVENT", Verdict::Honey.name().to_owned()),
-            ("CREDENTIAL", meta.name.to_string()),
-            ("VENUE", meta.venue.clone()),
+            ("CREDENTIAL", name.to_owned()),
+            ("VENUE", venue.to_owned()),
             ("PRINCIPAL", who.to_string()),
             ("UID", who.uid.to_string()),
             ("PID", who.pid.to_string()),

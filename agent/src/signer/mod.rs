@@ -106,6 +106,8 @@ pub(crate) struct Signer {
     locking: tokio::sync::Mutex<()>,
     /// Held by whoever works with the token: one at a time.
     custody: tokio::sync::Mutex<()>,
+    /// Held by whoever reads all records for a client.
+    listing: tokio::sync::Mutex<()>,
     /// How often it was locked, so that an unlock can tell that a lock has overtaken it.
     locks: Cell<u64>,
     /// Whether it is unlocked, for those who watch while it is.
@@ -151,6 +153,7 @@ impl Signer {
             filling: RefCell::new(None),
             locking: tokio::sync::Mutex::new(()),
             custody: tokio::sync::Mutex::new(()),
+            listing: tokio::sync::Mutex::new(()),
             locks: Cell::new(0),
             kept_from: Cell::new(PinSource::Itself),
             worker: Cell::new(None),
@@ -216,7 +219,11 @@ impl Signer {
             State::Locked(keyring) => {
                 // What locked it first is what the admin wants to know.
                 self.keyring.replace(State::Locked(keyring));
-                self.filling.take()
+                let filling = self.filling.take();
+                if filling.is_some() {
+                    self.tell_lock(who, rule, reason);
+                }
+                filling
             }
             State::Unlocked(keyring) => {
                 self.tell_lock(who, rule, reason);

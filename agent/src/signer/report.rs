@@ -1,6 +1,7 @@
 //! What the agent says about itself and its credentials: nothing secret.
 
 use std::collections::BTreeSet;
+use std::rc::Rc;
 
 use jiff::Timestamp;
 use strongroom_link::{keeper, token};
@@ -132,20 +133,23 @@ impl Signer {
     }
 
     /// Credentials whose names sort behind `after`, by name, as many as fit one answer; and whether
-    /// there are more.
+    /// there are more. Who is told of few may have many read, so others have their turn after each.
     ///
     /// # Errors
     /// Where the folder of records cannot be read.
-    pub(crate) fn list(
-        &self,
+    pub(crate) async fn list(
+        self: Rc<Self>,
         order: Authorized<Inspect>,
-        after: &str,
+        after: String,
     ) -> Result<(Vec<CredentialReport>, bool), Fault> {
+        // However many ask, one reads.
+        let _alone = self.listing.lock().await;
         let who = order.decision().who;
         let Inspect { sight } = order.spend();
-        let mut names = self.store.names()?.into_iter().filter(|name| name.as_str() > after);
+        let mut names = self.store.names()?.into_iter().filter(|name| name.as_str() > after.as_str());
         let (mut page, mut room) = (Vec::new(), PAGE_BYTES);
         for name in names.by_ref() {
+            tokio::task::yield_now().await;
             let record = self.store.record(&name);
             let mut report = self.report(name, record);
             if !report.show_to(&who, sight) {

@@ -24,7 +24,6 @@ use crate::fault::{Fault, chain};
 use crate::policy::{Authorized, Sight};
 use crate::store::budget::{BudgetError, BudgetWriter};
 use crate::store::nonce::{NonceError, NonceSequence, Reserver, Ticks};
-use crate::store::record::Meta;
 
 /// The order to sign one venue request.
 #[derive(Debug)]
@@ -147,26 +146,20 @@ impl Signer {
         }
         let order = order.spend();
         account.credential(order.credential);
+        let named = self.named.borrow();
         match &mut *self.keyring.borrow_mut() {
             State::Unlocked(keyring) => keyring.sign(order, account, &self.means(), deliver),
             State::Locked(keyring) => {
                 let error = SignError::Locked { reason: keyring.state.reason.clone() };
-                if let Some(meta) = self.honey_on_disk(order.credential) {
-                    account.trapped(&meta, &order.request);
+                let name = order.credential;
+                if let Some(venue) = name.parse().ok().and_then(|name| named.trap(&name)) {
+                    account.trapped(name, venue, &order.request);
                 }
                 account.request(&order.request, None);
                 account.close(Err(error), deliver);
                 None
             }
         }
-    }
-}
-
-impl Signer {
-    /// What the record of a trap says, while nothing is loaded.
-    fn honey_on_disk(&self, credential: &str) -> Option<Meta> {
-        let record = self.store.record(&credential.parse().ok()?).ok()?;
-        record.meta.honey.then_some(record.meta)
     }
 }
 
@@ -250,7 +243,7 @@ impl Live {
     ) -> Result<Step, SignError> {
         account.venue(&self.meta.venue);
         if self.meta.honey {
-            account.trapped(&self.meta, request);
+            account.trapped(self.meta.name.as_str(), &self.meta.venue, request);
         }
         // Before anything is said that could tell it from a credential that is not there.
         if !self.gate.names(account.who()) {

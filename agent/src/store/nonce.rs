@@ -8,10 +8,11 @@
 //!
 //! Numbers follow the clock where they can: `max(now, last + 1)`, in the unit of the venue.
 
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::mpsc::{Receiver, Sender, channel};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError, Weak};
 
 use serde::{Deserialize, Serialize};
 
@@ -78,14 +79,13 @@ impl NonceSequence {
     /// [`StoreError::Invalid`] where the file is damaged: without it nobody knows which numbers are
     /// used, so nothing may be signed.
     pub(crate) fn open(path: PathBuf) -> Result<Self, StoreError> {
-        let ceiling = ceiling(&path)?;
-        let shared = Shared {
-            path,
-            ceiling: AtomicU64::new(ceiling),
-            raising: Mutex::new(()),
-            asked: AtomicBool::new(false),
+        let shared = Shared::of(path);
+        let ceiling = {
+            let _one_at_a_time = shared.raising.lock().unwrap_or_else(PoisonError::into_inner);
+            let on_disk = ceiling(&shared.path)?;
+            shared.ceiling.fetch_max(on_disk, Ordering::AcqRel).max(on_disk)
         };
-        Ok(Self { last: ceiling.saturating_sub(1), shared: Arc::new(shared) })
+        Ok(Self { last: ceiling.saturating_sub(1), shared })
     }
 
     /// The next number: the clock, or one more than the last. Blocks for one fsync where nothing is
@@ -150,6 +150,25 @@ pub(super) fn ceiling(path: &Path) -> Result<u64, StoreError> {
 }
 
 impl Shared {
+    /// The one of that file. An earlier sequence of it may have ended while a raise was under way, which must not
+    /// write a lower ceiling over that of the next.
+    fn of(path: PathBuf) -> Arc<Self> {
+        static ALL: Mutex<BTreeMap<PathBuf, Weak<Shared>>> = Mutex::new(BTreeMap::new());
+        let mut all = ALL.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(shared) = all.get(&path).and_then(Weak::upgrade) {
+            return shared;
+        }
+        all.retain(|_, shared| shared.strong_count() > 0);
+        let shared = Arc::new(Self {
+            path: path.clone(),
+            ceiling: AtomicU64::new(0),
+            raising: Mutex::new(()),
+            asked: AtomicBool::new(false),
+        });
+        all.insert(path, Arc::downgrade(&shared));
+        shared
+    }
+
     /// Raises the ceiling, on the disk first. Never lowers it.
     fn raise(&self, ceiling: u64) -> Result<(), StoreError> {
         let _one_at_a_time = self.raising.lock().unwrap_or_else(PoisonError::into_inner);
@@ -249,6 +268,23 @@ mod tests {
             let ceiling = toml::from_str::<File>(&text).unwrap().ceiling;
             assert!(number < ceiling, "{number} is not below {ceiling}");
         }
+    }
+
+    #[test]
+    fn never_lowers_the_ceiling_by_a_raise_that_comes_late() {
+        let folder = tempfile::tempdir().unwrap();
+        let reserver = Reserver::start().unwrap();
+        let mut before = open(folder.path());
+        assert_eq!(before.next(ms(1_000_000), &reserver).unwrap(), 1_000_000);
+        // What the thread still has to do when the sequence is dropped.
+        let late = Arc::clone(&before.shared);
+        drop(before);
+        let mut after = open(folder.path());
+        assert_eq!(after.next(ms(9_000_000), &reserver).unwrap(), 9_000_000);
+        late.raise(1_500_000).unwrap();
+        drop((late, after));
+        assert_eq!(ceiling(&folder.path().join("a.toml")).unwrap(), 9_060_000);
+        assert_eq!(open(folder.path()).next(ms(50), &reserver).unwrap(), 9_060_000);
     }
 
     #[test]

@@ -800,6 +800,28 @@ fn tells_of_clients_that_were_turned_away_without_filling_the_disk() {
     );
 }
 
+/// Those of one user do not hide each other.
+#[test]
+fn tells_which_client_was_refused_and_what_it_has_asked_for() {
+    let room = Room::new();
+    let agent = room.start();
+    let bots = ["arb-bot", "grid-bot"];
+    for (name, asks) in bots.into_iter().zip(["lock", "remove"]) {
+        let bot = room.client().with_token(room.client().add_client(name).unwrap());
+        let refused = if asks == "lock" { bot.lock() } else { bot.remove("binance-main") };
+        let _ = refused.unwrap_err();
+    }
+    assert!(agent.terminate().success());
+    holds(&room);
+    let turned = lines(&room).into_iter().filter(|line| line["kind"] == "connect");
+    let causes: Vec<_> = turned.map(|line| (line["rule"].clone(), line["cause"].clone())).collect();
+    let expected = bots.into_iter().zip(["lock", "remove"]).map(|(name, asks)| {
+        let cause = format!("{asks}: refusing client:{name}: this is for admins, and it is none");
+        ("not-admin".into(), cause.into())
+    });
+    assert_eq!(causes, expected.collect::<Vec<(Value, Value)>>());
+}
+
 #[test]
 fn verifies_a_hundred_thousand_lines_that_were_written_by_the_book() {
     let room = room();

@@ -140,6 +140,15 @@ fn answers_alike_about_credentials_of_others_and_those_that_are_not_there() {
 }
 
 #[test]
+fn answers_others_while_records_are_read_for_a_list() {
+    let (room, _agent) = unlocked();
+    let mut peer = Raw::connect(&room.socket());
+    peer.write(&[frame(1, Operation::List { after: "" }), frame(2, Operation::Status)].concat()).unwrap();
+    assert_eq!(peer.hear(SOON), Heard::Good(2), "what was asked behind it does not wait for the disk");
+    assert_eq!(peer.hear(SOON), Heard::Good(1));
+}
+
+#[test]
 fn refuses_wrong_tokens_one_on_each_connection() {
     let (room, _agent) = unlocked();
     let token = add(&room, "grid-bot");

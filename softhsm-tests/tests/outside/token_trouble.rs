@@ -52,6 +52,8 @@ fn stays_locked_where_a_lock_overtakes_an_unlock() {
         assert_eq!(agent.children("strongroom-keeper").len(), 1, "one is being filled");
         room.client().lock().unwrap();
         assert!(agent.children("strongroom-keeper").is_empty(), "a lock that has answered leaves no keeper");
+        let told = room.run(&["audit", "show", "--json", "--kind", "lock"], None, &[]).json();
+        assert_eq!(told.as_array().unwrap().len(), 1, "it is written down: {told}");
         assert!(!unlocking.is_finished(), "the token is still held");
         slow.go_on();
         let run = unlocking.join().unwrap();
@@ -84,7 +86,7 @@ fn leaves_no_keeper_where_a_lock_overtakes_an_enrolment() {
         assert_eq!(run.code(), 5);
         assert_eq!(
             run.stderr,
-            "error: the agent was locked while the credential was being enrolled\nhint: do it again\n"
+            "error: the agent was locked while the credential was being enrolled\nhint: enrol it again\n"
         );
     });
     assert!(room.client().list().unwrap().is_empty(), "nothing was written");

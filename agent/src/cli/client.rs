@@ -70,6 +70,9 @@ impl ClientCommand {
                     output::json(&json!({ "removed": name }));
                 } else {
                     output::data(&format!("removed {name}; its token is no good any more"));
+                    output::talk(
+                        "its grants stay, for a client of that name to come; `strongroom grant list` shows them",
+                    );
                 }
             }
         }

@@ -80,7 +80,7 @@ impl From<SignError> for Fault {
             SignError::Audit(error) => return Self::from(error),
             SignError::Budget(error) => return Self::from(error),
             SignError::Crew(error) => return Self { message, ..Self::from(error) },
-            SignError::Denied(_) => (Denied, "`strongroom grant explain` says which grants were looked at"),
+            SignError::Denied(_) => (Denied, "an admin sees why by `strongroom grant explain`"),
             SignError::NoCredential { .. } => (NotFound, "`strongroom list` shows what there is"),
             SignError::Nonce(NonceError::Store(error)) => return Self { message, ..Self::from(error) },
             SignError::Nonce(NonceError::NotRising { .. }) => {

@@ -150,6 +150,22 @@ fn takes_grants_from_a_file_and_from_an_editor_and_loses_no_text() {
     let again = grant(&room, &edit);
     assert_eq!((again.code(), again.stderr.as_str()), (0, "nothing was changed\n"));
 
+    // What a command that failed has left is no wish to take everything away.
+    std::fs::write(&file, "").unwrap();
+    let empty = grant(&room, &edit);
+    assert_eq!(empty.code(), 3, "{empty:?}");
+    assert_like(&empty.stderr, "error: the text has no grant, and binance-main has 1\n*--none\n", "nothing");
+    for (words, said) in [
+        (["--expires", "2020-01-01T00:00:00Z"], "error: `expires` is in the past: *"),
+        (["--expires", "2027-02-20"], "error: `2027-02-20` in `expires` is no point in time\n*"),
+    ] {
+        let add = ["add", "binance-main", "--to", "user:7", "--allow", "*"];
+        let refused = grant(&room, &[&add[..], &words[..]].concat());
+        assert_eq!(refused.code(), 3, "{refused:?}");
+        assert_like(&refused.stderr, said, words[1]);
+    }
+    assert_eq!(listed(&room, "binance-main")["grants"].as_array().unwrap().len(), 1);
+
     std::fs::write(&file, BOT.replace("allow =", "alow =")).unwrap();
     let wrong = grant(&room, &edit);
     assert_eq!(wrong.code(), 3);

@@ -45,6 +45,13 @@ impl Add {
         } else {
             output::data(&format!("added grant {id} to {}", self.credential));
         }
+        if let Some(client) = self.limits.to.strip_prefix("client:")
+            && desk.has_client(client) == Some(false)
+        {
+            output::talk(&format!(
+                "there is no client `{client}` yet: `strongroom client add {client}` makes it"
+            ));
+        }
         Ok(())
     }
 }

@@ -24,6 +24,9 @@ pub(super) struct Edit {
     /// Take all grants from this TOML file, - for standard input, instead of an editor
     #[arg(long, value_name = "FILE")]
     file: Option<PathBuf>,
+    /// Take all grants away where the text has none; without it such a text is refused
+    #[arg(long)]
+    none: bool,
     /// Take a record over that is older than one that was in force. Read its grants first
     #[arg(long)]
     accept_older: bool,
@@ -61,6 +64,12 @@ impl Edit {
     fn write(&self, desk: &Desk<'_>, held: &Held, grants: &Grants) -> Result<Option<usize>, Stop> {
         if *grants == held.grants && !self.accept_older {
             return Ok(None);
+        }
+        if grants.is_empty() && !self.none {
+            let message = format!("the text has no grant, and {} has {}", self.credential, held.grants.len());
+            return Err(
+                Fault::new(ErrorCode::Invalid, message, "to take all of them away, use --none").into()
+            );
         }
         desk.write(held.revision, grants, self.accept_older, &self.pin)?;
         Ok(Some(grants.len()))

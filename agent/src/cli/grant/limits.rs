@@ -98,6 +98,9 @@ impl Limits {
             ("zone", self.zone.as_deref()),
             ("expires", self.expires.as_deref()),
         ];
+        if let Some(text) = &self.expires {
+            check_end(text)?;
+        }
         fields.extend(texts.into_iter().filter_map(|(name, text)| Some((name.to_owned(), text?.into()))));
         let lists = [
             ("allow", &self.allow),
@@ -123,6 +126,19 @@ impl Limits {
         }
         made(fields)
     }
+}
+
+/// A grant that is over when it is given is a slip.
+fn check_end(text: &str) -> Result<(), Fault> {
+    let hint = "write the time with its zone, as 2027-01-31T00:00:00Z";
+    let end: jiff::Timestamp = text.parse().map_err(|_| {
+        Fault::new(ErrorCode::Invalid, format!("`{text}` in `expires` is no point in time"), hint)
+    })?;
+    if end <= jiff::Timestamp::now() {
+        let message = format!("`expires` is in the past: {text}; the grant would allow nothing");
+        return Err(Fault::new(ErrorCode::Invalid, message, hint));
+    }
+    Ok(())
 }
 
 /// A list of words as JSON.

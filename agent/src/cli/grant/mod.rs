@@ -141,6 +141,14 @@ impl<'a> Desk<'a> {
     }
 }
 
+impl Desk<'_> {
+    /// Whether there is a client of this name, where an agent can be asked.
+    fn has_client(&self, name: &str) -> Option<bool> {
+        let clients = self.agent.as_ref()?.clients().ok()?;
+        Some(clients.iter().any(|client| client.name == name))
+    }
+}
+
 fn held_by(agent: &Client, credential: &str) -> Result<Held, Stop> {
     let told = agent.grants(credential)?;
     let grants = Grants::parse(&told.toml).map_err(|error| {

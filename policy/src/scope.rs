@@ -5,6 +5,8 @@
 //! restrict only what is bound, or what the agent can tell from what is bound: where path and method are free, the
 //! names of the parameters still are not, and an endpoint that takes none of the allowed names is out of reach.
 
+mod pairs;
+
 use std::collections::BTreeSet;
 
 use strongroom_venues::{Action, ActionRule, Binds, Profile};
@@ -43,6 +45,7 @@ pub fn check(profile: &Profile, grants: &Grants) -> Vec<Finding> {
         findings.extend(check.open_orders());
         findings.extend(check.endpoints());
         findings.extend(check.lists());
+        findings.extend(check.pairs());
         findings.extend(check.values());
         findings.extend(check.sessions());
     }

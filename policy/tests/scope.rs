@@ -124,6 +124,49 @@ fn keeps_a_withdrawal_out_of_a_list_of_parameters() {
     );
 }
 
+/// A signature got under one grant must not do what the other gives, outside the limits of the other.
+#[test]
+fn refuses_two_grants_of_one_principal_of_which_one_stands_in_for_the_other() {
+    // An endpoint of which nobody knows what it needs, at a venue that signs no path.
+    let (_, text) = builtin_profiles().iter().find(|(id, _)| *id == "binance").unwrap();
+    let text = text.replace(
+        "rules = [",
+        "rules = [\n  { action = \"config\", method = \"POST\", path = '/x/settle$' },",
+    );
+    let free = Profile::compile(&text).unwrap();
+    let okx = venue("okx");
+    let read =
+        "id = \"a\"\nto = \"unit:user@7/bot.service\"\nallow = [\"read\"]\nparams = [\"page\", \"rows\"]";
+    let limits = "expires = \"2030-01-01T00:00:00Z\"";
+    let named = |to: &str, lines: &str, own: &str, profile: &Profile| {
+        let text = format!(
+            "[[grant]]\n{read}\n{own}\n[[grant]]\nid = \"b\"\nto = \"{to}\"\nallow = [\"config\", \"read\"]\n{lines}"
+        );
+        let found = scope::check(profile, &Grants::parse(&text).unwrap());
+        let both = |finding: &&scope::Finding| {
+            let said = finding.to_string();
+            said.contains("grant `a`: ") && said.contains("grant `b` allows `config`")
+        };
+        found.iter().filter(both).map(|finding| finding.field).collect::<Vec<_>>()
+    };
+    let same = "unit:user@7/bot.service";
+    let list = format!("params = [\"rows\", \"mode\"]\n{limits}");
+    assert_eq!(named(same, &list, "", &free), ["path", "method"]);
+    assert_eq!(named("user:7", &list, "", &free), ["path", "method"], "a process has both");
+    let rate = "params = [\"rows\"]\nrequests_per_minute = 1";
+    assert_eq!(named(same, rate, "", &free), ["path", "method"]);
+    // One permission, for both have the same limits, or what stands in is given without any.
+    assert_eq!(named(same, &list, limits, &free), [""; 0]);
+    assert_eq!(named(same, "params = [\"rows\", \"mode\"]", "", &free), [""; 0]);
+    // Names in common are what makes one request both.
+    assert_eq!(named(same, &format!("params = [\"mode\"]\n{limits}"), "", &free), [""; 0]);
+    for other in ["user:8", "client:bot", "unit:user@7/other.service"] {
+        assert_eq!(named(other, &list, "", &free), [""; 0], "{other}");
+    }
+    assert_eq!(named(same, &list, "", &okx), [""; 0]);
+    assert_eq!(named(same, &list, "accept_unbound = [\"path\", \"method\"]", &free), [""; 0]);
+}
+
 /// Where the path is free, a request with one order and a list of others is measured by one and does the other.
 #[test]
 fn refuses_a_list_of_orders_beside_one_order_where_the_path_is_free() {

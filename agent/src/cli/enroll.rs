@@ -1,5 +1,6 @@
 //! `strongroom enroll`: wrap a secret and keep it.
 
+use std::collections::BTreeSet;
 use std::path::PathBuf;
 use std::rc::Rc;
 
@@ -7,8 +8,9 @@ use clap::Args;
 use serde_json::{Map, json};
 use strongroom_client::{Client, Enrollment as ClientEnrollment};
 use strongroom_link::key::PassphraseUse;
-use strongroom_policy::{Grants, Subject};
+use strongroom_policy::{Grants, Subject, scope};
 use strongroom_protocol::{Enroll as Wire, ErrorCode, Login};
+use strongroom_venues::Profile;
 
 use super::grant::{Accepted, free_id, made, text_of, word_list};
 use super::pin::{Facts, PinSource};
@@ -115,11 +117,7 @@ impl Enroll {
         } else {
             output::data(&format!("enrolled {} at {}", self.name, profile.name()));
             if grants.is_empty() {
-                output::talk(&format!(
-                    "nobody may sign with {0} yet; you may after `strongroom grant add {0} --to {1} --allow read,trade,cancel`",
-                    self.name,
-                    Subject::User(own_uid())
-                ));
+                output::talk(&how_on(&self.name, &profile)?);
             }
         }
         Ok(())
@@ -206,6 +204,32 @@ impl Enroll {
             enrolled
         })
     }
+}
+
+/// What to do where nobody may sign yet, in a form that this venue takes.
+fn how_on(name: &str, profile: &Profile) -> Result<String, Fault> {
+    let to = Subject::User(own_uid());
+    let fields = Map::from_iter([
+        ("id".to_owned(), free_id(&to.to_string(), &Grants::NONE).into()),
+        ("to".to_owned(), to.to_string().into()),
+        ("allow".to_owned(), word_list(&["read", "trade", "cancel"].map(str::to_owned))),
+    ]);
+    let grants = Grants::new(vec![made(fields)?]).map_err(Fault::from)?;
+    let findings = scope::check(profile, &grants);
+    let parts: BTreeSet<&str> = findings.iter().map(|finding| finding.field).collect();
+    let parts: Vec<&str> = parts.into_iter().collect();
+    let add = format!("strongroom grant add {name} --to {to} --allow read,trade,cancel");
+    let on = format!("nobody may sign with {name} yet; you may after");
+    if parts.is_empty() {
+        return Ok(format!("{on} `{add}`"));
+    }
+    Ok(format!(
+        "{on} `{add} --accept-unbound {}`\n(a signature of {} does not bind {}, so whoever gets one can use it for more \
+         than that; with --params it can be kept: docs/reference/grants.md)",
+        parts.join(","),
+        profile.name(),
+        parts.join(" and "),
+    ))
 }
 
 fn own_uid() -> u32 {

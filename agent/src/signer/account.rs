@@ -19,7 +19,7 @@ use crate::audit::pen::Pen;
 use crate::fault::{Fault, chain};
 use crate::identity::Principal;
 use crate::policy::Decision;
-use crate::store::record::{CredentialName, Meta};
+use crate::store::record::CredentialName;
 
 /// The rule that denies what no grant allows.
 const NO_GRANT: &str = "no-grant";

@@ -101,8 +101,6 @@ fn takes_the_secret_from_standard_input_and_one_line_break_off_its_end() {
             "--key-id",
             BINANCE.key_id,
             "--secret-stdin",
-            "--allow",
-            "*",
             "--pin-fd",
             "3",
             "--allow",

@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 
 use serde_json::{Value, json};
-use strongroom_client::{ErrorCode, Login, NewGrants};
+use strongroom_client::{ErrorCode, Login, NewGrants, SignRequest};
 use strongroom_softhsm_tests::room::{Room, Run};
 
 use crate::keys::{BINANCE, KRAKEN, OKX, account, balance, edit};
@@ -67,6 +67,19 @@ fn gives_the_one_who_enrols_what_was_asked_for_and_nobody_anything_without() {
     );
     assert_eq!((run.stderr.as_str(), run.code()), (said.as_str(), 0));
     assert_eq!(listed(&room, "okx-main")["grants"], json!([]));
+
+    // What is said is taken, at a venue that signs no path too.
+    let arguments = ["enroll", "binance-main", "--venue", "binance", "--key-id", BINANCE.key_id];
+    let arguments = [&arguments[..], &["--pin-fd", "3", "--secret-fd", "4"]].concat();
+    let run = room.run(&arguments, None, &[(3, &room.token.pin), (4, BINANCE.secret)]);
+    assert_like(
+        &run.stderr,
+        "nobody may sign with binance-main yet; *--accept-unbound method,path`\n(a signature of Binance does not bind *",
+        "",
+    );
+    let command = run.stderr.split('`').nth(1).unwrap();
+    let words: Vec<&str> = command.split(' ').collect();
+    let _ = grant(&room, &words[2..]).ok();
 
     for (options, said) in [
         (&["--allow", "everything"][..], "*`everything` is no action; *"),
@@ -215,6 +228,80 @@ fn takes_grants_from_a_file_and_from_an_editor_and_loses_no_text() {
     let kept = said.split("--file ").nth(1).unwrap().split('`').next().unwrap();
     assert!(std::fs::read_to_string(kept).unwrap().ends_with("bogus = 1\n"), "{kept}");
     assert_eq!(listed(&room, "kraken-main")["revision"], 2, "nothing has changed");
+}
+
+/// The commands of a page, in their order: of its consoles, and those in the middle of its text.
+fn commands(page: &str) -> Vec<String> {
+    let page = page.replace("\\\n", " ");
+    let found = page.lines().flat_map(|line| match line.strip_prefix("$ ") {
+        Some(command) => vec![command.to_owned()],
+        None => {
+            line.split('`').filter(|text| text.starts_with("strongroom grant ")).map(str::to_owned).collect()
+        }
+    });
+    found.collect()
+}
+
+/// What the guide and the help of the commands tell to type is taken by the venues that they name.
+#[test]
+fn documented_commands_work() {
+    let room = room_of_two();
+    let _agent = room.start_unlocked();
+    let token = room.client().add_client("grid-bot").unwrap();
+    let order = [("symbol", "BTCUSDT"), ("side", "BUY"), ("type", "LIMIT"), ("timeInForce", "GTC")];
+    let order = [&order[..], &[("quantity", "0.01"), ("price", "60000")]].concat();
+    let order = order
+        .into_iter()
+        .fold(SignRequest::new("binance-main", "POST", "/api/v3/order"), |request, (name, value)| {
+            request.query(name, value)
+        });
+    let folder = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).parent().unwrap();
+    let guide = std::fs::read_to_string(folder.join("docs/how-to/limit-a-bot.md")).unwrap();
+    let mut all = commands(&guide);
+    for command in ["add", "explain", "learn"] {
+        let help = room.run(&["grant", command, "--help"], None, &[]).ok().replace("\\\n", " ");
+        let examples = help.split("xample").last().unwrap().lines();
+        all.extend(examples.filter_map(|line| Some(line[line.find("strongroom grant ")?..].to_owned())));
+    }
+    assert_eq!(all.len(), 14, "{all:#?}");
+    let (mut ran, mut line) = (0, None);
+    for command in &all {
+        // Whoever is asked is asked at a terminal: `confirm` has its own tests.
+        if command == "strongroom confirm" {
+            continue;
+        }
+        let seq = line.map(|line: u64| line.to_string()).unwrap_or_default();
+        let typed = command
+            .replace('\'', "")
+            .replace("4711", &seq)
+            .replace("grid.toml", &format!("{}/grid.toml", room.folder().display()));
+        let (typed, into) =
+            typed.split_once(" > ").map_or((typed.as_str(), None), |(typed, into)| (typed, Some(into)));
+        let words: Vec<&str> = typed.split_whitespace().skip(1).collect();
+        let changes = ["add", "edit"].contains(&words[1]);
+        let pin = if changes { &["--pin-fd", "3"][..] } else { &[] };
+        let run = room.run(&[&words, pin].concat(), None, &[(3, &room.token.pin)]);
+        assert_eq!(run.code(), 0, "{command}: {}", run.stderr);
+        if let Some(into) = into {
+            std::fs::write(into, &run.stdout).unwrap();
+        }
+        ran += 1;
+        if line.is_none() {
+            let bot = room.client().with_token(token.clone());
+            let _ = bot.sign(&order).unwrap();
+            let _ = bot.sign(&account()).unwrap();
+            let shown = room.run(&["audit", "show", "--kind", "sign", "--json"], None, &[]).json();
+            line = shown.as_array().unwrap().last().unwrap()["seq"].as_u64();
+        }
+    }
+    assert_eq!(ran, 13);
+    // They do what the guide says: the learnt grant, and the denial beside it.
+    let ids = |name: &str| -> Vec<String> {
+        let grants = listed(&room, name)["grants"].as_array().unwrap().clone();
+        grants.iter().map(|grant| grant["id"].as_str().unwrap().to_owned()).collect()
+    };
+    assert_eq!(ids("binance-main"), ["learnt", "grid-bot"]);
+    assert_eq!(ids("kraken-main"), [own_grant()["id"].as_str().unwrap(), "small", "big", "grid-bot"]);
 }
 
 #[test]

@@ -14,8 +14,8 @@ use crate::fault::Fault;
 /// Give one more grant.
 #[derive(Debug, Args)]
 #[command(
-    after_help = "Example: strongroom grant add binance-main --to client:grid-bot --allow read,trade,cancel \\\n  \
-                        --symbols BTCUSDT,ETH* --max-notional 500 --max-notional-day 5000"
+    after_help = "Example: strongroom grant add kraken-main --to client:grid-bot --allow read,trade,cancel \\\n  \
+                        --symbols XBTUSD,ETH* --max-notional 500 --max-notional-day 5000"
 )]
 pub(super) struct Add {
     /// Name of the credential

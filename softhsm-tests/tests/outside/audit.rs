@@ -738,6 +738,8 @@ fn refuses_what_is_signed_for_nobody_by_the_rule_that_let_its_sender_in() {
     let room = room();
     let bot = room.start_unlocked();
     let token = room.client().add_client("bot").unwrap();
+    let grant = ["grant", "add", "binance-main", "--to", "client:bot", "--allow", "*", "--pin-stdin"];
+    let _ = room.run(&grant, Some(&room.token.pin), &[]).ok();
     let client = room.client().with_token(token);
     for path in ["/api//v3/order", "/api/v3%2Forder"] {
         let _ = client.sign(&SignRequest::new("binance-main", "POST", path)).unwrap_err();

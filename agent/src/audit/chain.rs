@@ -224,6 +224,8 @@ impl Verifier {
             // It stands where it belongs, under another number; the hash in the next line is of the old one.
             self.found(Fault::Edited { seq: next }, place);
             (self.next, self.before) = (Some(next.saturating_add(1)), None);
+            // Nor is it the line that has its number now.
+            return Some(line);
         } else if line.seq > next {
             self.missing.push((next, line.seq.saturating_sub(1), place));
             self.go_on(head, place, line.seq);

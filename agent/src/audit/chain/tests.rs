@@ -52,6 +52,11 @@ fn finds_a_line_under_a_wrong_number_and_one_that_is_there_twice() {
     let mut lines = log(9);
     lines[4] = String::from_utf8(lines[4].clone()).unwrap().replace("\"seq\":5", "\"seq\":8").into_bytes();
     assert_eq!(verify(&lines, &[]), [Fault::Edited { seq: 5 }]);
+    // A number that another line has, which was noted.
+    let mut lines = log(9);
+    let noted = head_of(&lines);
+    lines[4] = String::from_utf8(lines[4].clone()).unwrap().replace("\"seq\":5", "\"seq\":9").into_bytes();
+    assert_eq!(verify(&lines, &[noted]), [Fault::Edited { seq: 5 }]);
     let mut lines = log(9);
     lines.insert(6, lines[3].clone());
     assert_eq!(verify(&lines, &[]), [Fault::Repeated { seq: 4 }]);

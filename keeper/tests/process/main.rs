@@ -340,8 +340,12 @@ fn names(folder: &str) -> impl Iterator<Item = String> {
     entries.map(|entry| entry.expect("an entry").file_name().to_string_lossy().into_owned())
 }
 
-/// Whether whoever started this test left that descriptor open for all its descendants.
-fn inherited(number: &str) -> bool {
+/// Whether whoever started this test left that descriptor open for all its descendants, and this one has it still.
+fn inherited(folder: &str, number: &str) -> bool {
+    let target = |folder: &str| std::fs::read_link(format!("{folder}/{number}")).ok();
+    if target("/proc/self/fd") != target(folder) {
+        return false;
+    }
     let info = std::fs::read_to_string(format!("/proc/self/fdinfo/{number}")).unwrap_or_default();
     let flags = info.lines().find_map(|line| line.strip_prefix("flags:"));
     let closes_on_exec =
@@ -368,7 +372,7 @@ fn has_one_thread_and_gave_up_what_it_does_not_need() {
         assert_eq!(proc("environ").expect("root may"), "", "its environment is empty");
         let folder = format!("/proc/{}/fd", keeper.id());
         let mut open: Vec<String> = names(&folder)
-            .filter(|number| !inherited(number))
+            .filter(|number| !inherited(&folder, number))
             .map(|number| std::fs::read_link(format!("{folder}/{number}")).expect("a link"))
             .map(|target| target.to_string_lossy().split(':').next().unwrap_or_default().to_owned())
             .collect();

@@ -153,8 +153,8 @@ pub(crate) fn disk(room: &Room) -> BTreeMap<PathBuf, Vec<u8>> {
 
 fn read_all(folder: &Path, found: &mut BTreeMap<PathBuf, Vec<u8>>) {
     for entry in std::fs::read_dir(folder).into_iter().flatten().flatten() {
-        if entry.file_name() == "audit" || entry.file_name() == "floors" {
-            // Every failure is a line there; and every enrolment raises a floor, which stays.
+        if ["audit", "floors", "removed.toml"].iter().any(|name| entry.file_name() == *name) {
+            // Every failure is a line there; every enrolment raises a floor, which stays; a removal while locked is noted.
         } else if entry.path().is_dir() {
             read_all(&entry.path(), found);
         } else {

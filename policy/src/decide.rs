@@ -1,6 +1,6 @@
 //! The decision: which grants are looked at, and what they say.
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 use std::time::Duration;
 
 use strongroom_venues::Action;
@@ -78,7 +78,7 @@ struct Index {
 #[derive(Debug, Default)]
 struct Lanes {
     /// Of each action, all of them.
-    by_action: [Vec<usize>; 8],
+    by_action: BTreeMap<Action, Vec<usize>>,
     /// Of those about orders, the ones that do not hang on one symbol…
     any_symbol: Vec<usize>,
     /// … and the others, under each of their symbols in lower case.
@@ -88,7 +88,7 @@ struct Lanes {
 impl Lanes {
     fn add(&mut self, at: usize, rule: &Rule) {
         for action in rule.actions.iter() {
-            self.lane_mut(action).push(at);
+            self.by_action.entry(action).or_default().push(at);
         }
         if rule.actions.contains(Action::Trade) {
             match rule.only_symbols() {
@@ -102,32 +102,8 @@ impl Lanes {
         }
     }
 
-    const fn lane(&self, action: Action) -> &Vec<usize> {
-        let [admin, cancel, config, read, session, trade, transfer, unknown] = &self.by_action;
-        match action {
-            Action::Admin => admin,
-            Action::Cancel => cancel,
-            Action::Config => config,
-            Action::Read => read,
-            Action::Session => session,
-            Action::Trade => trade,
-            Action::Transfer => transfer,
-            Action::Unknown => unknown,
-        }
-    }
-
-    const fn lane_mut(&mut self, action: Action) -> &mut Vec<usize> {
-        let [admin, cancel, config, read, session, trade, transfer, unknown] = &mut self.by_action;
-        match action {
-            Action::Admin => admin,
-            Action::Cancel => cancel,
-            Action::Config => config,
-            Action::Read => read,
-            Action::Session => session,
-            Action::Trade => trade,
-            Action::Transfer => transfer,
-            Action::Unknown => unknown,
-        }
+    fn lane(&self, action: Action) -> &[usize] {
+        self.by_action.get(&action).map_or(&[], Vec::as_slice)
     }
 
     /// The rules that can say anything about a trade with an order for this symbol, in their order.
@@ -299,7 +275,7 @@ impl Policy {
         };
         let (by_symbol, all) = match symbol {
             Some(symbol) => (Some(allows.about(symbol)), &[][..]),
-            None => (None, allows.lane(ask.action).as_slice()),
+            None => (None, allows.lane(ask.action)),
         };
         by_symbol.into_iter().flatten().chain(all.iter().copied()).filter_map(|at| self.rules.get(at))
     }

@@ -35,6 +35,6 @@ pub use hours::{Hours, NotATime, Weekdays, Zone};
 pub use learn::{LearnError, Learnt, Seen, learn};
 pub use meters::Meters;
 pub use reason::{Reason, Shown};
-pub use subject::{NotASubject, Subject};
+pub use subject::{NotASubject, Subject, is_client_name};
 pub use symbol::{NotAPattern, Pattern};
 pub use worth::notional;

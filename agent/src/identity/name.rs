@@ -4,6 +4,7 @@ use std::fmt;
 use std::str::FromStr;
 
 use serde::{Deserialize, Serialize};
+use strongroom_policy::is_client_name;
 
 /// A name that an admin has given to a client.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
@@ -25,10 +26,7 @@ impl FromStr for ClientName {
     type Err = NoClientName;
 
     fn from_str(text: &str) -> Result<Self, NoClientName> {
-        let plain = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit();
-        let first = text.bytes().next().is_some_and(plain);
-        let rest = text.bytes().all(|byte| plain(byte) || b"._-".contains(&byte));
-        if first && rest && text.len() <= 64 { Ok(Self(text.to_owned())) } else { Err(NoClientName) }
+        if is_client_name(text) { Ok(Self(text.to_owned())) } else { Err(NoClientName) }
     }
 }
 

@@ -57,9 +57,7 @@ impl Denial {
     pub(super) fn unnamed(who: &Principal) -> Self {
         Self { grant: None, reason: Box::new(Reason::Subject { caller: who.to_string() }), recut: None }
     }
-}
 
-impl Denial {
     /// What is said to one whom grants would let into a trap: what is said where none allows the action.
     pub(super) fn trapped(who: &Principal, action: Action) -> Self {
         Self {

@@ -146,12 +146,11 @@ impl Signer {
         }
         let order = order.spend();
         account.credential(order.credential);
-        let named = self.named.borrow();
         match &mut *self.keyring.borrow_mut() {
             State::Unlocked(keyring) => keyring.sign(order, account, &self.means(), deliver),
             State::Locked(keyring) => {
                 let error = SignError::Locked { reason: keyring.state.reason.clone() };
-                let name = order.credential;
+                let (name, named) = (order.credential, self.named.borrow());
                 if let Some(venue) = name.parse().ok().and_then(|name| named.trap(&name)) {
                     account.trapped(name, venue, &order.request);
                 }

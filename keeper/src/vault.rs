@@ -23,6 +23,9 @@ const LONGEST_ANSWER_BYTES: usize = envelope::LONGEST_BYTES.next_multiple_of(102
 /// Answers are sent at the latest when there is no room for one more, so the buffer never grows.
 const ANSWERS_BYTES: usize = 64 * 1024;
 
+/// That of secp256k1.
+const LONGEST_SIGNATURE_BYTES: usize = 65;
+
 /// Keys, and what came or waits to go.
 pub(crate) struct Vault {
     keyring: Keyring,
@@ -41,7 +44,7 @@ impl Vault {
             seeds: SeedPort::new(seed_page),
             pin: KeptPin::default(),
             answers: Vec::with_capacity(ANSWERS_BYTES),
-            signature: Vec::with_capacity(64),
+            signature: Vec::with_capacity(LONGEST_SIGNATURE_BYTES),
         }
     }
 

@@ -20,6 +20,10 @@ pub enum Algorithm {
     HmacSha384,
     /// HMAC-SHA512 (RFC 2104), 64 bytes.
     HmacSha512,
+    /// ECDSA over secp256k1 of an EIP-712 message, with nonces by RFC 6979 and a low s: 65 bytes, r, s, and 27
+    /// or 28. The message is `19 01`, the domain separator and the hash of the struct, 66 bytes, and the keeper
+    /// itself hashes it; it signs nothing else.
+    Secp256k1,
 }
 
 /// How the venue writes the secret that it hands out.
@@ -29,6 +33,8 @@ pub enum SecretForm {
     Base64,
     /// Standard base64 of at least 32 bytes, of which the first 32 are an Ed25519 seed.
     Base64Seed32,
+    /// 64 hexadecimal digits, with or without `0x` in front: a private key of 32 bytes.
+    Hex32,
     /// PEM: PKCS#8 or SEC1 for P-256, PKCS#8 for Ed25519.
     Pem,
     /// The text itself is the key, byte for byte.
@@ -112,10 +118,12 @@ names!(Algorithm {
     HmacSha256 = 4 "hmac-sha256",
     HmacSha384 = 5 "hmac-sha384",
     HmacSha512 = 6 "hmac-sha512",
+    Secp256k1 = 8 "secp256k1",
 });
 names!(SecretForm {
     Base64 = 1 "base64",
     Base64Seed32 = 2 "base64-seed32",
+    Hex32 = 6 "hex32",
     Pem = 3 "pem",
     Utf8 = 4 "utf8",
 });

@@ -9,13 +9,18 @@
 #![forbid(unsafe_code)]
 
 mod actions;
+mod body_path;
 mod builtin;
+mod by_host;
 mod canonical;
 mod clock;
 mod codec;
 mod compile;
+mod eip712;
 mod error;
+mod injected;
 pub mod json;
+mod msgpack;
 mod pairs;
 mod plan;
 mod probe;
@@ -24,6 +29,7 @@ mod request;
 mod rule;
 mod signed;
 mod template;
+mod views;
 
 pub use actions::{Action, ActionRule, ActionTable, Binds, Classified, NoAction, Order, Side, Unreadable};
 pub use builtin::{builtin, builtin_profiles};

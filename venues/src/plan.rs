@@ -2,13 +2,14 @@
 
 use std::sync::Arc;
 
+use crate::body_path;
 use crate::canonical::{Account, CanonicalRequest, canonicalise};
 use crate::clock::{self, Moment};
 use crate::error::{Place, RequestError};
 use crate::json::{Member, Value};
 use crate::profile::{Compiled, Profile};
 use crate::request::{self, Method, Parsed, Request};
-use crate::rule::{BodyForm, Covers, Inject, NonceKind, Rule, Target, When};
+use crate::rule::{BodyForm, Covers, IfGiven, Inject, NonceKind, Rule, Sign, Target, When};
 use crate::template::Var;
 
 /// A checked request and the rule by which it will be signed.
@@ -113,7 +114,28 @@ impl<'a> Plan<'a> {
         if !matches!(self.body, Parsed::None) && !rule.signs_body {
             return unsigned(Place::Body, "put the parameters into the query");
         }
-        Ok(())
+        match &rule.members {
+            None => Ok(()),
+            Some(members) => self.check_members(rule, members),
+        }
+    }
+
+    /// Where only some members of a body are signed, there may be no others.
+    fn check_members(&self, rule: &Rule, members: &[body_path::BodyPath]) -> Result<(), RequestError> {
+        if let Parsed::Array(_) = self.body {
+            let rule = "signs some members of a body by their names";
+            return Err(RequestError::ArrayBody { rule, venue: self.venue() });
+        }
+        let given = self.body.members();
+        let bound = match &rule.sign {
+            Sign::Eip712 { data, .. } => data.bound(given, &self.compiled.id)?,
+            Sign::Absent | Sign::Jwt { .. } | Sign::Text { .. } => Vec::new(),
+        };
+        let known: Vec<&body_path::BodyPath> = members.iter().chain(&bound).collect();
+        match body_path::unknown(given, &known) {
+            None => Ok(()),
+            Some(name) => Err(RequestError::UnsignedMember { name, venue: self.venue() }),
+        }
     }
 
     /// A form and a query are often read as one, and some venues sign all parameters as one: a name in
@@ -155,8 +177,8 @@ impl<'a> Plan<'a> {
 
     /// What happens when the caller already gave a parameter that the agent injects.
     fn check_injected(&mut self, rule: &'a Rule, at: usize, inject: &'a Inject) -> Result<(), RequestError> {
-        let Some(place) = self.place_of(&inject.name) else { return Ok(()) };
-        let text = self.member(&inject.name).and_then(Value::scalar);
+        let Some((place, value)) = self.given(inject) else { return Ok(()) };
+        let text = value.scalar();
         if inject.value.is_exactly(Var::Ts) {
             let time = text.and_then(|text| clock::read_time(text, rule.clock));
             let Some(unix_ns) = time else {
@@ -167,8 +189,11 @@ impl<'a> Plan<'a> {
             let Some(nonce) = text.and_then(clock::read_number) else {
                 return Err(self.caller_time(inject, "a whole number"));
             };
+            if self.caller_nonce.is_some_and(|(_, other)| other != nonce) {
+                return Err(self.caller_time(inject, "the same number in every place where it stands"));
+            }
             self.caller_nonce = Some((inject, nonce));
-        } else if !inject.unless_present {
+        } else if inject.given == IfGiven::Refuse {
             return Err(RequestError::AgentSets { name: inject.name.clone(), place, venue: self.venue() });
         }
         self.given |= bit(at);
@@ -179,9 +204,14 @@ impl<'a> Plan<'a> {
         RequestError::CallerTime { name: inject.name.clone(), expected, venue: self.venue() }
     }
 
-    fn member(&self, name: &str) -> Option<&Value<'a>> {
+    /// What the caller itself has set instead of this parameter.
+    pub(crate) fn given(&self, inject: &Inject) -> Option<(Place, &Value<'a>)> {
+        if let Some(path) = &inject.inside {
+            return path.find(self.body.members()).map(|value| (Place::Body, value));
+        }
+        let place = self.place_of(&inject.name)?;
         let mut all = self.query.iter().chain(self.body.members());
-        all.find(|(known, _)| known == name).map(|(_, value)| value)
+        all.find(|(known, _)| *known == inject.name).map(|(_, value)| (place, value))
     }
 
     fn place_of(&self, name: &str) -> Option<Place> {
@@ -303,6 +333,10 @@ impl When {
             && self.param_suffix.iter().all(|(name, suffix)| {
                 params()
                     .any(|(n, value)| n == name && value.scalar().is_some_and(|text| text.ends_with(suffix)))
+            })
+            && self.param.iter().all(|(path, texts)| {
+                let text = path.find(body.members()).and_then(Value::as_text);
+                text.is_some_and(|text| texts.iter().any(|known| known == text))
             })
             && self.path.as_ref().is_none_or(|pattern| pattern.is_match(path.as_bytes()))
     }

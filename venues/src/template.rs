@@ -9,7 +9,7 @@ mod parse;
 mod vars;
 
 pub(crate) use self::filter::{Filter, Kind, pattern};
-pub(crate) use self::parse::{KvForm, Names, Release, Stage};
+pub(crate) use self::parse::{KvForm, Names, Release, Stage, View};
 pub(crate) use self::vars::{Slot, Values, Var, VarSet};
 
 use crate::error::RequestError;

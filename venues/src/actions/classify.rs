@@ -8,10 +8,10 @@ use crate::rule::{BodyForm, Covers, Rule, Sign};
 use crate::template::Var;
 
 impl ActionTable {
-    /// The first rule that fits.
-    pub(super) fn first(&self, method: Method, path: &str) -> Option<&ActionRule> {
-        let fits = self.paths.matches(path.as_bytes());
-        fits.iter().filter_map(|at| self.rules.get(at)).find(|rule| rule.takes(method))
+    /// The rules whose method and path fit, in their order.
+    pub(super) fn fitting(&self, method: Method, path: &str) -> impl Iterator<Item = &ActionRule> {
+        let fits = self.paths.matches(path.as_bytes()).into_iter();
+        fits.filter_map(|at| self.rules.get(at)).filter(move |rule| rule.takes(method))
     }
 }
 
@@ -45,11 +45,21 @@ impl<'a> Plan<'a> {
         signed_as_bound(self.rule())
     }
 
+    /// The rule that the request would fall under, if it were sent with `method`. None where a condition of a rule
+    /// cannot be read in one way.
+    pub(super) fn rule_for(&self, method: Method) -> Option<&'a ActionRule> {
+        for rule in self.compiled.actions.fitting(method, self.request.path) {
+            if rule.when.is_empty() || self.fits(&rule.when).ok()? {
+                return Some(rule);
+            }
+        }
+        None
+    }
+
     /// What this request does.
     #[must_use]
     pub fn classified(&self) -> Classified<'a> {
-        let table = &self.compiled.actions;
-        let (action, rule) = match table.first(self.method, self.request.path) {
+        let (action, rule) = match self.rule_for(self.method) {
             Some(rule) => (rule.action, rule.id.as_str()),
             None => (Action::Unknown, "unknown"),
         };
@@ -92,8 +102,7 @@ impl<'a> Plan<'a> {
 
     /// Whether the signature would do for an endpoint of `rule`.
     fn could_be(&self, rule: &ActionRule, binds: Binds) -> bool {
-        let table = &self.compiled.actions;
-        let fits = |method| table.first(method, self.request.path).is_some_and(|first| first.id == rule.id);
+        let fits = |method| self.rule_for(method).is_some_and(|first| first.id == rule.id);
         (!binds.method || rule.takes(self.method))
             && (!binds.path || Method::ALL.iter().any(|(_, method)| fits(*method)))
             && (!binds.query || !binds.body || rule.needs.iter().all(|need| self.has_name_like(rule, need)))

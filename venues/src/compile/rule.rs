@@ -3,10 +3,11 @@
 use strongroom_link::key::{Algorithm, PassphraseUse, SecretForm};
 
 use super::document::{Entry, Fields, Item};
-use super::{attach, encode, inject, sign};
+use super::{attach, by_host, encode, inject, sign};
+use crate::body_path::BodyPath;
 use crate::error::ProfileError;
 use crate::request::Method;
-use crate::rule::{Covers, Inject, NonceKind, Rule, Sign, Target};
+use crate::rule::{Clock, Covers, IfGiven, Inject, NonceKind, Rule, Sign, Target};
 use crate::template::{Names, Release, Slot, Stage, Template, Var, VarSet};
 
 /// What a rule asks of its key.
@@ -23,7 +24,8 @@ pub(super) fn rule(fields: &Fields<'_, '_>) -> Result<(Rule, KeyUse), ProfileErr
         Some(names) => methods(fields, "body_methods", &names)?,
     };
     let map = encode::map(fields)?;
-    let mut names = Names::new(map.is_some());
+    let by_host = by_host::by_host(fields)?;
+    let mut names = Names::new(map.is_some(), by_host.clone());
     let inject = inject::inject(fields, &mut names, clock)?;
     let (lets, mut late) = lets(fields, &mut names)?;
     let signing = sign::sign(fields, &mut names, clock)?;
@@ -37,6 +39,7 @@ pub(super) fn rule(fields: &Fields<'_, '_>) -> Result<(Rule, KeyUse), ProfileErr
     let covers = fields.choice("covers", Covers::ALL)?;
     let reads = with_injected(signing.reads, &inject);
     let all = reads.contains_any(&Var::ALL_PARAMETERS);
+    let members = members(&names, reads, &inject, clock);
     let rule = Rule {
         clock,
         encode,
@@ -49,9 +52,13 @@ pub(super) fn rule(fields: &Fields<'_, '_>) -> Result<(Rule, KeyUse), ProfileErr
         covers: if signs { covers.unwrap_or(Covers::Nothing) } else { Covers::Nothing },
         signs_method: reads.contains(Var::Method) || reads.contains(Var::Op),
         signs_query: all || reads.contains(Var::Query),
-        signs_body: all || reads.contains_any(&[Var::Body, Var::Item]),
+        signs_body: all || reads.contains_any(&[Var::Body, Var::Item, Var::Msgpack, Var::Param]),
         used: names.used(),
         kv: names.kv().to_vec(),
+        views: names.views().to_vec(),
+        members,
+        host_words: names.host_words().to_vec(),
+        by_host,
         slots: names.end(),
     };
     if let (true, Some(covers)) = (signs, covers) {
@@ -77,13 +84,31 @@ pub(super) fn rule(fields: &Fields<'_, '_>) -> Result<(Rule, KeyUse), ProfileErr
     Ok((rule, KeyUse { key: signing.key, passphrase }))
 }
 
+/// The members of the body that are signed, where not all of it is: those that templates see, and what the agent
+/// sets itself.
+fn members(names: &Names, reads: VarSet, inject: &[Inject], clock: Clock) -> Option<Vec<BodyPath>> {
+    let whole = reads.contains_any(&Var::ALL_PARAMETERS) || reads.contains_any(&[Var::Body, Var::Item]);
+    if whole || !reads.contains_any(&[Var::Msgpack, Var::Param]) {
+        return None;
+    }
+    let seen = names.views().iter().map(|view| view.path.clone());
+    let signed = |inject: &&Inject| {
+        let nonce = inject.value.is_exactly(Var::Nonce) && clock.nonce.rises() && reads.contains(Var::Nonce);
+        let time = inject.value.is_exactly(Var::Ts) && reads.contains(Var::Ts);
+        // What goes into an object of the body must be one of its fields.
+        inject.inside.is_none() && (nonce || time) || inject.given == IfGiven::Same
+    };
+    let set = inject.iter().filter(signed).filter_map(|inject| BodyPath::parse(&inject.name).ok());
+    Some(seen.chain(set).collect())
+}
+
 /// What the signed text reads, also by way of parameters that are injected into what it reads.
 fn with_injected(reads: VarSet, inject: &[Inject]) -> VarSet {
     let all = reads.contains_any(&[Var::Kv, Var::KvConcat, Var::KvQuery]);
     let (query, body) = (all || reads.contains(Var::Query), all || reads.contains(Var::Body));
     inject.iter().fold(reads, |set, inject| {
         let signed = match inject.to {
-            Target::Body => body,
+            Target::Body => body || (inject.inside.is_some() && reads.contains(Var::Param)),
             Target::Params => query && body,
             Target::Query => query,
         };

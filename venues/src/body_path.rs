@@ -68,17 +68,22 @@ impl std::fmt::Display for BodyPath {
     }
 }
 
-/// The first member that none of `known` names: neither it nor all that is in it. `null` says nothing, and needs no
-/// name.
-pub(crate) fn unknown(members: &[Member<'_>], known: &[&BodyPath]) -> Option<String> {
+/// The first of `members` that none of `known` names: neither it nor all that is in it.
+pub(crate) fn unknown<'v>(
+    members: impl Iterator<Item = &'v Member<'v>>,
+    known: &[&BodyPath],
+) -> Option<String> {
     let known: Vec<(&str, &[String])> = known.iter().map(|path| (path.first(), path.rest())).collect();
     unknown_below(members, &known)
 }
 
-fn unknown_below(members: &[Member<'_>], known: &[(&str, &[String])]) -> Option<String> {
+fn unknown_below<'v>(
+    members: impl Iterator<Item = &'v Member<'v>>,
+    known: &[(&str, &[String])],
+) -> Option<String> {
     for (name, value) in members {
         let mut named = known.iter().filter(|(first, _)| first == name).map(|(_, rest)| *rest).peekable();
-        if matches!(value, Value::Null) || named.clone().any(<[String]>::is_empty) {
+        if named.clone().any(<[String]>::is_empty) {
             continue;
         }
         let inner = match value {
@@ -87,7 +92,7 @@ fn unknown_below(members: &[Member<'_>], known: &[(&str, &[String])]) -> Option<
         };
         let below: Vec<(&str, &[String])> =
             named.filter_map(|rest| rest.split_first().map(|(first, rest)| (first.as_str(), rest))).collect();
-        if let Some(found) = unknown_below(inner, &below) {
+        if let Some(found) = unknown_below(inner.iter(), &below) {
             return Some(format!("{name}.{found}"));
         }
     }

@@ -98,6 +98,19 @@ impl TypedData {
         Ok(())
     }
 
+    /// The templates that it is made of.
+    pub(crate) fn templates(&self) -> impl Iterator<Item = &Template> {
+        let domain = match &self.domain {
+            Domain::Fixed(_) => None,
+            Domain::Written(domain) => Some(domain),
+        };
+        let structs = domain.into_iter().chain(self.types.iter().map(|(_, chosen)| chosen));
+        structs.flat_map(|structure| &structure.fields).filter_map(|field| match &field.source {
+            Source::Template(template) => Some(template),
+            Source::Constant(_) | Source::Member => None,
+        })
+    }
+
     /// The members of the body that the struct has.
     pub(crate) fn bound(&self, body: &[Member<'_>], venue: &str) -> Result<Vec<BodyPath>, RequestError> {
         let fields = self.chosen(body, venue)?.fields.iter();

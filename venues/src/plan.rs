@@ -132,7 +132,12 @@ impl<'a> Plan<'a> {
             Sign::Absent | Sign::Jwt { .. } | Sign::Text { .. } => Vec::new(),
         };
         let known: Vec<&body_path::BodyPath> = members.iter().chain(&bound).collect();
-        match body_path::unknown(given, &known) {
+        // Where another rule of the profile signs a member, `null` says here that there is none.
+        let absent = |(name, value): &&Member<'_>| {
+            let named = |path: &body_path::BodyPath| path.first() == name && path.rest().is_empty();
+            matches!(value, Value::Null) && rule.views.iter().any(|view| named(&view.path))
+        };
+        match body_path::unknown(given.iter().filter(|member| !absent(member)), &known) {
             None => Ok(()),
             Some(name) => Err(RequestError::UnsignedMember { name, venue: self.venue() }),
         }

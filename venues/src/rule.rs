@@ -238,6 +238,22 @@ pub(crate) enum Sign {
     },
 }
 
+impl Sign {
+    /// Where the values are that the signed text reads.
+    pub(crate) fn slots(&self) -> Vec<Slot> {
+        match self {
+            Self::Absent => Vec::new(),
+            Self::Eip712 { data, .. } => data.templates().flat_map(Template::slots).collect(),
+            Self::Jwt { header, claims } => {
+                [header, claims].into_iter().flat_map(JsonTemplate::slots).collect()
+            }
+            Self::Text { each, message, .. } => {
+                each.iter().chain([message]).flat_map(Template::slots).collect()
+            }
+        }
+    }
+}
+
 /// How a signature is written.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Output {
@@ -263,6 +279,19 @@ pub(crate) enum JsonTemplate {
     /// A template that yields JSON.
     Raw(Template),
     Text(Template),
+}
+
+impl JsonTemplate {
+    fn slots(&self) -> Vec<Slot> {
+        match self {
+            Self::Literal(_) => Vec::new(),
+            Self::Int { template, .. } | Self::Raw(template) | Self::Text(template) => {
+                template.slots().collect()
+            }
+            Self::Array(values) => values.iter().flat_map(Self::slots).collect(),
+            Self::Object(members) => members.iter().flat_map(|(_, value)| value.slots()).collect(),
+        }
+    }
 }
 
 /// `[attach]`

@@ -44,6 +44,14 @@ impl Template {
         self.reads
     }
 
+    /// Where the values are that it reads.
+    pub(crate) fn slots(&self) -> impl Iterator<Item = Slot> {
+        self.pieces.iter().filter_map(|piece| match piece {
+            Piece::Value(slot, _) => Some(*slot),
+            Piece::Literal(_) | Piece::Secret => None,
+        })
+    }
+
     /// Whether it is `{var}` and nothing else.
     pub(crate) fn is_exactly(&self, var: Var) -> bool {
         matches!(&*self.pieces, [Piece::Value(slot, filters)] if filters.is_empty() && *slot == var.slot())

@@ -49,7 +49,7 @@ fn refuses_profiles_with_line_and_column() {
     for (line, expected) in [
         (
             "profil = 1",
-            "line 4, column 1: a profile has no key `profil`; its keys are profile, schema, name, docs, checked, hosts, secret, actions, order, case, covers, clock, encode, body_methods, inject, let, sign, attach, map",
+            "line 4, column 1: a profile has no key `profil`; its keys are profile, schema, name, docs, checked, hosts, secret, by_host, actions, order, case, covers, clock, encode, body_methods, inject, let, sign, attach, map",
         ),
         ("schema = 2", "line 4, column 10: `schema` must be a whole number between 1 and 1"),
         ("name = 7", "line 4, column 8: `name` must be text"),
@@ -228,7 +228,7 @@ fn refuses_ways_of_signing_that_it_cannot_keep_safe() {
             "alg = \"static\"",
             "`static` would hand the secret itself to the bot; it needs send mode, which this version lacks",
         ),
-        ("alg = \"secp256k1\"", "`secp256k1` signatures are not supported by this version"),
+        ("alg = \"secp256k1\"", "`alg = \"secp256k1\"` needs `eip712`: it signs nothing else"),
         (
             "alg = \"hash-md5\"",
             "`hash-md5` puts a secret under a broken hash; the keeper does not compute it",
@@ -266,7 +266,7 @@ fn refuses_ways_of_signing_that_it_cannot_keep_safe() {
         ("alg = \"jwt\"", "`alg = \"jwt\"` needs `claims`"),
         (
             "alg = \"jwt\", claims = { a = { int = \"{path}\" } }",
-            "`int` must be `{ts}`, `{nonce}` or `{uid}`, and the clock must count in whole numbers",
+            "`int` must be `{ts}`, `{nonce}`, `{sig_v}` or `{uid}`, and the clock must count in whole numbers",
         ),
         (
             "alg = \"jwt\", claims = { a = \"{path|sha256}\" }",

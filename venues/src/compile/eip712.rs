@@ -51,6 +51,10 @@ pub(super) fn eip712(sign: &Fields<'_, '_>, names: &mut Names) -> Result<(TypedD
         return Err(fields.error(fields.place("types"), format!("1 to {MAX_ENTRIES} types")));
     }
     let values = fields.entries("values")?;
+    // A member that only one of several types reads would pass for signed in all of them.
+    if by.is_some() && !values.is_empty() {
+        return Err(fields.error(fields.place("values"), "`values` goes with one `type`, not with `types`"));
+    }
     let mut types = Vec::with_capacity(texts.len());
     for (name, at, text) in texts {
         types.push((name, structure(&fields, names, (at, text), of.is_some(), values, &mut reads)?));

@@ -39,7 +39,8 @@ pub(super) fn rule(fields: &Fields<'_, '_>) -> Result<(Rule, KeyUse), ProfileErr
     let covers = fields.choice("covers", Covers::ALL)?;
     let reads = with_injected(signing.reads, &inject);
     let all = reads.contains_any(&Var::ALL_PARAMETERS);
-    let members = members(&names, reads, &inject, clock);
+    let seen = seen(&signing.sign, &lets);
+    let members = members(&names, reads, &seen, &inject, clock);
     let rule = Rule {
         clock,
         encode,
@@ -86,12 +87,19 @@ pub(super) fn rule(fields: &Fields<'_, '_>) -> Result<(Rule, KeyUse), ProfileErr
 
 /// The members of the body that are signed, where not all of it is: those that templates see, and what the agent
 /// sets itself.
-fn members(names: &Names, reads: VarSet, inject: &[Inject], clock: Clock) -> Option<Vec<BodyPath>> {
+fn members(
+    names: &Names,
+    reads: VarSet,
+    seen: &[Slot],
+    inject: &[Inject],
+    clock: Clock,
+) -> Option<Vec<BodyPath>> {
     let whole = reads.contains_any(&Var::ALL_PARAMETERS) || reads.contains_any(&[Var::Body, Var::Item]);
     if whole || !reads.contains_any(&[Var::Msgpack, Var::Param]) {
         return None;
     }
-    let seen = names.views().iter().map(|view| view.path.clone());
+    let views = names.views().iter().filter(|view| seen.contains(&view.slot));
+    let seen = views.map(|view| view.path.clone());
     let signed = |inject: &&Inject| {
         let nonce = inject.value.is_exactly(Var::Nonce) && clock.nonce.rises() && reads.contains(Var::Nonce);
         let time = inject.value.is_exactly(Var::Ts) && reads.contains(Var::Ts);
@@ -100,6 +108,18 @@ fn members(names: &Names, reads: VarSet, inject: &[Inject], clock: Clock) -> Opt
     };
     let set = inject.iter().filter(signed).filter_map(|inject| BodyPath::parse(&inject.name).ok());
     Some(seen.chain(set).collect())
+}
+
+/// Where the values are that the signed text is made of, also by way of `lets`.
+fn seen(sign: &Sign, lets: &[(Slot, Template)]) -> Vec<Slot> {
+    let mut seen = sign.slots();
+    // A `let` uses only those before it.
+    for (slot, template) in lets.iter().rev() {
+        if seen.contains(slot) {
+            seen.extend(template.slots());
+        }
+    }
+    seen
 }
 
 /// What the signed text reads, also by way of parameters that are injected into what it reads.

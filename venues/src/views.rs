@@ -14,7 +14,7 @@ pub(crate) fn put(
     venue: &str,
     values: &mut Values,
 ) -> Result<(), RequestError> {
-    for view in &rule.views {
+    for view in rule.views.iter().filter(|view| view.signed) {
         let value = body.iter().find(|pair| pair.name == view.path.first()).map(|pair| pair.value);
         let put = values
             .put(view.slot, |out| if view.packed { pack(view, value, out) } else { text(view, value, out) });

@@ -8,7 +8,7 @@ use crate::body_path::BodyPath;
 use crate::error::ProfileError;
 use crate::request::Method;
 use crate::rule::{Clock, Covers, IfGiven, Inject, NonceKind, Rule, Sign, Target};
-use crate::template::{Names, Release, Slot, Stage, Template, Var, VarSet};
+use crate::template::{Names, Release, Slot, Stage, Template, Var, VarSet, View};
 
 /// What a rule asks of its key.
 pub(super) struct KeyUse {
@@ -41,6 +41,12 @@ pub(super) fn rule(fields: &Fields<'_, '_>) -> Result<(Rule, KeyUse), ProfileErr
     let all = reads.contains_any(&Var::ALL_PARAMETERS);
     let seen = seen(&signing.sign, &lets);
     let members = members(&names, reads, &seen, &inject, clock);
+    let views = names.views().iter().cloned();
+    let views = views.map(|view| View { signed: seen.contains(&view.slot), ..view }).collect();
+    let mut lets = lets;
+    lets.retain(|(slot, template)| {
+        seen.contains(slot) || !template.reads().contains_any(&[Var::Msgpack, Var::Param])
+    });
     let rule = Rule {
         clock,
         encode,
@@ -56,7 +62,7 @@ pub(super) fn rule(fields: &Fields<'_, '_>) -> Result<(Rule, KeyUse), ProfileErr
         signs_body: all || reads.contains_any(&[Var::Body, Var::Item, Var::Msgpack, Var::Param]),
         used: names.used(),
         kv: names.kv().to_vec(),
-        views: names.views().to_vec(),
+        views,
         members,
         host_words: names.host_words().to_vec(),
         by_host,

@@ -62,6 +62,8 @@ pub(crate) struct View {
     /// As MessagePack (`msgpack`), or the text of a scalar (`param`).
     pub(crate) packed: bool,
     pub(crate) slot: Slot,
+    /// Whether the signed text reads it; a case may have a `let` of the base that it does not use.
+    pub(crate) signed: bool,
 }
 
 /// What of the passphrase a profile wants.
@@ -269,6 +271,9 @@ impl Names {
                 (None, Stage::Inject) => {
                     Err(format!("an injected value cannot use `{{{name}}}`: it comes first"))
                 }
+                (None, Stage::Late) if own.reads.contains_any(&[Var::Msgpack, Var::Param]) => Err(format!(
+                    "`{{{name}}}` has single members of the body in it, which are for the signed text"
+                )),
                 (None, Stage::Each | Stage::Signed { .. }) if late => Err(format!(
                     "`{{{name}}}` uses the passphrase, which never becomes part of the signed text"
                 )),
@@ -314,7 +319,7 @@ impl Names {
             return Ok(view.slot);
         }
         let slot = self.take_slot()?;
-        self.views.push(View { path, packed, slot });
+        self.views.push(View { path, packed, slot, signed: false });
         Ok(slot)
     }
 

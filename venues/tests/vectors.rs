@@ -127,6 +127,11 @@ fn signs_the_vectors_of_every_shipped_profile() {
     }
 }
 
+#[test]
+fn signs_what_the_sdk_of_hyperliquid_sends() {
+    assert_eq!(check_all(None, &["hyperliquid-sdk"]), 106);
+}
+
 /// Profiles that were written for another interpreter, byte for byte as they were published.
 #[test]
 fn signs_with_six_foreign_profiles_verbatim() {

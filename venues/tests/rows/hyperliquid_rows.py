@@ -172,7 +172,7 @@ def random_rows(count: int, frozen: dict[str, Any], value: Callable[[], Any]) ->
     chance, made, rows = random.Random("strongroom hyperliquid"), exchange(frozen["time_ms"]), []
     time = frozen["time_ms"]
     for number in range(count):
-        action = {"type": "x" * chance.choice((1, 31, 32, 300)), "list": [number] * chance.choice((0, 15, 16, 70000))}
+        action = {"type": "x" * chance.choice((1, 31, 32, 300)), "list": [number] * chance.choice((0, 15, 16, 300))}
         action |= {f"member {at}": value() for at in range(chance.choice((0, 1, 13, 14, 20)))}
         vault = VAULT[2:] if chance.random() < 0.5 else None
         expires = time + chance.randrange(10**6) if chance.random() < 0.5 else None

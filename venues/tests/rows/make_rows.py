@@ -21,6 +21,7 @@ from urllib.parse import urlsplit
 
 import ccxt  # type: ignore[import-untyped]
 
+import hyperliquid_rows
 from formulas import FORMULAS
 from table import VENUES, Endpoint, Venue
 
@@ -252,10 +253,11 @@ def main(arguments: list[str]) -> int:
     match arguments:
         case ["write" | "check" as task, folder]:
             stale = []
-            for name in here:
-                if not VENUES[name].written:
-                    continue
-                file, text = Path(folder) / f"{name}.jsonl", written(name)
+            texts = {name: written(name) for name in here if VENUES[name].written}
+            if hyperliquid_rows.VERSION == ccxt.__version__:
+                texts["hyperliquid"] = hyperliquid_rows.written(FROZEN)
+            for name, text in texts.items():
+                file = Path(folder) / f"{name}.jsonl"
                 if task == "write":
                     file.write_text(text)
                 elif not file.is_file() or file.read_text() != text:
@@ -266,6 +268,10 @@ def main(arguments: list[str]) -> int:
         case ["random", count]:
             for name in here:
                 for made in random_rows(name, int(count)):
+                    print(json.dumps(made, ensure_ascii=False))
+            if hyperliquid_rows.VERSION == ccxt.__version__:
+                value = Requests("whitebit").json  # which takes any JSON
+                for made in hyperliquid_rows.random_rows(int(count), FROZEN, value):
                     print(json.dumps(made, ensure_ascii=False))
             return 0
     print(__doc__, file=sys.stderr)

@@ -4,6 +4,7 @@
 //! [`unlock`], fed by [`enroll`], used by [`sign`] and described by [`report`].
 
 mod account;
+mod anchor;
 mod checkpoint;
 pub(crate) mod confirm;
 pub(crate) mod enroll;
@@ -32,6 +33,7 @@ use strongroom_protocol::ErrorCode;
 use tokio::sync::watch;
 use tokio::time::timeout;
 
+use self::anchor::Anchoring;
 use self::keyring::{Keyring, Locked, Unlocked};
 use self::login::PinSource;
 use self::named::Named;
@@ -113,6 +115,7 @@ pub(crate) struct Signer {
     /// Whether it is unlocked, for those who watch while it is.
     unlocked: watch::Sender<bool>,
     token_sight: Cell<TokenSight>,
+    anchoring: Cell<Anchoring>,
     /// Who has given the PIN that the keeper keeps, where it keeps one.
     kept_from: Cell<PinSource>,
     /// What protected the last token worker that has logged in.
@@ -159,6 +162,7 @@ impl Signer {
             worker: Cell::new(None),
             unlocked: watch::Sender::new(false),
             token_sight: Cell::default(),
+            anchoring: Cell::default(),
         }))
     }
 

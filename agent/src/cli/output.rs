@@ -6,6 +6,7 @@ use serde_json::{Value, json};
 use strongroom_client::{Protection, Status};
 
 use crate::fault::Fault;
+use crate::signer::ANCHOR_BEHIND;
 use crate::signer::grants::unbound_meaning;
 
 /// Prints data. A reader that has gone away is no error of ours.
@@ -68,7 +69,7 @@ pub(super) fn weakness(name: &str) -> String {
             "the token keeps no data objects, so a data folder that is rolled back as a whole is not found out"
                 .to_owned()
         }
-        "anchor_behind" => {
+        ANCHOR_BEHIND => {
             "the token has not been told of a removal yet, so an older copy of the whole data folder would open; \
              `strongroom unlock` tells it"
                 .to_owned()

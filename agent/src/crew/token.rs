@@ -7,8 +7,8 @@ use std::time::Duration;
 
 use strongroom_link::frame::{self, Inbox};
 use strongroom_link::token::{
-    ALLOW_WEAK_MEMORY, Anchor, AnchorId, FromToken, GREETING_JOB, KekId, Protection, Rung, ToToken, TokenDescription,
-    TokenRefusal,
+    ALLOW_WEAK_MEMORY, Anchor, AnchorId, FromToken, GREETING_JOB, KekId, Protection, Rung, ToToken,
+    TokenDescription, TokenRefusal,
 };
 use tokio::io::Interest;
 use tokio::time::timeout;

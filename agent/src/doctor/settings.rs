@@ -7,6 +7,7 @@ use strongroom_client::Status;
 
 use super::{Check, Installation};
 use crate::config::Config;
+use crate::signer::ANCHOR_BEHIND;
 use crate::signer::grants::unbound_meaning;
 
 pub(super) fn checks(installation: &Installation<'_>) -> Vec<Check> {
@@ -69,7 +70,7 @@ fn of_the_moment(weakness: &str) -> Option<(&'static str, &'static str)> {
             "anchor",
             "the token keeps no data objects, so a data folder that is rolled back as a whole is not found out",
         )),
-        "anchor_behind" => Some((
+        ANCHOR_BEHIND => Some((
             "anchor",
             "the token has not been told of a removal yet, so an older copy of the whole data folder would open; \
              `strongroom unlock` tells it",

@@ -30,26 +30,24 @@ pub(super) enum Anchoring {
     Unknown,
 }
 
+/// The name of the weakness that an unlock ends.
+pub(crate) const ANCHOR_BEHIND: &str = "anchor_behind";
+
 impl Anchoring {
     /// What `status` says of it.
     pub(super) const fn weakness(self) -> Option<&'static str> {
         match self {
             Self::Absent => Some("anchor_absent"),
-            Self::Behind => Some("anchor_behind"),
+            Self::Behind => Some(ANCHOR_BEHIND),
             Self::Newest | Self::Unknown => None,
         }
     }
 }
 
-/// Whether a data folder that is older than the token knows is taken.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Older {
-    /// A person has restored it, and says so.
-    Accepted,
-    Refused,
-}
-
 /// Refuses floors that are older than those that the token knows, or others.
+///
+/// # Errors
+/// Says which, and how a restored backup is taken over.
 pub(super) fn check(floors: &Floors, known: Option<&Anchor>) -> Result<(), Fault> {
     let own = floors.generation();
     let message = match known {
@@ -58,7 +56,9 @@ pub(super) fn check(floors: &Floors, known: Option<&Anchor>) -> Result<(), Fault
             known.generation
         ),
         Some(known) if own == known.generation && floors.anchor(known.id) != *known => {
-            format!("the data folder was rolled back: its floors are others than the token knows as number {own}")
+            format!(
+                "the data folder was rolled back: its floors are others than the token knows as number {own}"
+            )
         }
         None if floors.is_anchored() => {
             "the token does not know the floors of this data folder any more, though it did".to_owned()
@@ -144,6 +144,8 @@ impl Signer {
             Err(error) => {
                 tracing::debug!(error = %chain(&error), "the token keeps no floors");
                 floors.set_anchored(false);
+                // It may have kept that state all the same, before it failed.
+                floors.count();
                 None
             }
         }

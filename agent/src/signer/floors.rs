@@ -4,7 +4,7 @@ use sha2::{Digest as _, Sha256};
 use strongroom_link::token::{Anchor, AnchorId};
 use strongroom_protocol::ErrorCode;
 
-use super::anchor::{self, Older};
+use super::anchor;
 use super::filling::overtaken;
 use super::keyring::{Keyring, Unlocked};
 use super::{Signer, State, on_disk};
@@ -83,7 +83,7 @@ impl Signer {
         is_live: bool,
     ) -> Result<SignedFloors, Fault> {
         if !is_live {
-            return self.open_floors(keeper, worker, SLOT_BESIDE_ONE_RECORD, Older::Refused).await;
+            return self.open_floors(keeper, worker, SLOT_BESIDE_ONE_RECORD).await;
         }
         let (slot, known) = match &mut *self.keyring.borrow_mut() {
             State::Unlocked(keyring) => match keyring.floors().cloned() {
@@ -97,7 +97,7 @@ impl Signer {
             self.put_floors(floors.clone());
             return Ok(floors);
         }
-        let opened = self.open_floors(keeper, worker, slot, Older::Refused).await;
+        let opened = self.open_floors(keeper, worker, slot).await;
         match &opened {
             Ok(floors) => self.put_floors(floors.clone()),
             Err(_) => self.give_back(slot).await,
@@ -125,7 +125,7 @@ impl Signer {
             return Ok(());
         }
         let slot = keyring.reserve_slot();
-        let opened = self.open_floors(keyring.keeper(), worker, slot, Older::Refused).await?;
+        let opened = self.open_floors(keyring.keeper(), worker, slot).await?;
         keyring.put_floors(opened);
         Ok(())
     }
@@ -223,28 +223,26 @@ impl Signer {
 
     /// Reads the floors and has the keeper hold their key in `slot`; makes them where there is no record yet. Raises
     /// those of removed records.
-    ///
-    /// # Errors
-    /// As [`floors`](Self::floors).
-    pub(super) async fn open_floors(
+    async fn open_floors(
         &self,
         keeper: &Keeper,
         worker: &mut TokenWorker,
         slot: u32,
-        older: Older,
     ) -> Result<SignedFloors, Fault> {
         let mut floors = match self.open_signed_floors(keeper, worker, slot).await? {
             Some(floors) => floors,
             None => self.make_floors(keeper, worker, slot).await?,
         };
-        if older == Older::Refused {
-            anchor::check(&floors.floors, floors.known.as_ref())?;
-        }
+        anchor::check(&floors.floors, floors.known.as_ref())?;
         self.bury_noted(keeper, &mut floors).await?;
         Ok(floors)
     }
 
-    async fn open_signed_floors(
+    /// The same as they stand on the disk, whatever the token knows; nothing where there are none.
+    ///
+    /// # Errors
+    /// As [`floors`](Self::floors).
+    pub(super) async fn open_signed_floors(
         &self,
         keeper: &Keeper,
         worker: &mut TokenWorker,
@@ -303,4 +301,4 @@ fn id(public: &[u8; 32]) -> AnchorId {
 }
 
 /// A keeper that is started for one record holds that in its first slot.
-const SLOT_BESIDE_ONE_RECORD: u32 = 1;
+pub(super) const SLOT_BESIDE_ONE_RECORD: u32 = 1;

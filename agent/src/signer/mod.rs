@@ -19,6 +19,7 @@ pub(crate) mod metrics;
 mod named;
 pub(crate) mod profiles;
 pub(crate) mod report;
+pub(crate) mod restore;
 pub(crate) mod sign;
 pub(crate) mod told;
 mod unlock;
@@ -33,6 +34,7 @@ use strongroom_protocol::ErrorCode;
 use tokio::sync::watch;
 use tokio::time::timeout;
 
+pub(crate) use self::anchor::ANCHOR_BEHIND;
 use self::anchor::Anchoring;
 use self::keyring::{Keyring, Locked, Unlocked};
 use self::login::PinSource;

@@ -50,7 +50,16 @@ impl Floors {
     /// No floors, and the wrapped seed of their key. They are not signed yet.
     pub(crate) const fn new(kek_id: KekId, rung: Rung, seed: Vec<u8>) -> Self {
         let (generation, anchored, others) = (1, false, 0);
-        Self { kek_id, rung, seed, signature: Vec::new(), generation, anchored, others, floor: BTreeMap::new() }
+        Self {
+            kek_id,
+            rung,
+            seed,
+            signature: Vec::new(),
+            generation,
+            anchored,
+            others,
+            floor: BTreeMap::new(),
+        }
     }
 
     /// Reads a file of floors; `None` where there is none.
@@ -249,9 +258,9 @@ mod tests {
         old.generation = 0;
         assert!(old.message().starts_with(b"strongroom record floors 1\0"));
         let text = toml::to_string(&old).unwrap();
-        let lines = text.lines().filter(|line| {
-            !["generation", "anchored", "others"].iter().any(|field| line.starts_with(field))
-        });
+        let lines = text
+            .lines()
+            .filter(|line| !["generation", "anchored", "others"].iter().any(|field| line.starts_with(field)));
         let without: Floors = toml::from_str(&lines.collect::<Vec<_>>().join("\n")).unwrap();
         assert_eq!(without.message(), old.message());
     }

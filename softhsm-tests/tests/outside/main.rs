@@ -48,6 +48,7 @@ mod records;
 mod removal;
 mod road;
 mod roles;
+mod rollback;
 mod service;
 mod shapes;
 mod sleep;

@@ -382,7 +382,7 @@ impl<'a> Plan<'a> {
     /// cannot read, it cannot allow.
     pub fn orders(&self) -> Result<Vec<Order<'_>>, Unreadable> {
         let table = &self.compiled.actions;
-        if table.first(self.method, self.request.path).is_none_or(|rule| rule.action != Action::Trade) {
+        if self.fits.is_none_or(|rule| rule.action != Action::Trade) {
             return match self.classified().stands_in.contains(&Action::Trade) {
                 true => Err(unreadable("order", STANDS_IN)),
                 false => Ok(Vec::new()),

@@ -409,10 +409,10 @@ impl<'a> Plan<'a> {
             }
             let own = pick(outer)?;
             let order = own.read(outer, Action::Trade)?;
-            self.read_elsewhere(Some(own), None)?;
+            self.read_elsewhere(&fits, Some(own), None)?;
             return Ok(vec![order]);
         };
-        self.read_elsewhere(None, Some(batch))?;
+        self.read_elsewhere(&fits, None, Some(batch))?;
         let list = self.list(batch)?;
         let mut orders = Vec::with_capacity(list.len());
         for element in list.iter() {

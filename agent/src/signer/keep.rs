@@ -71,8 +71,8 @@ impl Signer {
             open(&keeper, &mut worker, &record, slot).await?;
             worker.end().await;
             on_disk(self.store.writing(&record, existing)).await?;
-            self.named.borrow_mut().note(&record.meta);
-            let raised = self.raise_floors(&keeper, &mut floors, std::iter::once(&record.meta)).await;
+            self.known.borrow_mut().note(&record.meta);
+            let raised = self.raise_floors(&keeper, &mut floors, std::iter::once(&*record.meta)).await;
             if is_live && raised.is_ok() {
                 self.put_floors(floors);
             }

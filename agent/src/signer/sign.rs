@@ -150,8 +150,8 @@ impl Signer {
             State::Unlocked(keyring) => keyring.sign(order, account, &self.means(), deliver),
             State::Locked(keyring) => {
                 let error = SignError::Locked { reason: keyring.state.reason.clone() };
-                let (name, named) = (order.credential, self.named.borrow());
-                if let Some(venue) = name.parse().ok().and_then(|name| named.trap(&name)) {
+                let (name, known) = (order.credential, self.known.borrow());
+                if let Some(venue) = known.trap(name) {
                     account.trapped(name, venue, &order.request);
                 }
                 account.request(&order.request, None);

@@ -6,7 +6,7 @@ use super::MAX_ENTRIES;
 use super::document::{Entry, Fields, Item, Node};
 use super::rule::methods;
 use crate::actions::{
-    Action, ActionRule, ActionTable, Batch, Binds, Condition, Field, OrderTable, Step, Words, signed_as_bound,
+    Action, ActionRule, ActionTable, Batch, Binds, Condition, Field, OrderTable, Step, Telling, Words, signed_as_bound,
 };
 use crate::error::ProfileError;
 use crate::request::Method;
@@ -69,7 +69,8 @@ pub(super) fn actions(
     }
     let order_paths =
         set(fields, fields.place("order"), orders.iter().map(|table: &OrderTable| table.path.as_str()))?;
-    Ok(ActionTable { rules, paths, orders, order_paths, binds: binds(None, base, cases) })
+    let (telling, binds) = (Telling::of(&orders), binds(None, base, cases));
+    Ok(ActionTable { rules, paths, orders, order_paths, telling, binds })
 }
 
 /// All these patterns in one, each from the start of a path on.

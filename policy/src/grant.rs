@@ -119,6 +119,8 @@ pub enum Part {
     Body,
     /// `GET`, `POST` and so on.
     Method,
+    /// The endpoint, as far as it takes no parameter.
+    Parameterless,
     /// The endpoint.
     Path,
     /// What is behind the question mark.
@@ -453,7 +455,7 @@ impl From<Sides> for Vec<String> {
 
 impl Part {
     /// Every part.
-    pub const ALL: [Self; 4] = [Self::Body, Self::Method, Self::Path, Self::Query];
+    pub const ALL: [Self; 5] = [Self::Body, Self::Method, Self::Parameterless, Self::Path, Self::Query];
 
     /// As a grant writes it.
     #[must_use]
@@ -461,6 +463,7 @@ impl Part {
         match self {
             Self::Body => "body",
             Self::Method => "method",
+            Self::Parameterless => "parameterless",
             Self::Path => "path",
             Self::Query => "query",
         }

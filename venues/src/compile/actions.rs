@@ -120,9 +120,9 @@ fn rule(fields: &Fields<'_, '_>) -> Result<ActionRule, ProfileError> {
         None => None,
         Some(names) => Some(methods(fields, "method", &names)?),
     };
-    let needs: Vec<String> =
-        fields.texts("needs")?.unwrap_or_default().into_iter().map(str::to_owned).collect();
-    if needs.iter().any(String::is_empty) {
+    let needs: Option<Vec<String>> =
+        fields.texts("needs")?.map(|names| names.into_iter().map(str::to_owned).collect());
+    if needs.iter().flatten().any(String::is_empty) {
         return Err(fields.error(fields.place("needs"), "a parameter has a name"));
     }
     let path = path(fields)?.to_owned();

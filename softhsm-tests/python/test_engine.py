@@ -43,7 +43,7 @@ def older() -> dict[str, str]:
 
 def make_rows(*arguments: str, ccxt: str = "") -> subprocess.CompletedProcess[str]:
     environment = {**os.environ, "PYTHONPATH": ccxt, "PYTHONWARNINGS": "ignore"}
-    command = [sys.executable, MAKE_ROWS, *arguments]
+    command = [sys.executable, str(MAKE_ROWS), *arguments]
     return subprocess.run(command, capture_output=True, text=True, timeout=300, env=environment)
 
 

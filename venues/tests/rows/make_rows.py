@@ -227,7 +227,8 @@ class Requests:
 
 
 def random_rows(profile: str, count: int, seed: int) -> list[dict[str, Any]]:
-    requests, made, rows = Requests(profile, seed), exchange(profile), []
+    requests, made = Requests(profile, seed), exchange(profile)
+    rows: list[dict[str, Any]] = []
     endpoints = [endpoint for endpoint in VENUES[profile].endpoints if endpoint[1] not in VENUES[profile].tags]
     while len(rows) < count:
         endpoint = endpoints[len(rows) % len(endpoints)]

@@ -11,7 +11,7 @@ use crate::actions::{
 use crate::error::ProfileError;
 use crate::request::Method;
 use crate::rule::{Rule, Sign, When};
-use crate::template::pattern;
+use crate::template::check_pattern;
 
 const RULE_KEYS: &[&str] = &["action", "method", "path", "needs"];
 const ORDER_KEYS: &[&str] = &[
@@ -109,7 +109,7 @@ fn entry<'d, 't>(
 /// The pattern at `path`, which must compile by itself: what closes a group that it did not open is none.
 fn path<'d>(fields: &Fields<'d, '_>) -> Result<&'d str, ProfileError> {
     let text = fields.required_text("path")?;
-    pattern(text).map_err(|message| fields.error(fields.place("path"), message))?;
+    check_pattern(text).map_err(|message| fields.error(fields.place("path"), message))?;
     Ok(text)
 }
 

@@ -11,7 +11,7 @@ use strongroom_link::keeper::{FromKeeper, GREETING_JOB, LOCKED_BYTES, Protection
 use strongroom_link::seed::PAGE_BYTES;
 use strongroom_locked::ForeignPage;
 use strongroom_locked::confine::{Calls, ConfineError};
-use strongroom_locked::memory::{Aside, Depth, Memory, MemoryError, Sizes, WeakMemory};
+use strongroom_locked::memory::{self, Aside, Depth, Memory, MemoryError, Sizes, WeakMemory};
 
 use crate::confine;
 use crate::envelope::Nonce;
@@ -118,6 +118,7 @@ impl Keeper {
         if let Some((aside, desk)) = self.desk.take() {
             self.slow.serve(self.wire, aside, desk)?;
         }
+        memory::no_handlers();
         Ok(confine::filter_system_calls(std::mem::take(&mut self.seed_calls))?)
     }
 

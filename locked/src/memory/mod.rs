@@ -25,7 +25,7 @@ use std::ptr::NonNull;
 use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 
 pub use map::{MemoryError, WeakMemory};
-pub use process::{block_signals, leave, no_alternate_stack};
+pub use process::{block_signals, leave, no_alternate_stack, no_handlers};
 pub use route::Routed;
 
 use crate::NAKED;

@@ -17,6 +17,7 @@ use strongroom_link::key::{Algorithm, KeySpec, MAX_SECRET_BYTES, PassphraseUse, 
 use strongroom_link::seed::Seed;
 use zeroize::Zeroizing;
 
+use self::pem::Label;
 use self::private::{Es256, Rsa};
 use self::shape::Decoded;
 
@@ -139,6 +140,9 @@ impl Secret {
         match (spec.algorithm, spec.form) {
             (Algorithm::Ed25519, SecretForm::Base64Seed32) => private::ed25519_seed(key).map(Self::Ed25519),
             (Algorithm::HashSha256, SecretForm::Utf8) => Ok(Self::HashSha256(Zeroizing::new(key.to_vec()))),
+            (Algorithm::RsaSha256, SecretForm::Base64) => {
+                Rsa::from_der(Label::Pkcs8, key).map(Self::RsaSha256)
+            }
             (_, SecretForm::Base64Seed32) => Err(Refusal::SpecUnfit),
             (Algorithm::HmacSha256, _) => keyed(key).map(Self::HmacSha256),
             (Algorithm::HmacSha384, _) => keyed(key).map(Self::HmacSha384),
@@ -155,8 +159,8 @@ impl Secret {
         let (label, der) = decoded.pem(text)?;
         let key = match spec.algorithm {
             Algorithm::Ed25519 => private::ed25519(label, der).map(Self::Ed25519),
-            Algorithm::Es256 => Es256::from_pem(label, der).map(Self::Es256),
-            Algorithm::RsaSha256 => Rsa::from_pem(label, der).map(Self::RsaSha256),
+            Algorithm::Es256 => Es256::from_der(label, der).map(Self::Es256),
+            Algorithm::RsaSha256 => Rsa::from_der(label, der).map(Self::RsaSha256),
             Algorithm::HashSha256
             | Algorithm::HmacSha256
             | Algorithm::HmacSha384

@@ -338,11 +338,13 @@ fn refuses_specs_whose_parts_do_not_go_together() {
             let fits = match algorithm {
                 HmacSha256 | HmacSha384 | HmacSha512 => matches!(form, Utf8 | Base64),
                 HashSha256 => form == Utf8,
-                Es256 | RsaSha256 => form == Pem,
+                Es256 => form == Pem,
+                RsaSha256 => matches!(form, Pem | Base64),
                 Ed25519 => matches!(form, Pem | Base64Seed32),
             };
             let secret = match (form, algorithm) {
                 (Pem, Ed25519) => include_str!("pem/ed25519-pkcs8.pem"),
+                (Base64, RsaSha256) => &one_line(include_str!("pem/rsa2048-pkcs8.pem")).lines().collect::<Vec<_>>()[1].to_owned(),
                 (Pem, RsaSha256) => include_str!("pem/rsa2048-pkcs8.pem"),
                 (Base64Seed32, _) => "Tmhxd3F0bWRTSllkS2pWSGpBN1BaajRNZ2UzUjVZTmk=",
                 (Pem, _) => P256_PKCS8,

@@ -27,7 +27,7 @@ pub enum Algorithm {
 /// How the venue writes the secret that it hands out.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum SecretForm {
-    /// Standard base64 with padding; the key is the decoded bytes.
+    /// Standard base64 with padding; the key is the decoded bytes, for RSA PKCS#8.
     Base64,
     /// Standard base64 of an Ed25519 seed, 32 bytes, or of the seed and the public key behind it, 64 bytes.
     Base64Seed32,

@@ -46,6 +46,7 @@ const PROFILES: &[(&str, &str)] = profiles![
     "kucoin",
     "kucoinfutures",
     "lbank",
+    "lbank-rsa",
     "mexc",
     "okx",
     "phemex",

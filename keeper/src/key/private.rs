@@ -1,4 +1,4 @@
-//! Private keys of asymmetric algorithms, out of PEM blocks and seeds.
+//! Private keys of asymmetric algorithms, out of DER, as PEM holds it, and of seeds.
 
 use ed25519_dalek::pkcs8::DecodePrivateKey as _;
 use p256::elliptic_curve::sec1::ToSec1Point as _;
@@ -18,7 +18,7 @@ use super::pem::{self, Label};
 pub(super) struct Es256(EcdsaKeyPair);
 
 impl Es256 {
-    pub(super) fn from_pem(label: Label, der: &[u8]) -> Result<Box<Self>, Refusal> {
+    pub(super) fn from_der(label: Label, der: &[u8]) -> Result<Box<Self>, Refusal> {
         let key = match label {
             Label::Pkcs8 => p256::SecretKey::from_pkcs8_der(der).ok(),
             Label::Sec1 => p256::SecretKey::from_sec1_der(der).ok(),
@@ -47,7 +47,7 @@ impl Es256 {
 pub(super) struct Rsa(RsaKeyPair);
 
 impl Rsa {
-    pub(super) fn from_pem(label: Label, der: &[u8]) -> Result<Box<Self>, Refusal> {
+    pub(super) fn from_der(label: Label, der: &[u8]) -> Result<Box<Self>, Refusal> {
         let pair = match label {
             Label::Pkcs1 => RsaKeyPair::from_der(der),
             Label::Pkcs8 => RsaKeyPair::from_pkcs8(der),

@@ -134,7 +134,8 @@ fn form(sign: &Fields<'_, '_>, algorithm: Algorithm) -> Result<SecretForm, Profi
     };
     let fits = match algorithm {
         Algorithm::Ed25519 => matches!(form, SecretForm::Pem | SecretForm::Base64Seed32),
-        Algorithm::Es256 | Algorithm::RsaSha256 => form == SecretForm::Pem,
+        Algorithm::Es256 => form == SecretForm::Pem,
+        Algorithm::RsaSha256 => matches!(form, SecretForm::Pem | SecretForm::Base64),
         Algorithm::HashSha256 => form == SecretForm::Utf8,
         Algorithm::HmacSha256 | Algorithm::HmacSha384 | Algorithm::HmacSha512 => {
             matches!(form, SecretForm::Utf8 | SecretForm::Base64)

@@ -79,7 +79,7 @@ class Tape:
 
     def __init__(self, made: Any) -> None:
         self.texts: list[dict[str, str]] = []
-        for name in ("hmac", "hash", "eddsa"):
+        for name in ("hmac", "hash", "eddsa", "rsa"):
             made.__dict__.pop(name, None)  # the recorder of another request
             if hasattr(made, name):
                 setattr(made, name, self.recorder(name, getattr(made, name)))

@@ -37,6 +37,6 @@ pub use kinds::{is_known_kind, known_kinds};
 pub use learn::{LearnError, Learnt, Seen, learn};
 pub use meters::Meters;
 pub use reason::{Reason, Shown};
-pub use subject::{NotASubject, Subject, is_client_name};
+pub use subject::{NotASubject, Subject, is_name};
 pub use symbol::{NotAPattern, Pattern};
 pub use worth::notional;

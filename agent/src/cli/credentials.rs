@@ -50,8 +50,7 @@ impl Unlock {
         if self.json.json {
             output::json(&json!({ "locked": false, "ready": ready, "credentials": credentials.len() }));
         } else {
-            let noun = if credentials.len() == 1 { "credential" } else { "credentials" };
-            output::data(&format!("unlocked: {ready} of {} {noun} can sign", credentials.len()));
+            output::data(&format!("unlocked: {ready} of {} credentials can sign", credentials.len()));
             for broken in credentials.iter().filter(|credential| !credential.ready) {
                 output::talk(&format!("warning: {}: {}", broken.name, broken.fault));
             }

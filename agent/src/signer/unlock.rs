@@ -169,7 +169,7 @@ impl Signer {
                 Err(NotLoaded::Token(fault)) => (fault, true),
             };
             tracing::warn!(credential = %name, %fault, "a record does not open");
-            keyring.put_fault(name.clone(), format!("{}; {}", fault.message, fault.hint));
+            keyring.put_fault(name.clone(), fault.message.clone());
             let told = Fault { message: format!("{name}: {}", fault.message), ..fault.clone() };
             if token_failed {
                 for (name, _) in records {

@@ -5,7 +5,7 @@ mod wire;
 
 use proptest::prelude::*;
 use strongroom_link::Malformed;
-use strongroom_link::keeper::{FromKeeper, Landlock, Protection, Refusal, ToKeeper};
+use strongroom_link::keeper::{FromKeeper, KeyKind, Landlock, Protection, Refusal, ToKeeper};
 use strongroom_link::key::{Algorithm, KeySpec, PassphraseUse, SecretForm};
 
 use wire::{body, descriptor, framed};
@@ -84,7 +84,7 @@ fn bytes() -> impl Strategy<Value = Vec<u8>> {
 }
 
 /// Every refusal that there is.
-fn refusals(number: u32, version: u8) -> [Refusal; 32] {
+fn refusals(number: u32, version: u8) -> [Refusal; 39] {
     [
         Refusal::KeyringFull { limit: number },
         Refusal::PassphraseMissing,
@@ -118,6 +118,13 @@ fn refusals(number: u32, version: u8) -> [Refusal; 32] {
         Refusal::SecretMnemonic,
         Refusal::SecretPublicKey,
         Refusal::SecretOutOfRange,
+        Refusal::SigningQueueFull,
+        Refusal::SecretIsPem,
+        Refusal::SecretRsaSize,
+        Refusal::SecretInconsistent,
+        Refusal::SecretSeedLength { bytes: number },
+        Refusal::SecretPemPublic,
+        Refusal::SecretKeyKind { found: KeyKind::Rsa },
     ]
 }
 

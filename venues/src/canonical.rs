@@ -83,7 +83,7 @@ pub(crate) fn canonicalise(
 ) -> Result<CanonicalRequest, RequestError> {
     let rule = plan.rule();
     let sent_query = rule.slots;
-    let mut values = Values::with_room(sent_query.next(), 1024);
+    let mut values = Values::with_room(1024);
     put_account(plan, account, &mut values)?;
     values.put_var(Var::Method, plan.request.method.as_bytes());
     values.put_var(Var::Path, plan.request.path.as_bytes());
@@ -318,7 +318,13 @@ fn message(
     body: &[Member<'_>],
     values: &Values,
 ) -> Result<(Vec<u8>, Option<u32>), RequestError> {
-    let mut message = Vec::with_capacity(256);
+    // Nearly every message is a choice of the values.
+    let size = match rule.sign {
+        Sign::Absent => return Ok((Vec::new(), None)),
+        Sign::Eip712 { .. } => 0,
+        Sign::Jwt { .. } | Sign::Text { .. } => values.size(),
+    };
+    let mut message = Vec::with_capacity(size);
     match &rule.sign {
         Sign::Absent => Ok((message, None)),
         Sign::Eip712 { data, .. } => {

@@ -1,8 +1,8 @@
 //! The parameters that the agent adds, and the caller's among which they stand.
 
 use std::borrow::Cow;
-use std::ops::Range;
 
+use crate::compile::MAX_ENTRIES;
 use crate::error::{Place, RequestError};
 use crate::json::{Member, Value};
 use crate::pairs::{Given, Pair};
@@ -14,16 +14,17 @@ use crate::template::{Values, Var};
 /// The values of the injected parameters, one after the other.
 pub(crate) struct Injected<'p> {
     text: String,
-    spans: Vec<Range<usize>>,
+    /// Where each ends.
+    ends: [usize; MAX_ENTRIES],
     /// The members of the body, where something went into an object of it.
     grown: Option<Vec<Member<'p>>>,
 }
 
 impl<'p> Injected<'p> {
     pub(crate) fn render(plan: &Plan<'p>, rule: &Rule, values: &Values) -> Result<Self, RequestError> {
-        let mut text = Vec::with_capacity(rule.inject.len().saturating_mul(16));
-        let mut spans = Vec::with_capacity(rule.inject.len());
-        for (at, inject) in rule.inject.iter().enumerate() {
+        let mut text = Vec::with_capacity(rule.inject.len().saturating_mul(40));
+        let mut ends = [0; MAX_ENTRIES];
+        for ((at, inject), end) in rule.inject.iter().enumerate().zip(&mut ends) {
             let start = text.len();
             if !plan.is_given(at) {
                 inject.value.render(values, &mut text)?;
@@ -33,19 +34,19 @@ impl<'p> Injected<'p> {
             if inject.bare && inject.value.is_exactly(Var::Uid) {
                 signed::check_whole_number(text.get(start..).unwrap_or_default())?;
             }
-            spans.push(start..text.len());
+            *end = text.len();
         }
         let text = String::from_utf8(text).map_err(|_| RequestError::Bug("an injected value is not text"))?;
-        let mut injected = Self { text, spans, grown: None };
+        let mut injected = Self { text, ends, grown: None };
         injected.grow(plan, rule)?;
         Ok(injected)
     }
 
     /// Puts what goes into objects of the body there.
     fn grow(&mut self, plan: &Plan<'p>, rule: &Rule) -> Result<(), RequestError> {
-        for (at, (inject, span)) in rule.inject.iter().zip(&self.spans).enumerate() {
+        for (at, inject) in rule.inject.iter().enumerate() {
             let Some(path) = inject.inside.as_ref().filter(|_| !plan.is_given(at)) else { continue };
-            let text = self.text.get(span.clone()).unwrap_or_default().to_owned();
+            let text = self.value(at).to_owned();
             let value =
                 if inject.bare { Value::Number(Cow::Owned(text)) } else { Value::Text(Cow::Owned(text)) };
             let members = self.grown.get_or_insert_with(|| plan.body.members().to_vec());
@@ -108,6 +109,13 @@ impl<'p> Injected<'p> {
         pairs.extend(here.map(|(_, pair)| pair));
     }
 
+    /// The value of the parameter at this position.
+    fn value(&self, at: usize) -> &str {
+        let start = at.checked_sub(1).and_then(|before| self.ends.get(before)).copied().unwrap_or(0);
+        let end = self.ends.get(at).copied().unwrap_or(start);
+        self.text.get(start..end).unwrap_or_default()
+    }
+
     /// What the caller has left to the agent at this place.
     fn missing<'m>(
         &'m self,
@@ -115,12 +123,12 @@ impl<'p> Injected<'p> {
         rule: &'m Rule,
         place: Place,
     ) -> impl Iterator<Item = (&'m Inject, Pair<'m>)> {
-        let all = rule.inject.iter().zip(&self.spans).enumerate();
-        all.filter(move |(at, (inject, _))| {
+        let all = rule.inject.iter().enumerate();
+        all.filter(move |(at, inject)| {
             inject.inside.is_none() && !plan.is_given(*at) && plan.resolve(inject.to) == place
         })
-        .map(|(_, (inject, span))| {
-            let text = self.text.get(span.clone()).unwrap_or_default();
+        .map(|(at, inject)| {
+            let text = self.value(at);
             let value = if inject.bare { Given::Bare(text) } else { Given::Text(text) };
             (inject, Pair { name: &inject.name, value })
         })

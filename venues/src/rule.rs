@@ -2,14 +2,12 @@
 
 use std::collections::HashMap;
 
-use regex::bytes::Regex;
-
 use crate::body_path::BodyPath;
 use crate::by_host::HostWords;
 use crate::codec::Escape;
 use crate::eip712::TypedData;
 use crate::request::Method;
-use crate::template::{KvForm, Slot, Template, VarSet, View};
+use crate::template::{KvForm, Pattern, Slot, Template, VarSet, View};
 
 /// How requests of one kind are signed: the base of a profile, or the base with a case laid over it.
 #[derive(Debug)]
@@ -327,7 +325,7 @@ pub(crate) struct BodyJson {
 #[derive(Debug, Clone, Default)]
 pub(crate) struct When {
     pub(crate) methods: Option<Vec<Method>>,
-    pub(crate) path: Option<Regex>,
+    pub(crate) path: Option<Pattern>,
     pub(crate) has_param: Option<Vec<String>>,
     pub(crate) param_suffix: Vec<(String, String)>,
     pub(crate) query_only: Option<bool>,

@@ -268,8 +268,9 @@ fn says_what_actions_do() {
         for kind in types.split(' ') {
             let body = format!(r#"{{"action":{{"type":"{kind}"}}}}"#);
             let request = request(&body);
-            let classified = profile.plan(&request).expect(kind).classified();
-            assert_eq!((classified.action, classified.stands_in), (action, Vec::new()), "{kind}");
+            let plan = profile.plan(&request).expect(kind);
+            let classified = plan.classified();
+            assert_eq!((classified.action, classified.stands_in.as_slice()), (action, &[][..]), "{kind}");
         }
     }
     for kind in ["usdSend", "spotSend", "withdraw3"] {

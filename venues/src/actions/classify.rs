@@ -47,9 +47,9 @@ impl<'a> Plan<'a> {
 
     /// The rule that the request would fall under, if it were sent with `method`. None where a condition of a rule
     /// cannot be read in one way.
-    pub(super) fn rule_for(&self, method: Method) -> Option<&'a ActionRule> {
+    pub(crate) fn rule_for(&self, method: Method) -> Option<&'a ActionRule> {
         for rule in self.compiled.actions.fitting(method, self.request.path) {
-            if rule.when.is_empty() || self.fits(&rule.when).ok()? {
+            if rule.when.is_empty() || self.meets(&rule.when).ok()? {
                 return Some(rule);
             }
         }
@@ -58,12 +58,14 @@ impl<'a> Plan<'a> {
 
     /// What this request does.
     #[must_use]
-    pub fn classified(&self) -> Classified<'a> {
-        let (action, rule) = match self.rule_for(self.method) {
-            Some(rule) => (rule.action, rule.id.as_str()),
-            None => (Action::Unknown, "unknown"),
-        };
-        Classified { action, rule, stands_in: self.stands_in(action) }
+    pub fn classified(&self) -> &Classified<'a> {
+        self.classified.get_or_init(|| {
+            let (action, rule) = match self.fits {
+                Some(rule) => (rule.action, rule.id.as_str()),
+                None => (Action::Unknown, "unknown"),
+            };
+            Classified { action, rule, stands_in: self.stands_in(action) }
+        })
     }
 
     /// The names of the caller's own parameters: of the query, of the body, and of each object of a body
@@ -91,7 +93,7 @@ impl<'a> Plan<'a> {
         let mut found: Vec<Action> = rules
             .iter()
             // Of a path that is bound it is known what it does; of one that is not, only what it needs.
-            .filter(|rule| rule.action != own && (binds.path || !rule.needs.is_empty()))
+            .filter(|rule| rule.action != own && (binds.path || !rule.needs().is_empty()))
             .filter(|rule| self.could_be(rule, binds))
             .map(|rule| rule.action)
             .collect();
@@ -105,7 +107,7 @@ impl<'a> Plan<'a> {
         let fits = |method| self.rule_for(method).is_some_and(|first| first.id == rule.id);
         (!binds.method || rule.takes(self.method))
             && (!binds.path || Method::ALL.iter().any(|(_, method)| fits(*method)))
-            && (!binds.query || !binds.body || rule.needs.iter().all(|need| self.has_name_like(rule, need)))
+            && (!binds.query || !binds.body || rule.needs().iter().all(|need| self.has_name_like(rule, need)))
     }
 
     /// Whether a parameter that `rule` could read is called `need`, or ends so: where query and body are

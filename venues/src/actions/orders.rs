@@ -96,6 +96,8 @@ const SEVERAL: &str = "has not exactly one member";
 const SIDE: &str = "is neither buy nor sell";
 pub(super) const STANDS_IN: &str =
     "cannot be read: the signature would also do for an order at another endpoint";
+const ELSEWHERE: &str =
+    "is not at this endpoint, and the same signature would place one at another, where no limit measures it";
 const IN_QUERY: &str = "is in the query, where the venue does not look for an order";
 const UNREAD: &str = "changes the order in a way that the profile does not read";
 
@@ -401,9 +403,9 @@ impl<'a> Plan<'a> {
     /// cannot read, it cannot allow.
     pub fn orders(&self) -> Result<Vec<Order<'_>>, Unreadable> {
         let table = &self.compiled.actions;
-        if self.rule_for(self.method).is_none_or(|rule| rule.action != Action::Trade) {
+        if self.fits.is_none_or(|rule| rule.action != Action::Trade) {
             return match self.classified().stands_in.contains(&Action::Trade) {
-                true => Err(unreadable("order", STANDS_IN)),
+                true => Err(unreadable("order", ELSEWHERE)),
                 false => Ok(Vec::new()),
             };
         }
@@ -428,10 +430,10 @@ impl<'a> Plan<'a> {
             }
             let own = pick(outer)?;
             let order = own.read(outer, Action::Trade)?;
-            self.read_elsewhere(Some(own), None)?;
+            self.read_elsewhere(&fits, Some(own), None)?;
             return Ok(vec![order]);
         };
-        self.read_elsewhere(None, Some(batch))?;
+        self.read_elsewhere(&fits, None, Some(batch))?;
         let list = self.list(batch)?;
         let mut orders = Vec::with_capacity(list.len());
         for element in list.iter() {
@@ -455,7 +457,7 @@ impl<'a> Plan<'a> {
     ) -> Result<Option<&'t Batch>, Unreadable> {
         tables.try_fold(None, |found, table| match &table.batch {
             Some(batch) if found.is_none() => {
-                let here = table.has_fields() || table.when.is_empty() || self.fits(&table.when)?;
+                let here = table.has_fields() || table.when.is_empty() || self.meets(&table.when)?;
                 Ok(here.then_some(batch))
             }
             _ => Ok(found),
@@ -463,7 +465,7 @@ impl<'a> Plan<'a> {
     }
 
     /// Whether the parameters fit one of `conditions`.
-    pub(super) fn fits(&self, conditions: &[Condition]) -> Result<bool, Unreadable> {
+    pub(super) fn meets(&self, conditions: &[Condition]) -> Result<bool, Unreadable> {
         self.scope().holds(conditions)
     }
 

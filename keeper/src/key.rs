@@ -147,10 +147,9 @@ impl Secret {
             (Algorithm::HmacSha256, _) => keyed(key).map(Self::HmacSha256),
             (Algorithm::HmacSha384, _) => keyed(key).map(Self::HmacSha384),
             (Algorithm::HmacSha512, _) => keyed(key).map(Self::HmacSha512),
-            (
-                Algorithm::Ed25519 | Algorithm::Es256 | Algorithm::HashSha256 | Algorithm::RsaSha256,
-                _,
-            ) => Err(Refusal::SpecUnfit),
+            (Algorithm::Ed25519 | Algorithm::Es256 | Algorithm::HashSha256 | Algorithm::RsaSha256, _) => {
+                Err(Refusal::SpecUnfit)
+            }
         }
     }
 
@@ -161,10 +160,9 @@ impl Secret {
             Algorithm::Ed25519 => private::ed25519(label, der).map(Self::Ed25519),
             Algorithm::Es256 => Es256::from_der(label, der).map(Self::Es256),
             Algorithm::RsaSha256 => Rsa::from_der(label, der).map(Self::RsaSha256),
-            Algorithm::HashSha256
-            | Algorithm::HmacSha256
-            | Algorithm::HmacSha384
-            | Algorithm::HmacSha512 => Err(Refusal::SpecUnfit),
+            Algorithm::HashSha256 | Algorithm::HmacSha256 | Algorithm::HmacSha384 | Algorithm::HmacSha512 => {
+                Err(Refusal::SpecUnfit)
+            }
         }?;
         shape::length(spec, text)?;
         Ok(key)

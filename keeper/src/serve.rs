@@ -92,7 +92,8 @@ impl Keeper {
         let seed_page = ForeignPage::reserve(weak)?;
         let seed_calls = seed_page.calls()?;
         // For the life of the process: two threads use them, of which one never ends.
-        let (wire, slow): (&_, &_) = (Box::leak(Box::new(Wire::new(socket))), Box::leak(Box::new(Queue::roomy())));
+        let (wire, slow): (&_, &_) =
+            (Box::leak(Box::new(Wire::new(socket))), Box::leak(Box::new(Queue::roomy())));
         let vault = memory.run(Depth::Whole, || Box::new(Vault::new(seed_page, slow)));
         let desk = memory.run(Depth::Whole, || Box::new(Desk::new()));
         let desk = memory.aside().map(|aside| (aside, desk));
@@ -135,7 +136,9 @@ impl Keeper {
         self.send(&[])?;
         loop {
             let received = match self.inbox.receive_soon(self.wire.socket, LINGER) {
-                Err(error) if error.kind() == io::ErrorKind::WouldBlock => self.inbox.receive(self.wire.socket),
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
+                    self.inbox.receive(self.wire.socket)
+                }
                 received => received,
             };
             match received {

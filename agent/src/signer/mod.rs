@@ -20,6 +20,7 @@ pub(crate) mod profiles;
 pub(crate) mod report;
 pub(crate) mod sign;
 pub(crate) mod told;
+mod unfit;
 mod unlock;
 mod watched;
 

@@ -112,7 +112,8 @@ fn signs_with_every_algorithm_and_releases_the_passphrase_as_enrolled() {
     let envelope = keeper.seal(&mut port, es256, piped(p256.as_bytes()), None).expect("seals");
     keeper.load(&mut port, 99, es256, &envelope).expect("loads");
     let key = p256::SecretKey::from_sec1_pem(p256).expect("a key");
-    let signed = p256::ecdsa::Signature::from_slice(&keeper.sign(99, b"m").expect("signs").0).expect("r and s");
+    let signed =
+        p256::ecdsa::Signature::from_slice(&keeper.sign(99, b"m").expect("signs").0).expect("r and s");
     p256::ecdsa::VerifyingKey::from(key.public_key()).verify(b"m", &signed).expect("verifies");
     let plain = KeySpec { passphrase: PassphraseUse::Plain, ..SPEC };
     let secret = piped(b"secret\n");

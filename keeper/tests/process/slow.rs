@@ -218,7 +218,10 @@ fn dies_of_a_system_call_that_its_second_thread_does_not_need() {
         while !status_field(thread, "State:").starts_with('S') {
             std::thread::yield_now();
         }
-        Traced::seize(thread).expect("nobody else traces it").inject(call, arguments).expect("it stops or ends")
+        Traced::seize(thread)
+            .expect("nobody else traces it")
+            .inject(call, arguments)
+            .expect("it stops or ends")
     };
     for call in [
         libc::SYS_openat,

@@ -295,9 +295,9 @@ impl fmt::Display for Refusal {
                 f.write_str("the secret's descriptor was not closed by its writer, or cannot be read")
             }
             Self::SecretEmpty => f.write_str("the secret is empty"),
-            Self::SecretInconsistent => f.write_str(
-                "the key is damaged, or its private and its public half do not belong together",
-            ),
+            Self::SecretInconsistent => {
+                f.write_str("the key is damaged, or its private and its public half do not belong together")
+            }
             Self::SecretIsPem => f.write_str("the secret is a PEM block, which no secret of this venue is"),
             Self::SecretKeyKind { found } => write!(f, "the PEM block holds {found}"),
             Self::SecretNotBase64 => {
@@ -313,9 +313,9 @@ impl fmt::Display for Refusal {
             Self::SecretPemPublic => {
                 f.write_str("the PEM block is a public key; the private key is the secret")
             }
-            Self::SecretRsaSize => f.write_str(
-                "the RSA key has not 2048, 3072 or 4096 bits, or an exponent below 65537",
-            ),
+            Self::SecretRsaSize => {
+                f.write_str("the RSA key has not 2048, 3072 or 4096 bits, or an exponent below 65537")
+            }
             Self::SecretSeedLength { bytes } => write!(
                 f,
                 "the secret is {bytes} bytes in base64; a seed has 32, and 64 with its public key behind it"

@@ -274,8 +274,7 @@ mod tests {
 
     #[test]
     fn is_all_zero_when_it_was_erased_and_was_not_before() {
-        let sizes =
-            Sizes { stack: 128 * 1024, shallow: 32 * 1024, aside: 64 * 1024, heap: 256 * 1024 };
+        let sizes = Sizes { stack: 128 * 1024, shallow: 32 * 1024, aside: 64 * 1024, heap: 256 * 1024 };
         let mut memory = Memory::map(sizes, WeakMemory::Refused).unwrap();
         let mut aside = memory.aside().unwrap();
         assert!(memory.aside().is_none(), "there is one");

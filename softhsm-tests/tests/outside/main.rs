@@ -15,6 +15,7 @@ mod keys;
 mod puppet;
 
 mod abuse;
+mod algorithms;
 mod audit;
 mod budgets;
 mod cli;

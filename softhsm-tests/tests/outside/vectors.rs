@@ -15,15 +15,17 @@ use crate::keys::header;
 
 /// Venues of every algorithm, form of secret and kind of nonce, and their number of rows that are REST. The
 /// others go through the engine alone, beside it.
-const VENUES: [(&str, usize); 18] = [
+const VENUES: [(&str, usize); 21] = [
     ("backpack", 21),
     ("binance", 9),
     ("binance-ed25519", 4),
+    ("binance-rsa", 3),
     ("bitfinex", 8),
     ("bitget", 8),
     ("bitmex", 19),
     ("bittrex", 5),
     ("bybit", 8),
+    ("bybit-rsa", 2),
     ("coinbase", 8),
     ("coinbase-legacy", 8),
     ("coinbaseexchange", 8),
@@ -32,6 +34,7 @@ const VENUES: [(&str, usize); 18] = [
     ("kraken", 9),
     ("krakenfutures", 7),
     ("kucoin", 9),
+    ("lbank-rsa", 12),
     ("okx", 8),
     ("poloniex", 8),
 ];
@@ -139,12 +142,12 @@ fn time_used(venue: &str, signed: &SignedRequest) -> (u64, Option<String>) {
         // It expires five seconds later.
         "bitmex" => ((number(&of_header("api-expires")) - 5) * 1000, None),
         "coinex" => (number(&of_header("X-COINEX-TIMESTAMP")), None),
-        "binance" | "binance-ed25519" => {
+        "binance" | "binance-ed25519" | "binance-rsa" => {
             (digits_after(&format!("{}&{body}", signed.url), "timestamp="), None)
         }
         "bitfinex" => (number(&of_header("bfx-nonce")), None),
         "bittrex" => (number(&of_header("Api-Timestamp")), None),
-        "bybit" => (number(&of_header("X-BAPI-TIMESTAMP")), None),
+        "bybit" | "bybit-rsa" => (number(&of_header("X-BAPI-TIMESTAMP")), None),
         "coinbase" => token_time(&of_header("Authorization")),
         "coinbase-legacy" | "coinbaseexchange" => (number(&of_header("CB-ACCESS-TIMESTAMP")) * 1000, None),
         "gate" => (number(&of_header("Timestamp")) * 1000, None),

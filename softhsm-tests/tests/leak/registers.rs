@@ -63,7 +63,13 @@ fn unguarded(report: &mut Report, site: &Site) {
         chance.sleep(Duration::from_millis(2));
         for thread in threads(keeper) {
             let registers = trace::registers(thread, &mut chance).expect("nobody else traces it");
-            report.sample("registers, busy, no guard", "keeper", Expected::Told, &[&site.needles], &registers);
+            report.sample(
+                "registers, busy, no guard",
+                "keeper",
+                Expected::Told,
+                &[&site.needles],
+                &registers,
+            );
         }
     }
     let tokens = client.tokens_around_now();

@@ -32,9 +32,9 @@ fn openssl_verifies(folder: &Path, how: &[&str], private: &str, message: &[u8], 
         path
     };
     let (private, public) = (file("private.pem", private.as_bytes()), folder.join("public.pem"));
-    let made =
-        Command::new("openssl").args(["pkey", "-pubout", "-in"]).arg(&private).arg("-out").arg(&public);
-    assert!(made.status().unwrap().success());
+    let mut make = Command::new("openssl");
+    make.args(["pkey", "-pubout", "-in"]).arg(&private).arg("-out").arg(&public);
+    assert!(make.status().unwrap().success());
     let (message, signature) = (file("message", message), file("signature", signature));
     let mut verify = Command::new("openssl");
     if how == ["dgst"] {

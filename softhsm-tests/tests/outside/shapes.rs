@@ -181,7 +181,7 @@ fn takes_pem_keys_as_the_venue_writes_them() {
 }
 
 /// Whether a token was signed by the private half of this key, by ES256 (RFC 7518 section 3.4).
-fn verifies(token: &str, public_pem: &str) -> bool {
+pub(crate) fn verifies(token: &str, public_pem: &str) -> bool {
     use base64ct::{Base64UrlUnpadded, Encoding as _};
     use p256::ecdsa::signature::Verifier as _;
     use p256::ecdsa::{Signature, VerifyingKey};

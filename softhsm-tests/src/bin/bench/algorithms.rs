@@ -12,11 +12,36 @@ use crate::report::{Goal, Report, least, median, micros};
 
 /// Throw-away keys of the keeper's tests: name, venue, path, secret.
 const KEYS: [(&str, &str, &str, &str); 5] = [
-    ("Ed25519", "binance-ed25519", "/api/v3/account", include_str!("../../../../keeper/tests/pem/ed25519-pkcs8.pem")),
-    ("ES256", "coinbase", "/api/v3/brokerage/accounts", include_str!("../../../../keeper/tests/pem/p256-sec1.pem")),
-    ("RSA-2048", "binance-rsa", "/api/v3/account", include_str!("../../../../keeper/tests/pem/rsa2048-pkcs8.pem")),
-    ("RSA-3072", "binance-rsa", "/api/v3/account", include_str!("../../../../keeper/tests/pem/rsa3072-pkcs8.pem")),
-    ("RSA-4096", "binance-rsa", "/api/v3/account", include_str!("../../../../keeper/tests/pem/rsa4096-pkcs8.pem")),
+    (
+        "Ed25519",
+        "binance-ed25519",
+        "/api/v3/account",
+        include_str!("../../../../keeper/tests/pem/ed25519-pkcs8.pem"),
+    ),
+    (
+        "ES256",
+        "coinbase",
+        "/api/v3/brokerage/accounts",
+        include_str!("../../../../keeper/tests/pem/p256-sec1.pem"),
+    ),
+    (
+        "RSA-2048",
+        "binance-rsa",
+        "/api/v3/account",
+        include_str!("../../../../keeper/tests/pem/rsa2048-pkcs8.pem"),
+    ),
+    (
+        "RSA-3072",
+        "binance-rsa",
+        "/api/v3/account",
+        include_str!("../../../../keeper/tests/pem/rsa3072-pkcs8.pem"),
+    ),
+    (
+        "RSA-4096",
+        "binance-rsa",
+        "/api/v3/account",
+        include_str!("../../../../keeper/tests/pem/rsa4096-pkcs8.pem"),
+    ),
 ];
 /// In turn, since the machine's pace changes.
 const ROUNDS: usize = 10;
@@ -79,7 +104,13 @@ fn beside_a_flood(room: &Room, report: &mut Report) {
     line(report, &title, &mut beside);
     let made = f64::from(u32::try_from(made.load(Relaxed)).unwrap_or(u32::MAX));
     let rate = made / seconds;
-    report.line(&format!("{FLOOD} signatures of the {CROWD} bots in that time"), rate, rate, "/s", Goal::None);
+    report.line(
+        &format!("{FLOOD} signatures of the {CROWD} bots in that time"),
+        rate,
+        rate,
+        "/s",
+        Goal::None,
+    );
 }
 
 fn line(report: &mut Report, title: &str, times: &mut [f64]) {

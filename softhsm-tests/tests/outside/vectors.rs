@@ -16,7 +16,7 @@ use crate::shapes::verifies;
 
 /// Venues of every algorithm, form of secret and kind of nonce, and their number of rows that are REST. The
 /// others go through the engine alone, beside it.
-const VENUES: [(&str, usize); 21] = [
+const VENUES: [(&str, usize); 20] = [
     ("backpack", 21),
     ("binance", 9),
     ("binance-ed25519", 4),
@@ -35,7 +35,6 @@ const VENUES: [(&str, usize); 21] = [
     ("kraken", 9),
     ("krakenfutures", 7),
     ("kucoin", 9),
-    ("lbank-rsa", 12),
     ("okx", 8),
     ("poloniex", 8),
 ];

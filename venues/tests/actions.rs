@@ -878,7 +878,7 @@ fn keeps_apart_what_looks_alike() {
 /// Where every call is a POST, nothing is read only because no other rule fits.
 #[test]
 fn reads_by_post_only_what_is_listed() {
-    use Action::{Config, Read, Trade, Unknown};
+    use Action::{Config, Read, Trade};
     for (id, path, action) in [
         ("whitebit", "/api/v4/collateral-account/position/close", Trade),
         ("whitebit", "/api/v4/collateral-account/hedge-mode/update", Config),
@@ -902,9 +902,52 @@ fn reads_by_post_only_what_is_listed() {
             assert_ne!(found, Read, "{id} {path}");
         }
     }
-    // Where GET and POST share one signature, a catch-all for GET would let a POST pass for a read.
-    for (id, path) in [("gemini", "/v1/no_such_endpoint"), ("krakenfutures", "/derivatives/api/v3/new")] {
-        assert_eq!(profile(id).actions().classify("GET", path).0, Unknown, "{id} {path}");
+}
+
+/// Where GET and POST share one signature, a catch-all for GET would let a POST pass for a read.
+#[test]
+fn reads_only_what_is_listed_where_the_method_is_not_signed() {
+    for (id, _) in builtin_profiles() {
+        let profile = profile(id);
+        let table = profile.actions();
+        if table.rules().is_empty() || table.binds(Action::Read).method {
+            continue;
+        }
+        for start in [
+            "",
+            "/api/v3",
+            "/api/v1",
+            "/openApi",
+            "/v1",
+            "/v2",
+            "/v3",
+            "/v5",
+            "/sapi/v1",
+            "/fapi/v1",
+            "/exchange",
+            "/7/api/pro/v1",
+            "/future/user/v1",
+            "/api/history",
+        ] {
+            for end in ["no_such_endpoint", "no/such/endpoint", "account/no_such_endpoint"] {
+                let path = format!("{start}/{end}");
+                let found = table.classify("GET", &path);
+                assert_ne!(found.0, Action::Read, "{id} {path}: {found:?}");
+            }
+        }
+    }
+    for (id, listed, other) in [
+        ("binance", "/sapi/v1/sub-account/list", "/sapi/v1/sub-account/lists"),
+        ("bybit", "/v5/account/info", "/v5/account/info/x"),
+        ("mexc", "/api/v3/account", "/api/v4/account"),
+        ("phemex", "/g-orders/activeList", "/g-orders"),
+        ("ascendex", "/7/api/pro/v1/margin/order/open", "/7/api/pro/v1/margin/order"),
+        ("bithumb-legacy", "/v1/accounts", "/info/balance"),
+        ("krakenfutures", "/api/history/v2/executions", "/api/history/v9/executions"),
+        ("xt", "/future/user/v1/balance/list", "/future/user/v1/user/listen-key"),
+    ] {
+        assert_eq!(profile(id).actions().classify("GET", listed).0, Action::Read, "{id} {listed}");
+        assert_ne!(profile(id).actions().classify("GET", other).0, Action::Read, "{id} {other}");
     }
 }
 

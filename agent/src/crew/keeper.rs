@@ -10,7 +10,7 @@ use strongroom_link::key::KeySpec;
 use tokio::sync::oneshot;
 use tokio::time::timeout;
 
-use super::keeper_link::{Answer, Link, OUTBOX_BYTES, PATIENCE, State, WHO, Waiter, ended};
+use super::keeper_link::{Answer, Link, MANY, PATIENCE, State, WHO, Waiter, ended};
 use super::spawn::Dropped;
 use super::{CrewError, spawn};
 
@@ -250,7 +250,7 @@ impl Keeper {
 
     /// Whether a reader may queue more.
     pub(crate) fn is_roomy(&self) -> bool {
-        self.link.outbox.borrow().bytes() <= OUTBOX_BYTES || self.link.is_over()
+        self.link.waiting.borrow().len() < MANY || self.link.is_over()
     }
 
     /// Waits until a reader may queue more.

@@ -29,8 +29,9 @@ use super::spawn::Helper;
 
 pub(super) const WHO: &str = "keeper";
 
-/// Bytes of questions above which no more are to be queued.
-pub(super) const OUTBOX_BYTES: usize = 4 * 1024 * 1024;
+/// Questions above which those who have some in it already are to queue no more. The keeper answers in their order,
+/// so who comes next waits for all of them; and so many are enough for one system call to carry the load.
+pub(super) const MANY: usize = 64;
 /// How long the front looks for the answers to a few questions before it turns to other clients.
 const LINGER: Duration = Duration::from_micros(15);
 /// How often it is looked whether the keeper still answers.
@@ -63,7 +64,7 @@ pub(super) struct Link {
     passed: RefCell<VecDeque<(u64, Waiter)>>,
     /// The socket did not take everything, or the keeper is to end.
     pub(super) stir: Notify,
-    /// The outbox has become small.
+    /// Fewer questions wait for their answers.
     pub(super) drained: Notify,
     /// The process has ended and was waited for.
     pub(super) gone: Notify,
@@ -182,9 +183,6 @@ impl Link {
                 Err(_) => break,
             }
         }
-        if outbox.bytes() <= OUTBOX_BYTES {
-            self.drained.notify_waiters();
-        }
     }
 
     pub(super) fn hand_out(&self, inbox: &mut Inbox) -> Result<(), CrewError> {
@@ -220,6 +218,9 @@ impl Link {
                     _ => Err(CrewError::OutOfStep { who: WHO }),
                 }),
             }
+        }
+        if self.waiting.borrow().len() < MANY {
+            self.drained.notify_waiters();
         }
         Ok(())
     }

@@ -61,8 +61,6 @@ class Venue(NamedTuple):
     passphrase: bool = False
     raw: bool = False
     """The query goes out unescaped, so it holds only what needs no escape."""
-    avoid: str = ""
-    """Characters that ccxt writes in a way of its own in a query or a form."""
     lists: bool = False
     """Lists may stand in a query (or in parameters that are signed like one)."""
     body: str = "json"
@@ -75,8 +73,6 @@ class Venue(NamedTuple):
     """Whether numbers with a fraction may stand in it."""
     blank: bool = True
     """Whether ccxt takes an empty text."""
-    lower: bool = False
-    """No name starts with a capital: ccxt sorts those elsewhere than the vendor says."""
     ascii: bool = False
     """This ccxt escapes what is not ASCII in JSON, so there is none in its rows."""
     extra: tuple[str, ...] = ()
@@ -223,6 +219,18 @@ VENUES = {
         "4.4.100",
     ),
     "bitstamp": Venue("bitstamp", (("private", "user_transactions/", "POST", "body"),), body="form", written=False),
+    "bittrex": Venue(
+        "bittrex",
+        (
+            ("private", "orders/open", "GET", "query"),
+            ("private", "orders", "POST", "body"),
+            ("private", "orders/open", "DELETE", "query"),
+        ),
+        "4.0.100",
+        raw=True,
+        ascii=True,
+        written=False,
+    ),
     "bittrex1": Venue(
         "bittrex",
         (
@@ -325,7 +333,6 @@ VENUES = {
             (["spot", "private"], "v1/order/batchcancel", "POST", "body"),
             (["contract", "private"], "linear-swap-api/v1/swap_cross_cancel", "POST", "body"),
         ),
-        lower=True,
         written=False,
     ),
     "kraken": Venue(
@@ -333,7 +340,6 @@ VENUES = {
         (("private", "AddOrder", "POST", "body"), ("private", "TradesHistory", "POST", "body")),
         secret=BASE64,
         body="form",
-        avoid="[]",
         flags=False,
         written=False,
     ),

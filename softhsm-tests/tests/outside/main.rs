@@ -55,6 +55,7 @@ mod sleep;
 mod socket;
 mod strangers;
 mod supervisor;
+mod token_key;
 mod token_trouble;
 mod typed;
 mod vectors;

@@ -283,7 +283,7 @@ impl<'a> Event<'a> {
         Self {
             uid: Some(who.uid),
             pid: Some(who.pid),
-            unit: who.unit.as_ref().map(|unit| unit.to_string().into()),
+            unit: who.unit.as_ref().map(|unit| unit.as_str().into()),
             client: who.client.as_ref().map(|client| client.as_str().into()),
             ..Self::of(kind)
         }

@@ -45,13 +45,13 @@ use crate::fault::Fault;
 #[command(name = "strongroom", version, after_help = EXIT_CODES, max_term_width = 100)]
 struct Cli {
     /// The configuration file [default: $XDG_CONFIG_HOME/strongroom/strongroom.toml]
-    #[arg(long, global = true, env = "STRONGROOM_CONFIG", value_name = "FILE", hide_env_values = true)]
+    #[arg(long, global = true, help_heading = GLOBAL, env = "STRONGROOM_CONFIG", value_name = "FILE", hide_env_values = true)]
     config: Option<PathBuf>,
     /// The folder of records and nonces [default: $XDG_DATA_HOME/strongroom]
-    #[arg(long, global = true, env = "STRONGROOM_DATA", value_name = "FOLDER", hide_env_values = true)]
+    #[arg(long, global = true, help_heading = GLOBAL, env = "STRONGROOM_DATA", value_name = "FOLDER", hide_env_values = true)]
     data: Option<PathBuf>,
     /// The agent's socket [default: $XDG_RUNTIME_DIR/strongroom/agent.sock]
-    #[arg(long, global = true, env = "STRONGROOM_SOCKET", value_name = "PATH", hide_env_values = true)]
+    #[arg(long, global = true, help_heading = GLOBAL, env = "STRONGROOM_SOCKET", value_name = "PATH", hide_env_values = true)]
     socket: Option<PathBuf>,
     #[command(subcommand)]
     command: Command,
@@ -107,6 +107,8 @@ struct Json {
     json: bool,
 }
 
+/// Over the options that every command has.
+const GLOBAL: &str = "Global options";
 const EXIT_CODES: &str = "Exit codes: 0 done · 1 failed (a defect; please report it) · 2 wrong usage · 3 invalid request or \
                           secret · 4 not found · 5 locked · 6 denied · 7 unavailable (token, keeper or disk refuse) · 8 no \
                           agent answers · 9 exists already · 10 weaker than configured (doctor)";

@@ -60,11 +60,13 @@ impl SignedFloors {
             return Ok(());
         }
         let message = format!(
-            "the record was rolled back: it has revision {revision}, and revision {floor} was in force already"
+            "the record was rolled back: it has revision {revision}, and revision {floor} was in force already; `strongroom \
+             grant edit {} --accept-older` takes it over",
+            meta.name
         );
         let hint = format!(
-            "put the newer record back; where it is lost, read what this one grants (`strongroom grant list {0}`), and \
-             take it over with `strongroom grant edit {0} --accept-older`",
+            "put the newer record back; where it is lost, read what this one grants (`strongroom grant list {}`) before \
+             you take it over",
             meta.name
         );
         Err(Fault::new(ErrorCode::Unavailable, message, hint))

@@ -3,7 +3,7 @@
 use std::borrow::Cow;
 use std::rc::Rc;
 
-use strongroom_policy::{Grant, Grants, GrantsError, scope};
+use strongroom_policy::{Grant, Grants, GrantsError, Part, scope};
 use strongroom_protocol::ErrorCode;
 use strongroom_venues::Profile;
 
@@ -65,6 +65,10 @@ pub(crate) struct SetGrants {
     login: Login,
 }
 
+/// What it would take, and where it is written.
+const SEND_MODE: &str = "all of it would be kept if the agent itself asked the venue (send mode), which it cannot do yet; \
+                         docs/reference/grants.md says what each venue's signature keeps";
+
 /// Refuses grants that promise what the venue's signatures do not keep.
 ///
 /// # Errors
@@ -76,11 +80,7 @@ pub(crate) fn check(profile: &Profile, grants: &Grants) -> Result<(), Fault> {
     }
     let message =
         format!("refusing grants that this venue's signatures do not keep: {}", findings.join("\n"));
-    Err(Fault::new(
-        ErrorCode::Invalid,
-        message,
-        "docs/reference/grants.md says what each venue's signature keeps",
-    ))
+    Err(Fault::new(ErrorCode::Invalid, message, SEND_MODE))
 }
 
 /// What an admin has accepted that no signature binds, as a weakness is named: `accept_unbound:NAME/GRANT:PARTS`.
@@ -96,6 +96,12 @@ fn parts(grant: &Grant) -> String {
 pub(crate) fn unbound_meaning(weakness: &str) -> Option<String> {
     let (place, parts) = weakness.strip_prefix(UNBOUND)?.rsplit_once(':')?;
     let (credential, grant) = place.split_once('/')?;
+    if parts == Part::Parameterless.name() {
+        return Some(format!(
+            "each signature under grant {grant} of {credential} does at the venue what needs no parameter, also where the \
+             grant does not allow that"
+        ));
+    }
     Some(format!(
         "grant {grant} of {credential} restricts what the venue's signature does not bind ({parts}): whoever gets a \
          signature can use it for what the grant forbids"
@@ -184,6 +190,8 @@ impl Signer {
         let before = self.store.record(&name)?;
         let old = &before.meta;
         if old.revision != revision {
+            // Where somebody has put another record there, that one is what the next try is about.
+            self.known.borrow_mut().note(&old);
             let message = format!(
                 "the grants of {name} were changed meanwhile: its record has revision {}, and not {revision}",
                 old.revision
@@ -207,7 +215,7 @@ impl Signer {
             if !accept_older {
                 floors.check(old)?;
             }
-            let mut meta = old.clone();
+            let mut meta = Meta::clone(&old);
             // The record is refused below where this was edited.
             meta.revision = floors.next(&old.name, old.revision)?;
             meta.grants = grants;

@@ -70,8 +70,8 @@ impl Signer {
             let record = make(making).await?;
             open(&keeper, &mut worker, &record, slot).await?;
             on_disk(self.store.writing(&record, existing)).await?;
-            self.named.borrow_mut().note(&record.meta);
-            let raised = self.raise_floors(&keeper, &mut floors, std::iter::once(&record.meta)).await;
+            self.known.borrow_mut().note(&record.meta);
+            let raised = self.raise_floors(&keeper, &mut floors, std::iter::once(&*record.meta)).await;
             self.anchor(&keeper, &mut worker, &mut floors).await;
             worker.end().await;
             if is_live {

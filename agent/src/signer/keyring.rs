@@ -52,7 +52,7 @@ pub(super) struct AuditKey {
 
 /// A credential whose secret the keeper holds.
 pub(crate) struct Live {
-    pub(super) meta: Meta,
+    pub(super) meta: Rc<Meta>,
     pub(super) profile: Rc<Profile>,
     pub(super) nonces: NonceSequence,
     pub(super) gate: Gate,
@@ -63,7 +63,7 @@ pub(crate) struct Live {
 
 impl Live {
     pub(super) fn new(
-        meta: Meta,
+        meta: Rc<Meta>,
         profile: Rc<Profile>,
         nonces: NonceSequence,
         budgets: Budgets,
@@ -179,7 +179,7 @@ impl Keyring<Unlocked> {
 
     /// What the loaded records say.
     pub(super) fn metas(&self) -> impl Iterator<Item = &Meta> {
-        self.state.live.values().map(|live| &live.meta)
+        self.state.live.values().map(|live| &*live.meta)
     }
 
     /// A slot for one more credential.

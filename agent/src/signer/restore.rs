@@ -20,7 +20,7 @@ use crate::fault::{Fault, chain};
 use crate::policy::Authorized;
 use crate::store::StoreError;
 use crate::store::atomic::{self, Existing};
-use crate::store::record::{CredentialName, Record};
+use crate::store::record::{CredentialName, Meta, Record};
 use crate::store::removed::Removed;
 
 /// The order to take over a data folder that was restored.
@@ -120,7 +120,7 @@ impl Signer {
         if let Err(fault) = fit {
             return Ok(Err(fault.message));
         }
-        let mut meta = old.meta.clone();
+        let mut meta = Meta::clone(&old.meta);
         meta.revision = revision.max(old.meta.revision);
         let new: Record = match reseal(keeper, worker, &old, meta).await {
             Ok(new) => new,

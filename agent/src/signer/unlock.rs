@@ -7,6 +7,7 @@ use strongroom_protocol::ErrorCode;
 use super::anchor::Anchoring;
 use super::filling::{Filling, overtaken};
 use super::keyring::{Keyring, Live, Unlocked};
+use super::known::Known;
 use super::login::{Keep, PinSource};
 use super::{Progress, Signer, State, Unlock, busy};
 use crate::audit::line::Kind;
@@ -78,6 +79,8 @@ impl Signer {
         progress: Progress,
     ) -> Result<(), Fault> {
         let mut records = self.store.records()?;
+        // Somebody may have put back, or taken away, what the agent knew.
+        self.known.replace(Known::of(&records));
         let beside = match &*self.keyring.borrow() {
             State::Unlocked(keyring) => {
                 records.retain(|(name, _)| !keyring.is_live(name));
@@ -227,7 +230,7 @@ impl Signer {
             let fault = Fault::from(error);
             return Err(if of_record { NotLoaded::Record(fault) } else { NotLoaded::Token(fault) });
         }
-        keyring.put(Live::new(meta.clone(), profile, nonces, self.budgets(&meta.name), slot));
+        keyring.put(Live::new(Rc::clone(meta), profile, nonces, self.budgets(&meta.name), slot));
         Ok(())
     }
 

@@ -6,7 +6,8 @@ use super::MAX_ENTRIES;
 use super::document::{Entry, Fields, Item, Node};
 use super::rule::methods;
 use crate::actions::{
-    Action, ActionRule, ActionTable, Batch, Binds, Condition, Field, OrderTable, Step, Telling, Words, signed_as_bound,
+    Action, ActionRule, ActionTable, Batch, Binds, Condition, Field, OrderTable, Step, Telling, Words,
+    signed_as_bound,
 };
 use crate::error::ProfileError;
 use crate::request::Method;

@@ -203,7 +203,8 @@ pub struct ActionRule {
     pub(crate) action: Action,
     pub(crate) methods: Option<Vec<Method>>,
     pub(crate) path: String,
-    pub(crate) needs: Vec<String>,
+    /// Nothing where it is not known.
+    pub(crate) needs: Option<Vec<String>>,
     pub(crate) binds: Binds,
 }
 
@@ -233,10 +234,16 @@ impl ActionRule {
         &self.path
     }
 
-    /// The parameters without which these endpoints do nothing.
+    /// The parameters without which these endpoints do nothing; none where they are not known.
     #[must_use]
     pub fn needs(&self) -> &[String] {
-        &self.needs
+        self.needs.as_deref().unwrap_or_default()
+    }
+
+    /// Whether these endpoints are known to do what they do without any parameter.
+    #[must_use]
+    pub fn needs_nothing(&self) -> bool {
+        self.needs.as_ref().is_some_and(Vec::is_empty)
     }
 
     /// What is bound by every signature that a request under this rule may get.

@@ -106,6 +106,13 @@ impl Writer<'_, '_> {
         }
         match (self.style.arrays, value) {
             (_, Value::Null) => Err(self.no_text_form(name, "null")),
+            // Written element by element it would vanish, and what policy read would not be what is sent.
+            (Arrays::Bracket | Arrays::Index | Arrays::Repeat, Value::Array(values)) if values.is_empty() => {
+                Err(self.no_text_form(name, "an empty list"))
+            }
+            (Arrays::Index, Value::Object(members)) if members.is_empty() => {
+                Err(self.no_text_form(name, "an empty object"))
+            }
             (Arrays::Repeat, Value::Array(values)) => {
                 values.iter().try_for_each(|value| self.leaf(name, suffix, value))
             }

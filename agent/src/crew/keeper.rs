@@ -22,7 +22,7 @@ const PROGRAM: &str = "strongroom-keeper";
 const FEW: usize = 4;
 
 /// A signature that was asked for; somebody has to take it.
-#[must_use = "the keeper's answers are told apart by their order, so each must be waited for"]
+#[must_use = "an answer that nobody waits for ends the keeper"]
 pub(crate) struct SignatureAsked<'a> {
     link: &'a Link,
     /// Absent where the keeper runs no more.

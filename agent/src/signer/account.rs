@@ -239,7 +239,7 @@ impl Signer {
 }
 
 /// What a line tells of something that was done, or was not because of `fault`.
-fn done<'a>(
+pub(super) fn done<'a>(
     kind: Kind,
     by: &'a Decision,
     credential: Option<&'a str>,

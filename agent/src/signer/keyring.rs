@@ -33,7 +33,7 @@ pub(crate) struct Unlocked {
     /// Records that did not open, and why.
     faults: HashMap<CredentialName, String>,
     /// Which records are too old; absent where there was no record yet.
-    floors: Option<SignedFloors>,
+    floors: Option<Box<SignedFloors>>,
     /// Slots of the keeper that are empty again, and the lowest that was never used.
     free_slots: Vec<u32>,
     next_slot: u32,
@@ -169,12 +169,12 @@ impl Keyring<Unlocked> {
     }
 
     /// Which records are too old.
-    pub(super) const fn floors(&self) -> Option<&SignedFloors> {
-        self.state.floors.as_ref()
+    pub(super) fn floors(&self) -> Option<&SignedFloors> {
+        self.state.floors.as_deref()
     }
 
     pub(super) fn put_floors(&mut self, floors: SignedFloors) {
-        self.state.floors = Some(floors);
+        self.state.floors = Some(Box::new(floors));
     }
 
     /// What the loaded records say.

@@ -4,6 +4,7 @@
 //! [`unlock`], fed by [`enroll`], used by [`sign`] and described by [`report`].
 
 mod account;
+mod anchor;
 mod checkpoint;
 pub(crate) mod confirm;
 pub(crate) mod enroll;
@@ -18,6 +19,7 @@ pub(crate) mod login;
 pub(crate) mod metrics;
 pub(crate) mod profiles;
 pub(crate) mod report;
+pub(crate) mod restore;
 pub(crate) mod sign;
 pub(crate) mod told;
 mod unlock;
@@ -32,6 +34,8 @@ use strongroom_protocol::ErrorCode;
 use tokio::sync::watch;
 use tokio::time::timeout;
 
+pub(crate) use self::anchor::ANCHOR_BEHIND;
+use self::anchor::Anchoring;
 use self::keyring::{Keyring, Locked, Unlocked};
 use self::known::Known;
 use self::login::PinSource;
@@ -114,6 +118,7 @@ pub(crate) struct Signer {
     /// Whether it is unlocked, for those who watch while it is.
     unlocked: watch::Sender<bool>,
     token_sight: Cell<TokenSight>,
+    anchoring: Cell<Anchoring>,
     /// Who has given the PIN that the keeper keeps, where it keeps one.
     kept_from: Cell<PinSource>,
     /// What protected the last token worker that has logged in.
@@ -161,6 +166,7 @@ impl Signer {
             worker: Cell::new(None),
             unlocked: watch::Sender::new(false),
             token_sight: Cell::default(),
+            anchoring: Cell::default(),
         }))
     }
 

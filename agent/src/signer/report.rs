@@ -133,6 +133,7 @@ impl Signer {
                 .chain(self.token_sight.get().weakness())
                 .chain(unbound)
                 .chain(self.audit_weakness())
+                .chain(self.anchoring.get().weakness())
                 .map(str::to_owned)
                 .collect(),
         }

@@ -12,7 +12,7 @@ use std::str::FromStr;
 use serde::{Deserialize, Serialize};
 use strongroom_link::key::{Algorithm, KeySpec, PassphraseUse, SecretForm};
 use strongroom_link::token::{KekId, Rung};
-use strongroom_policy::Grants;
+use strongroom_policy::{Grants, is_name};
 
 use crate::config::{by_name, kek_id};
 
@@ -35,10 +35,7 @@ impl CredentialName {
 impl FromStr for CredentialName {
     type Err = NotAName;
     fn from_str(text: &str) -> Result<Self, NotAName> {
-        let plain = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit();
-        let first = text.bytes().next().is_some_and(plain);
-        let rest = text.bytes().all(|byte| plain(byte) || b"._-".contains(&byte));
-        if first && rest && text.len() <= 64 { Ok(Self(text.to_owned())) } else { Err(NotAName) }
+        if is_name(text) { Ok(Self(text.to_owned())) } else { Err(NotAName) }
     }
 }
 

@@ -82,7 +82,7 @@ impl<'a> Plan<'a> {
         let mut found: Vec<Action> = rules
             .iter()
             // Of a path that is bound it is known what it does; of one that is not, only what it needs.
-            .filter(|rule| rule.action != own && (binds.path || !rule.needs.is_empty()))
+            .filter(|rule| rule.action != own && (binds.path || !rule.needs().is_empty()))
             .filter(|rule| self.could_be(rule, binds))
             .map(|rule| rule.action)
             .collect();
@@ -97,7 +97,7 @@ impl<'a> Plan<'a> {
         let fits = |method| table.first(method, self.request.path).is_some_and(|first| first.id == rule.id);
         (!binds.method || rule.takes(self.method))
             && (!binds.path || Method::ALL.iter().any(|(_, method)| fits(*method)))
-            && (!binds.query || !binds.body || rule.needs.iter().all(|need| self.has_name_like(rule, need)))
+            && (!binds.query || !binds.body || rule.needs().iter().all(|need| self.has_name_like(rule, need)))
     }
 
     /// Whether a parameter that `rule` could read is called `need`, or ends so: where query and body are

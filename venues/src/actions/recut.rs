@@ -104,7 +104,7 @@ impl Plan<'_> {
     /// The parameters that the action table speaks of.
     fn known_names(&self) -> Vec<&str> {
         let table = &self.compiled.actions;
-        let needs = table.rules.iter().flat_map(|rule| &rule.needs).map(String::as_str);
+        let needs = table.rules.iter().flat_map(|rule| rule.needs()).map(String::as_str);
         let fields = table.orders.iter().flat_map(|table| {
             let lists = [
                 &table.symbol,

@@ -110,7 +110,11 @@ impl<'a> Replay<'a> {
     }
 
     /// Plans the request as the agent does, and shows the plan.
-    pub(super) fn planned<T>(&self, profile: &Profile, show: impl FnOnce(&Plan<'_>) -> T) -> Result<T, Stop> {
+    pub(super) fn planned<T>(
+        &self,
+        profile: &Profile,
+        show: impl FnOnce(&Plan<'_>) -> T,
+    ) -> Result<T, Fault> {
         let list = |list: &[(&'a str, Given<'a>)]| {
             let one = |given: &Given<'a>| match given {
                 Given::Text(text) => Param::Text(text),

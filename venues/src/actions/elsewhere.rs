@@ -17,7 +17,7 @@ impl Plan<'_> {
             return Ok(());
         }
         let table = &self.compiled.actions;
-        let here = table.order_paths.matches(self.request.path.as_bytes());
+        let here = table.order_paths.matches(self.path.as_bytes());
         let others = table.orders.iter().enumerate().filter(|(at, _)| !here.matched(*at));
         for (_, other) in others {
             match &other.batch {
@@ -47,7 +47,7 @@ impl Plan<'_> {
     /// Whether a parameter that is none of `known` is called `name`, or ends so: where query and body are signed
     /// one behind the other, the beginning of its name may be the end of another parameter.
     fn has_like(&self, name: &str, known: &[&str]) -> bool {
-        let mut all = self.query.iter().chain(self.body.members());
+        let mut all = self.sent_query().iter().chain(self.body.members());
         all.any(|(given, _)| given.ends_with(name) && !known.contains(&given.as_ref()))
     }
 }

@@ -48,6 +48,7 @@ pub fn check(profile: &Profile, grants: &Grants) -> Vec<Finding> {
         findings.extend(check.pairs());
         findings.extend(check.values());
         findings.extend(check.sessions());
+        findings.extend(check.logins());
     }
     findings
 }
@@ -244,15 +245,41 @@ impl Check<'_> {
         )
     }
 
+    /// Whether what a session hands out can do more than tell.
+    fn has_open_sessions(&self) -> bool {
+        let logins = self.profile.logins();
+        self.rules_of(Action::Session).next().is_some()
+            || logins.iter().any(|login| login.by().is_none() && !login.push_only())
+    }
+
+    /// WebSocket logins whose signatures are good for more than the grant allows.
+    fn logins(&self) -> Vec<Finding> {
+        let actions = self.grant.actions();
+        if !actions.contains(Action::Session) {
+            return Vec::new();
+        }
+        let logins = self.profile.logins().iter().filter_map(|login| {
+            let open = login.also().iter().copied().filter(|action| !actions.contains(*action));
+            Some((login, Actions::new(open).ok()?))
+        });
+        logins
+            .flat_map(|(login, open)| {
+                let reason = format!(
+                    "the WebSocket login `{}` of {} has the signature of a request for `{open}` as well",
+                    login.name(),
+                    self.venue(),
+                );
+                self.parts(&[Part::Path], &reason, &format!("grant `{open}` beside `session`"))
+            })
+            .collect()
+    }
+
     /// A session in a grant that withholds or limits anything.
     fn sessions(&self) -> Vec<Finding> {
         let grant = self.grant;
         let limited = grant.order_limits().next().is_some() || grant.params.is_some() || grant.confirm;
         let whole = grant.actions() == Actions::EVERYTHING && !limited;
-        if !grant.actions().contains(Action::Session)
-            || whole
-            || self.rules_of(Action::Session).next().is_none()
-        {
+        if !grant.actions().contains(Action::Session) || whole || !self.has_open_sessions() {
             return Vec::new();
         }
         let reason = format!(

@@ -32,7 +32,7 @@ pub use canonical::{Account, CanonicalRequest};
 pub use clock::Moment;
 pub use error::{Place, ProfileError, RequestError};
 pub use login::{Login, LoginFacts, LoginFinding, LoginParam};
-pub use plan::{CallerTime, Plan, TimeNeeds};
+pub use plan::{CallerTime, LOGIN, Plan, TimeNeeds};
 pub use probe::Finding;
 pub use profile::Profile;
 pub use request::{Body, Param, Request};

@@ -320,8 +320,8 @@ impl<'a> Plan<'a> {
     }
 }
 
-/// What stands for the method of a login.
-pub(crate) const LOGIN: &str = "WS";
+/// What stands for the method of a WebSocket login; the path is the login's name then, or empty for the first.
+pub const LOGIN: &str = "WS";
 /// What a rising nonce is.
 pub(crate) const WHOLE: &str = "a whole number";
 

@@ -129,7 +129,8 @@ impl Account {
             self.pen().text("endpoint", rule);
         }
         self.said("method", request.method, MAX_METHOD_BYTES);
-        self.said("path", request.path, MAX_TEXT_BYTES);
+        let path = read.map_or(request.path, |(plan, _)| plan.asked_path());
+        self.said("path", path, MAX_TEXT_BYTES);
         let Some((plan, _)) = read else { return };
         let mut whole = true;
         if !plan.query().is_empty() {

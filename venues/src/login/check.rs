@@ -38,7 +38,8 @@ impl Profile {
         let hosts = self.hosts().iter().map(String::as_str);
         let hosts: Vec<&str> =
             if self.hosts().is_empty() { vec!["https://api.example.com"] } else { hosts.collect() };
-        for login in self.logins() {
+        // What is signed request by request does there what it does here.
+        for login in self.logins().iter().filter(|login| login.requests.is_none()) {
             for base_url in &hosts {
                 let account = Account { key_id: ACCOUNT_KEY, uid: Some("7"), base_url };
                 let Some(text) = self.login_text(login, &account) else { continue };

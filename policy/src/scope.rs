@@ -277,7 +277,8 @@ impl Check<'_> {
     /// A session in a grant that withholds or limits anything.
     fn sessions(&self) -> Vec<Finding> {
         let grant = self.grant;
-        let limited = grant.order_limits().next().is_some() || grant.params.is_some() || grant.confirm;
+        // A human who is asked is told what a session is.
+        let limited = grant.order_limits().next().is_some() || grant.params.is_some();
         let whole = grant.actions() == Actions::EVERYTHING && !limited;
         if !grant.actions().contains(Action::Session) || whole || !self.has_open_sessions() {
             return Vec::new();

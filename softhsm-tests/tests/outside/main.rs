@@ -36,6 +36,7 @@ mod identity;
 mod idle;
 mod init;
 mod learn;
+mod logins;
 mod memory;
 mod metrics;
 mod nonces;

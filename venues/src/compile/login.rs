@@ -127,7 +127,8 @@ fn login<'t>(
     if by.is_none() && matches!(rule.sign, Sign::Absent) {
         return Err(own.error(own.at, "a login is signed, or `by` names the REST request that is"));
     }
-    let params = sources.into_iter().zip(slots).map(|(source, slot)| source.param(slot)).collect();
+    let params: Vec<LoginParam> =
+        sources.into_iter().zip(slots).map(|(source, slot)| source.param(slot)).collect();
     let requests = requests(own)?;
     let text = if by.is_some() { None } else { text(&rule, &params) };
     let rest = match own.get("rest") {
@@ -317,7 +318,7 @@ fn also(own: &Fields<'_, '_>) -> Result<Vec<Action>, ProfileError> {
 }
 
 /// A pattern for the signed text, with a group for each thing in it that differs from login to login.
-fn text(rule: &Rule, params: &Vec<LoginParam>) -> Option<Regex> {
+fn text(rule: &Rule, params: &[LoginParam]) -> Option<Regex> {
     let Sign::Text { each: None, message, .. } = &rule.sign else { return None };
     if !rule.inject.is_empty() || !rule.lets.is_empty() {
         return None;

@@ -26,6 +26,9 @@ pub struct LoginFinding {
     pub unguarded: bool,
 }
 
+/// What paths of venues begin with.
+const VERSIONS: [&str; 4] = ["/api/v1", "/v1", "/v2", "/v3"];
+
 const ACCOUNT_KEY: &str = "TEST0key1AAAA";
 const MOMENT: Moment =
     Moment { unix_ns: 1_754_000_123_456_000_000, nonce: 1_754_000_123_456, uuid: [7; 16], random16: [9; 16] };
@@ -133,7 +136,8 @@ impl Profile {
         let bare =
             shown.split(|c: char| !(c.is_ascii_alphabetic() || c == '/')).filter(|word| word.len() > 2);
         let bare: Vec<String> = bare.map(|word| word.trim_matches('/').to_owned()).collect();
-        for path in paths.clone() {
+        let versions = VERSIONS.iter().map(|path| (*path).to_owned());
+        for path in paths.clone().into_iter().chain(versions).chain(fragments.clone()) {
             let mut prefix = String::new();
             for segment in path.split('/').skip(1).take(3) {
                 prefix = format!("{prefix}/{segment}");

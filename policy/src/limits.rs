@@ -109,7 +109,9 @@ impl Rule {
             rate: grant.requests_per_minute.map(|rate| (rate, Rate::new(rate, grant.burst))),
             expires: grant.expires,
             times,
-            any_path: grant.accept_unbound.contains(&Part::Path),
+            any_path: [Part::Path, Part::Parameterless]
+                .iter()
+                .any(|part| grant.accept_unbound.contains(part)),
             params: grant
                 .params
                 .as_ref()

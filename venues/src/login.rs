@@ -15,7 +15,7 @@ use crate::actions::Action;
 use crate::clock::Moment;
 use crate::request::Method;
 use crate::rule::{Rule, When};
-use crate::template::Slot;
+use crate::template::{Pattern, Slot};
 
 /// One `[[ws]]` of a profile.
 #[derive(Debug)]
@@ -58,7 +58,7 @@ pub struct LoginParam {
     pub(crate) name: String,
     pub(crate) slot: Slot,
     /// Nothing for a JSON value.
-    pub(crate) pattern: Option<Regex>,
+    pub(crate) pattern: Option<Pattern>,
     pub(crate) shape: String,
     pub(crate) default: Option<String>,
     pub(crate) optional: bool,

@@ -1,7 +1,9 @@
 //! A request that fits its venue: parsed once, checked, its rule picked.
 
+use std::cell::OnceCell;
 use std::sync::Arc;
 
+use crate::actions::{ActionRule, Classified};
 use crate::canonical::{Account, CanonicalRequest, canonicalise};
 use crate::clock::{self, Moment};
 use crate::error::{Place, RequestError};
@@ -24,6 +26,11 @@ pub struct Plan<'a> {
     pub(crate) query: Vec<Member<'a>>,
     pub(crate) body: Parsed<'a>,
     pub(crate) method: Method,
+    /// The first rule of the action table that fits.
+    pub(crate) fits: Option<&'a ActionRule>,
+    /// Both are asked for more than once, and cost about as much as all else that is read.
+    pub(crate) classified: OnceCell<Classified<'a>>,
+    pub(crate) recuts: OnceCell<bool>,
     /// One bit for each injected parameter that the caller has given, so that it is not injected.
     given: u64,
     pub(crate) caller_timestamp: Option<(&'a str, CallerTime)>,
@@ -71,7 +78,7 @@ impl<'a> Plan<'a> {
     }
 
     /// A plan without parameters.
-    pub(crate) const fn at(
+    pub(crate) fn at(
         compiled: &'a Arc<Compiled>,
         at: RuleAt,
         request: &'a Request<'a>,
@@ -87,6 +94,9 @@ impl<'a> Plan<'a> {
             query: Vec::new(),
             body: Parsed::None,
             method,
+            fits: if path.is_empty() { None } else { compiled.actions.first(method, path) },
+            classified: OnceCell::new(),
+            recuts: OnceCell::new(),
             given: 0,
             caller_timestamp: None,
             caller_nonce: None,

@@ -9,7 +9,7 @@ use crate::template::Var;
 
 impl ActionTable {
     /// The first rule that fits.
-    pub(super) fn first(&self, method: Method, path: &str) -> Option<&ActionRule> {
+    pub(crate) fn first(&self, method: Method, path: &str) -> Option<&ActionRule> {
         let fits = self.paths.matches(path.as_bytes());
         fits.iter().filter_map(|at| self.rules.get(at)).find(|rule| rule.takes(method))
     }
@@ -47,20 +47,19 @@ impl<'a> Plan<'a> {
 
     /// What this request does.
     #[must_use]
-    pub fn classified(&self) -> Classified<'a> {
-        let table = &self.compiled.actions;
-        if let Some(login) = self.login_alone().or_else(|| self.same_login().filter(|_| self.binds().path)) {
-            return Classified {
-                action: Action::Session,
-                rule: &login.rule_id,
-                stands_in: login.also.clone(),
+    pub fn classified(&self) -> &Classified<'a> {
+        self.classified.get_or_init(|| {
+            let same = || self.same_login().filter(|_| self.binds().path);
+            if let Some(login) = self.login_alone().or_else(same) {
+                let (rule, stands_in) = (login.rule_id.as_str(), login.also.clone());
+                return Classified { action: Action::Session, rule, stands_in };
+            }
+            let (action, rule) = match self.fits {
+                Some(rule) => (rule.action, rule.id.as_str()),
+                None => (Action::Unknown, "unknown"),
             };
-        }
-        let (action, rule) = match table.first(self.method, self.path) {
-            Some(rule) => (rule.action, rule.id.as_str()),
-            None => (Action::Unknown, "unknown"),
-        };
-        Classified { action, rule, stands_in: self.stands_in(action) }
+            Classified { action, rule, stands_in: self.stands_in(action) }
+        })
     }
 
     /// The names of the caller's own parameters: of the query, of the body, and of each object of a body
@@ -91,7 +90,7 @@ impl<'a> Plan<'a> {
             let others = rules
                 .iter()
                 // Of a path that is bound it is known what it does; of one that is not, only what it needs.
-                .filter(|rule| rule.action != own && (binds.path || !rule.needs.is_empty()))
+                .filter(|rule| rule.action != own && (binds.path || !rule.needs().is_empty()))
                 .filter(|rule| self.could_be(rule, binds));
             found.extend(others.map(|rule| rule.action));
         }
@@ -107,7 +106,7 @@ impl<'a> Plan<'a> {
         let fits = |method| table.first(method, self.path).is_some_and(|first| first.id == rule.id);
         (!binds.method || rule.takes(self.method))
             && (!binds.path || Method::ALL.iter().any(|(_, method)| fits(*method)))
-            && (!binds.query || !binds.body || rule.needs.iter().all(|need| self.has_name_like(rule, need)))
+            && (!binds.query || !binds.body || rule.needs().iter().all(|need| self.has_name_like(rule, need)))
     }
 
     /// Whether a parameter that `rule` could read is called `need`, or ends so: where query and body are

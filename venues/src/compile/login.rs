@@ -3,7 +3,7 @@
 //! A login inherits the venue's key, its clock and how a signature is written, and nothing else of the base: its text,
 //! its parameters and what comes out are its own.
 
-use regex::bytes::Regex;
+use regex::bytes::{Regex, RegexBuilder};
 
 use super::document::{Entry, Fields, Item, Node, merge};
 use super::rule::{KeyUse, Told, told};
@@ -14,7 +14,7 @@ use crate::login::{Like, Login, LoginParam};
 use crate::login::{PARAMS, REQUEST, TEXT};
 use crate::request::{self, Method};
 use crate::rule::{Clock, Rule, Sign, TimeFormat};
-use crate::template::{ParamUse, Slot, Var, VarSet, pattern};
+use crate::template::{ParamUse, Pattern, Slot, Var, VarSet};
 
 const KEYS: &[&str] = &[
     "name",
@@ -180,7 +180,7 @@ fn none<'t>(at: usize) -> Entry<'t> {
 struct Source<'d> {
     at: usize,
     name: &'d str,
-    pattern: Option<Regex>,
+    pattern: Option<Pattern>,
     shape: String,
     default: Option<String>,
     optional: bool,
@@ -221,7 +221,7 @@ fn sources<'d>(own: &Fields<'d, '_>) -> Result<Vec<Source<'d>>, ProfileError> {
             (Some(text), false) => {
                 let whole = format!("^(?:{text})$");
                 let place = fields.place("pattern");
-                let pattern = pattern(&whole).map_err(|message| fields.error(place, message))?;
+                let pattern = Pattern::compile(&whole).map_err(|message| fields.error(place, message))?;
                 if pattern.is_match(b"") {
                     return Err(
                         fields.error(place, "a parameter is never empty, and this pattern lets it be")
@@ -249,7 +249,8 @@ fn sources<'d>(own: &Fields<'d, '_>) -> Result<Vec<Source<'d>>, ProfileError> {
     }
     if own.get("requests").is_some() {
         let (name, shape) = (REQUEST, "the word of a request".to_owned());
-        let pattern = Some(Regex::new("^[!-~]{1,64}$").map_err(|_| own.error(own.at, "a pattern is wrong"))?);
+        let pattern = Pattern::compile("^[!-~]{1,64}$").map_err(|message| own.error(own.at, message))?;
+        let pattern = Some(pattern);
         sources.push(Source { at: own.at, name, pattern, shape, default: None, optional: false });
     }
     Ok(sources)
@@ -350,5 +351,5 @@ fn text(rule: &Rule, params: &[LoginParam]) -> Option<Regex> {
             _ => None,
         }
     })?;
-    Regex::new(&format!("^{pattern}$")).ok()
+    RegexBuilder::new(&format!("^{pattern}$")).unicode(false).build().ok()
 }

@@ -281,6 +281,7 @@ fn knows_every_rest_request_that_is_signed_like_a_login() {
         [
             ("binance", "user-data"),
             ("binance-ed25519", "logon"),
+            ("binance-rsa", "user-data"),
             ("bithumb", "login"),
             ("bitvavo", "login"),
             ("coinbaseexchange", "login"),

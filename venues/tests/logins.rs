@@ -41,7 +41,7 @@ fn does(id: &str, request: &Request<'_>) -> (Action, String, Vec<Action>) {
     let profile = profile(id);
     let plan = profile.plan(request).unwrap_or_else(|error| panic!("{id}: {error}"));
     let classified = plan.classified();
-    (classified.action, classified.rule.to_owned(), classified.stands_in)
+    (classified.action, classified.rule.to_owned(), classified.stands_in.clone())
 }
 
 #[test]

@@ -75,7 +75,8 @@ fn takes_grants_by_what_every_profile_binds() {
             seen[1] += 1;
         }
         let trade = profile.actions().binds(Action::Trade);
-        let session = profile.actions().rules().iter().any(|rule| rule.action() == Action::Session);
+        let session = profile.actions().rules().iter().any(|rule| rule.action() == Action::Session)
+            || profile.logins().iter().any(|login| login.by().is_none() && !login.push_only());
         let mut expected = Vec::new();
         expected.extend((!trade.query).then_some("query"));
         expected.extend((!trade.body).then_some("body"));
@@ -282,6 +283,30 @@ fn refuses_a_confirmation_that_the_signature_does_not_hold_to() {
     let list = "params = [\"category\", \"symbol\", \"side\", \"orderType\", \"qty\", \"price\"]";
     let some = "allow = [\"read\", \"trade\", \"cancel\", \"config\"]";
     assert!(findings("bybit", &format!("{some}\nconfirm = true\n{list}\n{BARE}")).is_empty());
+}
+
+/// A socket that only tells is no way round a limit; one that takes orders is. And a login whose signature is good for a
+/// request is given only to whom that is.
+#[test]
+fn looks_at_what_a_login_opens() {
+    let limited = "allow = [\"read\", \"trade\", \"session\"]\nmax_notional = \"10\"";
+    assert_eq!(findings("okx", limited), ["body"]);
+    assert!(findings("krakenfutures", limited).is_empty());
+    assert_eq!(findings("okx", "allow = [\"session\"]"), ["body"]);
+    assert!(
+        findings("okx", "allow = [\"*\"]\nconfirm = true").is_empty(),
+        "a human is told what a session is"
+    );
+    for (id, login) in [("upbit", "`login` of Upbit"), ("woo", "`login` of WOO X")] {
+        let grants = "[[grant]]\nid = \"g\"\nto = \"user:1\"\nallow = [\"read\", \"session\"]\n\
+                      accept_unbound = [\"body\", \"method\"]";
+        let found = scope::check(&venue(id), &Grants::parse(grants).unwrap());
+        let said = format!("the WebSocket login {login} has the signature of a request for `cancel` as well");
+        let finding = found.iter().find(|finding| finding.reason == said);
+        assert!(finding.is_some_and(|finding| named(finding) == ["parameterless"]), "{id}: {found:?}");
+        let accepted = grants.replace("\"method\"", "\"method\", \"path\"");
+        assert!(scope::check(&venue(id), &Grants::parse(&accepted).unwrap()).is_empty(), "{id}");
+    }
 }
 
 #[test]

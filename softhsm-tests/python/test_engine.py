@@ -133,6 +133,12 @@ def test_makes_the_rows_that_are_in_the_repository(version: str) -> None:
     assert made.returncode == 0, made.stderr
 
 
+def test_makes_the_logins_that_are_in_the_repository() -> None:
+    program = MAKE_ROWS.with_name("make_ws_rows.py")
+    made = subprocess.run([sys.executable, program, "check", REPOSITORY / "vectors/ws.jsonl"], capture_output=True)
+    assert made.returncode == 0, made.stderr
+
+
 def test_notices_a_stale_row_file(tmp_path: Path) -> None:
     assert make_rows("write", str(tmp_path)).returncode == 0
     (tmp_path / "xt.jsonl").write_text("")

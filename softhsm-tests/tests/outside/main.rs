@@ -40,6 +40,7 @@ mod idle;
 mod init;
 mod journal;
 mod learn;
+mod logins;
 mod memory;
 mod metrics;
 mod nonces;

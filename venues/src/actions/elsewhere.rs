@@ -64,7 +64,7 @@ impl Plan<'_> {
         // What its own table reads has the same meaning there; of a batch, nothing beside its elements may be an
         // order of its own.
         let known = read_by(own);
-        let mut given = self.query.iter().chain(self.body.members());
+        let mut given = self.sent_query().iter().chain(self.body.members());
         if !given.any(|(name, _)| table.telling.tell(name, &known)) {
             return Ok(());
         }
@@ -92,7 +92,7 @@ impl Plan<'_> {
     /// Whether a parameter that is none of `known` is called `name`, or ends so: where query and body are signed
     /// one behind the other, the beginning of its name may be the end of another parameter.
     fn has_like(&self, name: &str, known: &[&str]) -> bool {
-        let mut all = self.query.iter().chain(self.body.members());
+        let mut all = self.sent_query().iter().chain(self.body.members());
         all.any(|(given, _)| given.ends_with(name) && !known.contains(&given.as_ref()))
     }
 }

@@ -15,6 +15,7 @@ use std::str::FromStr;
 use regex::bytes::RegexSet;
 
 pub(crate) use self::classify::signed_as_bound;
+pub(crate) use self::elsewhere::Telling;
 pub(crate) use self::orders::{Batch, Condition, Field, OrderTable, Step};
 pub(crate) use self::words::Words;
 use crate::request::Method;
@@ -265,6 +266,8 @@ pub struct ActionTable {
     pub(crate) orders: Vec<OrderTable>,
     /// The paths of `orders`, in their order.
     pub(crate) order_paths: RegexSet,
+    /// The names by which any of `orders` would find an order, or a list of them, at another endpoint.
+    pub(crate) telling: Telling,
     /// What every signature of the profile binds.
     pub(crate) binds: Binds,
 }

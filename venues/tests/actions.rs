@@ -48,8 +48,20 @@ fn reads_the_orders_of_every_venue() {
         let like = if id.starts_with("binance") { "binance" } else { id };
         let like = if like.starts_with("coinbase-") { "coinbase" } else { like };
         let like = if like == "coinex-hmac" { "coinex" } else { like };
+        let like = like.trim_end_matches("-rsa");
         let none = ["bithumb-legacy"].contains(id);
         assert!(none || ORDERS.iter().any(|(id, ..)| *id == like), "{id} has no order here");
+    }
+}
+
+/// Another kind of key changes nothing about what an endpoint does, nor where the venue is.
+#[test]
+fn has_the_same_hosts_and_actions_whatever_the_kind_of_key() {
+    let text = |id| builtin_profiles().iter().find(|(known, _)| *known == id).map(|(_, text)| *text).unwrap();
+    for (id, other) in [("binance-rsa", "binance-ed25519"), ("bybit-rsa", "bybit"), ("lbank-rsa", "lbank")] {
+        let actions = |id| text(id).split_once("\n[actions]\n").map(|(_, actions)| actions).unwrap();
+        assert_eq!(actions(id), actions(other), "{id}");
+        assert_eq!(profile(id).hosts(), profile(other).hosts(), "{id}");
     }
 }
 
@@ -641,6 +653,13 @@ const ENDPOINTS: &[(&str, &str, &str, &str, &str)] = &[
         "POST /api/v3/userDataStream",
     ),
     (
+        "binance-rsa",
+        "POST /api/v3/order",
+        "DELETE /api/v3/openOrders",
+        "POST /sapi/v1/capital/withdraw/apply",
+        "POST /api/v3/userDataStream",
+    ),
+    (
         "binancecoinm",
         "POST /dapi/v1/order",
         "DELETE /dapi/v1/allOpenOrders",
@@ -688,6 +707,7 @@ const ENDPOINTS: &[(&str, &str, &str, &str, &str)] = &[
     ("bittrex", "POST /v3/orders", "DELETE /v3/orders/open", "POST /v3/withdrawals", ""),
     ("bitvavo", "PUT /v2/order", "DELETE /v2/orders", "POST /v2/withdrawal", ""),
     ("bybit", "POST /v5/order/amend", "POST /v5/order/cancel-all", "POST /v5/asset/withdraw/create", ""),
+    ("bybit-rsa", "POST /v5/order/amend", "POST /v5/order/cancel-all", "POST /v5/asset/withdraw/create", ""),
     (
         "coinbase",
         "POST /api/v3/brokerage/orders",
@@ -783,6 +803,13 @@ const ENDPOINTS: &[(&str, &str, &str, &str, &str)] = &[
     ),
     (
         "lbank",
+        "POST /v2/supplement/create_order.do",
+        "POST /v2/supplement/cancel_order.do",
+        "POST /v2/supplement/withdraw.do",
+        "POST /v2/subscribe/get_key.do",
+    ),
+    (
+        "lbank-rsa",
         "POST /v2/supplement/create_order.do",
         "POST /v2/supplement/cancel_order.do",
         "POST /v2/supplement/withdraw.do",

@@ -15,6 +15,7 @@ mod metrics;
 mod output;
 mod pin;
 mod pinentry;
+mod restore;
 mod secret;
 mod shown;
 mod sign;
@@ -82,6 +83,8 @@ enum Command {
     Show(credentials::Show),
     /// Delete a credential
     Remove(credentials::Remove),
+    /// Take over a data folder that was restored from a backup
+    AcceptRestore(restore::AcceptRestore),
     /// Read the audit log: verify it, show it, report who has used which key
     Audit(audit::Audit),
     /// Print what the agent has counted, for Prometheus
@@ -187,6 +190,7 @@ const fn exit_code(code: ErrorCode) -> u8 {
 fn run(cli: Cli) -> Result<(), Stop> {
     let places = Places::new(cli.config, cli.data, cli.socket)?;
     match cli.command {
+        Command::AcceptRestore(command) => command.run(&places),
         Command::Agent(command) => command.run(&places),
         Command::Audit(command) => command.run(&places),
         Command::Client(command) => command.run(&places),

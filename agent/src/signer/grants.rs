@@ -10,8 +10,9 @@ use strongroom_venues::Profile;
 use super::keep::{KeepJob, Making};
 use super::{Signer, busy, credential_name};
 use crate::audit::line::{Event, Kind, clip_list};
-use crate::crew::keeper::Sealed;
-use crate::crew::token::Login;
+use crate::crew::CrewError;
+use crate::crew::keeper::{Keeper, Sealed};
+use crate::crew::token::{Login, TokenWorker};
 use crate::fault::{Fault, chain};
 use crate::policy::Authorized;
 use crate::store::atomic::Existing;
@@ -148,6 +149,26 @@ impl SetGrants {
     }
 }
 
+/// Seals the secret of a record for other metadata.
+///
+/// # Errors
+/// Where the record does not open, or token or keeper refuse.
+pub(super) async fn reseal(
+    keeper: &Keeper,
+    worker: &mut TokenWorker,
+    before: &Record,
+    meta: Meta,
+) -> Result<Record, CrewError> {
+    let Record { meta: old, wrapped, .. } = before;
+    let (from_job, from_context) = (keeper.job(), old.context());
+    worker.unprotect(from_job, old.kek_id, old.rung, &wrapped.seed).await?;
+    let job = keeper.job();
+    let seed = worker.protect(job, meta.kek_id, meta.rung).await?;
+    let from = Sealed { job: from_job, context: &from_context, envelope: &wrapped.envelope };
+    let envelope = keeper.reseal(meta.key_spec(), from, job, &meta.context()).await?;
+    Ok(Record::new(meta, Wrapped { seed, envelope }))
+}
+
 impl Signer {
     /// Gives a credential other grants. They are in force at once.
     ///
@@ -166,15 +187,18 @@ impl Signer {
     async fn set_checked(self: &Rc<Self>, wanted: SetGrants) -> Result<InForce, Fault> {
         let SetGrants { name, revision, grants, accept_older, login } = wanted;
         let Ok(_alone) = self.custody.try_lock() else { return Err(busy()) };
-        let Record { meta: old, wrapped, .. } = self.store.record(&name)?;
+        let before = self.store.record(&name)?;
+        let old = &before.meta;
         if old.revision != revision {
+            // Where somebody has put another record there, that one is what the next try is about.
+            self.known.borrow_mut().note(&old);
             let message = format!(
                 "the grants of {name} were changed meanwhile: its record has revision {}, and not {revision}",
                 old.revision
             );
             return Err(Fault::new(ErrorCode::Invalid, message, "look at them again, and repeat the change"));
         }
-        self.check_token(&old)?;
+        self.check_token(old)?;
         let profile = self.profiles.get(&old.venue)?;
         check(&profile, &grants)?;
         let job = KeepJob {
@@ -189,20 +213,14 @@ impl Signer {
         let kept = self.keep(job, async |making: Making<'_>| {
             let Making { keeper, worker, floors } = making;
             if !accept_older {
-                floors.check(&old)?;
+                floors.check(old)?;
             }
-            let mut meta = old.clone();
+            let mut meta = Meta::clone(&old);
             // The record is refused below where this was edited.
             meta.revision = floors.next(&old.name, old.revision)?;
             meta.grants = grants;
             told = Some(InForce { accept_older, ..InForce::of(&meta) });
-            let (from_job, from_context) = (keeper.job(), old.context());
-            worker.unprotect(from_job, old.kek_id, old.rung, &wrapped.seed).await?;
-            let job = keeper.job();
-            let seed = worker.protect(job, meta.kek_id, meta.rung).await?;
-            let from = Sealed { job: from_job, context: &from_context, envelope: &wrapped.envelope };
-            let envelope = keeper.reseal(meta.key_spec(), from, job, &meta.context()).await?;
-            Ok(Record::new(meta, Wrapped { seed, envelope }))
+            Ok(reseal(keeper, worker, &before, meta).await?)
         });
         kept.await?;
         told.ok_or_else(|| Fault::defect("a record was kept and not made"))

@@ -6,6 +6,7 @@
 
 use std::borrow::Borrow;
 use std::fmt;
+use std::rc::Rc;
 use std::str::FromStr;
 
 use serde::{Deserialize, Serialize};
@@ -78,8 +79,8 @@ struct Versioned {
 pub(crate) struct Record {
     format: u32,
     /// What the credential is.
-    #[serde(rename = "credential")]
-    pub(crate) meta: Meta,
+    #[serde(rename = "credential", with = "shared")]
+    pub(crate) meta: Rc<Meta>,
     /// The wrapped secret.
     pub(crate) wrapped: Wrapped,
 }
@@ -133,7 +134,7 @@ pub(crate) struct Wrapped {
 
 impl Record {
     pub(crate) fn new(meta: Meta, wrapped: Wrapped) -> Self {
-        Self { format: FORMAT, meta, wrapped }
+        Self { format: FORMAT, meta: Rc::new(meta), wrapped }
     }
 
     /// Reads a record file. The error is a clause about the file: "is …", "has …".
@@ -204,6 +205,22 @@ impl Meta {
             context.extend_from_slice(part);
         }
         context
+    }
+}
+
+mod shared {
+    use std::rc::Rc;
+
+    use serde::{Deserialize, Deserializer, Serialize, Serializer};
+
+    pub(super) fn serialize<T: Serialize, S: Serializer>(shared: &Rc<T>, to: S) -> Result<S::Ok, S::Error> {
+        T::serialize(shared, to)
+    }
+
+    pub(super) fn deserialize<'de, T: Deserialize<'de>, D: Deserializer<'de>>(
+        from: D,
+    ) -> Result<Rc<T>, D::Error> {
+        T::deserialize(from).map(Rc::new)
     }
 }
 

@@ -8,6 +8,7 @@ use strongroom_softhsm_tests::room::{Room, Run};
 
 use crate::keys::{BINANCE, KRAKEN, OKX, account, balance, edit};
 use crate::records::assert_like;
+use crate::rollback::Copy;
 
 const BOT: &str = "[[grant]]\nid = \"bot\"\nto = \"client:grid-bot\"\nallow = [\"*\"]\n";
 
@@ -510,10 +511,12 @@ fn opens_a_record_that_is_newer_than_its_floor() {
     let room = room_of_two();
     let path = floors(&room);
     let before = std::fs::read(&path).unwrap();
+    let token = Copy::of(&room.token.tokens());
     let _ = grant(&room, &["add", "binance-main", "--to", "client:grid-bot", "--allow", "*"]).ok();
     let after = std::fs::read(&path).unwrap();
     assert_ne!(before, after);
     std::fs::write(&path, before).unwrap();
+    token.put_back();
     let _agent = room.start_unlocked();
     assert_eq!(room.client().status().unwrap().ready, 2);
     assert_eq!(std::fs::read(&path).unwrap(), after, "and raises the floor");

@@ -51,6 +51,7 @@ mod recycled;
 mod removal;
 mod road;
 mod roles;
+mod rollback;
 mod service;
 mod shapes;
 mod sleep;

@@ -384,7 +384,7 @@ impl<'a> Plan<'a> {
     /// cannot read, it cannot allow.
     pub fn orders(&self) -> Result<Vec<Order<'_>>, Unreadable> {
         let table = &self.compiled.actions;
-        if table.first(self.method, self.request.path).is_none_or(|rule| rule.action != Action::Trade) {
+        if self.fits.is_none_or(|rule| rule.action != Action::Trade) {
             return match self.classified().stands_in.contains(&Action::Trade) {
                 true => Err(unreadable("order", ELSEWHERE)),
                 false => Ok(Vec::new()),
@@ -411,10 +411,10 @@ impl<'a> Plan<'a> {
             }
             let own = pick(outer)?;
             let order = own.read(outer, Action::Trade)?;
-            self.read_elsewhere(Some(own), None)?;
+            self.read_elsewhere(&fits, Some(own), None)?;
             return Ok(vec![order]);
         };
-        self.read_elsewhere(None, Some(batch))?;
+        self.read_elsewhere(&fits, None, Some(batch))?;
         let list = self.list(batch)?;
         let mut orders = Vec::with_capacity(list.len());
         for element in list.iter() {

@@ -193,7 +193,7 @@ fn nothing(wanted: &str, fact: &str) -> Fault {
 /// Asks the grants as the agent does, but for what it has counted.
 fn explain(policy: &Policy, caller: Caller<'_>, now: Timestamp, plan: &Plan<'_>) -> Explanation {
     let classified = plan.classified();
-    let mut stands_in = classified.stands_in;
+    let mut stands_in = classified.stands_in.clone();
     if plan.recut().is_some() {
         stands_in.push(Action::Unknown);
     }

@@ -178,7 +178,7 @@ fn name(caller: Caller<'_>) -> Option<Subject> {
 
 fn seen_in(plan: &Plan<'_>, at: Timestamp) -> Seen<'static> {
     let classified = plan.classified();
-    let mut stands_in = classified.stands_in;
+    let mut stands_in = classified.stands_in.clone();
     if plan.recut().is_some() {
         stands_in.push(Action::Unknown);
     }

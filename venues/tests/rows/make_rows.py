@@ -63,6 +63,7 @@ def exchange(profile: str) -> Any:
     made.microseconds = lambda: time * 1000
     if venue.version == "1.20.1":
         made.nonce = made.seconds
+    made.random_bytes = lambda length: FROZEN["random_hex16"] if length == 16 else refuse()
     for name in ("uuid", "uuid16", "uuid22"):
         setattr(made, name, lambda *_, text=FROZEN[name]: text)
     return made
@@ -248,9 +249,10 @@ def main(arguments: list[str]) -> int:
         case ["write" | "check" as task, folder]:
             stale = []
             for name in here:
-                if not VENUES[name].written:
+                if not (VENUES[name].written or VENUES[name].more):
                     continue
-                file, text = Path(folder) / f"{name}.jsonl", written(name)
+                file = Path(folder) / f"{name}{'' if VENUES[name].written else '-more'}.jsonl"
+                text = written(name)
                 if task == "write":
                     file.write_text(text)
                 elif not file.is_file() or file.read_text() != text:

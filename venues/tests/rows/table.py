@@ -49,6 +49,8 @@ class Venue(NamedTuple):
     """Headers in which ccxt names itself."""
     written: bool = True
     """Whether the row files are made by this program; the others came with the project."""
+    more: bool = False
+    """The rows that came with the project are few: `VENUE-more.jsonl` has more."""
     batch: Endpoint | None = None
     """An endpoint whose body is a list of orders."""
     tags: tuple[str, ...] = ()
@@ -103,7 +105,16 @@ VENUES = {
         written=False,
     ),
     "binance-ed25519": Venue(
-        "binance", both("private", "openOrders", "order/test"), secret=PEM, body="form", written=False
+        "binance", both("private", "openOrders", "order/test"), secret=PEM, body="form", more=True, written=False
+    ),
+    "binance-ws": Venue(
+        "",
+        (
+            ("", "order.place", "POST", "body"),
+            ("", "openOrders.status", "POST", "body"),
+            ("", "account.status", "POST", "body"),
+        ),
+        body="flat",
     ),
     "binancecoinm": Venue(
         "binancecoinm",
@@ -115,8 +126,17 @@ VENUES = {
         ),
         body="form",
     ),
+    "binanceus": Venue(
+        "binanceus",
+        (
+            ("private", "account", "GET", "query"),
+            ("private", "openOrders", "DELETE", "query"),
+            ("private", "order/test", "POST", "body"),
+        ),
+        body="form",
+    ),
     "binanceusdm": Venue(
-        "binanceusdm", both("fapiPrivate", "openOrders", "leverage"), body="form", written=False
+        "binanceusdm", both("fapiPrivate", "openOrders", "leverage"), body="form", more=True, written=False
     ),
     "bingx": Venue(
         "bingx",
@@ -185,7 +205,7 @@ VENUES = {
         ),
         "4.4.100",
     ),
-    "bitstamp": Venue("bitstamp", (("private", "user_transactions/", "POST", "body"),), body="form", written=False),
+    "bitstamp": Venue("bitstamp", (("private", "user_transactions/", "POST", "body"),), body="form", more=True, written=False),
     "bittrex": Venue(
         "bittrex",
         (
@@ -196,7 +216,8 @@ VENUES = {
         "4.0.100",
         raw=True,
         ascii=True,
-        written=False,
+        empty=False,
+        more=True, written=False,
     ),
     "bittrex1": Venue(
         "bittrex",
@@ -224,6 +245,20 @@ VENUES = {
         empty=False,
         extra=("Referer",),
         written=False,
+    ),
+    "coinbase-eddsa": Venue(
+        "coinbase",
+        (
+            (["v3", "private"], "brokerage/orders/historical/batch", "GET", "query"),
+            (["v3", "private"], "brokerage/orders", "POST", "body"),
+            (["v3", "private"], "brokerage/orders/batch_cancel", "POST", "body"),
+            (["v3", "private"], "brokerage/portfolios/7", "DELETE", "body"),
+        ),
+        key="55555555-6666-7777-8888-999999999999",
+        secret="Z+ppJSnycLr+TlsS5utPBgzJXnQiyt3m/VCkLzEAX1xBW1kGon8Q5Y0bEm5iWMvHkcrZeLEQqYb4IXTsBoGpgA==",
+        lists=True,
+        written=False,
+        more=True,
     ),
     "coinbase-legacy": Venue(
         "coinbase",
@@ -265,7 +300,7 @@ VENUES = {
         body="flat",
         flags=False,
         floats=False,
-        written=False,
+        more=True, written=False,
     ),
     "deribit": Venue(
         "deribit",
@@ -282,7 +317,7 @@ VENUES = {
         "gemini",
         (("private", "v1/order/new", "POST", "body"), ("private", "v1/balances", "POST", "body")),
         key="account-TESTkey0000000000001",
-        written=False,
+        more=True, written=False,
     ),
     "htx": Venue(
         "htx",
@@ -408,7 +443,7 @@ VENUES = {
         ),
         body="flat",
         empty=False,
-        written=False,
+        more=True, written=False,
     ),
     "whitebit": Venue(
         "whitebit",

@@ -305,6 +305,7 @@ VENUES = {
     "deribit": Venue(
         "deribit",
         (("private", "sell", "GET", "query"), ("private", "get_account_summary", "GET", "query")),
+        more=True,
         written=False,
     ),
     "gate": Venue(

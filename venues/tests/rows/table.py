@@ -327,6 +327,7 @@ VENUES = {
             (["spot", "private"], "v1/order/batchcancel", "POST", "body"),
             (["contract", "private"], "linear-swap-api/v1/swap_cross_cancel", "POST", "body"),
         ),
+        more=True,
         written=False,
     ),
     "kraken": Venue(
@@ -347,6 +348,7 @@ VENUES = {
         ),
         secret=BASE64,
         empty=False,
+        more=True,
         written=False,
     ),
     "kucoin": Venue(

@@ -70,14 +70,14 @@ pub(crate) enum Escape {
 
 /// Appends `text` in the given escape; the ASCII characters of `keep` stay besides.
 pub(crate) fn escape(kind: Escape, keep: &str, text: &[u8], out: &mut Vec<u8>) {
-    let stays = |byte: &u8| match kind {
-        Escape::Raw => true,
-        Escape::Form | Escape::Pct => is_unreserved(*byte) || keep.as_bytes().contains(byte),
-        Escape::Js => {
-            is_unreserved(*byte)
-                || matches!(byte, b'!' | b'*' | b'\'' | b'(' | b')')
-                || keep.as_bytes().contains(byte)
-        }
+    // Nearly all texts are of such characters only, and many bytes are looked at together where none is a way out.
+    if kind == Escape::Raw || text.iter().fold(true, |all, byte| all & is_unreserved(*byte)) {
+        return out.extend_from_slice(text);
+    }
+    let stays = |byte: &u8| {
+        is_unreserved(*byte)
+            || (kind == Escape::Js && matches!(byte, b'!' | b'*' | b'\'' | b'(' | b')'))
+            || keep.as_bytes().contains(byte)
     };
     let mut rest = text;
     loop {

@@ -41,6 +41,8 @@ pub(crate) enum Kind {
     /// What stood behind the last whole line was set aside.
     Recovered,
     Remove,
+    /// A data folder that was restored from a backup was taken over.
+    Restore,
     Sign,
     Start,
     Stop,
@@ -49,7 +51,7 @@ pub(crate) enum Kind {
 
 impl Kind {
     /// All of them.
-    pub(crate) const ALL: [Self; 14] = [
+    pub(crate) const ALL: [Self; 15] = [
         Self::Checkpoint,
         Self::Client,
         Self::Connect,
@@ -60,6 +62,7 @@ impl Kind {
         Self::Prune,
         Self::Recovered,
         Self::Remove,
+        Self::Restore,
         Self::Sign,
         Self::Start,
         Self::Stop,
@@ -79,6 +82,7 @@ impl Kind {
             Self::Prune => "prune",
             Self::Recovered => "recovered",
             Self::Remove => "remove",
+            Self::Restore => "restore",
             Self::Sign => "sign",
             Self::Start => "start",
             Self::Stop => "stop",
@@ -272,7 +276,7 @@ impl<'a> Event<'a> {
         Self {
             uid: Some(who.uid),
             pid: Some(who.pid),
-            unit: who.unit.as_ref().map(|unit| unit.to_string().into()),
+            unit: who.unit.as_ref().map(|unit| unit.as_str().into()),
             client: who.client.as_ref().map(|client| client.as_str().into()),
             ..Self::of(kind)
         }

@@ -69,11 +69,12 @@ impl Signer {
             let making = Making { keeper: &keeper, worker: &mut worker, floors: &floors };
             let record = make(making).await?;
             open(&keeper, &mut worker, &record, slot).await?;
-            worker.end().await;
             on_disk(self.store.writing(&record, existing)).await?;
-            self.named.borrow_mut().note(&record.meta);
-            let raised = self.raise_floors(&keeper, &mut floors, std::iter::once(&record.meta)).await;
-            if is_live && raised.is_ok() {
+            self.known.borrow_mut().note(&record.meta);
+            let raised = self.raise_floors(&keeper, &mut floors, std::iter::once(&*record.meta)).await;
+            self.anchor(&keeper, &mut worker, &mut floors).await;
+            worker.end().await;
+            if is_live {
                 self.put_floors(floors);
             }
             Ok((record, raised.map_err(not_raised)))

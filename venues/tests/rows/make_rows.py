@@ -80,7 +80,7 @@ class Tape:
 
     def __init__(self, made: Any) -> None:
         self.texts: list[dict[str, str]] = []
-        for name in ("hmac", "hash", "eddsa"):
+        for name in ("hmac", "hash", "eddsa", "rsa"):
             made.__dict__.pop(name, None)  # the recorder of another request
             if hasattr(made, name):
                 setattr(made, name, self.recorder(name, getattr(made, name)))
@@ -261,7 +261,8 @@ def main(arguments: list[str]) -> int:
                 print(f"{name} is not what ccxt {ccxt.__version__} gives", file=sys.stderr)
             return 1 if stale else 0
         case ["random", count, seed]:
-            for name in here:
+            # RSA takes ccxt 40 ms a row, and signs the texts that the venue signs by HMAC.
+            for name in (name for name in here if not name.endswith("-rsa")):
                 for made in random_rows(name, int(count), int(seed)):
                     print(json.dumps(made, ensure_ascii=False))
             return 0

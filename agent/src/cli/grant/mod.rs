@@ -93,7 +93,7 @@ impl<'a> Desk<'a> {
             Some(agent) => held_by(agent, self.credential),
             None => {
                 let meta = store::read_record(&self.places.data, &credential_name(self.credential)?)?.meta;
-                Ok(Held { revision: meta.revision, grants: meta.grants })
+                Ok(Held { revision: meta.revision, grants: meta.grants.clone() })
             }
         }
     }
@@ -101,7 +101,10 @@ impl<'a> Desk<'a> {
     fn venue(&self) -> Result<String, Stop> {
         match &self.agent {
             Some(agent) => Ok(agent.show(self.credential)?.venue),
-            None => Ok(store::read_record(&self.places.data, &credential_name(self.credential)?)?.meta.venue),
+            None => {
+                let meta = store::read_record(&self.places.data, &credential_name(self.credential)?)?.meta;
+                Ok(meta.venue.clone())
+            }
         }
     }
 

@@ -646,6 +646,20 @@ const ENDPOINTS: &[(&str, &str, &str, &str, &str)] = &[
         "POST /api/v3/userDataStream",
     ),
     (
+        "binance-ws",
+        "POST /ws-api/v3/order.place",
+        "POST /ws-api/v3/openOrders.cancelAll",
+        "POST /sapi/v1/capital/withdraw/apply",
+        "POST /ws-api/v3/userDataStream.subscribe.signature",
+    ),
+    (
+        "binanceus",
+        "POST /api/v3/order",
+        "DELETE /api/v3/openOrders",
+        "POST /sapi/v1/capital/withdraw/apply",
+        "POST /api/v3/userDataStream",
+    ),
+    (
         "binance-ed25519",
         "POST /api/v3/order",
         "DELETE /api/v3/openOrders",

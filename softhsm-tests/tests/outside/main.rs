@@ -59,6 +59,7 @@ mod sleep;
 mod socket;
 mod strangers;
 mod supervisor;
+mod token_key;
 mod token_trouble;
 mod typed;
 mod vectors;

@@ -2,11 +2,17 @@
 
 #![expect(clippy::unwrap_used, reason = "a test may fail by a panic")]
 
+use std::collections::HashMap;
+use std::sync::{LazyLock, Mutex};
+
 use strongroom_policy::{Ask, Caller, Decision, Grants, Meters, Policy, scope};
 use strongroom_venues::{Action, Body, Param, Plan, Profile, Request, builtin, builtin_profiles};
 
-fn venue(id: &str) -> Profile {
-    builtin(id).unwrap().unwrap()
+/// Compiled once for all tests: that is what takes time here.
+fn venue(id: &str) -> &'static Profile {
+    static ALL: LazyLock<Mutex<HashMap<String, &'static Profile>>> = LazyLock::new(Mutex::default);
+    let mut all = ALL.lock().unwrap();
+    all.entry(id.to_owned()).or_insert_with(|| Box::leak(Box::new(builtin(id).unwrap().unwrap())))
 }
 
 /// Accepts that any signature does for endpoints that need no parameter.
@@ -15,7 +21,7 @@ const BARE: &str = "accept_unbound = [\"parameterless\"]";
 /// The fields of the findings about one grant with these lines.
 fn findings(venue_id: &str, lines: &str) -> Vec<&'static str> {
     let grants = Grants::parse(&format!("[[grant]]\nid = \"g\"\nto = \"user:1\"\n{lines}")).unwrap();
-    let found = scope::check(&venue(venue_id), &grants);
+    let found = scope::check(venue(venue_id), &grants);
     for finding in &found {
         assert!(finding.reason.len() > 20 && finding.remedy.len() > 20, "{finding}");
     }
@@ -60,7 +66,7 @@ fn takes_grants_by_what_every_profile_binds() {
             assert!(findings(id, "allow = [\"*\"]").is_empty(), "{id}");
             continue;
         }
-        let [method, path, query, body] = class(&profile);
+        let [method, path, query, body] = class(profile);
         let some = findings(id, "allow = [\"read\", \"trade\", \"cancel\"]");
         let everything = findings(id, "allow = [\"*\"]");
         let limited =
@@ -112,7 +118,7 @@ fn counts_a_read_and_a_cancel_with_equal_parameters_as_one_permission() {
         "[[grant]]\nid = \"a\"\nto = \"user:1\"\nallow = [\"read\"]\n{list}\n\
          [[grant]]\nid = \"b\"\nto = \"user:1\"\nallow = [\"cancel\", \"read\"]\n{list}"
     ));
-    let found = scope::check(&venue("binance"), &two.unwrap());
+    let found = scope::check(venue("binance"), &two.unwrap());
     assert_eq!(found.len(), 1);
     assert!(
         found.iter().all(|finding| finding.grant.as_str() == "a" && finding.reason.contains("grant `b`")),
@@ -177,7 +183,7 @@ fn refuses_two_grants_of_one_principal_of_which_one_stands_in_for_the_other() {
     for other in ["user:8", "client:bot", "unit:user@7/other.service"] {
         assert_eq!(named(other, &list, "", &free), [""; 0], "{other}");
     }
-    assert_eq!(named(same, &list, "", &okx), [""; 0]);
+    assert_eq!(named(same, &list, "", okx), [""; 0]);
     assert_eq!(named(same, &list, "accept_unbound = [\"path\", \"method\"]", &free), [""; 0]);
 }
 
@@ -313,7 +319,7 @@ fn looks_at_what_a_login_opens() {
 fn says_that_a_session_hands_out_power() {
     let grants =
         Grants::parse("[[grant]]\nid = \"g\"\nto = \"user:1\"\nallow = [\"read\", \"session\"]").unwrap();
-    let found = scope::check(&venue("kraken"), &grants);
+    let found = scope::check(venue("kraken"), &grants);
     let [finding] = found.as_slice() else { unreachable!("{found:?}") };
     assert_eq!(
         finding.to_string(),
@@ -432,7 +438,7 @@ fn refuses_to_withhold_what_needs_no_parameter_where_the_path_is_free() {
     ] {
         for params in ["params = []", "params = [\"limit\"]"] {
             let text = format!("[[grant]]\nid = \"g\"\nto = \"user:1\"\n{grant}\n{params}\n");
-            let found = scope::check(&venue(id), &Grants::parse(&text).unwrap());
+            let found = scope::check(venue(id), &Grants::parse(&text).unwrap());
             if !open {
                 assert!(found.is_empty(), "{id} {grant} {params}: {found:?}");
                 continue;
@@ -443,7 +449,7 @@ fn refuses_to_withhold_what_needs_no_parameter_where_the_path_is_free() {
             assert!(finding.to_string().contains("--accept-unbound parameterless,"), "{finding}");
             // What is accepted is that, and nothing else.
             let accepted = format!("{text}{BARE}\n");
-            assert_eq!(scope::check(&venue(id), &Grants::parse(&accepted).unwrap()), [], "{id}");
+            assert_eq!(scope::check(venue(id), &Grants::parse(&accepted).unwrap()), [], "{id}");
         }
         let all = format!("{grant}\n{BARE}");
         assert_eq!(findings(id, &all).is_empty(), ["okx", "kraken"].contains(&id), "{id}: no list of names");

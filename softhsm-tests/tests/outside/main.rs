@@ -22,6 +22,7 @@ mod cli;
 mod clients;
 mod confirm;
 mod crash;
+mod crowd;
 mod curl;
 mod descriptors;
 mod doctor;

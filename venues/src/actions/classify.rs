@@ -10,8 +10,8 @@ use crate::template::Var;
 impl ActionTable {
     /// The first rule that fits.
     pub(crate) fn first(&self, method: Method, path: &str) -> Option<&ActionRule> {
-        let fits = self.paths.matches(path.as_bytes());
-        fits.iter().filter_map(|at| self.rules.get(at)).find(|rule| rule.takes(method))
+        let fits = self.paths.fits(path);
+        fits.iter().filter_map(|at| self.rules.get(*at)).find(|rule| rule.takes(method))
     }
 }
 

@@ -1,7 +1,5 @@
 //! Orders at other endpoints: where a signature binds no path, the same request may be another order there.
 
-use regex::bytes::SetMatches;
-
 use super::Unreadable;
 use super::orders::{Batch, Field, OrderTable, STANDS_IN, unreadable};
 use crate::plan::Plan;
@@ -55,7 +53,7 @@ impl Plan<'_> {
     /// `here` are the tables of its own path.
     pub(super) fn read_elsewhere(
         &self,
-        here: &SetMatches,
+        here: &[usize],
         own: Option<&OrderTable>,
         batch: Option<&Batch>,
     ) -> Result<(), Unreadable> {
@@ -70,7 +68,7 @@ impl Plan<'_> {
         if !given.any(|(name, _)| table.telling.tell(name, &known)) {
             return Ok(());
         }
-        let others = table.orders.iter().enumerate().filter(|(at, _)| !here.matched(*at));
+        let others = table.orders.iter().enumerate().filter(|(at, _)| !here.contains(at));
         for (_, other) in others {
             match &other.batch {
                 Some(list) => {

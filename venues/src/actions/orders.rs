@@ -397,8 +397,8 @@ impl<'a> Plan<'a> {
             return Err(unreadable(name, RECUT));
         }
         let path = self.path;
-        let fits = table.order_paths.matches(path.as_bytes());
-        let tables = || fits.iter().filter_map(|at| table.orders.get(at));
+        let fits = table.order_paths.fits(path);
+        let tables = || fits.iter().filter_map(|at| table.orders.get(*at));
         let outer = self.scope();
         let pick = |scope: Scope<'_, '_>| {
             for table in tables() {

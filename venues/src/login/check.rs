@@ -10,6 +10,7 @@ use crate::plan::LOGIN;
 use crate::probe::example;
 use crate::profile::Profile;
 use crate::request::{Body, Method, Param, Request};
+use crate::template::Var;
 
 /// A REST request whose signature is a login.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -38,9 +39,13 @@ impl Profile {
     #[must_use]
     pub fn check_logins(&self) -> Vec<LoginFinding> {
         let mut findings: Vec<LoginFinding> = Vec::new();
-        let hosts = self.hosts().iter().map(String::as_str);
-        let hosts: Vec<&str> =
-            if self.hosts().is_empty() { vec!["https://api.example.com"] } else { hosts.collect() };
+        let mut hosts: Vec<&str> = self.hosts().iter().map(String::as_str).collect();
+        if !self.signs_hosts() {
+            hosts.truncate(1);
+        }
+        if hosts.is_empty() {
+            hosts.push("https://api.example.com");
+        }
         // What is signed request by request does there what it does here.
         for login in self.logins().iter().filter(|login| login.requests.is_none()) {
             for base_url in &hosts {
@@ -54,6 +59,14 @@ impl Profile {
             }
         }
         findings
+    }
+
+    /// Whether some text differs from host to host.
+    fn signs_hosts(&self) -> bool {
+        let cases = self.compiled.cases.iter().map(|(_, rule)| rule);
+        let mut rules =
+            cases.chain([&self.compiled.base]).chain(self.logins().iter().map(|login| &login.rule));
+        rules.any(|rule| rule.used.contains_any(&[Var::Base, Var::Host]))
     }
 
     /// The text of `login` with made-up parameters; nothing where there is none.

@@ -136,7 +136,8 @@ impl Secret {
         }
         let key = match spec.form {
             SecretForm::Utf8 => shape::text(text)?,
-            SecretForm::Base64 | SecretForm::Base64Seed32 => decoded.base64(text)?,
+            SecretForm::Base64 => decoded.base64(text)?,
+            SecretForm::Base64Seed32 => decoded.seed(text)?,
             SecretForm::Hex32 => decoded.hex32(text)?,
             SecretForm::Pem => return Self::parse_pem(spec, text, &mut decoded),
         };

@@ -99,10 +99,15 @@ fn reads_a_seed_with_and_without_its_public_half() {
     let with = |bytes: &[u8]| Base64::encode_string(bytes);
     let alone = signature(&SEED, &with(&seed));
     assert_eq!(signature(&SEED, &with(&[seed, public].concat())), alone);
+    let hex = |bytes: &[u8]| bytes.iter().map(|byte| format!("{byte:02x}")).collect::<String>();
+    for text in [hex(&seed), hex(&seed).to_uppercase(), hex(&[seed, public].concat())] {
+        assert_eq!(signature(&SEED, &text), alone, "{text}");
+    }
     let mut other = public;
     other[0] ^= 1;
     for (case, bytes, expected) in [
         ("another public half", [seed, other].concat(), Refusal::SecretInconsistent),
+        ("as long as 64 digits", vec![0xff; 48], Refusal::SecretSeedLength { bytes: 48 }),
         ("a short seed", seed[..31].to_vec(), Refusal::SecretSeedLength { bytes: 31 }),
         ("half a public half", [&seed[..], &public[..16]].concat(), Refusal::SecretSeedLength { bytes: 48 }),
         ("one byte more", [&seed[..], &public, b"x"].concat(), Refusal::SecretSeedLength { bytes: 65 }),

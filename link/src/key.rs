@@ -33,7 +33,8 @@ pub enum Algorithm {
 pub enum SecretForm {
     /// Standard base64 with padding; the key is the decoded bytes, for RSA PKCS#8.
     Base64,
-    /// Standard base64 of an Ed25519 seed, 32 bytes, or of the seed and the public key behind it, 64 bytes.
+    /// Standard base64 of an Ed25519 seed, 32 bytes, or of the seed and the public key behind it, 64 bytes; or the same
+    /// in hexadecimal.
     Base64Seed32,
     /// 64 hexadecimal digits, with or without `0x` in front: a private key of 32 bytes.
     Hex32,

@@ -13,6 +13,7 @@ mod document;
 mod eip712;
 mod encode;
 mod inject;
+mod login;
 mod rule;
 mod sign;
 
@@ -27,6 +28,7 @@ use crate::template::Var;
 /// The keys that only the base has.
 const BASE_KEYS: &[&str] = &[
     "profile", "schema", "name", "docs", "checked", "hosts", "secret", "by_host", "actions", "order", "case",
+    "ws",
 ];
 /// The keys that a case may lay over the base.
 const RULE_KEYS: &[&str] =
@@ -71,6 +73,11 @@ pub(crate) fn compile(text: &str) -> Result<Compiled, ProfileError> {
         needs_uid |= rule.used.contains(Var::Uid);
         rules.push((when.clone(), rule));
     }
+    let logins = login::logins(&fields, entries, &mut |used| {
+        check_key(&fields, &mut key, used.key)?;
+        passphrase = check_passphrase(&fields, passphrase, used.passphrase)?;
+        Ok(())
+    })?;
     let (algorithm, form) =
         key.ok_or_else(|| fields.error(root.at, "the profile never signs: `sign.alg` is `none` everywhere"))?;
     let key_spec = KeySpec { algorithm, form, passphrase, min_bytes, max_bytes };
@@ -78,7 +85,7 @@ pub(crate) fn compile(text: &str) -> Result<Compiled, ProfileError> {
     let base = rules.next().ok_or_else(|| fields.error(root.at, "the profile has no rule"))?.1;
     let (id, cases): (String, Vec<(When, Rule)>) = (id.to_owned(), rules.collect());
     let actions = actions::actions(&fields, &base, &cases)?;
-    Ok(Compiled { id, name, docs, checked, hosts, key_spec, needs_uid, actions, base, cases })
+    Ok(Compiled { id, name, docs, checked, hosts, key_spec, needs_uid, actions, base, cases, logins })
 }
 
 fn id<'d>(fields: &Fields<'d, '_>) -> Result<&'d str, ProfileError> {

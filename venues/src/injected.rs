@@ -79,7 +79,7 @@ impl<'p> Injected<'p> {
     /// All parameters of one place: injected in front, the caller's, injected behind; then sorted.
     pub(crate) fn pairs<'m>(&'m self, plan: &'m Plan<'p>, rule: &'m Rule, place: Place) -> Vec<Pair<'m>> {
         let (members, sort) = match place {
-            Place::Query => (plan.query.as_slice(), rule.encode.sort_query),
+            Place::Query => (plan.sent_query(), rule.encode.sort_query),
             Place::Body => (self.members(plan), rule.encode.sort_body),
         };
         let mut pairs = Vec::with_capacity(members.len().saturating_add(rule.inject.len()));

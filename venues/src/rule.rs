@@ -274,6 +274,8 @@ pub(crate) enum JsonTemplate {
     /// JSON text as it is.
     Literal(String),
     Object(Vec<(String, Self)>),
+    /// A member that is left out where its value is empty.
+    Optional(Box<Self>),
     /// A template that yields JSON.
     Raw(Template),
     Text(Template),
@@ -287,6 +289,7 @@ impl JsonTemplate {
                 template.slots().collect()
             }
             Self::Array(values) => values.iter().flat_map(Self::slots).collect(),
+            Self::Optional(value) => value.slots(),
             Self::Object(members) => members.iter().flat_map(|(_, value)| value.slots()).collect(),
         }
     }

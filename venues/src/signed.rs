@@ -4,6 +4,7 @@ use crate::canonical::CanonicalRequest;
 use crate::codec;
 use crate::error::RequestError;
 use crate::json;
+use crate::login::LoginFacts;
 use crate::rule::{Attach, BodyJson, JsonTemplate, Output, Rule, Sign};
 use crate::template::{Template, Values, Var};
 
@@ -16,8 +17,10 @@ pub struct SignedRequest {
     pub url: String,
     /// The headers that the venue wants to see, in the profile's order.
     pub headers: Vec<(String, String)>,
-    /// The body; empty if there is none.
+    /// The body; empty if there is none. Of a login, the frame.
     pub body: Vec<u8>,
+    /// What else there is to say of a login.
+    pub login: Option<LoginFacts>,
 }
 
 impl CanonicalRequest {
@@ -29,7 +32,7 @@ impl CanonicalRequest {
     /// a value that the profile does not escape.
     pub fn finish(mut self, signature: &[u8], passphrase: &[u8]) -> Result<SignedRequest, RequestError> {
         let compiled = std::sync::Arc::clone(&self.compiled);
-        let rule = compiled.rule(self.case);
+        let rule = compiled.rule(self.at);
         if rule.used.contains(Var::Passphrase) {
             self.values.put_var(Var::Passphrase, passphrase);
         }
@@ -43,12 +46,16 @@ impl CanonicalRequest {
         for (name, template) in headers {
             written.push((name.clone(), self.header(name, template)?));
         }
-        Ok(SignedRequest {
-            headers: written,
-            method: text(self.values.var(Var::Method))?.to_owned(),
-            url: self.url(rule)?,
-            body,
-        })
+        let method = text(self.values.var(Var::Method))?.to_owned();
+        let url = match &self.login {
+            None => self.url(rule)?,
+            Some(login) => login.url.clone().unwrap_or_default(),
+        };
+        let mut login = self.login.take();
+        if let Some(login) = &mut login {
+            login.signature = text(self.values.var(Var::Sig))?.to_owned();
+        }
+        Ok(SignedRequest { method, url, headers: written, body, login })
     }
 
     fn header(&self, name: &str, template: &Template) -> Result<String, RequestError> {
@@ -136,18 +143,16 @@ impl CanonicalRequest {
         } else if let Some(json) = attach.body_json.as_ref().filter(|_| !attach.body_json_after.is_empty()) {
             let (front, rest) = values.var(Var::Body).split_at_checked(self.insert_at).unwrap_or_default();
             body.extend_from_slice(front);
-            if front.len() > 1 {
-                body.push(b',');
-            }
-            self.members(rule, json, &mut body)?;
-            if front.len() <= 1 && rest.len() > 1 {
+            let behind = front.len() > 1;
+            let some = self.members(rule, json, behind, &mut body)?;
+            if some && !behind && rest.len() > 1 {
                 body.push(b',');
             }
             body.extend_from_slice(rest);
         } else if let Some(json) = &attach.body_json {
             body.push(b'{');
-            self.members(rule, json, &mut body)?;
-            if !json.members.is_empty() && !self.members_json.is_empty() {
+            let some = self.members(rule, json, false, &mut body)?;
+            if some && !self.members_json.is_empty() {
                 body.push(b',');
             }
             body.extend_from_slice(&self.members_json);
@@ -163,17 +168,28 @@ impl CanonicalRequest {
         Ok(body)
     }
 
-    /// The members of `attach.body_json`, with neither brace.
-    fn members(&self, rule: &Rule, json: &BodyJson, body: &mut Vec<u8>) -> Result<(), RequestError> {
-        for (at, (name, value)) in json.members.iter().enumerate() {
-            if at > 0 {
+    /// The members of `attach.body_json`, with neither brace; says whether there are some. `behind` says that
+    /// another is in front of them.
+    fn members(
+        &self,
+        rule: &Rule,
+        json: &BodyJson,
+        behind: bool,
+        body: &mut Vec<u8>,
+    ) -> Result<bool, RequestError> {
+        let mut some = false;
+        for (name, value) in &json.members {
+            if is_left_out(value, &self.values)? {
+                continue;
+            }
+            if std::mem::replace(&mut some, true) || behind {
                 body.push(b',');
             }
             json::write_string(name, rule.encode.json_ascii, body);
             body.push(b':');
             render_json(value, &self.values, body)?;
         }
-        Ok(())
+        Ok(some)
     }
 
     /// The caller's pairs and the profile's, sorted by name.
@@ -248,6 +264,19 @@ pub(crate) fn check_whole_number(text: &[u8]) -> Result<(), RequestError> {
     }
 }
 
+/// Whether this member is not there, because it is optional and has no value.
+fn is_left_out(value: &JsonTemplate, values: &Values) -> Result<bool, RequestError> {
+    match value {
+        JsonTemplate::Optional(inner) => match &**inner {
+            JsonTemplate::Raw(template) | JsonTemplate::Text(template) => {
+                Ok(template.text(values)?.is_empty())
+            }
+            _ => Ok(false),
+        },
+        _ => Ok(false),
+    }
+}
+
 /// Appends the JSON that `template` describes.
 pub(crate) fn render_json(
     template: &JsonTemplate,
@@ -283,8 +312,12 @@ pub(crate) fn render_json(
         }
         JsonTemplate::Object(members) => {
             out.push(b'{');
-            for (at, (name, value)) in members.iter().enumerate() {
-                if at > 0 {
+            let mut first = true;
+            for (name, value) in members {
+                if is_left_out(value, values)? {
+                    continue;
+                }
+                if !std::mem::take(&mut first) {
                     out.push(b',');
                 }
                 json::write_string(name, false, out);
@@ -293,6 +326,7 @@ pub(crate) fn render_json(
             }
             out.push(b'}');
         }
+        JsonTemplate::Optional(value) => render_json(value, values, out)?,
     }
     Ok(())
 }

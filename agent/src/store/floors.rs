@@ -231,14 +231,15 @@ mod tests {
 
     #[test]
     fn begins_anew_above_every_revision_that_could_have_been_in_force() {
-        let mut floors = some();
+        let mut older = Floors::new([7; 16], Rung::AesGcm, b"wrapped".to_vec());
+        let mut floors = older.clone();
         // The most that can happen between two writings: a removal of one that was ahead of its floor.
         for _ in 0..5 {
             floors.bury(&name("a.b"));
             floors.count();
         }
         let (newest, generation) = (floors.of(&name("a.b")) + 1, floors.generation());
-        let mut older = some();
+        assert!(older.raise(&name("c"), 1));
         let first = older.begin_anew(generation);
         assert!(first > newest, "{first} {newest}");
         assert_eq!(older.generation(), first);

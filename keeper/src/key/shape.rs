@@ -44,6 +44,18 @@ impl Decoded {
         self.0.first_chunk().ok_or(Refusal::SecretNotHex32)
     }
 
+    /// Decodes an Ed25519 seed, with or without the public key behind it, from base64 or from hexadecimal digits. What is
+    /// the one is never the other: so many digits would be 48 or 96 bytes in base64.
+    pub(super) fn seed(&mut self, text: &[u8]) -> Result<&[u8], Refusal> {
+        const SEED_DIGITS: usize = 64;
+        const PAIR_DIGITS: usize = 128;
+        if matches!(text.len(), SEED_DIGITS | PAIR_DIGITS) && text.iter().all(u8::is_ascii_hexdigit) {
+            return base16ct::mixed::decode(text, self.0.as_mut_slice())
+                .map_err(|_| Refusal::SecretNotBase64);
+        }
+        self.base64(text)
+    }
+
     /// Decodes one PEM block.
     pub(super) fn pem(&mut self, text: &[u8]) -> Result<(Label, &[u8]), Refusal> {
         pem::decode(text, self.0.as_mut_slice())

@@ -50,7 +50,7 @@ fn prints_json_with_stable_keys_for_every_data_command() {
     let told = room.init(&["--json"]).json();
     assert_eq!(
         keys(&told),
-        ["admins", "config", "kek_id", "kek_label", "rung", "token_label", "token_serial"]
+        ["admins", "audit_key", "config", "kek_id", "kek_label", "rung", "token_label", "token_serial"]
     );
     let told = room.enroll(&BINANCE, &["--json"]).json();
     assert_eq!(told, json!({ "enrolled": "binance-main", "venue": "binance" }));

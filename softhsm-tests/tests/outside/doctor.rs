@@ -112,6 +112,7 @@ fn finds_nothing_weak_where_all_is_well() {
         ("pin-pad", ""),
         ("pin-latch", ""),
         ("kek", ""),
+        ("audit-token-key", ""),
         ("credential", "binance-main"),
         ("credential", "kraken-main"),
         ("clock-set-back", ""),

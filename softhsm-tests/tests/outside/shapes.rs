@@ -88,7 +88,7 @@ fn cases() -> Vec<Case> {
         ("binance-ed25519", pem("rsa2048-pkcs1"), None, "the PEM block holds an RSA key"),
         (
             "backpack",
-            "A".repeat(64),
+            "x".repeat(64),
             None,
             "the secret is 48 bytes in base64; a seed has 32, and 64 with its public key behind it",
         ),

@@ -10,8 +10,9 @@ use crate::template::Var;
 impl ActionTable {
     /// The rules whose method and path fit, in their order.
     pub(super) fn fitting(&self, method: Method, path: &str) -> impl Iterator<Item = &ActionRule> {
-        let fits = self.paths.matches(path.as_bytes()).into_iter();
-        fits.filter_map(|at| self.rules.get(at)).filter(move |rule| rule.takes(method))
+        let fits = self.paths.fits(path);
+        let rules = (0..fits.len()).filter_map(move |at| self.rules.get(*fits.get(at)?));
+        rules.filter(move |rule| rule.takes(method))
     }
 }
 
@@ -48,7 +49,11 @@ impl<'a> Plan<'a> {
     /// The rule that the request would fall under, if it were sent with `method`. None where a condition of a rule
     /// cannot be read in one way.
     pub(crate) fn rule_for(&self, method: Method) -> Option<&'a ActionRule> {
-        for rule in self.compiled.actions.fitting(method, self.request.path) {
+        // A login that is like no endpoint.
+        if self.path.is_empty() {
+            return None;
+        }
+        for rule in self.compiled.actions.fitting(method, self.path) {
             if rule.when.is_empty() || self.meets(&rule.when).ok()? {
                 return Some(rule);
             }
@@ -60,6 +65,11 @@ impl<'a> Plan<'a> {
     #[must_use]
     pub fn classified(&self) -> &Classified<'a> {
         self.classified.get_or_init(|| {
+            let same = || self.same_login().filter(|_| self.binds().path);
+            if let Some(login) = self.login_alone().or_else(same) {
+                let (rule, stands_in) = (login.rule_id.as_str(), login.also.clone());
+                return Classified { action: Action::Session, rule, stands_in };
+            }
             let (action, rule) = match self.fits {
                 Some(rule) => (rule.action, rule.id.as_str()),
                 None => (Action::Unknown, "unknown"),
@@ -80,23 +90,27 @@ impl<'a> Plan<'a> {
             _ => &[],
         });
         let own = self.query.iter().chain(self.body.members());
-        own.chain(listed).map(|(name, _)| name.as_ref())
+        own.chain(listed).map(|(name, _)| name.as_ref()).filter(|name| !self.is_time(name))
     }
 
     fn stands_in(&self, own: Action) -> Vec<Action> {
         let binds = self.binds();
         // Without a signature there is nothing that could be used elsewhere.
-        if (binds.method && binds.path) || matches!(self.rule().sign, Sign::Absent) {
+        if matches!(self.rule().sign, Sign::Absent) {
             return Vec::new();
         }
-        let rules = &self.compiled.actions.rules;
-        let mut found: Vec<Action> = rules
-            .iter()
-            // Of a path that is bound it is known what it does; of one that is not, only what it needs.
-            .filter(|rule| rule.action != own && (binds.path || !rule.needs().is_empty()))
-            .filter(|rule| self.could_be(rule, binds))
-            .map(|rule| rule.action)
-            .collect();
+        let mut found: Vec<Action> = self.login_rule().map(|login| login.also.clone()).unwrap_or_default();
+        found.extend(self.same_login().filter(|login| !login.push_only).map(|_| Action::Session));
+        if !binds.method || !binds.path {
+            let rules = &self.compiled.actions.rules;
+            let others = rules
+                .iter()
+                // Of a path that is bound it is known what it does; of one that is not, only what it needs.
+                .filter(|rule| rule.action != own && (binds.path || !rule.needs().is_empty()))
+                .filter(|rule| self.could_be(rule, binds));
+            found.extend(others.map(|rule| rule.action));
+        }
+        found.retain(|action| *action != own);
         found.sort_unstable();
         found.dedup();
         found

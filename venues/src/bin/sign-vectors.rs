@@ -9,7 +9,8 @@
 //! that the endpoint falls under.
 //!
 //! Each row is signed with its own credentials and its own frozen clock, by the engine and the key
-//! types that the agent and the keeper use. A row that cannot be signed gives a line with `error`.
+//! types that the agent and the keeper use. A row that cannot be signed gives a line with `error`. A row of kind `ws` is
+//! a WebSocket login: its line has the frame as `ws_frame`, and `headers` and `url` where the login has them.
 
 #![forbid(unsafe_code)]
 
@@ -146,6 +147,15 @@ fn answer(profiles: &mut HashMap<String, Compiled>, line: &[u8]) -> Vec<u8> {
     let mut members = vec![("id".into(), text(id))];
     match signed {
         Err(error) => members.push(("error".into(), text(error))),
+        Ok(SignedRequest { login: Some(login), headers, body, .. }) => {
+            let headers = headers.into_iter().map(|(name, value)| (name.into(), text(value))).collect();
+            members.push(("ws_frame".into(), json::parse(&body).unwrap_or(Value::Null)));
+            members.push(("headers".into(), Value::Object(headers)));
+            members.extend(login.url.map(|url| ("url".into(), text(url))));
+            let mut out = Vec::new();
+            json::write(&Value::Object(members), false, &mut out);
+            return out;
+        }
         Ok(signed) => {
             let headers =
                 signed.headers.into_iter().map(|(name, value)| (name.into(), text(value))).collect();
@@ -164,8 +174,9 @@ fn answer(profiles: &mut HashMap<String, Compiled>, line: &[u8]) -> Vec<u8> {
 fn sign(profiles: &mut HashMap<String, Compiled>, row: &Value<'_>) -> Result<SignedRequest, String> {
     let venue = row.get("exchange").and_then(Value::as_text).ok_or("the row names no `exchange`")?;
     let expects_url = row.get("expected").and_then(|expected| expected.get("url")).is_some();
-    if !expects_url || row.get("api").and_then(Value::as_text) == Some("ws") {
-        return Err("only rows of kind REST are signed, and this one has no `expected.url`".to_owned());
+    let is_login = row.get("api").and_then(Value::as_text) == Some("ws");
+    if !expects_url && !is_login {
+        return Err("only requests and logins are signed, and this row has no `expected.url`".to_owned());
     }
     if !profiles.contains_key(venue)
         && let Some(compiled) = builtin(venue)
@@ -178,13 +189,15 @@ fn sign(profiles: &mut HashMap<String, Compiled>, row: &Value<'_>) -> Result<Sig
         None => return Err(format!("there is no profile for `{venue}`")),
     };
     let source = row.get("request").ok_or("the row has no `request`")?;
-    let texts = Texts::of(source)?;
-    let request = texts.request(source)?;
+    let texts = if is_login { Texts::of_login(source)? } else { Texts::of(source)? };
+    let request = if is_login { texts.login(source) } else { texts.request(source)? };
     let credentials = row.get("credentials").ok_or("the row has no `credentials`")?;
+    let default = profile.hosts().first().map_or("https://api.example.com", String::as_str);
+    let base_url = source.get("base_url").and_then(Value::as_text).filter(|_| is_login).unwrap_or(default);
     let account = Account {
         key_id: text_of(credentials, "apiKey")?,
         uid: credentials.get("uid").and_then(Value::as_text),
-        base_url: text_of(source, "base_url")?,
+        base_url: if is_login { base_url } else { text_of(source, "base_url")? },
     };
 
     let plan = profile.plan(&request).map_err(|error| error.to_string())?;
@@ -239,6 +252,27 @@ impl Texts {
             Some(value) => Some(text(value)?.into_bytes()),
         };
         Ok(Self { query, body })
+    }
+
+    /// What a login is told: the row's `params`, an object.
+    fn of_login(source: &Value<'_>) -> Result<Self, String> {
+        let mut query = Vec::new();
+        if let Some(Value::Object(params)) = source.get("params") {
+            for (name, value) in params {
+                query.push((name.to_string(), text(value)?));
+            }
+        }
+        Ok(Self { query, body: None })
+    }
+
+    /// The login that the row names, or the first of the profile.
+    fn login<'t>(&'t self, source: &'t Value<'_>) -> Request<'t> {
+        Request {
+            method: "WS",
+            path: source.get("login").and_then(Value::as_text).unwrap_or_default(),
+            query: self.query.iter().map(|(name, value)| (name.as_str(), Param::Json(value))).collect(),
+            body: Body::Empty,
+        }
     }
 
     fn request<'t>(&'t self, source: &'t Value<'_>) -> Result<Request<'t>, String> {

@@ -5,7 +5,7 @@ use super::{Signed, signed};
 use crate::eip712::{FieldType, Source, Struct};
 use crate::json::{self, Value};
 use crate::probe::sample::Sample;
-use crate::profile::Profile;
+use crate::profile::{Profile, RuleAt};
 use crate::rule::{Inject, Rule, Sign, When};
 use crate::template::View;
 
@@ -22,9 +22,9 @@ enum Node {
 /// What a member may have to be: an address, a number, a text.
 const TRIED: [&str; 3] = ["\"0x00112233445566778899aabbccddeeff00112233\"", "1754000123456", "\"one\""];
 
-/// Bodies that the rule of this case signs; none where it signs bodies as a whole.
-pub(super) fn bodies(profile: &Profile, case: Option<usize>, when: &When) -> Vec<Vec<Pair>> {
-    let rule = profile.compiled.rule(case);
+/// Bodies that this rule signs; none where it signs bodies as a whole.
+pub(super) fn bodies(profile: &Profile, at: RuleAt, when: &When) -> Vec<Vec<Pair>> {
+    let rule = profile.compiled.rule(at);
     if rule.members.is_none() {
         return Vec::new();
     }

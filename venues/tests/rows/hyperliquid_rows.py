@@ -167,9 +167,9 @@ def written(frozen: dict[str, Any]) -> str:
     return "\n".join(lines) + "\n"
 
 
-def random_rows(count: int, frozen: dict[str, Any], value: Callable[[], Any]) -> list[dict[str, Any]]:
+def random_rows(count: int, seed: int, frozen: dict[str, Any], value: Callable[[], Any]) -> list[dict[str, Any]]:
     """Actions that no venue has, of every kind of JSON, with and without a vault and an expiry."""
-    chance, made, rows = random.Random("strongroom hyperliquid"), exchange(frozen["time_ms"]), []
+    chance, made, rows = random.Random(f"strongroom hyperliquid {seed}"), exchange(frozen["time_ms"]), []
     time = frozen["time_ms"]
     for number in range(count):
         action = {"type": "x" * chance.choice((1, 31, 32, 300)), "list": [number] * chance.choice((0, 15, 16, 300))}

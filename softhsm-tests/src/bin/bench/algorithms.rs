@@ -13,31 +13,31 @@ use crate::report::{Goal, Report, least, median, micros};
 /// Throw-away keys of the keeper's tests: name, venue, path, secret.
 const KEYS: [(&str, &str, &str, &str); 5] = [
     (
-        "Ed25519",
+        "ed25519",
         "binance-ed25519",
         "/api/v3/account",
         include_str!("../../../../keeper/tests/pem/ed25519-pkcs8.pem"),
     ),
     (
-        "ES256",
+        "es256",
         "coinbase",
         "/api/v3/brokerage/accounts",
         include_str!("../../../../keeper/tests/pem/p256-sec1.pem"),
     ),
     (
-        "RSA-2048",
+        "rsa-2048",
         "binance-rsa",
         "/api/v3/account",
         include_str!("../../../../keeper/tests/pem/rsa2048-pkcs8.pem"),
     ),
     (
-        "RSA-3072",
+        "rsa-3072",
         "binance-rsa",
         "/api/v3/account",
         include_str!("../../../../keeper/tests/pem/rsa3072-pkcs8.pem"),
     ),
     (
-        "RSA-4096",
+        "rsa-4096",
         "binance-rsa",
         "/api/v3/account",
         include_str!("../../../../keeper/tests/pem/rsa4096-pkcs8.pem"),
@@ -49,7 +49,7 @@ const CALLS: usize = 100;
 const FEW_CALLS: usize = 20;
 /// Bots that ask for RSA signatures all the time.
 const CROWD: usize = 8;
-const FLOOD: &str = "RSA-2048";
+const FLOOD: &str = "rsa-2048";
 
 pub(crate) fn measure(room: &Room, report: &mut Report) {
     for (name, venue, _, secret) in KEYS {
@@ -66,11 +66,11 @@ fn each(room: &Room, report: &mut Report) {
     for _ in 0..ROUNDS {
         hmacs.extend(timed(CALLS, || sign_once(&client, &order())));
         for (times, (name, _, path, _)) in times.iter_mut().zip(KEYS) {
-            let calls = if name.starts_with("RSA") { FEW_CALLS } else { CALLS };
+            let calls = if name.starts_with("rsa") { FEW_CALLS } else { CALLS };
             times.extend(timed(calls, || sign(&client, name, path)));
         }
     }
-    line(report, "signed request, HMAC-SHA256", &mut hmacs);
+    line(report, "signed request, hmac-sha256", &mut hmacs);
     for ((name, ..), mut times) in KEYS.into_iter().zip(times) {
         line(report, &format!("signed request, {name}"), &mut times);
     }

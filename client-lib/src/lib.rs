@@ -52,7 +52,7 @@ pub use nonblocking::AsyncClient;
 pub use reply::{
     ClientEntry, Credential, Grants, Metrics, Progress, Protection, Question, SignedRequest, Status, Token,
 };
-pub use request::{Enrollment, Login, NewGrants, SignRequest, Value};
+pub use request::{Enrollment, Login, NewGrants, Repin, SignRequest, Value};
 pub use socket::default_socket;
 pub use token::{ClientToken, default_token};
 

@@ -17,6 +17,6 @@ mod tests;
 pub use frame::{FrameBuffer, FrameError, MAX_FRAME_BYTES};
 pub use message::{
     Body, ClientEntry, ClientToken, Credential, Enroll, ErrorCode, Login, Operation, Param, Progress,
-    Protection, Question, Refusal, Reply, Request, Response, SetGrants, Sign, Signed, Status, Token,
+    Protection, Question, Refusal, Repin, Reply, Request, Response, SetGrants, Sign, Signed, Status, Token,
 };
 pub use wire::{DecodeError, EncodeError, VERSION, decode, encode, peek_id};

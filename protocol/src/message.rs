@@ -82,6 +82,26 @@ pub enum Operation<'a> {
         /// Whether it may be signed.
         yes: bool,
     },
+    /// Have a credential sign by the profile of its venue as that is now. Goes with one descriptor, the PIN, or with
+    /// none.
+    Repin(Repin<'a>),
+}
+
+/// To have a credential sign by another text of its venue's profile.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Encode, BorrowDecode)]
+#[cfg_attr(test, derive(wincode::SchemaRead, wincode::SchemaWrite))]
+pub struct Repin<'a> {
+    /// Name of the credential.
+    pub credential: &'a str,
+    /// The revision that was looked at: refused where it is not that of the record any more.
+    pub revision: u64,
+    /// SHA-256 of the text that was looked at, as 64 hexadecimal digits; empty for a profile that ships. Refused where
+    /// the agent finds another one.
+    pub profile: &'a str,
+    /// One of the hosts of the profile; where absent, the credential's stays.
+    pub base_url: Option<&'a str>,
+    /// How to log in.
+    pub login: Login,
 }
 
 /// Other grants of a credential.
@@ -349,6 +369,8 @@ pub struct Credential<'a> {
     pub accept_unbound: &'a str,
     /// Whether any use of it is denied and raises an alarm. Told to admins only.
     pub honey: bool,
+    /// SHA-256 of the user's own profile that it signs by, as 64 hexadecimal digits; empty for a profile that ships.
+    pub profile: &'a str,
 }
 
 /// How the agent is.

@@ -12,6 +12,7 @@ use strongroom_venues::Profile;
 
 use super::grants::InForce;
 use super::keep::{KeepJob, Making};
+use super::profiles::Chosen;
 use super::{Signer, busy, credential_name, grants};
 use crate::audit::line::Kind;
 use crate::crew::token::Login;
@@ -93,7 +94,7 @@ fn identifier(what: &str, text: &str) -> Result<String, Fault> {
 }
 
 /// An account id exactly where the venue's requests carry one.
-fn check_uid(profile: &Profile, venue: &str, uid: Option<&str>) -> Result<(), Fault> {
+pub(super) fn check_uid(profile: &Profile, venue: &str, uid: Option<&str>) -> Result<(), Fault> {
     let (message, hint) = match (profile.needs_uid(), uid) {
         (true, None) => (format!("requests to {venue} carry an account id"), "give it with --uid"),
         (false, Some(_)) => (format!("requests to {venue} carry no account id"), "leave --uid out"),
@@ -103,7 +104,7 @@ fn check_uid(profile: &Profile, venue: &str, uid: Option<&str>) -> Result<(), Fa
 }
 
 /// The wanted one of the profile's hosts, or its first.
-fn base_url(profile: &Profile, venue: &str, wanted: Option<&str>) -> Result<String, Fault> {
+pub(super) fn base_url(profile: &Profile, venue: &str, wanted: Option<&str>) -> Result<String, Fault> {
     let hosts = profile.hosts();
     match wanted {
         Some(wanted) if hosts.iter().any(|host| host == wanted) => Ok(wanted.to_owned()),
@@ -144,16 +145,16 @@ impl Signer {
         if existing == Existing::Keep && before.is_ok() {
             return Err(exists_already(name.as_str()));
         }
-        let profile = self.profiles.get(&venue)?;
-        grants::check(&profile, &grants)?;
-        let mut meta = self.meta(name, &profile, venue, key_id, uid, base_url)?;
+        let chosen = self.profiles.offered(&venue)?;
+        grants::check(&chosen.profile, &grants)?;
+        let mut meta = self.meta(name, &chosen, venue, key_id, uid, base_url)?;
         (meta.grants, meta.honey) = (grants, honey);
         // Nobody opens it, so nobody knows who has written this.
         let claimed = before.map_or(0, |before| before.meta.revision);
         let Secrets { login, secret, passphrase } = secrets;
         let job = KeepJob {
             name: meta.name.clone(),
-            profile,
+            chosen,
             login,
             existing,
             doing: "enrolled",
@@ -176,12 +177,13 @@ impl Signer {
     fn meta(
         &self,
         name: CredentialName,
-        profile: &Profile,
+        chosen: &Chosen,
         venue: String,
         key_id: String,
         uid: Option<String>,
         base_url: Option<String>,
     ) -> Result<Meta, Fault> {
+        let profile = &chosen.profile;
         check_uid(profile, &venue, uid.as_deref())?;
         let base_url = self::base_url(profile, &venue, base_url.as_deref())?;
         let (spec, token) = (profile.key_spec(), &self.config.token);
@@ -204,6 +206,7 @@ impl Signer {
             rung: token.rung,
             revision: 0,
             honey: false,
+            profile: chosen.hash(),
             grants: Grants::NONE,
         })
     }

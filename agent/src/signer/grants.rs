@@ -8,14 +8,15 @@ use strongroom_protocol::ErrorCode;
 use strongroom_venues::Profile;
 
 use super::keep::{KeepJob, Making};
+use super::profiles::Chosen;
 use super::{Signer, busy, credential_name};
 use crate::audit::line::{Event, Kind, clip_list};
-use crate::crew::keeper::Sealed;
 use crate::crew::token::Login;
 use crate::fault::{Fault, chain};
 use crate::policy::Authorized;
 use crate::store::atomic::Existing;
-use crate::store::record::{CredentialName, Meta, Record, Wrapped};
+use crate::store::profiles::ProfileHash;
+use crate::store::record::{CredentialName, Meta, Record};
 
 /// What of a record is in force from now on, for the audit log.
 #[derive(Debug)]
@@ -24,6 +25,7 @@ pub(super) struct InForce {
     grants: Vec<Cow<'static, str>>,
     accept_unbound: Vec<Cow<'static, str>>,
     accept_older: bool,
+    profile: Option<ProfileHash>,
 }
 
 impl InForce {
@@ -35,17 +37,19 @@ impl InForce {
             grants: clip_list(ids, MAX_LIST_BYTES),
             accept_unbound: clip_list(unbound, MAX_LIST_BYTES),
             accept_older: false,
+            profile: meta.profile,
         }
     }
 
     /// Adds it to what a line tells.
     pub(super) fn tell<'a>(self, event: Event<'a>) -> Event<'a> {
-        let Self { revision, grants, accept_unbound, accept_older } = self;
+        let Self { revision, grants, accept_unbound, accept_older, profile } = self;
         Event {
             revision: Some(revision),
             grants: Some(grants),
             accept_unbound: (!accept_unbound.is_empty()).then_some(accept_unbound),
             accept_older: accept_older.then_some(true),
+            profile: profile.map(ProfileHash::bytes),
             ..event
         }
     }
@@ -169,11 +173,12 @@ impl Signer {
             return Err(Fault::new(ErrorCode::Invalid, message, "look at them again, and repeat the change"));
         }
         self.check_token(&old)?;
-        let profile = self.profiles.get(&old.venue)?;
+        let profile = self.profiles.of(&old)?;
         check(&profile, &grants)?;
         let job = KeepJob {
             name,
-            profile,
+            // The copy of a user's own is there.
+            chosen: Chosen { profile, own: None },
             login,
             existing: Existing::Replace,
             doing: "given other grants",
@@ -181,22 +186,15 @@ impl Signer {
         };
         let mut told = None;
         let kept = self.keep(job, async |making: Making<'_>| {
-            let Making { keeper, worker, floors } = making;
             if !accept_older {
-                floors.check(&old)?;
+                making.floors.check(&old)?;
             }
             let mut meta = old.clone();
             // The record is refused below where this was edited.
-            meta.revision = floors.next(&old.name, old.revision)?;
+            meta.revision = making.floors.next(&old.name, old.revision)?;
             meta.grants = grants;
             told = Some(InForce { accept_older, ..InForce::of(&meta) });
-            let (from_job, from_context) = (keeper.job(), old.context());
-            worker.unprotect(from_job, old.kek_id, old.rung, &wrapped.seed).await?;
-            let job = keeper.job();
-            let seed = worker.protect(job, meta.kek_id, meta.rung).await?;
-            let from = Sealed { job: from_job, context: &from_context, envelope: &wrapped.envelope };
-            let envelope = keeper.reseal(meta.key_spec(), from, job, &meta.context()).await?;
-            Ok(Record::new(meta, Wrapped { seed, envelope }))
+            making.resealed(&old, &wrapped, meta).await
         });
         kept.await?;
         told.ok_or_else(|| Fault::defect("a record was kept and not made"))

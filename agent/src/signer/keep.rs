@@ -2,24 +2,24 @@
 
 use std::rc::Rc;
 
-use strongroom_venues::Profile;
-
 use super::filling::{Filling, overtaken};
 use super::floors::SignedFloors;
 use super::keyring::Live;
 use super::login::{Keep, PinSource};
+use super::profiles::Chosen;
 use super::unlock::open;
 use super::{Signer, State, on_disk};
-use crate::crew::keeper::Keeper;
+use crate::crew::keeper::{Keeper, Sealed};
 use crate::crew::token::{Login, TokenWorker};
 use crate::fault::Fault;
 use crate::store::atomic::Existing;
-use crate::store::record::{CredentialName, Record};
+use crate::store::record::{CredentialName, Meta, Record, Wrapped};
 
 /// What is kept, and how.
 pub(super) struct KeepJob {
     pub(super) name: CredentialName,
-    pub(super) profile: Rc<Profile>,
+    /// By what it signs from now on.
+    pub(super) chosen: Chosen,
     pub(super) login: Login,
     pub(super) existing: Existing,
     /// What happens to the credential, as in "it was being …".
@@ -36,6 +36,20 @@ pub(super) struct Making<'a> {
     pub(super) floors: &'a SignedFloors,
 }
 
+impl Making<'_> {
+    /// The record of the same secret for other metadata. The old one is refused where it was edited.
+    pub(super) async fn resealed(self, old: &Meta, wrapped: &Wrapped, new: Meta) -> Result<Record, Fault> {
+        let Self { keeper, worker, .. } = self;
+        let (from_job, from_context) = (keeper.job(), old.context());
+        worker.unprotect(from_job, old.kek_id, old.rung, &wrapped.seed).await?;
+        let job = keeper.job();
+        let seed = worker.protect(job, new.kek_id, new.rung).await?;
+        let from = Sealed { job: from_job, context: &from_context, envelope: &wrapped.envelope };
+        let envelope = keeper.reseal(new.key_spec(), from, job, &new.context()).await?;
+        Ok(Record::new(new, Wrapped { seed, envelope }))
+    }
+}
+
 impl Signer {
     /// Has `make` make a record, and puts it in force: at once where the agent is unlocked. Must be called by the one
     /// who works with the token.
@@ -48,7 +62,7 @@ impl Signer {
         job: KeepJob,
         make: impl AsyncFnOnce(Making<'_>) -> Result<Record, Fault>,
     ) -> Result<(), Fault> {
-        let KeepJob { name, profile, login, existing, doing, again } = job;
+        let KeepJob { name, chosen: Chosen { profile, own }, login, existing, doing, again } = job;
         let nonces = self.nonces(&name)?;
         let locks_before = self.locks.get();
         let (keeper, slot, filling) = match self.live_keeper() {
@@ -70,7 +84,7 @@ impl Signer {
             let record = make(making).await?;
             open(&keeper, &mut worker, &record, slot).await?;
             worker.end().await;
-            on_disk(self.store.writing(&record, existing)).await?;
+            on_disk(self.store.writing(&record, own.map(|own| own.text), existing)).await?;
             self.named.borrow_mut().note(&record.meta);
             let raised = self.raise_floors(&keeper, &mut floors, std::iter::once(&record.meta)).await;
             if is_live && raised.is_ok() {

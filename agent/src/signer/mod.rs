@@ -17,6 +17,7 @@ pub(crate) mod login;
 pub(crate) mod metrics;
 mod named;
 pub(crate) mod profiles;
+pub(crate) mod repin;
 pub(crate) mod report;
 pub(crate) mod sign;
 pub(crate) mod told;
@@ -130,7 +131,7 @@ impl Signer {
     ///
     /// # Errors
     /// Where the audit log cannot be opened, or the system gives no threads.
-    pub(crate) fn new(config: Config, store: Store) -> Result<Rc<Self>, Fault> {
+    pub(crate) fn new(config: Config, store: Store, profiles: Profiles) -> Result<Rc<Self>, Fault> {
         let audit = Rc::new(AuditLog::open(&store.audit_folder(), config.audit)?);
         let locked = Keyring::locked("it has not been unlocked since it was started");
         let reserver = Reserver::start().map_err(Fault::defect)?;
@@ -145,7 +146,7 @@ impl Signer {
             books: Rc::new(books),
             own: own.clone(),
             checkpoint_awaited: Cell::new(false),
-            profiles: Profiles::default(),
+            profiles,
             named: RefCell::new(named),
             reserver,
             budget_writer,

@@ -6,7 +6,7 @@ use proptest::prelude::*;
 
 use crate::{
     Body, ClientEntry, ClientToken, Credential, Enroll, Login, Operation, Param, Progress, Protection,
-    Question, Refusal, Reply, Request, Response, SetGrants, Sign, Signed, Status, Token,
+    Question, Refusal, Repin, Reply, Request, Response, SetGrants, Sign, Signed, Status, Token,
 };
 
 type Text = &'static str;
@@ -96,6 +96,7 @@ fn operation() -> impl Strategy<Value = Operation<'static>> {
         1 => Just(Operation::Metrics),
         1 => (number(), any::<bool>()).prop_map(|(after, wait)| Operation::Pending { after, wait }),
         1 => (number(), any::<bool>()).prop_map(|(number, yes)| Operation::Confirm { number, yes }),
+        1 => repin(),
     ]
 }
 
@@ -103,6 +104,14 @@ fn set_grants() -> impl Strategy<Value = Operation<'static>> {
     (text(), number(), text(), any::<bool>(), login()).prop_map(
         |(credential, revision, grants, accept_older, login)| {
             Operation::SetGrants(SetGrants { credential, revision, grants, accept_older, login })
+        },
+    )
+}
+
+fn repin() -> impl Strategy<Value = Operation<'static>> {
+    (text(), number(), text(), proptest::option::of(text()), login()).prop_map(
+        |(credential, revision, profile, base_url, login)| {
+            Operation::Repin(Repin { credential, revision, profile, base_url, login })
         },
     )
 }
@@ -157,7 +166,7 @@ fn client() -> impl Strategy<Value = ClientEntry<'static>> {
 /// Boxed, because strategies lie on the stack, and this one is in others twice.
 fn credential() -> BoxedStrategy<Credential<'static>> {
     let numbers = (number(), number(), small_number());
-    (proptest::array::uniform10(text()), numbers, any::<[bool; 2]>())
+    (proptest::array::uniform11(text()), numbers, any::<[bool; 2]>())
         .prop_map(|(texts, (enrolled_unix, revision, grants), [ready, honey])| {
             let [
                 name,
@@ -170,6 +179,7 @@ fn credential() -> BoxedStrategy<Credential<'static>> {
                 token_serial,
                 fault,
                 accept_unbound,
+                profile,
             ] = texts;
             Credential {
                 name,
@@ -187,6 +197,7 @@ fn credential() -> BoxedStrategy<Credential<'static>> {
                 grants,
                 accept_unbound,
                 honey,
+                profile,
             }
         })
         .boxed()

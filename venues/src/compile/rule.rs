@@ -13,6 +13,8 @@ use crate::template::{Names, Release, Slot, Stage, Template, Var, VarSet};
 pub(super) struct KeyUse {
     pub(super) key: Option<(Algorithm, SecretForm)>,
     pub(super) passphrase: PassphraseUse,
+    /// Where the rule says that the secret itself is sent.
+    pub(super) sends_secret: Option<ProfileError>,
 }
 
 pub(super) fn rule(fields: &Fields<'_, '_>) -> Result<(Rule, KeyUse), ProfileError> {
@@ -74,7 +76,7 @@ pub(super) fn rule(fields: &Fields<'_, '_>) -> Result<(Rule, KeyUse), ProfileErr
         Some(Release::Mac) => PassphraseUse::Mac,
         Some(Release::Plain) => PassphraseUse::Plain,
     };
-    Ok((rule, KeyUse { key: signing.key, passphrase }))
+    Ok((rule, KeyUse { key: signing.key, passphrase, sends_secret: signing.sends_secret }))
 }
 
 /// What the signed text reads, also by way of parameters that are injected into what it reads.

@@ -28,6 +28,7 @@ pub(crate) struct Names {
     next: Slot,
     has_map: bool,
     has_each: bool,
+    sends_secret: bool,
     used: VarSet,
     passphrase: Option<Release>,
 }
@@ -76,6 +77,7 @@ impl Names {
             next: Slot::FIRST_OWN,
             has_map,
             has_each: false,
+            sends_secret: false,
             used: VarSet::EMPTY,
             passphrase: None,
         }
@@ -124,6 +126,11 @@ impl Names {
     /// From here on a template may use `{each}`.
     pub(crate) const fn allow_each(&mut self) {
         self.has_each = true;
+    }
+
+    /// From here on a template behind the signature may use `{secret}`: there is none, the secret itself is sent.
+    pub(crate) const fn allow_secret(&mut self) {
+        self.sends_secret = true;
     }
 
     /// What of the passphrase the templates use.
@@ -187,6 +194,10 @@ impl Names {
         }
         if name == SECRET {
             return match stage {
+                Stage::Late if self.sends_secret && argument.is_none() => {
+                    // Nothing runs it: it is checked, like the rest of such a profile.
+                    Ok(Compiled { piece: Piece::Secret, kind: Kind::Text, reads: VarSet::default() })
+                }
                 Stage::Signed { hash: true } if filters.is_empty() && argument.is_none() => {
                     Ok(Compiled { piece: Piece::Secret, kind: Kind::Text, reads: VarSet::default() })
                 }

@@ -10,8 +10,8 @@ use std::path::Path;
 
 use strongroom_protocol::{
     Body, ClientEntry, ClientToken, Credential, Enroll, ErrorCode, Login, Operation, Param, Progress,
-    Protection, Question, Refusal, Repin, Reply, Request, Response, SetGrants, Sign, Signed, Status, Token, decode,
-    encode,
+    Protection, Question, Refusal, Repin, Reply, Request, Response, SetGrants, Sign, Signed, Status, Token,
+    decode, encode,
 };
 
 fn requests() -> Vec<(&'static str, Request<'static>)> {

@@ -11,6 +11,7 @@ mod case;
 mod document;
 mod encode;
 mod inject;
+pub(crate) mod near;
 mod rule;
 mod sign;
 
@@ -77,7 +78,9 @@ pub(crate) fn compile(text: &str) -> Result<Text, ProfileError> {
     }
     if let Some(refusal) = refusal {
         if let Some((algorithm, _)) = key {
-            let message = format!("a credential has one key: either it is sent (`static`), or it signs (`{algorithm}`)");
+            let message = format!(
+                "a credential has one key: either it is sent (`static`), or it signs (`{algorithm}`)"
+            );
             return Err(fields.error(fields.place("sign"), message));
         }
         let venue = SendOnly { id: id.to_owned(), name, docs, checked, hosts };

@@ -47,7 +47,9 @@ impl Agent {
         let store = Store::open(&places.data)?;
         let unlock = self.unlock(&config)?;
         raise_descriptor_limit();
-        block_on(serve(config, store, Profiles::new(places), unlock, || places.socket().map(ToOwned::to_owned)))?;
+        block_on(serve(config, store, Profiles::new(places), unlock, || {
+            places.socket().map(ToOwned::to_owned)
+        }))?;
         Ok(())
     }
 

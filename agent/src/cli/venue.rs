@@ -74,7 +74,8 @@ impl Show {
         }
         let Chosen { profile, own } = Profiles::new(places).look(&self.id)?;
         if self.toml {
-            let shipped = builtin_profiles().iter().find(|(id, _)| *id == self.id).map_or("", |(_, text)| text);
+            let shipped =
+                builtin_profiles().iter().find(|(id, _)| *id == self.id).map_or("", |(_, text)| text);
             output::data(own.as_ref().map_or(shipped, |own| &own.text).trim_end());
             return Ok(());
         }

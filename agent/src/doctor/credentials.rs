@@ -36,7 +36,8 @@ pub(super) fn checks(installation: &Installation<'_>) -> Vec<Check> {
     };
     let accepted: Vec<Check> = found.iter().flat_map(|(name, record)| accepted(name, record)).collect();
     let profiles = Profiles::new(installation.places);
-    let pinned: Vec<Check> = found.iter().filter_map(|(name, record)| pinned(&profiles, name, record)).collect();
+    let pinned: Vec<Check> =
+        found.iter().filter_map(|(name, record)| pinned(&profiles, name, record)).collect();
     let budgets = budgets(&installation.places.data);
     found.into_iter().map(check).chain(accepted).chain(pinned).chain(own(&profiles)).chain(budgets).collect()
 }

@@ -63,10 +63,14 @@ impl Standing {
     pub(crate) fn behind(&self, name: &str) -> Option<String> {
         let moves_on = format!("`strongroom venue repin {name}` shows what has changed and moves it on");
         match self {
-            Self::Alone(why) => Some(format!("signs by the copy of a profile that is no more to be had: {why}")),
+            Self::Alone(why) => {
+                Some(format!("signs by the copy of a profile that is no more to be had: {why}"))
+            }
             Self::Current(_) => None,
             Self::Older(path) => Some(format!("signs by an older text of {}; {moves_on}", path.display())),
-            Self::Shipped => Some(format!("signs by a profile of yours, and one of that name ships now; {moves_on}")),
+            Self::Shipped => {
+                Some(format!("signs by a profile of yours, and one of that name ships now; {moves_on}"))
+            }
         }
     }
 }

@@ -66,9 +66,8 @@ pub(crate) fn moved(old: &Meta, chosen: &Chosen, wanted: Option<&str>) -> Result
         );
         return Err(Fault::new(ErrorCode::Invalid, message, "enrol the credential again with --replace"));
     }
-    check_uid(profile, venue, old.uid.as_deref()).map_err(|fault| {
-        Fault { hint: "enrol the credential again with --replace".to_owned(), ..fault }
-    })?;
+    check_uid(profile, venue, old.uid.as_deref())
+        .map_err(|fault| Fault { hint: "enrol the credential again with --replace".to_owned(), ..fault })?;
     let base_url = base_url(profile, venue, Some(wanted.unwrap_or(&old.base_url)))
         .map_err(|fault| Fault { hint: format!("{}; name one with --base-url", fault.hint), ..fault })?;
     grants::check(profile, &old.grants)?;

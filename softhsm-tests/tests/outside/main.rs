@@ -39,6 +39,7 @@ mod learn;
 mod memory;
 mod metrics;
 mod nonces;
+mod own_venue;
 mod peers;
 mod pinentry;
 mod processes;

@@ -25,17 +25,12 @@ pub(super) fn rule(fields: &Fields<'_, '_>) -> Result<(Rule, KeyUse), ProfileErr
         Some(names) => methods(fields, "body_methods", &names)?,
     };
     let map = encode::map(fields)?;
-    let mut names = Names::new(map.is_some());
+    let mut names = Names::new(map.is_some(), clock.nonce != NonceKind::Absent);
     let inject = inject::inject(fields, &mut names, clock)?;
     let (lets, mut late) = lets(fields, &mut names)?;
     let signing = sign::sign(fields, &mut names, clock)?;
     let signs = !matches!(signing.sign, Sign::Absent);
     let attach = attach::attach(fields, &mut names, clock, signs, &mut late)?;
-    if names.used().contains(Var::Nonce) && clock.nonce == NonceKind::Absent {
-        return Err(
-            fields.error(fields.place("clock"), "a template uses `{nonce}`, but `clock` has no `nonce`")
-        );
-    }
     let covers = fields.choice("covers", Covers::ALL)?;
     let reads = with_injected(signing.reads, &inject);
     let all = reads.contains_any(&Var::ALL_PARAMETERS);
@@ -101,7 +96,9 @@ pub(super) fn template(
     text: &str,
     stage: Stage,
 ) -> Result<Template, ProfileError> {
-    names.template(text, stage).map_err(|message| fields.error(at, message))
+    names
+        .template(text, stage)
+        .map_err(|wrong| fields.error(fields.within(at, text, wrong.at), wrong.message))
 }
 
 pub(super) fn methods(

@@ -41,7 +41,8 @@ impl Check {
         }
         let profile = compiled_from(&self.file, &text)?;
         let findings = profile.probe();
-        let compared = self.vectors.iter().map(|file| rows::compare(&profile, file)).collect::<Result<_, _>>();
+        let compared =
+            self.vectors.iter().map(|file| rows::compare(&profile, file)).collect::<Result<_, _>>();
         let compared = compared.map(Compared::all)?;
         if self.json.json {
             let mut value = with_rules(&profile, &findings);
@@ -80,7 +81,9 @@ impl Check {
 /// Says what is no mistake, and yet worth knowing.
 fn warn(profile: &Profile, findings: &[Finding]) {
     if profile.hosts().is_empty() {
-        output::talk("warning: it names no host, and so no key can be enrolled with it: add `hosts = [\"https://…\"]`");
+        output::talk(
+            "warning: it names no host, and so no key can be enrolled with it: add `hosts = [\"https://…\"]`",
+        );
     }
     for finding in findings.iter().filter(|finding| finding.tried == 0 && finding.claimed.name() != "none") {
         output::talk(&format!("warning: {}: no request reaches it, so nothing was tried", rule(finding)));

@@ -15,8 +15,8 @@ use crate::policy::Permit;
 use crate::signer::profiles::{Chosen, Profiles};
 use crate::signer::repin::{Repin as Order, moved};
 use crate::signer::{Signer, credential_name};
-use crate::store::{self, Store};
 use crate::store::profiles::ProfileHash;
+use crate::store::{self, Store};
 
 /// Have a credential sign by your profile as it is now.
 ///
@@ -157,7 +157,10 @@ impl Repin {
 }
 
 fn from(chosen: &Chosen) -> String {
-    chosen.own.as_ref().map_or_else(|| "the profile that ships".to_owned(), |own| own.path.display().to_string())
+    chosen
+        .own
+        .as_ref()
+        .map_or_else(|| "the profile that ships".to_owned(), |own| own.path.display().to_string())
 }
 
 fn print(changes: &[String]) {
@@ -193,7 +196,10 @@ fn changes(old: &Profile, new: &Profile, host: &str, wanted: Option<&str>) -> Ve
     };
     tell("actions", actions(old), actions(new));
     if changes.is_empty() {
-        changes.push("hosts, algorithm, covers and actions are as they were; how requests are written has changed".to_owned());
+        changes.push(
+            "hosts, algorithm, covers and actions are as they were; how requests are written has changed"
+                .to_owned(),
+        );
     }
     changes
 }

@@ -55,10 +55,10 @@ pub(super) fn compare(profile: &Profile, file: &Path) -> Result<Compared, Fault>
             compared.left_out = compared.left_out.saturating_add(1);
             continue;
         }
-        let id = row.get("id").and_then(rows_json::Value::as_text).map_or_else(
-            || format!("line {number}"),
-            str::to_owned,
-        );
+        let id = row
+            .get("id")
+            .and_then(rows_json::Value::as_text)
+            .map_or_else(|| format!("line {number}"), str::to_owned);
         let why = match rows::compare(profile, &row) {
             Outcome::Same => {
                 compared.passed = compared.passed.saturating_add(1);
@@ -131,10 +131,8 @@ impl Compared {
     /// Where a row differs, or none was there to compare with.
     pub(super) fn verdict(&self) -> Result<(), Fault> {
         if self.bound() == 0 {
-            let message = format!(
-                "no row is for this profile ({} are for others, or are no requests)",
-                self.left_out
-            );
+            let message =
+                format!("no row is for this profile ({} are for others, or are no requests)", self.left_out);
             let hint = "`exchange` of a row is the id of its profile";
             return Err(Fault::new(ErrorCode::Invalid, message, hint));
         }

@@ -15,6 +15,8 @@ pub(crate) mod near;
 mod rule;
 mod sign;
 
+use std::sync::Arc;
+
 use strongroom_link::key::{Algorithm, KeySpec, MAX_SECRET_BYTES, PassphraseUse, SecretForm};
 
 use self::document::{Entry, Fields, Item, merge};
@@ -39,7 +41,7 @@ const MIN_SECRET_BYTES: u16 = 8;
 /// What a profile's text can be.
 pub(crate) enum Text {
     /// A venue whose requests are signed.
-    Signed(Compiled),
+    Signed(Arc<Compiled>),
     /// One whose secret goes out with every request, and where the text says so.
     SendOnly(SendOnly, ProfileError),
 }
@@ -94,7 +96,7 @@ pub(crate) fn compile(text: &str) -> Result<Text, ProfileError> {
     let (id, cases): (String, Vec<(When, Rule)>) = (id.to_owned(), rules.collect());
     let actions = actions::actions(&fields, &base, &cases)?;
     let compiled = Compiled { id, name, docs, checked, hosts, key_spec, needs_uid, actions, base, cases };
-    Ok(Text::Signed(compiled))
+    Ok(Text::Signed(Arc::new(compiled)))
 }
 
 fn id<'d>(fields: &Fields<'d, '_>) -> Result<&'d str, ProfileError> {

@@ -46,7 +46,7 @@ impl Profile {
     /// The first thing that is wrong, with line and column.
     pub fn compile(text: &str) -> Result<Self, ProfileError> {
         match compile(text)? {
-            compile::Text::Signed(compiled) => Ok(Self { compiled: Arc::new(compiled) }),
+            compile::Text::Signed(compiled) => Ok(Self { compiled }),
             compile::Text::SendOnly(_, refusal) => Err(refusal),
         }
     }

@@ -9,7 +9,7 @@ use super::{Check, Installation};
 use crate::config::Config;
 use crate::fault::{Fault, chain};
 use crate::signer::grants::{unbound, unbound_meaning};
-use crate::signer::profiles::{Chosen, Profiles};
+use crate::signer::profiles::{FoundFile, Profiles};
 use crate::signer::report::CUSTODY;
 use crate::store::record::{CredentialName, Meta, Record};
 use crate::store::{self, StoreError};
@@ -85,7 +85,7 @@ fn own(profiles: &Profiles) -> Vec<Check> {
         Ok(found) => found,
         Err(fault) => return vec![Check::unknown(ID, fault.message, "run doctor as the agent's user")],
     };
-    let check = |(path, chosen): (PathBuf, Result<Chosen, Fault>)| {
+    let check = |(path, chosen): FoundFile| {
         let check = match chosen {
             Ok(_) => Check::ok(ID, "nobody else can change it, and it compiles"),
             Err(fault) => Check::weak(ID, fault.message, fault.hint),

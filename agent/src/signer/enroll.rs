@@ -6,6 +6,7 @@
 use std::os::fd::OwnedFd;
 use std::rc::Rc;
 
+use strongroom_link::key::PassphraseUse;
 use strongroom_policy::Grants;
 use strongroom_protocol::{Enroll, ErrorCode};
 use strongroom_venues::Profile;
@@ -59,6 +60,7 @@ impl Enrollment {
         identifier("key id", wanted.key_id)?;
         wanted.uid.map(|uid| identifier("uid", uid)).transpose()?;
         check_uid(profile, wanted.venue, wanted.uid)?;
+        check_passphrase(profile, wanted.venue, wanted.passphrase)?;
         grants::check(profile, &grants::read(wanted.grants)?)?;
         base_url(profile, wanted.venue, wanted.base_url).map(drop)
     }
@@ -100,7 +102,28 @@ pub(super) fn check_uid(profile: &Profile, venue: &str, uid: Option<&str>) -> Re
         (false, Some(_)) => (format!("requests to {venue} carry no account id"), "leave --uid out"),
         (true, Some(_)) | (false, None) => return Ok(()),
     };
-    Err(Fault::new(ErrorCode::Invalid, message, hint))
+    Err(Fault::new(ErrorCode::Invalid, message, told_by(profile, hint)))
+}
+
+/// A passphrase exactly where the venue's keys have one.
+fn check_passphrase(profile: &Profile, venue: &str, given: bool) -> Result<(), Fault> {
+    let (message, hint) = match (profile.key_spec().passphrase, given) {
+        (PassphraseUse::Absent, false) | (PassphraseUse::Mac | PassphraseUse::Plain, true) => return Ok(()),
+        (PassphraseUse::Absent, true) => ("have no passphrase", "leave it out"),
+        (PassphraseUse::Mac, false) => {
+            ("have a passphrase, of which requests carry the MAC under the secret", "give it with the secret")
+        }
+        (PassphraseUse::Plain, false) => {
+            ("have a passphrase, which requests carry", "give it with the secret")
+        }
+    };
+    let message = format!("keys of {venue} {message}");
+    Err(Fault::new(ErrorCode::Invalid, message, told_by(profile, hint)))
+}
+
+/// A hint, and the page on which the venue says so.
+fn told_by(profile: &Profile, hint: &str) -> String {
+    if profile.docs().is_empty() { hint.to_owned() } else { format!("{hint}; see {}", profile.docs()) }
 }
 
 /// The wanted one of the profile's hosts, or its first.
@@ -111,7 +134,7 @@ pub(super) fn base_url(profile: &Profile, venue: &str, wanted: Option<&str>) -> 
         Some(wanted) => Err(Fault::new(
             ErrorCode::Invalid,
             format!("{wanted} is no host of {venue}"),
-            format!("its hosts are: {}", hosts.join(", ")),
+            told_by(profile, &format!("its hosts are: {}", hosts.join(", "))),
         )),
         None => hosts.first().cloned().ok_or_else(|| Fault::defect("a profile without hosts")),
     }
@@ -147,6 +170,7 @@ impl Signer {
         }
         let chosen = self.profiles.offered(&venue)?;
         grants::check(&chosen.profile, &grants)?;
+        check_passphrase(&chosen.profile, &venue, secrets.passphrase.is_some())?;
         let mut meta = self.meta(name, &chosen, venue, key_id, uid, base_url)?;
         (meta.grants, meta.honey) = (grants, honey);
         // Nobody opens it, so nobody knows who has written this.

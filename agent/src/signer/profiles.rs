@@ -45,6 +45,9 @@ impl Chosen {
     }
 }
 
+/// A file in the folder of the user's own profiles, and what it holds or why it cannot be used.
+pub(crate) type FoundFile = (PathBuf, Result<Chosen, Fault>);
+
 /// How the text by which a credential signs stands to its venue's profile.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum Standing {
@@ -157,7 +160,7 @@ impl Profiles {
     ///
     /// # Errors
     /// Where the folder is there and cannot be read.
-    pub(crate) fn own(&self) -> Result<Vec<(PathBuf, Result<Chosen, Fault>)>, Fault> {
+    pub(crate) fn own(&self) -> Result<Vec<FoundFile>, Fault> {
         let paths = own::files(&self.own)?;
         let read = |path: PathBuf| {
             let chosen = self.read(&path).and_then(|(profile, own)| {

@@ -114,7 +114,9 @@ fn try_sweep(folder: &Path) -> Result<(), StoreError> {
     }
     for (_, record) in read_records(folder)? {
         let Ok(record) = record else { return Ok(()) };
-        record.meta.profile.map(|hash| unused.remove(&hash));
+        if let Some(hash) = record.meta.profile {
+            unused.remove(&hash);
+        }
     }
     for hash in unused {
         atomic::remove(&copy_path(folder, hash))?;
@@ -133,7 +135,9 @@ mod tests {
         let hash = ProfileHash::of("profile = \"a\"\n");
         let path = copy_path(folder.path(), hash);
         let fault = |text: Option<&str>| {
-            text.map(|text| std::fs::write(&path, text).unwrap());
+            if let Some(text) = text {
+                std::fs::write(&path, text).unwrap();
+            }
             match read_copy(folder.path(), hash) {
                 Ok(text) => text,
                 Err(StoreError::Copy { fault, .. }) => fault.to_owned(),

@@ -109,7 +109,7 @@ fn set_grants() -> impl Strategy<Value = Operation<'static>> {
 }
 
 fn repin() -> impl Strategy<Value = Operation<'static>> {
-    (text(), number(), text(), proptest::option::of(text()), login()).prop_map(
+    (text(), number(), text(), option::of(text()), login()).prop_map(
         |(credential, revision, profile, base_url, login)| {
             Operation::Repin(Repin { credential, revision, profile, base_url, login })
         },

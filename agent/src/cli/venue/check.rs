@@ -1,6 +1,6 @@
 //! `strongroom venue check`: does a profile hold what it says?
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use clap::Args;
 use strongroom_protocol::ErrorCode;
@@ -8,7 +8,6 @@ use strongroom_venues::{Finding, Profile, SendOnly};
 
 use super::rows::{self, Compared};
 use super::{SEND_ONLY, about_send_only, actions, facts, facts_of_send_only, put, rule, rules, with_rules};
-use crate::cli::grant::text_of;
 use crate::cli::{Json, Stop, output};
 use crate::fault::Fault;
 use crate::signer::profiles::compiled_from;
@@ -29,7 +28,7 @@ pub(super) struct Check {
 
 impl Check {
     pub(super) fn run(self) -> Result<(), Stop> {
-        let text = text_of(&self.file)?;
+        let text = read(&self.file)?;
         if let Ok(Some(venue)) = SendOnly::compile(&text) {
             if self.json.json {
                 output::json(&about_send_only(&venue));
@@ -76,6 +75,17 @@ impl Check {
         let hint = format!("sign more, or write `covers = \"{}\"`", finding.found.name());
         Fault::new(ErrorCode::Invalid, message, hint)
     }
+}
+
+/// The text of a file that the user has named.
+///
+/// # Errors
+/// Where it cannot be read.
+pub(super) fn read(file: &Path) -> Result<String, Fault> {
+    std::fs::read_to_string(file).map_err(|error| {
+        let message = format!("{} cannot be read: {error}", file.display());
+        Fault::new(ErrorCode::NotFound, message, "name a file of text: a profile in TOML, or rows of JSON")
+    })
 }
 
 /// Says what is no mistake, and yet worth knowing.

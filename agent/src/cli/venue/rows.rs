@@ -7,6 +7,7 @@ use strongroom_protocol::ErrorCode;
 use strongroom_venues::rows::{self, Difference, Outcome, Signed};
 use strongroom_venues::{Profile, json as rows_json};
 
+use super::check::read;
 use crate::cli::output;
 use crate::fault::Fault;
 
@@ -40,10 +41,7 @@ enum Why {
 /// Where the file cannot be read, or a line is no JSON.
 pub(super) fn compare(profile: &Profile, file: &Path) -> Result<Compared, Fault> {
     let shown = file.display();
-    let text = std::fs::read_to_string(file).map_err(|error| {
-        let message = format!("{shown} cannot be read: {error}");
-        Fault::new(ErrorCode::NotFound, message, "name a file of rows: one JSON object a line")
-    })?;
+    let text = read(file)?;
     let mut compared = Compared::default();
     for (number, line) in (1_usize..).zip(text.lines()).filter(|(_, line)| !line.trim().is_empty()) {
         let invalid = |why: String| {

@@ -7,7 +7,7 @@ use strongroom_client::{Client, Credential};
 
 use super::{Check, Installation};
 use crate::config::Config;
-use crate::fault::{Fault, chain};
+use crate::fault::chain;
 use crate::signer::grants::{unbound, unbound_meaning};
 use crate::signer::profiles::{FoundFile, Profiles};
 use crate::signer::report::CUSTODY;

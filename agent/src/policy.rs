@@ -179,7 +179,7 @@ pub(crate) fn is_to(subject: &Subject, who: &Principal) -> bool {
     match (subject, &who.client) {
         (Subject::Client(name), Some(client)) => name == client.as_str(),
         (Subject::User(uid), None) => *uid == who.uid,
-        (Subject::Unit(name), None) => who.unit.as_ref().is_some_and(|unit| unit.to_string() == *name),
+        (Subject::Unit(name), None) => who.unit.as_ref().is_some_and(|unit| unit.as_str() == name),
         // Who speaks as a client is that client only.
         (Subject::Client(_), None) | (Subject::User(_) | Subject::Unit(_), Some(_)) => false,
     }

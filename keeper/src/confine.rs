@@ -1,6 +1,6 @@
 //! What the keeper gives up for good: all that answering the front does not need.
 //!
-//! Landlock takes files, network and other processes away; the filter leaves seventeen system
+//! Landlock takes files, network and other processes away; the filter leaves eighteen system
 //! calls and kills the process at any other. Both stay for the life of the process. The filter alone
 //! would do: Landlock holds where a call is let through by mistake.
 
@@ -38,6 +38,19 @@ pub fn filter_system_calls(more: Calls) -> Result<(), ConfineError> {
     confine::allow_only(calls)
 }
 
+/// Kills the process at any system call of this thread but those that signing, sending and waiting take.
+///
+/// # Errors
+/// [`ConfineError`]; the process must not go on then.
+pub fn filter_slow_thread() -> Result<(), ConfineError> {
+    let mut calls = calls()?;
+    calls.retain(|call, _| {
+        [libc::SYS_futex, libc::SYS_sendmsg, libc::SYS_write, libc::SYS_exit_group, libc::SYS_restart_syscall]
+            .contains(call)
+    });
+    confine::allow_only(calls)
+}
+
 /// The system calls of [`crate::serve`].
 ///
 /// Memory is all there, see [`strongroom_locked::memory::Memory::serve_all`]. A panic ends in `abort`, whose calls
@@ -55,6 +68,8 @@ fn calls() -> Result<Calls, BackendError> {
         // Looking for the next question before it sleeps. Most kernels give the time without a call.
         (libc::SYS_sched_yield, vec![]),
         (libc::SYS_clock_gettime, vec![]),
+        // Waking the thread for signatures that take long, and waiting for a lock that it holds.
+        (libc::SYS_futex, vec![]),
         // The wire of seeds.
         (libc::SYS_socketpair, only(equals(0, libc::AF_UNIX)?)?),
         (libc::SYS_shutdown, only(equals(1, libc::SHUT_WR)?)?),

@@ -5,10 +5,10 @@
 //! lies behind pointers: moving a key moves no secret bytes over the stack.
 
 mod pem;
+mod private;
 mod shape;
 
 use ed25519_dalek::Signer as _;
-use ed25519_dalek::pkcs8::DecodePrivateKey as _;
 use hkdf::Hkdf;
 use hmac::{Hmac, KeyInit, Mac};
 use sha2::{Digest, Sha256, Sha384, Sha512};
@@ -18,7 +18,11 @@ use strongroom_link::seed::Seed;
 use zeroize::Zeroizing;
 
 use self::pem::Label;
+use self::private::{Es256, Rsa};
 use self::shape::Decoded;
+
+/// That of RSA with 4096 bits.
+pub const LONGEST_SIGNATURE_BYTES: usize = 512;
 
 /// A secret in the only form in which the keeper holds one. Everything in it is wiped when it is
 /// dropped.
@@ -32,11 +36,12 @@ pub struct SigningKey {
 /// state is worth as much as the key and is wiped like one.
 enum Secret {
     Ed25519(Box<ed25519_dalek::SigningKey>),
-    Es256(Box<p256::ecdsa::SigningKey>),
+    Es256(Box<Es256>),
     HashSha256(Zeroizing<Vec<u8>>),
     HmacSha256(Box<Hmac<Sha256>>),
     HmacSha384(Box<Hmac<Sha384>>),
     HmacSha512(Box<Hmac<Sha512>>),
+    RsaSha256(Box<Rsa>),
 }
 
 impl SigningKey {
@@ -95,16 +100,19 @@ impl SigningKey {
             }
             (Secret::HashSha256(_), None) | (_, Some(_)) => return Err(Refusal::WrongMessage),
             (Secret::Ed25519(key), None) => out.extend_from_slice(&key.sign(message).to_bytes()),
-            (Secret::Es256(key), None) => {
-                let signature: p256::ecdsa::Signature =
-                    key.try_sign(message).map_err(|_| Refusal::WrongMessage)?;
-                out.extend_from_slice(&signature.to_bytes());
-            }
+            (Secret::Es256(key), None) => key.sign(message, out)?,
             (Secret::HmacSha256(state), None) => mac(&**state, message, out),
             (Secret::HmacSha384(state), None) => mac(&**state, message, out),
             (Secret::HmacSha512(state), None) => mac(&**state, message, out),
+            (Secret::RsaSha256(key), None) => key.sign(message, out)?,
         }
         Ok(())
+    }
+
+    /// Whether a signature takes so long, a millisecond and more, that others must not wait for it.
+    #[must_use]
+    pub const fn takes_long(&self) -> bool {
+        matches!(self.secret, Secret::RsaSha256(_))
     }
 
     /// What of the passphrase goes out with every signature: all of it, its MAC, or nothing, as the
@@ -120,6 +128,9 @@ impl Secret {
     /// when this returns.
     fn parse(spec: &KeySpec, text: &[u8]) -> Result<Self, Refusal> {
         let mut decoded = Decoded::new();
+        if spec.form != SecretForm::Pem && pem::is_pem(text) {
+            return Err(Refusal::SecretIsPem);
+        }
         let key = match spec.form {
             SecretForm::Utf8 => shape::text(text)?,
             SecretForm::Base64 | SecretForm::Base64Seed32 => decoded.base64(text)?,
@@ -127,34 +138,31 @@ impl Secret {
         };
         shape::length(spec, text)?;
         match (spec.algorithm, spec.form) {
-            (Algorithm::Ed25519, SecretForm::Base64Seed32) => {
-                let seed = key.first_chunk().ok_or(Refusal::SecretTooShort { limit: SEED32_BASE64_BYTES })?;
-                Ok(Self::Ed25519(Box::new(ed25519_dalek::SigningKey::from_bytes(seed))))
-            }
+            (Algorithm::Ed25519, SecretForm::Base64Seed32) => private::ed25519_seed(key).map(Self::Ed25519),
             (Algorithm::HashSha256, SecretForm::Utf8) => Ok(Self::HashSha256(Zeroizing::new(key.to_vec()))),
+            (Algorithm::RsaSha256, SecretForm::Base64) => {
+                Rsa::from_der(Label::Pkcs8, key).map(Self::RsaSha256)
+            }
             (_, SecretForm::Base64Seed32) => Err(Refusal::SpecUnfit),
             (Algorithm::HmacSha256, _) => keyed(key).map(Self::HmacSha256),
             (Algorithm::HmacSha384, _) => keyed(key).map(Self::HmacSha384),
             (Algorithm::HmacSha512, _) => keyed(key).map(Self::HmacSha512),
-            (Algorithm::Ed25519 | Algorithm::Es256 | Algorithm::HashSha256, _) => Err(Refusal::SpecUnfit),
+            (Algorithm::Ed25519 | Algorithm::Es256 | Algorithm::HashSha256 | Algorithm::RsaSha256, _) => {
+                Err(Refusal::SpecUnfit)
+            }
         }
     }
 
-    /// Reads a PEM private key: PKCS#8 for both curves, SEC1 for P-256 (what Coinbase hands out).
+    /// Reads a PEM private key.
     fn parse_pem(spec: &KeySpec, text: &[u8], decoded: &mut Decoded) -> Result<Self, Refusal> {
         let (label, der) = decoded.pem(text)?;
-        let key = match (spec.algorithm, label) {
-            (Algorithm::Ed25519, Label::Pkcs8) => ed25519_dalek::SigningKey::from_pkcs8_der(der)
-                .map(|key| Self::Ed25519(Box::new(key)))
-                .map_err(|_| Refusal::SecretPemKind),
-            (Algorithm::Ed25519, Label::Sec1) => Err(Refusal::SecretPemKind),
-            (Algorithm::Es256, Label::Pkcs8) => {
-                p256::SecretKey::from_pkcs8_der(der).map(es256).map_err(|_| Refusal::SecretPemKind)
+        let key = match spec.algorithm {
+            Algorithm::Ed25519 => private::ed25519(label, der).map(Self::Ed25519),
+            Algorithm::Es256 => Es256::from_der(label, der).map(Self::Es256),
+            Algorithm::RsaSha256 => Rsa::from_der(label, der).map(Self::RsaSha256),
+            Algorithm::HashSha256 | Algorithm::HmacSha256 | Algorithm::HmacSha384 | Algorithm::HmacSha512 => {
+                Err(Refusal::SpecUnfit)
             }
-            (Algorithm::Es256, Label::Sec1) => {
-                p256::SecretKey::from_sec1_der(der).map(es256).map_err(|_| Refusal::SecretPemKind)
-            }
-            _ => Err(Refusal::SpecUnfit),
         }?;
         shape::length(spec, text)?;
         Ok(key)
@@ -168,15 +176,15 @@ impl Secret {
             Self::HmacSha256(state) => mac(&**state, passphrase, &mut tag),
             Self::HmacSha384(state) => mac(&**state, passphrase, &mut tag),
             Self::HmacSha512(state) => mac(&**state, passphrase, &mut tag),
-            Self::Ed25519(_) | Self::Es256(_) | Self::HashSha256(_) => return Err(Refusal::SpecUnfit),
+            Self::Ed25519(_) | Self::Es256(_) | Self::HashSha256(_) | Self::RsaSha256(_) => {
+                return Err(Refusal::SpecUnfit);
+            }
         }
         Ok(tag)
     }
 }
 
 const LONGEST_MAC_BYTES: usize = 64;
-/// Length of 32 bytes in base64.
-const SEED32_BASE64_BYTES: u32 = 44;
 
 /// Keys an HMAC once; requests clone the state, which costs less than keying and leaves no padded key
 /// block on the stack of every request.
@@ -187,10 +195,6 @@ fn keyed<M: KeyInit>(key: &[u8]) -> Result<Box<M>, Refusal> {
 /// Appends one MAC. The clone of the state wipes itself.
 fn mac<M: Mac + Clone>(state: &M, message: &[u8], out: &mut Vec<u8>) {
     out.extend_from_slice(&state.clone().chain_update(message).finalize().into_bytes());
-}
-
-fn es256(key: p256::SecretKey) -> Secret {
-    Secret::Es256(Box::new(p256::ecdsa::SigningKey::from(key)))
 }
 
 /// Compiles only while [`SigningKey`] has none of the traits that would show, copy or hand out what

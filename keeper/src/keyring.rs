@@ -3,6 +3,8 @@
 //! The front chooses the slots and knows what is in them. This is the one owner of every key in the
 //! process: what is forgotten here exists nowhere else.
 
+use std::sync::Arc;
+
 use strongroom_link::keeper::Refusal;
 
 use crate::key::SigningKey;
@@ -13,7 +15,21 @@ pub const LIMIT: u32 = 10_000;
 /// Slots with keys in them. Keys are wiped when they are forgotten and when the keyring is dropped.
 #[derive(Default)]
 pub struct Keyring {
-    slots: Vec<Option<SigningKey>>,
+    slots: Vec<Option<Kept>>,
+}
+
+enum Kept {
+    Quick(SigningKey),
+    /// Its signatures take long, so another thread may own it too for a while.
+    Slow(Arc<SigningKey>),
+}
+
+/// How a key signs.
+pub enum Found<'k> {
+    /// At once.
+    Quick(&'k SigningKey),
+    /// By the thread for signatures that take long.
+    Slow(&'k Arc<SigningKey>),
 }
 
 impl Keyring {
@@ -45,7 +61,8 @@ impl Keyring {
         }
         match self.slots.get_mut(slot) {
             Some(place @ None) => {
-                *place = Some(key);
+                let kept = if key.takes_long() { Kept::Slow(Arc::new(key)) } else { Kept::Quick(key) };
+                *place = Some(kept);
                 Ok(())
             }
             _ => Err(Refusal::SlotTaken),
@@ -56,12 +73,16 @@ impl Keyring {
     ///
     /// # Errors
     /// [`Refusal::SlotEmpty`] where there is none.
-    pub fn key(&self, slot: u32) -> Result<&SigningKey, Refusal> {
+    pub fn key(&self, slot: u32) -> Result<Found<'_>, Refusal> {
         let slot = usize::try_from(slot).map_err(|_| Refusal::SlotEmpty)?;
-        self.slots.get(slot).and_then(Option::as_ref).ok_or(Refusal::SlotEmpty)
+        match self.slots.get(slot) {
+            Some(Some(Kept::Quick(key))) => Ok(Found::Quick(key)),
+            Some(Some(Kept::Slow(key))) => Ok(Found::Slow(key)),
+            _ => Err(Refusal::SlotEmpty),
+        }
     }
 
-    /// Wipes the key in `slot`; nothing happens where there is none.
+    /// Wipes the key in `slot`; nothing happens where there is none. Another owner of a slow key must be gone.
     pub fn forget(&mut self, slot: u32) {
         let place = usize::try_from(slot).ok().and_then(|slot| self.slots.get_mut(slot));
         if let Some(place) = place {
@@ -89,7 +110,10 @@ mod tests {
 
     fn signature(keyring: &Keyring, slot: u32) -> Result<Vec<u8>, Refusal> {
         let mut out = Vec::new();
-        keyring.key(slot)?.sign(b"message", None, &mut out)?;
+        match keyring.key(slot)? {
+            Found::Quick(key) => key.sign(b"message", None, &mut out)?,
+            Found::Slow(key) => key.sign(b"message", None, &mut out)?,
+        }
         Ok(out)
     }
 

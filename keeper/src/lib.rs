@@ -3,9 +3,10 @@
 //! It answers the front over one socket ([`serve`]): it loads a credential from its record
 //! ([`envelope`]), keeps it in a slot ([`keyring`]), signs with it ([`key`]), and forgets it. All that
 //! touches a secret happens in memory that root cannot read ([`strongroom_locked`]). It opens no files, has no
-//! network, starts no threads, decides nothing, and cannot do otherwise ([`confine`]).
+//! network, decides nothing, and cannot do otherwise ([`confine`]). It has two threads: one answers, and the other
+//! computes signatures that take long (`slow`).
 //!
-//! Read it in this order: `serve`, `vault`, `keyring`, `key`, `envelope`, `seed_port`,
+//! Read it in this order: `serve`, `vault`, `keyring`, `key`, `slow`, `envelope`, `seed_port`,
 //! `secret_pipe`, `kept_pin`, `confine`.
 
 #![forbid(unsafe_code)]
@@ -18,4 +19,5 @@ pub mod keyring;
 mod secret_pipe;
 mod seed_port;
 pub mod serve;
+mod slow;
 mod vault;

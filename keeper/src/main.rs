@@ -47,7 +47,8 @@ fn main() -> ExitCode {
     let served = if is_guard {
         guard::guard(socket, c"keeper-guard").map_err(Into::into)
     } else {
-        run(&socket, weak, guarded)
+        // Two threads use it until the process ends.
+        run(Box::leak(Box::new(socket)), weak, guarded)
     };
     if let Err(error) = &served {
         say(&with_causes(&**error));
@@ -56,7 +57,7 @@ fn main() -> ExitCode {
 }
 
 /// Gets the memory, gives up everything else, and serves. Where that fails the front is told first.
-fn run(socket: &UnixStream, weak: WeakMemory, guarded: bool) -> Result<(), Box<dyn Error>> {
+fn run(socket: &'static UnixStream, weak: WeakMemory, guarded: bool) -> Result<(), Box<dyn Error>> {
     if !guarded && guard::is_traced() {
         serve::refuse(socket, Refusal::Traced);
         return Err("another process traces the keeper".into());

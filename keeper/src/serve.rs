@@ -1,4 +1,4 @@
-//! The loop of the keeper: questions of the front in, answers out, in order.
+//! The loop of the keeper: questions of the front in, answers out, in order but for what takes long.
 
 use std::io;
 use std::os::fd::BorrowedFd;
@@ -11,10 +11,11 @@ use strongroom_link::keeper::{FromKeeper, GREETING_JOB, LOCKED_BYTES, Protection
 use strongroom_link::seed::PAGE_BYTES;
 use strongroom_locked::ForeignPage;
 use strongroom_locked::confine::{Calls, ConfineError};
-use strongroom_locked::memory::{Depth, Memory, MemoryError, Sizes, WeakMemory};
+use strongroom_locked::memory::{self, Aside, Depth, Memory, MemoryError, Sizes, WeakMemory};
 
 use crate::confine;
 use crate::envelope::Nonce;
+use crate::slow::{Desk, Queue, Wire};
 use crate::vault::Vault;
 
 /// Why the keeper ends before its front does. It never holds on: with the process the secrets are
@@ -40,6 +41,9 @@ pub enum KeeperError {
     /// The front's socket failed.
     #[error("the socket of the front failed")]
     Socket(#[source] io::Error),
+    /// There can be no second thread.
+    #[error("the thread for signatures that take long cannot be started")]
+    Thread(#[source] io::Error),
 }
 
 /// How long the keeper looks for the next question before it sleeps. A bot that asks for one signature
@@ -47,15 +51,24 @@ pub enum KeeperError {
 const LINGER: Duration = Duration::from_micros(50);
 
 /// The arena of a keeper: what it may lock, but for the page of seeds. Opening a record takes a fraction of the stack, a signature of the shallow part.
-pub const SIZES: Sizes =
-    Sizes { stack: STACK_BYTES, shallow: 32 * 1024, heap: LOCKED_BYTES - STACK_BYTES - PAGE_BYTES };
+pub const SIZES: Sizes = Sizes {
+    stack: STACK_BYTES,
+    shallow: 32 * 1024,
+    aside: ASIDE_BYTES,
+    heap: LOCKED_BYTES - STACK_BYTES - ASIDE_BYTES - PAGE_BYTES,
+};
 const STACK_BYTES: usize = 256 * 1024;
+/// An RSA signature takes a quarter of it.
+const ASIDE_BYTES: usize = 64 * 1024;
 /// As much of the heap as opening or sealing the largest record uses.
 const WORK_BYTES: usize = 512 * 1024;
 
 /// What serving needs, made before the process gives up asking the kernel for memory.
-pub struct Keeper<'s> {
-    socket: &'s UnixStream,
+pub struct Keeper {
+    wire: &'static Wire,
+    slow: &'static Queue,
+    /// What the other thread is given when it starts.
+    desk: Option<(Aside, Box<Desk>)>,
     inbox: Inbox,
     memory: Memory,
     /// In secret memory itself: a seed may wait in it, and moved values take padding with them, in
@@ -67,20 +80,27 @@ pub struct Keeper<'s> {
     farewell: Vec<u8>,
 }
 
-impl<'s> Keeper<'s> {
+impl Keeper {
     /// Allocates all that [`serve`](Self::serve) needs.
     ///
     /// # Errors
     /// [`KeeperError::Random`]: the first random bytes are asked for here, because the C library may
     /// map memory for them; [`KeeperError::SeedPage`], [`KeeperError::Confine`].
-    pub fn new(socket: &'s UnixStream, mut memory: Memory) -> Result<Self, KeeperError> {
+    pub fn new(socket: &'static UnixStream, mut memory: Memory) -> Result<Self, KeeperError> {
         Nonce::random()?;
         let weak = if memory.is_secret() { WeakMemory::Refused } else { WeakMemory::Allowed };
         let seed_page = ForeignPage::reserve(weak)?;
         let seed_calls = seed_page.calls()?;
-        let vault = memory.run(Depth::Whole, || Box::new(Vault::new(seed_page)));
+        // For the life of the process: two threads use them, of which one never ends.
+        let (wire, slow): (&_, &_) =
+            (Box::leak(Box::new(Wire::new(socket))), Box::leak(Box::new(Queue::roomy())));
+        let vault = memory.run(Depth::Whole, || Box::new(Vault::new(seed_page, slow)));
+        let desk = memory.run(Depth::Whole, || Box::new(Desk::new()));
+        let desk = memory.aside().map(|aside| (aside, desk));
         Ok(Self {
-            socket,
+            wire,
+            slow,
+            desk,
             inbox: Inbox::roomy(),
             memory,
             vault,
@@ -89,11 +109,17 @@ impl<'s> Keeper<'s> {
         })
     }
 
-    /// Kills the process at any system call that [`serve`](Self::serve) does not need.
+    /// Starts the thread for signatures that take long, and has the process killed at any system call that
+    /// [`serve`](Self::serve) does not need. What Landlock takes away, it takes away from a thread and from those that
+    /// the thread starts, so this comes after it.
     ///
     /// # Errors
-    /// [`KeeperError::Confine`]; the process must not go on then.
+    /// [`KeeperError::Confine`], [`KeeperError::Thread`]; the process must not go on then.
     pub fn confine(&mut self) -> Result<(), KeeperError> {
+        if let Some((aside, desk)) = self.desk.take() {
+            self.slow.serve(self.wire, aside, desk)?;
+        }
+        memory::no_handlers();
         Ok(confine::filter_system_calls(std::mem::take(&mut self.seed_calls))?)
     }
 
@@ -109,8 +135,10 @@ impl<'s> Keeper<'s> {
         FromKeeper::Ready { job: GREETING_JOB, protection }.encode(&mut self.vault.answers);
         self.send(&[])?;
         loop {
-            let received = match self.inbox.receive_soon(self.socket, LINGER) {
-                Err(error) if error.kind() == io::ErrorKind::WouldBlock => self.inbox.receive(self.socket),
+            let received = match self.inbox.receive_soon(self.wire.socket, LINGER) {
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
+                    self.inbox.receive(self.wire.socket)
+                }
                 received => received,
             };
             match received {
@@ -131,9 +159,9 @@ impl<'s> Keeper<'s> {
     fn answer_all(&mut self) -> Result<Option<u64>, KeeperError> {
         while let Some(frame) = self.inbox.take()? {
             if !self.vault.has_room_for_an_answer() {
-                send(self.socket, &mut self.vault, &[])?;
+                send(self.wire, &mut self.vault, &[])?;
             }
-            let Self { socket, memory, vault, .. } = self;
+            let Self { wire, memory, vault, .. } = self;
             match ToKeeper::decode(frame)? {
                 ToKeeper::Sign { job, slot, secret_at, message } => {
                     memory.run(Depth::Shallow, || vault.sign(job, slot, secret_at, message));
@@ -178,7 +206,7 @@ impl<'s> Keeper<'s> {
                     memory.run(Depth::Whole, || vault.forget_pin(job));
                     memory.wipe_stack(Depth::Whole);
                 }
-                ToKeeper::OpenSeedPort { job } => open_seed_port(socket, vault, job)?,
+                ToKeeper::OpenSeedPort { job } => open_seed_port(wire, vault, job)?,
             }
         }
         self.send(&[])?;
@@ -187,41 +215,37 @@ impl<'s> Keeper<'s> {
 
     /// Forgets everything, proves it, and says so. Nothing can be allocated after that.
     fn end(self, job: u64) -> Result<(), KeeperError> {
-        let Self { socket, inbox, mut memory, vault, seed_calls, mut farewell } = self;
+        let Self { wire, slow, desk: _, inbox, mut memory, vault, seed_calls, mut farewell } = self;
         // Both may have grown into the arena.
         drop((inbox, seed_calls));
+        // Before all else, so that nobody works with a key that is being wiped.
+        let aside = slow.end();
         let left_on_page = memory.run(Depth::Whole, || vault.end());
-        let left = memory.erase().saturating_add(left_on_page);
+        let left = memory.erase(Some(aside)).saturating_add(left_on_page);
         FromKeeper::Forgotten { job, left }.encode(&mut farewell);
-        match frame::send_all(socket, &farewell, &[]) {
-            Err(error) if error.kind() != io::ErrorKind::BrokenPipe => Err(KeeperError::Socket(error)),
-            _ => Ok(()),
-        }
+        wire.send(&farewell, &[]).map_err(KeeperError::Socket)
     }
 
     fn send(&mut self, descriptors: &[BorrowedFd<'_>]) -> Result<(), KeeperError> {
-        send(self.socket, &mut self.vault, descriptors)
+        send(self.wire, &mut self.vault, descriptors)
     }
 }
 
-fn open_seed_port(socket: &UnixStream, vault: &mut Vault, job: u64) -> Result<(), KeeperError> {
+fn open_seed_port(wire: &Wire, vault: &mut Vault, job: u64) -> Result<(), KeeperError> {
     // A send carries its descriptors with its first byte, so what waits goes first.
-    send(socket, vault, &[])?;
+    send(wire, vault, &[])?;
     let socket_of_worker = vault.open_seed_port().map_err(KeeperError::SeedPort)?;
     let answer = FromKeeper::SeedPort { job, socket: socket_of_worker };
     answer.encode(&mut vault.answers);
     // The front must hold the only other end: dropping the answer closes this one.
-    send(socket, vault, &answer.descriptors())
+    send(wire, vault, &answer.descriptors())
 }
 
-/// Sends what waits. A front that has gone is found by the next receive.
-fn send(socket: &UnixStream, vault: &mut Vault, descriptors: &[BorrowedFd<'_>]) -> Result<(), KeeperError> {
-    let sent = frame::send_all(socket, &vault.answers, descriptors);
+/// Sends what waits.
+fn send(wire: &Wire, vault: &mut Vault, descriptors: &[BorrowedFd<'_>]) -> Result<(), KeeperError> {
+    let sent = wire.send(&vault.answers, descriptors);
     vault.answers.clear();
-    match sent {
-        Err(error) if error.kind() != io::ErrorKind::BrokenPipe => Err(KeeperError::Socket(error)),
-        _ => Ok(()),
-    }
+    sent.map_err(KeeperError::Socket)
 }
 
 /// Tells a front why there will be no keeper. One that has gone need not know.

@@ -5,6 +5,7 @@
 
 use std::io;
 use std::os::fd::OwnedFd;
+use std::sync::Arc;
 
 use strongroom_link::keeper::{FromKeeper, Refusal};
 use strongroom_link::key::KeySpec;
@@ -12,10 +13,11 @@ use strongroom_locked::ForeignPage;
 
 use crate::envelope::{self, Nonce};
 use crate::kept_pin::KeptPin;
-use crate::key::SigningKey;
-use crate::keyring::Keyring;
+use crate::key::{LONGEST_SIGNATURE_BYTES, SigningKey};
+use crate::keyring::{Found, Keyring};
 use crate::secret_pipe::{PassphraseText, SecretText};
 use crate::seed_port::SeedPort;
+use crate::slow::{Queue, Slow};
 
 /// Longest answer: a sealed envelope and the few bytes around it.
 const LONGEST_ANSWER_BYTES: usize = envelope::LONGEST_BYTES.next_multiple_of(1024);
@@ -32,16 +34,18 @@ pub(crate) struct Vault {
     pub(crate) answers: Vec<u8>,
     /// Room for one signature.
     signature: Vec<u8>,
+    slow: &'static Queue,
 }
 
 impl Vault {
-    pub(crate) fn new(seed_page: ForeignPage) -> Self {
+    pub(crate) fn new(seed_page: ForeignPage, slow: &'static Queue) -> Self {
         Self {
             keyring: Keyring::roomy(),
             seeds: SeedPort::new(seed_page),
             pin: KeptPin::default(),
             answers: Vec::with_capacity(ANSWERS_BYTES),
-            signature: Vec::with_capacity(64),
+            signature: Vec::with_capacity(LONGEST_SIGNATURE_BYTES),
+            slow,
         }
     }
 
@@ -49,13 +53,23 @@ impl Vault {
         self.answers.len().saturating_add(LONGEST_ANSWER_BYTES) <= ANSWERS_BYTES
     }
 
-    /// Allocates nothing for an HMAC: both buffers are kept.
+    /// Allocates nothing for an HMAC: both buffers are kept. A signature that takes long is queued, and answered by
+    /// another thread.
     pub(crate) fn sign(&mut self, job: u64, slot: u32, secret_at: Option<u32>, message: &[u8]) {
-        self.signature.clear();
-        let signed = self.keyring.key(slot).and_then(|key| {
-            key.sign(message, secret_at, &mut self.signature)?;
-            Ok(key.released_passphrase())
-        });
+        let signed = match self.keyring.key(slot) {
+            Ok(Found::Quick(key)) => {
+                self.signature.clear();
+                key.sign(message, secret_at, &mut self.signature).map(|()| key.released_passphrase())
+            }
+            Ok(Found::Slow(key)) => {
+                let slow = Slow { job, slot, secret_at, key: Arc::clone(key) };
+                match self.slow.put(slow, message) {
+                    Ok(()) => return,
+                    Err(refusal) => Err(refusal),
+                }
+            }
+            Err(refusal) => Err(refusal),
+        };
         match signed {
             Ok(passphrase) => FromKeeper::Signature { job, signature: &self.signature, passphrase },
             Err(refusal) => FromKeeper::Refused { job, refusal },
@@ -127,6 +141,10 @@ impl Vault {
     }
 
     pub(crate) fn forget(&mut self, job: u64, slot: u32) {
+        let answers = &mut self.answers;
+        self.slow.forget(slot, |job| {
+            FromKeeper::Refused { job, refusal: Refusal::SlotEmpty }.encode(answers);
+        });
         self.keyring.forget(slot);
         self.done_or_refused(job, Ok(()));
     }

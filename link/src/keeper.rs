@@ -1,7 +1,8 @@
 //! What the front asks of the keeper, and what the keeper answers.
 //!
 //! Every question carries a job number of the front's choice, and its answer carries it back. The
-//! keeper answers in the order of the questions. The first answer comes unasked, for the job
+//! keeper answers in the order of the questions, but for signatures that take long: those are in order among
+//! themselves, and all others go past them. The first answer comes unasked, for the job
 //! [`GREETING_JOB`]: [`FromKeeper::Ready`], or [`FromKeeper::Refused`] before the keeper ends.
 
 mod protection;
@@ -14,7 +15,7 @@ use crate::frame::{self, Frame};
 use crate::key::KeySpec;
 
 pub use protection::{Landlock, Protection};
-pub use refusal::Refusal;
+pub use refusal::{KeyKind, Refusal};
 
 /// The job number of the keeper's first answer, which no question has.
 pub const GREETING_JOB: u64 = 0;
@@ -42,14 +43,16 @@ pub enum ToKeeper<'a> {
         /// What it is for.
         context: &'a [u8],
     },
-    /// Forget the credential in `slot`. Answer: [`FromKeeper::Done`], also where the slot is empty.
+    /// Forget the credential in `slot`. Answer: [`FromKeeper::Done`], also where the slot is empty. Signatures by
+    /// it that wait are answered by [`Refusal::SlotEmpty`] before.
     Forget {
         /// Number of this question.
         job: u64,
         /// Which credential.
         slot: u32,
     },
-    /// Forget every credential, wipe all memory, and end. Answer: [`FromKeeper::Forgotten`].
+    /// Forget every credential, wipe all memory, and end. Answer: [`FromKeeper::Forgotten`]. Signatures that wait
+    /// are not answered.
     ForgetAll {
         /// Number of this question.
         job: u64,

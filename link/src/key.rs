@@ -20,16 +20,18 @@ pub enum Algorithm {
     HmacSha384,
     /// HMAC-SHA512 (RFC 2104), 64 bytes.
     HmacSha512,
+    /// RSA PKCS#1 v1.5 with SHA-256 (RFC 8017 section 8.2): as many bytes as the modulus, 256 to 512.
+    RsaSha256,
 }
 
 /// How the venue writes the secret that it hands out.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum SecretForm {
-    /// Standard base64 with padding; the key is the decoded bytes.
+    /// Standard base64 with padding; the key is the decoded bytes, for RSA PKCS#8.
     Base64,
-    /// Standard base64 of at least 32 bytes, of which the first 32 are an Ed25519 seed.
+    /// Standard base64 of an Ed25519 seed, 32 bytes, or of the seed and the public key behind it, 64 bytes.
     Base64Seed32,
-    /// PEM: PKCS#8 or SEC1 for P-256, PKCS#8 for Ed25519.
+    /// PEM, not encrypted: PKCS#8 for all, SEC1 for P-256 too, PKCS#1 for RSA too.
     Pem,
     /// The text itself is the key, byte for byte.
     Utf8,
@@ -112,6 +114,7 @@ names!(Algorithm {
     HmacSha256 = 4 "hmac-sha256",
     HmacSha384 = 5 "hmac-sha384",
     HmacSha512 = 6 "hmac-sha512",
+    RsaSha256 = 7 "rsa-sha256",
 });
 names!(SecretForm {
     Base64 = 1 "base64",

@@ -5,6 +5,7 @@
 //! [`FromToken::Refused`] before the worker ends. PINs and seeds never stand in a message: a PIN comes by a descriptor that the
 //! worker reads to its end, and seeds leave by the keeper's seed port.
 
+mod anchor;
 mod description;
 mod protection;
 mod refusal;
@@ -16,6 +17,7 @@ use crate::frame::{self, Frame};
 use crate::key::names;
 
 pub use crate::keeper::{ALLOW_WEAK_MEMORY, GREETING_JOB};
+pub use anchor::{Anchor, AnchorId};
 pub use description::{PinState, TokenDescription, Tries};
 pub use protection::Protection;
 pub use refusal::TokenRefusal;
@@ -42,6 +44,24 @@ pub type KekId = [u8; 16];
 /// A question to the token worker.
 #[derive(Debug)]
 pub enum ToToken<'a> {
+    /// Keep a state of floors in the token, beside the one before. Answer: [`FromToken::Done`].
+    Anchor {
+        /// Number of this question.
+        job: u64,
+        /// Label of the KEK, after which its object is named.
+        label: &'a str,
+        /// What is kept.
+        anchor: Anchor,
+    },
+    /// Tell the newest state of floors that was kept. Answer: [`FromToken::Anchored`].
+    Anchored {
+        /// Number of this question.
+        job: u64,
+        /// Label of the KEK.
+        label: &'a str,
+        /// Which floors.
+        id: AnchorId,
+    },
     /// Look for the KEK and read its attributes back. Answer: [`FromToken::Kek`].
     FindKek {
         /// Number of this question.
@@ -129,6 +149,13 @@ pub enum ToToken<'a> {
 /// An answer of the token worker.
 #[derive(Debug)]
 pub enum FromToken<'a> {
+    /// What the token remembers.
+    Anchored {
+        /// Number of the question.
+        job: u64,
+        /// Nothing where no state of these floors was kept.
+        anchor: Option<Anchor>,
+    },
     /// It is done.
     Done {
         /// Number of the question.
@@ -191,7 +218,9 @@ impl<'a> ToToken<'a> {
     #[must_use]
     pub const fn job(&self) -> u64 {
         match self {
-            Self::FindKek { job, .. }
+            Self::Anchor { job, .. }
+            | Self::Anchored { job, .. }
+            | Self::FindKek { job, .. }
             | Self::Look { job, .. }
             | Self::MakeKek { job, .. }
             | Self::Open { job, .. }
@@ -205,6 +234,18 @@ impl<'a> ToToken<'a> {
     /// Appends the frame of this message to `out`. Its descriptors go beside it.
     pub fn encode(&self, out: &mut Vec<u8>) {
         frame::push(out, |to| match self {
+            Self::Anchor { job, label, anchor } => {
+                to.u8(9);
+                to.u64(*job);
+                to.bytes(label.as_bytes());
+                anchor.write(to);
+            }
+            Self::Anchored { job, label, id } => {
+                to.u8(10);
+                to.u64(*job);
+                to.bytes(label.as_bytes());
+                to.bytes(id);
+            }
             Self::FindKek { job, label, id } => {
                 to.u8(1);
                 to.u64(*job);
@@ -309,6 +350,12 @@ impl<'a> ToToken<'a> {
             7 => {
                 Self::Unprotect { job, kek: kek_id(&mut from)?, rung: rung(&mut from)?, blob: from.bytes()? }
             }
+            9 => Self::Anchor { job, label: from.str()?, anchor: Anchor::read(&mut from)? },
+            10 => Self::Anchored {
+                job,
+                label: from.str()?,
+                id: from.bytes()?.try_into().map_err(|_| Malformed("anchor id"))?,
+            },
             8 => Self::Look { job, module: from.str()?, serial: from.str()?, label: from.str()? },
             _ => return Err(Malformed("question to the token worker")),
         };
@@ -322,7 +369,8 @@ impl<'a> FromToken<'a> {
     #[must_use]
     pub const fn job(&self) -> u64 {
         match self {
-            Self::Done { job }
+            Self::Anchored { job, .. }
+            | Self::Done { job }
             | Self::Kek { job, .. }
             | Self::Probed { job, .. }
             | Self::Protected { job, .. }
@@ -335,6 +383,14 @@ impl<'a> FromToken<'a> {
     /// Appends the frame of this message to `out`.
     pub fn encode(&self, out: &mut Vec<u8>) {
         frame::push(out, |to| match self {
+            Self::Anchored { job, anchor } => {
+                to.u8(7);
+                to.u64(*job);
+                to.u8(u8::from(anchor.is_some()));
+                if let Some(anchor) = anchor {
+                    anchor.write(to);
+                }
+            }
             Self::Done { job } => {
                 to.u8(1);
                 to.u64(*job);
@@ -395,6 +451,10 @@ impl<'a> FromToken<'a> {
                     tokens.push(TokenDescription::read(&mut from)?);
                 }
                 Self::Tokens { job, tokens }
+            }
+            7 => {
+                let anchor = if from.flag()? { Some(Anchor::read(&mut from)?) } else { None };
+                Self::Anchored { job, anchor }
             }
             20 => Self::Ready { job, protection: Protection::read(&mut from)? },
             _ => return Err(Malformed("answer of the token worker")),

@@ -5,7 +5,7 @@ mod wire;
 
 use proptest::prelude::*;
 use strongroom_link::Malformed;
-use strongroom_link::keeper::{FromKeeper, Landlock, Protection, Refusal, ToKeeper};
+use strongroom_link::keeper::{FromKeeper, KeyKind, Landlock, Protection, Refusal, ToKeeper};
 use strongroom_link::key::{Algorithm, KeySpec, PassphraseUse, SecretForm};
 
 use wire::{body, descriptor, framed};
@@ -84,7 +84,7 @@ fn bytes() -> impl Strategy<Value = Vec<u8>> {
 }
 
 /// Every refusal that there is.
-fn refusals(number: u32, version: u8) -> [Refusal; 28] {
+fn refusals(number: u32, version: u8) -> [Refusal; 35] {
     [
         Refusal::KeyringFull { limit: number },
         Refusal::PassphraseMissing,
@@ -114,6 +114,13 @@ fn refusals(number: u32, version: u8) -> [Refusal; 28] {
         Refusal::PinAbsent,
         Refusal::PinNotSent,
         Refusal::PinUnfit,
+        Refusal::SigningQueueFull,
+        Refusal::SecretIsPem,
+        Refusal::SecretRsaSize,
+        Refusal::SecretInconsistent,
+        Refusal::SecretSeedLength { bytes: number },
+        Refusal::SecretPemPublic,
+        Refusal::SecretKeyKind { found: KeyKind::Rsa },
     ]
 }
 

@@ -5,7 +5,7 @@ mod wire;
 
 use proptest::prelude::*;
 use strongroom_link::token::{
-    FromToken, PinState, Protection, Rung, ToToken, TokenDescription, TokenRefusal, Tries,
+    Anchor, FromToken, PinState, Protection, Rung, ToToken, TokenDescription, TokenRefusal, Tries,
 };
 
 use wire::{body, descriptor, framed};
@@ -69,6 +69,10 @@ fn pin() -> impl Strategy<Value = PinState> {
         .prop_map(|((initialised, pad), tries)| PinState { initialised, pad, tries })
 }
 
+fn anchor() -> impl Strategy<Value = Anchor> {
+    any::<([u8; 16], u64, [u8; 32])>().prop_map(|(id, generation, hash)| Anchor { id, generation, hash })
+}
+
 fn bytes() -> impl Strategy<Value = Vec<u8>> {
     prop::collection::vec(any::<u8>(), 0..300)
 }
@@ -82,9 +86,12 @@ proptest! {
         (rung, only) in (rung(), prop::option::of(rung())),
         blob in bytes(),
         (with_pin, final_try, with_port) in any::<(bool, bool, bool)>(),
+        anchor in anchor(),
     ) {
         let (label, module, serial) = (label.as_str(), module.as_str(), serial.as_str());
         let (pin, seed_port) = (with_pin.then(descriptor), with_port.then(descriptor));
+        round_trip(&ToToken::Anchor { job, label, anchor });
+        round_trip(&ToToken::Anchored { job, label, id: kek });
         round_trip(&ToToken::FindKek { job, label, id });
         round_trip(&ToToken::Look { job, module, serial, label });
         round_trip(&ToToken::MakeKek { job, label });
@@ -101,12 +108,14 @@ proptest! {
         id in any::<[u8; 16]>(),
         rung in rung(),
         blob in bytes(),
+        anchor in prop::option::of(anchor()),
         tokens in prop::collection::vec((any::<(String, String, String)>(), pin()), 0..5),
     ) {
         let tokens = tokens
             .into_iter()
             .map(|((serial, label, model), pin)| TokenDescription { serial, label, model, pin })
             .collect();
+        round_trip_answer(&FromToken::Anchored { job, anchor });
         round_trip_answer(&FromToken::Done { job });
         round_trip_answer(&FromToken::Kek { job, id });
         round_trip_answer(&FromToken::Probed { job, rung });

@@ -41,7 +41,7 @@ fn serves_a_process_from_its_first_moment_and_from_secret_memory_when_there_is_s
     assert!(!early.is_null() && !is_secret(early));
     content(early, 100).fill(7);
 
-    let sizes = Sizes { stack: 64 * 1024, shallow: 64 * 1024, heap: 1024 * 1024 };
+    let sizes = Sizes { stack: 64 * 1024, shallow: 64 * 1024, aside: 0, heap: 1024 * 1024 };
     let _memory = Memory::map_for_all(sizes, WeakMemory::Refused).unwrap();
     assert_eq!(content(early, 100), [7; 100], "what there was stays");
     let moved = resized(early, 5000);
@@ -103,7 +103,7 @@ fn serves_a_process_from_its_first_moment_and_from_secret_memory_when_there_is_s
 #[test]
 fn refuses_a_heap_that_is_no_longer_than_its_reserve() {
     for heap in [0, 64 * 1024, 128 * 1024] {
-        let sizes = Sizes { stack: 64 * 1024, shallow: 64 * 1024, heap };
+        let sizes = Sizes { stack: 64 * 1024, shallow: 64 * 1024, aside: 0, heap };
         let refused = Memory::map_for_all(sizes, WeakMemory::Refused).err().unwrap();
         assert!(matches!(refused, MemoryError::TooSmall { bytes, .. } if bytes == heap), "{refused}");
     }
@@ -138,7 +138,7 @@ fn ends_the_process_at_a_free_of_what_is_no_block() {
 fn do_misuse(misuse: &str) {
     let words: Vec<_> = misuse.split(' ').collect();
     let [place, bytes, how] = words.try_into().unwrap();
-    let sizes = Sizes { stack: 64 * 1024, shallow: 64 * 1024, heap: 1024 * 1024 };
+    let sizes = Sizes { stack: 64 * 1024, shallow: 64 * 1024, aside: 0, heap: 1024 * 1024 };
     let _memory = (place == "arena").then(|| Memory::map_for_all(sizes, WeakMemory::Refused).unwrap());
     let bytes: usize = bytes.parse().unwrap();
     let [other, block, _kept] = [(); 3].map(|()| whole::allocate(bytes, 16, Who::Foreign));

@@ -18,21 +18,26 @@ use crate::lists::Lists;
 
 /// A grant that promises what cannot be kept where the agent only signs.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("grant `{grant}`: {reason}; {remedy}")]
+#[error("grant `{grant}`: {reason}; {remedy}{}", or_accept(.accept))]
 pub struct Finding {
     /// The grant.
     pub grant: GrantId,
-    /// The part of the request that is not bound, or the limit that cannot be kept: what `accept_unbound` would name.
-    pub field: &'static str,
+    /// What `accept_unbound` would have to name besides; nothing where no acceptance helps.
+    pub accept: Vec<Part>,
     /// Why it cannot be kept.
     pub reason: String,
     /// What to do.
     pub remedy: String,
 }
 
-/// What every remedy ends with.
-const SEND_MODE: &str =
-    "a venue that is asked by the agent itself (send mode) would keep it, and is not built yet";
+/// The way round that is left to an admin.
+fn or_accept(parts: &[Part]) -> String {
+    if parts.is_empty() {
+        return String::new();
+    }
+    let parts: Vec<&str> = parts.iter().map(|part| part.name()).collect();
+    format!(", or accept it with --accept-unbound {}, which every report shows for ever", parts.join(","))
+}
 
 /// Everything that these grants promise and the signatures of this venue do not keep, but for what an admin has
 /// accepted in so many words (`accept_unbound`).
@@ -43,7 +48,7 @@ pub fn check(profile: &Profile, grants: &Grants) -> Vec<Finding> {
     for grant in grants.iter().filter(|grant| grant.effect() == Effect::Allow) {
         let check = Check { profile, grants, grant };
         findings.extend(check.open_orders());
-        findings.extend(check.endpoints());
+        findings.extend(check.endpoints().or_else(|| check.parameterless()));
         findings.extend(check.lists());
         findings.extend(check.pairs());
         findings.extend(check.values());
@@ -66,19 +71,12 @@ struct Check<'a> {
 }
 
 impl Check<'_> {
-    fn finding(&self, field: &'static str, reason: String, remedy: String) -> Finding {
-        Finding { grant: self.grant.id.clone(), field, reason, remedy }
-    }
-
-    /// One for each unbound part that has not been accepted.
-    fn parts(&self, parts: &[Part], reason: &str, remedy: &str) -> Vec<Finding> {
-        let open = parts.iter().filter(|part| !self.grant.accept_unbound.contains(part));
-        open.map(|part| {
-            let accept =
-                format!("--accept-unbound {part} accepts it for ever and in every report; {SEND_MODE}");
-            self.finding(part.name(), reason.to_owned(), format!("{remedy}; {accept}"))
-        })
-        .collect()
+    /// One about the unbound parts that have not been accepted, if there are any.
+    fn unbound(&self, parts: &[Part], reason: String, remedy: String) -> Option<Finding> {
+        let open = parts.iter().copied().filter(|part| !self.grant.accept_unbound.contains(part));
+        let accept: Vec<Part> = open.collect();
+        let grant = self.grant.id.clone();
+        (!accept.is_empty()).then_some(Finding { grant, accept, reason, remedy })
     }
 
     fn venue(&self) -> &str {
@@ -109,18 +107,15 @@ impl Check<'_> {
         self.grant.max_open_orders.map(|_| {
             let reason = "`max_open_orders` needs to know which orders are open, and one who only signs sees neither \
                           fills nor whether a request was ever sent";
-            let remedy = format!("leave it out, and limit the open orders at the venue; {SEND_MODE}");
-            self.finding("max_open_orders", reason.to_owned(), remedy)
+            let remedy = "leave it out, and limit the open orders at the venue".to_owned();
+            Finding { grant: self.grant.id.clone(), accept: Vec::new(), reason: reason.to_owned(), remedy }
         })
     }
 
     /// Some actions and not others, where a signature holds on any endpoint. Where the path is bound and only the
     /// method is not, a request is denied for all that its path does under other methods.
-    fn endpoints(&self) -> Vec<Finding> {
-        let free: Vec<(Action, Binds)> = self.signatures().filter(|(_, binds)| !binds.path).collect();
-        if free.is_empty() {
-            return Vec::new();
-        }
+    fn endpoints(&self) -> Option<Finding> {
+        let free = self.free()?;
         let names_bound = free.iter().all(|(_, binds)| binds.query && binds.body);
         let params = self.grant.params.as_ref().filter(|_| names_bound);
         // Limits on orders are no use either if an order passes for something else, nor is a human's yes.
@@ -128,11 +123,9 @@ impl Check<'_> {
         let unmeasured = (limited && params.is_none()).then_some(Action::Trade);
         let withheld = self.withheld().chain(unmeasured);
         let open = withheld.filter(|action| self.reachable(*action, params)).collect::<BTreeSet<Action>>();
-        let Ok(open) = Actions::new(open) else { return Vec::new() };
+        let open = Actions::new(open).ok()?;
         let own = Actions::new(free.iter().map(|(action, _)| *action)).map(|own| own.to_string());
         let own = own.unwrap_or_default();
-        let method = free.iter().any(|(_, binds)| !binds.method);
-        let parts: &[Part] = if method { &[Part::Path, Part::Method] } else { &[Part::Path] };
         let mut reason = format!(
             "a signature of {} binds no endpoint, so one made for `{own}` would do for `{open}` with the same parameters",
             self.venue(),
@@ -153,7 +146,49 @@ impl Check<'_> {
             ),
             None => "grant everything (\"*\")".to_owned(),
         };
-        self.parts(parts, &reason, &remedy)
+        self.unbound(endpoint(&free), reason, remedy)
+    }
+
+    /// The signatures that hold at other paths too, if there are any.
+    fn free(&self) -> Option<Vec<(Action, Binds)>> {
+        let free: Vec<(Action, Binds)> = self.signatures().filter(|(_, binds)| !binds.path).collect();
+        (!free.is_empty()).then_some(free)
+    }
+
+    /// Endpoints that do without any parameter what the grant withholds or limits: no list of names keeps a signature
+    /// from them.
+    fn parameterless(&self) -> Option<Finding> {
+        let accepted = &self.grant.accept_unbound;
+        let free = self.free().filter(|_| !accepted.contains(&Part::Parameterless))?;
+        // Whoever accepts that any endpoint may be had accepts these.
+        if endpoint(&free).iter().all(|part| accepted.contains(part)) {
+            return None;
+        }
+        let actions = self.grant.actions();
+        let limited = self.grant.order_limits().next().is_some() || self.grant.confirm;
+        let kept = |rule: &&ActionRule| {
+            !actions.contains(rule.action()) || (limited && rule.action() == Action::Trade)
+        };
+        let rules = self.profile.actions().rules().iter().filter(|rule| rule.needs_nothing());
+        let rules: Vec<&ActionRule> = rules.filter(|rule| !rule.binds().path).filter(kept).collect();
+        let open: BTreeSet<Action> = rules.iter().map(|rule| rule.action()).collect();
+        let open = Actions::new(open).ok()?;
+        let named = rules.iter().map(|rule| {
+            let path = rule.path().trim_end_matches('$').trim_start_matches("(?i)");
+            format!("`{} {path}` ({})", rule.methods(), rule.action())
+        });
+        let named: Vec<String> = named.collect();
+        let reason = format!(
+            "a signature of {} binds no endpoint, and these need no parameter, so each one does for them as well: {}",
+            self.venue(),
+            named.join(", "),
+        );
+        let withheld = open.iter().filter(|action| !actions.contains(*action));
+        let remedy = match Actions::new(withheld) {
+            Ok(withheld) => format!("grant `{withheld}` in the same grant"),
+            Err(_) => "leave out the limits on orders and `confirm`".to_owned(),
+        };
+        self.unbound(&[Part::Parameterless], reason, remedy)
     }
 
     /// Whether a request that the grant allows could be signed so that it does this instead.
@@ -194,15 +229,14 @@ impl Check<'_> {
     }
 
     /// Limits on orders beside a list of others, where the path is free: one of both is measured, and the other placed.
-    fn lists(&self) -> Vec<Finding> {
-        let Some(params) = &self.grant.params else { return Vec::new() };
-        let mut limits = self.grant.order_limits().filter(|limit| *limit != "max_open_orders");
-        let Some(limit) = limits.next() else { return Vec::new() };
+    fn lists(&self) -> Option<Finding> {
+        let params = self.grant.params.as_ref()?;
+        let limit = self.grant.order_limits().find(|limit| *limit != "max_open_orders")?;
         let binds = self.profile.actions().binds(Action::Trade);
         if binds.path {
-            return Vec::new();
+            return None;
         }
-        let Some(others) = Lists::of(self.profile).beside_an_order(params) else { return Vec::new() };
+        let others = Lists::of(self.profile).beside_an_order(params)?;
         let reason = format!(
             "a signature of {} binds no endpoint, so of a request with one order and `{others}` the agent would measure \
              one by `{limit}` and the holder could have the other placed",
@@ -210,12 +244,11 @@ impl Check<'_> {
         );
         let remedy =
             format!("give `{others}` to a grant of its own, whose `params` have no fields of one order");
-        let parts: &[Part] = if binds.method { &[Part::Path] } else { &[Part::Path, Part::Method] };
-        self.parts(parts, &reason, &remedy)
+        self.unbound(endpoint(&[(Action::Trade, binds)]), reason, remedy)
     }
 
     /// Limits on what is in a query or body that the signature leaves free, and a human who is shown it.
-    fn values(&self) -> Vec<Finding> {
+    fn values(&self) -> Option<Finding> {
         let orders = self.grant.order_limits().filter(|limit| *limit != "max_open_orders");
         // These hold for every request, and not for orders alone.
         let all = [("params", self.grant.params.is_some()), ("confirm", self.grant.confirm)];
@@ -227,7 +260,7 @@ impl Check<'_> {
         };
         let limits: Vec<&str> = orders.chain(all).collect();
         if limits.is_empty() {
-            return Vec::new();
+            return None;
         }
         let parts = [(Part::Query, binds.query), (Part::Body, binds.body)];
         let parts: Vec<Part> =
@@ -237,15 +270,12 @@ impl Check<'_> {
             limits.join("`, `"),
             self.venue(),
         );
-        self.parts(
-            &parts,
-            &reason,
-            "leave the limit out, and use a key of the venue's that may do no more than it should",
-        )
+        let remedy = "leave the limit out, and use a key of the venue's that may do no more than it should";
+        self.unbound(&parts, reason, remedy.to_owned())
     }
 
     /// A session in a grant that withholds or limits anything.
-    fn sessions(&self) -> Vec<Finding> {
+    fn sessions(&self) -> Option<Finding> {
         let grant = self.grant;
         let limited = grant.order_limits().next().is_some() || grant.params.is_some() || grant.confirm;
         let whole = grant.actions() == Actions::EVERYTHING && !limited;
@@ -253,19 +283,21 @@ impl Check<'_> {
             || whole
             || self.rules_of(Action::Session).next().is_none()
         {
-            return Vec::new();
+            return None;
         }
         let reason = format!(
             "`session` hands out power without further signatures: what is sent over a WebSocket login or listen key of {} \
              passes no grant",
             self.venue(),
         );
-        self.parts(
-            &[Part::Body],
-            &reason,
-            "grant `session` only to those who may do everything (\"*\" without limits)",
-        )
+        let remedy = "grant `session` only to those who may do everything (\"*\" without limits)";
+        self.unbound(&[Part::Body], reason, remedy.to_owned())
     }
+}
+
+/// What of the endpoint these signatures, which bind no path, leave free.
+fn endpoint(free: &[(Action, Binds)]) -> &'static [Part] {
+    if free.iter().any(|(_, binds)| !binds.method) { &[Part::Path, Part::Method] } else { &[Part::Path] }
 }
 
 fn every() -> impl Iterator<Item = Action> {

@@ -47,7 +47,7 @@ impl FromStr for Subject {
     fn from_str(text: &str) -> Result<Self, NotASubject> {
         let (kind, name) = text.split_once(':').ok_or(NotASubject::Kind)?;
         match kind {
-            "client" if is_client_name(name) => Ok(Self::Client(name.to_owned())),
+            "client" if is_name(name) => Ok(Self::Client(name.to_owned())),
             "client" => Err(NotASubject::Client),
             "unit" if is_unit(name) => Ok(Self::Unit(name.to_owned())),
             "unit" => Err(NotASubject::Unit),
@@ -57,9 +57,9 @@ impl FromStr for Subject {
     }
 }
 
-/// Whether this can be the name of a client: 1 to 64 of `a-z 0-9 . _ -`, of which the first is a letter or digit.
+/// Whether this can be the name of a client or of a credential: 1 to 64 of `a-z 0-9 . _ -`, of which the first is a letter or digit.
 #[must_use]
-pub fn is_client_name(name: &str) -> bool {
+pub fn is_name(name: &str) -> bool {
     let plain = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit();
     let first = name.bytes().next().is_some_and(plain);
     first && name.len() <= MAX_CLIENT_BYTES && name.bytes().all(|byte| plain(byte) || b"._-".contains(&byte))

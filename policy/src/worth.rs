@@ -89,7 +89,7 @@ fn keeps_to_its_price(kind: &str) -> bool {
 }
 
 /// Types of limit orders, by the venues' documentation.
-const PRICED: &[&str] = &[
+pub(crate) const PRICED: &[&str] = &[
     "buyfok",
     "buyioc",
     "buylimit",

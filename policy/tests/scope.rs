@@ -9,6 +9,9 @@ fn venue(id: &str) -> Profile {
     builtin(id).unwrap().unwrap()
 }
 
+/// Accepts that any signature does for endpoints that need no parameter.
+const BARE: &str = "accept_unbound = [\"parameterless\"]";
+
 /// The fields of the findings about one grant with these lines.
 fn findings(venue_id: &str, lines: &str) -> Vec<&'static str> {
     let grants = Grants::parse(&format!("[[grant]]\nid = \"g\"\nto = \"user:1\"\n{lines}")).unwrap();
@@ -16,7 +19,15 @@ fn findings(venue_id: &str, lines: &str) -> Vec<&'static str> {
     for finding in &found {
         assert!(finding.reason.len() > 20 && finding.remedy.len() > 20, "{finding}");
     }
-    found.into_iter().map(|finding| finding.field).collect()
+    found.iter().flat_map(named).collect()
+}
+
+/// What a finding would have accepted; the limit itself where nothing would help.
+fn named(finding: &scope::Finding) -> Vec<&'static str> {
+    if finding.accept.is_empty() && finding.reason.contains("`max_open_orders`") {
+        return vec!["max_open_orders"];
+    }
+    finding.accept.iter().map(|part| part.name()).collect()
 }
 
 /// What is bound of all that is signed: method, path, query and body.
@@ -84,23 +95,24 @@ fn takes_grants_by_what_every_profile_binds() {
     }
     assert!(seen.iter().all(|count| *count > 2), "{seen:?}");
     assert_eq!(without_table, ["bitfinex1", "bittrex1", "poloniex-legacy"]);
-    assert_eq!(seen[0] + seen[1], 40);
+    assert_eq!(seen[0] + seen[1] + without_table.len(), builtin_profiles().len());
 }
 
 #[test]
 fn counts_a_read_and_a_cancel_with_equal_parameters_as_one_permission() {
-    let list = "params = [\"symbol\", \"orderId\", \"limit\"]";
+    let list = &format!("{BARE}\nparams = [\"symbol\", \"orderId\", \"limit\"]");
     assert_eq!(findings("binance", &format!("allow = [\"read\"]\n{list}")), ["path", "method"]);
     assert!(findings("binance", &format!("allow = [\"read\", \"cancel\"]\n{list}")).is_empty());
     // A list without what cancels separates them.
-    assert!(findings("binance", "allow = [\"read\"]\nparams = [\"orderId\", \"limit\"]").is_empty());
+    let apart = format!("allow = [\"read\"]\n{BARE}\nparams = [\"orderId\", \"limit\"]");
+    assert!(findings("binance", &apart).is_empty());
     // The reason names the other grant, if there is one.
     let two = Grants::parse(&format!(
         "[[grant]]\nid = \"a\"\nto = \"user:1\"\nallow = [\"read\"]\n{list}\n\
          [[grant]]\nid = \"b\"\nto = \"user:1\"\nallow = [\"cancel\", \"read\"]\n{list}"
     ));
     let found = scope::check(&venue("binance"), &two.unwrap());
-    assert_eq!(found.len(), 2);
+    assert_eq!(found.len(), 1);
     assert!(
         found.iter().all(|finding| finding.grant.as_str() == "a" && finding.reason.contains("grant `b`")),
         "{found:?}"
@@ -109,8 +121,9 @@ fn counts_a_read_and_a_cancel_with_equal_parameters_as_one_permission() {
 
 #[test]
 fn keeps_a_withdrawal_out_of_a_list_of_parameters() {
-    let list =
-        |names: &str| format!("allow = [\"read\", \"trade\", \"cancel\", \"config\"]\nparams = [{names}]");
+    let list = |names: &str| {
+        format!("allow = [\"read\", \"trade\", \"cancel\", \"config\"]\n{BARE}\nparams = [{names}]")
+    };
     let order = "\"category\", \"symbol\", \"side\", \"orderType\", \"qty\", \"price\", \"timeInForce\"";
     assert!(findings("bybit", &list(order)).is_empty());
     assert_eq!(
@@ -147,7 +160,7 @@ fn refuses_two_grants_of_one_principal_of_which_one_stands_in_for_the_other() {
             let said = finding.to_string();
             said.contains("grant `a`: ") && said.contains("grant `b` allows `config`")
         };
-        found.iter().filter(both).map(|finding| finding.field).collect::<Vec<_>>()
+        found.iter().filter(both).flat_map(named).collect::<Vec<_>>()
     };
     let same = "unit:user@7/bot.service";
     let list = format!("params = [\"rows\", \"mode\"]\n{limits}");
@@ -182,7 +195,7 @@ fn refuses_a_list_of_orders_beside_one_order_where_the_path_is_free() {
         // A name that ends so can be cut into one.
         ("binance", binance, "\"recvWindow\"", "xbatchOrders"),
     ] {
-        let all = "allow = [\"read\", \"trade\", \"cancel\", \"config\"]";
+        let all = format!("allow = [\"read\", \"trade\", \"cancel\", \"config\"]\n{BARE}");
         let limited = |names: &str| format!("{all}\nmax_notional = \"10\"\nparams = [{names}]");
         let found = findings(id, &limited(&format!("{single}, \"{list}\"")));
         assert_eq!(found, ["path", "method"], "{id} {list}");
@@ -268,7 +281,7 @@ fn refuses_a_confirmation_that_the_signature_does_not_hold_to() {
     assert!(findings("okx", "allow = [\"*\"]\nconfirm = true").is_empty());
     let list = "params = [\"category\", \"symbol\", \"side\", \"orderType\", \"qty\", \"price\"]";
     let some = "allow = [\"read\", \"trade\", \"cancel\", \"config\"]";
-    assert!(findings("bybit", &format!("{some}\nconfirm = true\n{list}")).is_empty());
+    assert!(findings("bybit", &format!("{some}\nconfirm = true\n{list}\n{BARE}")).is_empty());
 }
 
 #[test]
@@ -281,8 +294,7 @@ fn says_that_a_session_hands_out_power() {
         finding.to_string(),
         "grant `g`: `session` hands out power without further signatures: what is sent over a WebSocket login or \
          listen key of Kraken passes no grant; grant `session` only to those who may do everything (\"*\" without \
-         limits); --accept-unbound body accepts it for ever and in every report; a venue that is asked by the agent \
-         itself (send mode) would keep it, and is not built yet"
+         limits), or accept it with --accept-unbound body, which every report shows for ever"
     );
     assert!(findings("kraken", "allow = [\"*\"]").is_empty());
     assert!(findings("kraken", "allow = [\"read\", \"trade\"]").is_empty());
@@ -365,4 +377,56 @@ fn denies_a_request_that_could_stand_in_for_what_is_not_granted() {
     assert!(!is_allowed("binance", limited, "GET", "/api/v3/account", &order));
     assert!(is_allowed("binance", limited, "POST", "/api/v3/order", &order));
     assert!(is_allowed("binance", limited, "GET", "/api/v3/account", &[]));
+}
+
+/// A read without parameters is signed like everything else that needs none, so no list of names keeps them apart.
+#[test]
+fn refuses_to_withhold_what_needs_no_parameter_where_the_path_is_free() {
+    let bot = "allow = [\"read\", \"trade\", \"cancel\"]";
+    let config = "allow = [\"read\", \"trade\", \"cancel\", \"config\", \"transfer\"]";
+    for (id, grant, endpoint, open) in [
+        (
+            "binance",
+            "allow = [\"read\"]",
+            "/sapi/v1/account/(disable|enable)FastWithdrawSwitch` (config)",
+            true,
+        ),
+        ("binance", bot, "/papi/v1/(auto-collection|repay-futures-negative-balance)` (transfer)", true),
+        ("binance-ed25519", bot, "FastWithdrawSwitch", true),
+        ("binanceusdm", bot, "/(fapi|eapi|papi)/v1/(um/)?stock/contract` (config)", true),
+        ("binance", config, "", false),
+        ("bybit", bot, "`POST /v5/user/delete-(sub-)?api` (admin)", true),
+        ("mexc", "allow = [\"read\"]", "/api/v1/private/position/close_all` (trade)", true),
+        ("mexc", bot, "/api/v3/userDataStream` (session)", true),
+        ("bingx", "allow = [\"read\"]", "/openApi/swap/v2/trade/closeAllPositions` (trade)", true),
+        ("bingx", bot, "", false),
+        ("lbank", "allow = [\"read\"]", "/v2/subscribe/get_key\\.do` (session)", true),
+        // Bound, or nothing that is known to need none.
+        ("okx", "allow = [\"read\"]", "", false),
+        ("kraken", "allow = [\"read\"]", "", false),
+    ] {
+        for params in ["params = []", "params = [\"limit\"]"] {
+            let text = format!("[[grant]]\nid = \"g\"\nto = \"user:1\"\n{grant}\n{params}\n");
+            let found = scope::check(&venue(id), &Grants::parse(&text).unwrap());
+            if !open {
+                assert!(found.is_empty(), "{id} {grant} {params}: {found:?}");
+                continue;
+            }
+            let [finding] = found.as_slice() else { unreachable!("{id}: {found:?}") };
+            assert_eq!(named(finding), ["parameterless"], "{id}");
+            assert!(finding.reason.contains(endpoint), "{id}: {finding}");
+            assert!(finding.to_string().contains("--accept-unbound parameterless,"), "{finding}");
+            // What is accepted is that, and nothing else.
+            let accepted = format!("{text}{BARE}\n");
+            assert_eq!(scope::check(&venue(id), &Grants::parse(&accepted).unwrap()), [], "{id}");
+        }
+        let all = format!("{grant}\n{BARE}");
+        assert_eq!(findings(id, &all).is_empty(), ["okx", "kraken"].contains(&id), "{id}: no list of names");
+    }
+    // Where it may trade, but not like that: nothing measures what is closed.
+    let limited = format!(
+        "{bot}\nmax_notional = \"10\"\nparams = [\"symbol\", \"side\", \"type\", \"quantity\", \"price\"]"
+    );
+    assert_eq!(findings("bingx", &limited), ["parameterless"]);
+    assert_eq!(findings("bingx", &format!("{limited}\n{BARE}")), [""; 0]);
 }

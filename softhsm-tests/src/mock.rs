@@ -148,6 +148,22 @@ impl Mock {
         let _ = std::fs::remove_file(self.folder.join("contents.toml"));
     }
 
+    /// All that the token has, as it is now.
+    #[must_use]
+    pub fn keep_contents(&self) -> String {
+        self.contents()
+    }
+
+    /// Gives the token what it had, as a loss of power or a copy would.
+    ///
+    /// # Panics
+    /// Where the disk refuses.
+    pub fn put_contents(&self, contents: &str) {
+        let path = self.folder.join("contents.toml");
+        let written = std::fs::write(&path, contents);
+        written.unwrap_or_else(|error| panic!("{}: {error}", path.display()));
+    }
+
     /// How many wrong PINs the token has counted.
     ///
     /// # Panics

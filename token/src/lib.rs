@@ -9,6 +9,7 @@
 
 #![forbid(unsafe_code)]
 
+mod anchor;
 mod ckr;
 mod kek;
 mod module;

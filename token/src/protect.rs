@@ -28,7 +28,8 @@ const BESIDE_BYTES: usize = MIB;
 /// What the front is told.
 pub fn memory(weak: WeakMemory) -> Result<Memory, TokenRefusal> {
     let all = arena_bytes();
-    let sizes = Sizes { stack: STACK_BYTES, shallow: STACK_BYTES, heap: all.saturating_sub(STACK_BYTES) };
+    let heap = all.saturating_sub(STACK_BYTES);
+    let sizes = Sizes { stack: STACK_BYTES, shallow: STACK_BYTES, aside: 0, heap };
     let memory = Memory::map_for_all(sizes, weak).map_err(|error| memory_refusal(&error))?;
     // A limit that leaves no room for the page of seeds is found now, not at the first unlock.
     drop(SharedPage::make(weak).map_err(|error| memory_refusal(&error))?);

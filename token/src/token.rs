@@ -10,12 +10,12 @@ use cryptoki::object::ObjectHandle;
 use cryptoki::session::{Session, UserType};
 use cryptoki::slot::Slot;
 use strongroom_link::seed::{SEED_BYTES, Seed};
-use strongroom_link::token::{KekId, Rung, TokenRefusal};
+use strongroom_link::token::{Anchor, AnchorId, KekId, Rung, TokenRefusal};
 
 use crate::ckr::{self, Call};
 use crate::module::{self, Module};
 use crate::rung::{self, Blob, Iv};
-use crate::{kek, pin};
+use crate::{anchor, kek, pin};
 
 /// A token that is logged in to.
 ///
@@ -128,6 +128,17 @@ impl Token {
                 TokenRefusal::KekUnfit { label, fault }
             }
         })
+    }
+
+    /// The newest state of floors that this token remembers.
+    pub(crate) fn anchored(&mut self, label: &str, id: &AnchorId) -> Result<Option<Anchor>, TokenRefusal> {
+        self.in_session(|session| anchor::newest(session, label, id).map(Ok))
+    }
+
+    /// Remembers a state of floors.
+    pub(crate) fn anchor(&mut self, label: &str, state: &Anchor) -> Result<(), TokenRefusal> {
+        let session = self.module.session_for_writing(self.slot).map_err(|error| ckr::refusal(&error))?;
+        anchor::keep(&session, label, state)
     }
 
     /// Tells the best rung that works, by using it.

@@ -9,7 +9,7 @@ use strongroom_link::Malformed;
 use strongroom_link::frame::{self, Inbox};
 use strongroom_link::seed::Sender;
 use strongroom_link::token::{
-    FromToken, GREETING_JOB, KekId, Protection, Rung, ToToken, TokenDescription, TokenRefusal,
+    Anchor, FromToken, GREETING_JOB, KekId, Protection, Rung, ToToken, TokenDescription, TokenRefusal,
 };
 use strongroom_locked::SharedPage;
 use strongroom_locked::memory::{Depth, Memory, WeakMemory, whole};
@@ -95,6 +95,7 @@ impl Worker {
         // What an earlier question wanted too much of is no reason for what fails now.
         whole::forget_full();
         match self.attempt(question) {
+            Ok(Outcome::Anchored(anchor)) => FromToken::Anchored { job, anchor }.encode(out),
             Ok(Outcome::Done) => FromToken::Done { job }.encode(out),
             Ok(Outcome::Kek(id)) => FromToken::Kek { job, id }.encode(out),
             Ok(Outcome::Probed(rung)) => FromToken::Probed { job, rung }.encode(out),
@@ -106,6 +107,11 @@ impl Worker {
 
     fn attempt(&mut self, question: ToToken<'_>) -> Result<Outcome, TokenRefusal> {
         Ok(match question {
+            ToToken::Anchor { job: _, label, anchor } => {
+                self.open()?.anchor(label, &anchor)?;
+                Outcome::Done
+            }
+            ToToken::Anchored { job: _, label, id } => Outcome::Anchored(self.open()?.anchored(label, &id)?),
             ToToken::FindKek { job: _, label, id } => {
                 Outcome::Kek(self.open()?.find_kek(label, id.as_ref())?)
             }
@@ -187,6 +193,7 @@ impl Worker {
 
 /// What an answer tells beside its job.
 enum Outcome {
+    Anchored(Option<Anchor>),
     Done,
     Kek(KekId),
     Probed(Rung),

@@ -15,6 +15,7 @@ use std::str::FromStr;
 use regex::bytes::RegexSet;
 
 pub(crate) use self::classify::signed_as_bound;
+pub(crate) use self::elsewhere::Telling;
 pub(crate) use self::orders::{Batch, Condition, Field, OrderTable, Step};
 pub(crate) use self::words::Words;
 use crate::request::Method;
@@ -202,7 +203,8 @@ pub struct ActionRule {
     pub(crate) action: Action,
     pub(crate) methods: Option<Vec<Method>>,
     pub(crate) path: String,
-    pub(crate) needs: Vec<String>,
+    /// Nothing where it is not known.
+    pub(crate) needs: Option<Vec<String>>,
     pub(crate) binds: Binds,
 }
 
@@ -232,10 +234,16 @@ impl ActionRule {
         &self.path
     }
 
-    /// The parameters without which these endpoints do nothing.
+    /// The parameters without which these endpoints do nothing; none where they are not known.
     #[must_use]
     pub fn needs(&self) -> &[String] {
-        &self.needs
+        self.needs.as_deref().unwrap_or_default()
+    }
+
+    /// Whether these endpoints are known to do what they do without any parameter.
+    #[must_use]
+    pub fn needs_nothing(&self) -> bool {
+        self.needs.as_ref().is_some_and(Vec::is_empty)
     }
 
     /// What is bound by every signature that a request under this rule may get.
@@ -258,6 +266,8 @@ pub struct ActionTable {
     pub(crate) orders: Vec<OrderTable>,
     /// The paths of `orders`, in their order.
     pub(crate) order_paths: RegexSet,
+    /// The names by which any of `orders` would find an order, or a list of them, at another endpoint.
+    pub(crate) telling: Telling,
     /// What every signature of the profile binds.
     pub(crate) binds: Binds,
 }

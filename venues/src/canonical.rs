@@ -1,9 +1,9 @@
 //! From a plan to the exact bytes that the venue will check: inject, sort, encode, `let`, message.
 
-use std::ops::Range;
 use std::sync::Arc;
 
 use crate::clock::{self, Moment};
+use crate::compile::MAX_ENTRIES;
 use crate::error::{Place, RequestError};
 use crate::json::{self, Value};
 use crate::pairs::{self, Given, Pair, Style};
@@ -80,7 +80,7 @@ pub(crate) fn canonicalise(
 ) -> Result<CanonicalRequest, RequestError> {
     let rule = plan.rule();
     let sent_query = rule.slots;
-    let mut values = Values::with_room(sent_query.next(), 1024);
+    let mut values = Values::with_room(1024);
     put_account(plan, account, &mut values)?;
     values.put_var(Var::Method, plan.request.method.as_bytes());
     values.put_var(Var::Path, plan.request.path.as_bytes());
@@ -160,14 +160,15 @@ fn put_word(plan: &Plan<'_>, rule: &Rule, values: &mut Values) -> Result<(), Req
 /// The values of the injected parameters, one after the other.
 struct Injected {
     text: String,
-    spans: Vec<Range<usize>>,
+    /// Where each ends.
+    ends: [usize; MAX_ENTRIES],
 }
 
 impl Injected {
     fn render(plan: &Plan<'_>, rule: &Rule, values: &Values) -> Result<Self, RequestError> {
-        let mut text = Vec::with_capacity(rule.inject.len().saturating_mul(16));
-        let mut spans = Vec::with_capacity(rule.inject.len());
-        for (at, inject) in rule.inject.iter().enumerate() {
+        let mut text = Vec::with_capacity(rule.inject.len().saturating_mul(40));
+        let mut ends = [0; MAX_ENTRIES];
+        for ((at, inject), end) in rule.inject.iter().enumerate().zip(&mut ends) {
             let start = text.len();
             if !plan.is_given(at) {
                 inject.value.render(values, &mut text)?;
@@ -175,10 +176,10 @@ impl Injected {
             if inject.bare && inject.value.is_exactly(Var::Uid) {
                 signed::check_whole_number(text.get(start..).unwrap_or_default())?;
             }
-            spans.push(start..text.len());
+            *end = text.len();
         }
         let text = String::from_utf8(text).map_err(|_| RequestError::Bug("an injected value is not text"))?;
-        Ok(Self { text, spans })
+        Ok(Self { text, ends })
     }
 
     /// All parameters of one place: injected in front, the caller's, injected behind; then sorted.
@@ -205,9 +206,12 @@ impl Injected {
         front: bool,
         pairs: &mut Vec<Pair<'m>>,
     ) {
-        for (at, (inject, span)) in rule.inject.iter().zip(&self.spans).enumerate() {
+        let mut start = 0;
+        for (at, (inject, end)) in rule.inject.iter().zip(self.ends).enumerate() {
+            let span = start..end;
+            start = end;
             if inject.front == front && !plan.is_given(at) && plan.resolve(inject.to) == place {
-                let text = self.text.get(span.clone()).unwrap_or_default();
+                let text = self.text.get(span).unwrap_or_default();
                 let value = if inject.bare { Given::Bare(text) } else { Given::Text(text) };
                 pairs.push(Pair { name: &inject.name, value });
             }
@@ -354,7 +358,11 @@ fn put_each(plan: &Plan<'_>, rule: &Rule, values: &mut Values) -> Result<(), Req
 }
 
 fn message(rule: &Rule, values: &Values) -> Result<(Vec<u8>, Option<u32>), RequestError> {
-    let mut message = Vec::with_capacity(256);
+    if matches!(rule.sign, Sign::Absent) {
+        return Ok((Vec::new(), None));
+    }
+    // Nearly every message is a choice of the values.
+    let mut message = Vec::with_capacity(values.size());
     match &rule.sign {
         Sign::Absent => Ok((message, None)),
         Sign::Jwt { header, claims } => {

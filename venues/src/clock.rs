@@ -1,6 +1,5 @@
 //! Time, nonces and random identifiers as text.
 
-use std::io::Write as _;
 use std::ops::Range;
 
 use crate::rule::{Clock, NonceKind, TimeFormat};
@@ -92,9 +91,9 @@ fn time(unix_ns: u64, clock: Clock, out: &mut Vec<u8>) {
         TimeFormat::IsoS => iso(ns, out),
         TimeFormat::IsoMs => {
             iso(ns, out);
-            let ms = ns % NS_PER_S / NS_PER_MS;
-            // Writing to a vector cannot fail.
-            let _ = write!(out, ".{ms:03}Z");
+            out.push(b'.');
+            padded(ns % NS_PER_S / NS_PER_MS, 3, out);
+            out.push(b'Z');
         }
     }
 }
@@ -103,9 +102,25 @@ fn time(unix_ns: u64, clock: Clock, out: &mut Vec<u8>) {
 fn iso(ns: u64, out: &mut Vec<u8>) {
     let s = ns / NS_PER_S;
     let (year, month, day) = civil(s / S_PER_DAY);
-    let (hour, minute, second) = (s / 3600 % 24, s / 60 % 60, s % 60);
-    // Writing to a vector cannot fail.
-    let _ = write!(out, "{year:04}-{month:02}-{day:02}T{hour:02}:{minute:02}:{second:02}");
+    padded(year, 4, out);
+    for (mark, value) in
+        [(b'-', month), (b'-', day), (b'T', s / 3600 % 24), (b':', s / 60 % 60), (b':', s % 60)]
+    {
+        out.push(mark);
+        padded(value, 2, out);
+    }
+}
+
+/// Appends the last `width` digits of `value`, which has no more.
+fn padded(value: u64, width: usize, out: &mut Vec<u8>) {
+    let start = out.len();
+    let mut rest = value;
+    out.resize(start.saturating_add(width), b'0');
+    for place in out.iter_mut().skip(start).rev() {
+        let [digit, ..] = (rest % 10).to_le_bytes();
+        *place = b'0'.wrapping_add(digit);
+        rest /= 10;
+    }
 }
 
 /// The date that is `days` after 1970-01-01, counted in eras of 400 years that start in March

@@ -13,7 +13,7 @@ pub(crate) fn hex_upper(bytes: &[u8], out: &mut Vec<u8>) {
 fn digits(bytes: &[u8], alphabet: &[u8; 16], out: &mut Vec<u8>) {
     out.reserve(bytes.len().saturating_mul(2));
     for byte in bytes {
-        out.extend([byte >> 4, byte & 15].map(|digit| symbol(alphabet, digit)));
+        out.extend_from_slice(&[symbol(alphabet, byte >> 4), symbol(alphabet, byte & 15)]);
     }
 }
 
@@ -39,7 +39,8 @@ fn groups(bytes: &[u8], alphabet: &[u8; 64], out: &mut Vec<u8>) -> usize {
     out.reserve(bytes.len().div_ceil(3).saturating_mul(4));
     let (whole, tail) = bytes.as_chunks::<3>();
     for &[a, b, c] in whole {
-        out.extend([a >> 2, a << 4 | b >> 4, b << 2 | c >> 6, c].map(|sextet| symbol(alphabet, sextet & 63)));
+        let sextets = [a >> 2, a << 4 | b >> 4, b << 2 | c >> 6, c];
+        out.extend_from_slice(&sextets.map(|sextet| symbol(alphabet, sextet & 63)));
     }
     match *tail {
         [a] => out.extend([a >> 2, a << 4].map(|sextet| symbol(alphabet, sextet & 63))),
@@ -50,7 +51,7 @@ fn groups(bytes: &[u8], alphabet: &[u8; 64], out: &mut Vec<u8>) -> usize {
 }
 
 /// The symbol for `digit`, which the caller has masked to the size of the alphabet.
-fn symbol(alphabet: &[u8], digit: u8) -> u8 {
+fn symbol<const N: usize>(alphabet: &[u8; N], digit: u8) -> u8 {
     alphabet.get(usize::from(digit)).copied().unwrap_or_default()
 }
 
@@ -69,14 +70,14 @@ pub(crate) enum Escape {
 
 /// Appends `text` in the given escape; the ASCII characters of `keep` stay besides.
 pub(crate) fn escape(kind: Escape, keep: &str, text: &[u8], out: &mut Vec<u8>) {
-    let stays = |byte: &u8| match kind {
-        Escape::Raw => true,
-        Escape::Form | Escape::Pct => is_unreserved(*byte) || keep.as_bytes().contains(byte),
-        Escape::Js => {
-            is_unreserved(*byte)
-                || matches!(byte, b'!' | b'*' | b'\'' | b'(' | b')')
-                || keep.as_bytes().contains(byte)
-        }
+    // Nearly all texts are of such characters only, and many bytes are looked at together where none is a way out.
+    if kind == Escape::Raw || text.iter().fold(true, |all, byte| all & is_unreserved(*byte)) {
+        return out.extend_from_slice(text);
+    }
+    let stays = |byte: &u8| {
+        is_unreserved(*byte)
+            || (kind == Escape::Js && matches!(byte, b'!' | b'*' | b'\'' | b'(' | b')'))
+            || keep.as_bytes().contains(byte)
     };
     let mut rest = text;
     loop {

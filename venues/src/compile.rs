@@ -34,7 +34,7 @@ const RULE_KEYS: &[&str] =
     &["covers", "clock", "encode", "body_methods", "inject", "let", "sign", "attach", "map"];
 
 /// Most entries of a list or a table that the author counts: cases, hosts, headers, injections.
-const MAX_ENTRIES: usize = 64;
+pub(crate) const MAX_ENTRIES: usize = 64;
 /// Shortest secret that is accepted where the profile says nothing.
 const MIN_SECRET_BYTES: u16 = 8;
 
@@ -122,14 +122,33 @@ fn hosts(fields: &Fields<'_, '_>) -> Result<Vec<String>, ProfileError> {
         return Err(fields.error(place, format!("a profile has at most {MAX_ENTRIES} hosts")));
     }
     for host in &hosts {
-        let name = host.strip_prefix("https://").unwrap_or_default();
-        let fits = |b: u8| b.is_ascii_lowercase() || b.is_ascii_digit() || matches!(b, b'-' | b'.' | b':');
-        if name.is_empty() || !name.bytes().all(fits) {
+        if !is_base_url(host) {
             let message = format!("`{host}` must look like `https://api.example.com`: no path, lower case");
             return Err(fields.error(place, message));
         }
     }
+    if let Some(twice) =
+        hosts.iter().enumerate().find(|(at, host)| hosts.iter().take(*at).any(|h| h == *host))
+    {
+        return Err(fields.error(place, format!("`{}` stands in the list twice", twice.1)));
+    }
     Ok(hosts.into_iter().map(str::to_owned).collect())
+}
+
+/// Whether `text` is a scheme, the full name of a host and perhaps a port, in the one way to write them.
+fn is_base_url(text: &str) -> bool {
+    let Some(rest) = text.strip_prefix("https://") else { return false };
+    let (name, port) = rest.split_once(':').map_or((rest, None), |(name, port)| (name, Some(port)));
+    let is_label = |label: &str| {
+        (1..=63).contains(&label.len())
+            && label.bytes().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'-')
+            && !label.starts_with('-')
+            && !label.ends_with('-')
+    };
+    let is_port = |port: &str| {
+        port.parse::<u16>().is_ok_and(|number| number > 0 && number != 443 && number.to_string() == port)
+    };
+    name.len() <= 253 && name.contains('.') && name.split('.').all(is_label) && port.is_none_or(is_port)
 }
 
 fn secret_length(fields: &Fields<'_, '_>) -> Result<(u16, u16), ProfileError> {

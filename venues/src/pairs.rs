@@ -106,6 +106,13 @@ impl Writer<'_, '_> {
         }
         match (self.style.arrays, value) {
             (_, Value::Null) => Err(self.no_text_form(name, "null")),
+            // Written element by element it would vanish, and what policy read would not be what is sent.
+            (Arrays::Bracket | Arrays::Index | Arrays::Repeat, Value::Array(values)) if values.is_empty() => {
+                Err(self.no_text_form(name, "an empty list"))
+            }
+            (Arrays::Index, Value::Object(members)) if members.is_empty() => {
+                Err(self.no_text_form(name, "an empty object"))
+            }
             (Arrays::Repeat, Value::Array(values)) => {
                 values.iter().try_for_each(|value| self.leaf(name, suffix, value))
             }
@@ -150,9 +157,11 @@ impl Writer<'_, '_> {
     /// Writes one pair. The suffix is the array style's own; the brackets in it are never escaped,
     /// but what stands between them is.
     fn put(&mut self, name: &str, suffix: &str, text: &str) -> Result<(), RequestError> {
-        self.check_raw(name, name, true)?;
-        self.check_raw(name, suffix, true)?;
-        self.check_raw(name, text, false)?;
+        if self.style.escape == Escape::Raw && self.style.wire {
+            self.check_raw(name, name, true)?;
+            self.check_raw(name, suffix, true)?;
+            self.check_raw(name, text, false)?;
+        }
         if !self.first {
             self.out.extend_from_slice(self.style.separator.as_bytes());
         }
@@ -171,9 +180,6 @@ impl Writer<'_, '_> {
 
     /// Unescaped text on the wire must not start another parameter, end the query or end the line.
     fn check_raw(&self, name: &str, text: &str, is_name: bool) -> Result<(), RequestError> {
-        if self.style.escape != Escape::Raw || !self.style.wire {
-            return Ok(());
-        }
         let query = self.style.place == Place::Query;
         let breaks = |c: &char| match c {
             '&' => true,

@@ -1,7 +1,9 @@
 //! A request that fits its venue: parsed once, checked, its rule picked.
 
+use std::cell::OnceCell;
 use std::sync::Arc;
 
+use crate::actions::{ActionRule, Classified};
 use crate::canonical::{Account, CanonicalRequest, canonicalise};
 use crate::clock::{self, Moment};
 use crate::error::{Place, RequestError};
@@ -20,6 +22,11 @@ pub struct Plan<'a> {
     pub(crate) query: Vec<Member<'a>>,
     pub(crate) body: Parsed<'a>,
     pub(crate) method: Method,
+    /// The first rule of the action table that fits.
+    pub(crate) fits: Option<&'a ActionRule>,
+    /// Both are asked for more than once, and cost about as much as all else that is read.
+    pub(crate) classified: OnceCell<Classified<'a>>,
+    pub(crate) recuts: OnceCell<bool>,
     /// One bit for each injected parameter that the caller has given, so that it is not injected.
     given: u64,
     caller_timestamp: Option<(&'a Inject, CallerTime)>,
@@ -65,6 +72,9 @@ impl<'a> Plan<'a> {
             query,
             body,
             method,
+            fits: compiled.actions.first(method, request.path),
+            classified: OnceCell::new(),
+            recuts: OnceCell::new(),
             given: 0,
             caller_timestamp: None,
             caller_nonce: None,

@@ -2,11 +2,9 @@
 
 use std::collections::HashMap;
 
-use regex::bytes::Regex;
-
 use crate::codec::Escape;
 use crate::request::Method;
-use crate::template::{KvForm, Slot, Template, VarSet};
+use crate::template::{KvForm, Pattern, Slot, Template, VarSet};
 
 /// How requests of one kind are signed: the base of a profile, or the base with a case laid over it.
 #[derive(Debug)]
@@ -258,7 +256,7 @@ pub(crate) struct BodyJson {
 #[derive(Debug, Clone, Default)]
 pub(crate) struct When {
     pub(crate) methods: Option<Vec<Method>>,
-    pub(crate) path: Option<Regex>,
+    pub(crate) path: Option<Pattern>,
     pub(crate) has_param: Option<Vec<String>>,
     pub(crate) param_suffix: Vec<(String, String)>,
     pub(crate) query_only: Option<bool>,

@@ -39,23 +39,27 @@ impl CanonicalRequest {
         }
         let body = self.body(rule)?;
         let headers = if body.is_empty() { &rule.attach.headers } else { &rule.attach.headers_with_body };
-        let headers = headers.iter().map(|(name, template)| {
-            let refuse = |fact| Err(RequestError::Header { name: name.clone(), fact });
-            let mut value = Vec::with_capacity(64);
-            template.render(&self.values, &mut value)?;
-            if !value.iter().all(is_header_byte) {
-                return refuse("a control character");
-            }
-            // A passphrase is bytes to the keeper.
-            String::from_utf8(value)
-                .map_or_else(|_| refuse("bytes that are not text"), |value| Ok((name.clone(), value)))
-        });
+        let mut written = Vec::with_capacity(headers.len());
+        for (name, template) in headers {
+            written.push((name.clone(), self.header(name, template)?));
+        }
         Ok(SignedRequest {
-            headers: headers.collect::<Result<_, _>>()?,
+            headers: written,
             method: text(self.values.var(Var::Method))?.to_owned(),
             url: self.url(rule)?,
             body,
         })
+    }
+
+    fn header(&self, name: &str, template: &Template) -> Result<String, RequestError> {
+        let refuse = |fact| RequestError::Header { name: name.to_owned(), fact };
+        let mut value = Vec::with_capacity(96);
+        template.render(&self.values, &mut value)?;
+        if !value.iter().all(is_header_byte) {
+            return Err(refuse("a control character"));
+        }
+        // A passphrase is bytes to the keeper.
+        String::from_utf8(value).map_err(|_| refuse("bytes that are not text"))
     }
 
     fn put_signature(&mut self, rule: &Rule, signature: &[u8]) {

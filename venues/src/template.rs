@@ -6,10 +6,12 @@
 
 mod filter;
 mod parse;
+mod pattern;
 mod vars;
 
-pub(crate) use self::filter::{Filter, Kind, pattern};
+pub(crate) use self::filter::{Filter, Kind};
 pub(crate) use self::parse::{KvForm, Names, Release, Stage};
+pub(crate) use self::pattern::{Cut, Pattern, check as check_pattern};
 pub(crate) use self::vars::{Slot, Values, Var, VarSet};
 
 use crate::error::RequestError;

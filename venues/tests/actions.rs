@@ -48,8 +48,20 @@ fn reads_the_orders_of_every_venue() {
         let like = if id.starts_with("binance") { "binance" } else { id };
         let like = if like.starts_with("coinbase-") { "coinbase" } else { like };
         let like = if like == "coinex-hmac" { "coinex" } else { like };
+        let like = like.trim_end_matches("-rsa");
         let none = ["bithumb-legacy"].contains(id);
         assert!(none || ORDERS.iter().any(|(id, ..)| *id == like), "{id} has no order here");
+    }
+}
+
+/// Another kind of key changes nothing about what an endpoint does, nor where the venue is.
+#[test]
+fn has_the_same_hosts_and_actions_whatever_the_kind_of_key() {
+    let text = |id| builtin_profiles().iter().find(|(known, _)| *known == id).map(|(_, text)| *text).unwrap();
+    for (id, other) in [("binance-rsa", "binance-ed25519"), ("bybit-rsa", "bybit"), ("lbank-rsa", "lbank")] {
+        let actions = |id| text(id).split_once("\n[actions]\n").map(|(_, actions)| actions).unwrap();
+        assert_eq!(actions(id), actions(other), "{id}");
+        assert_eq!(profile(id).hosts(), profile(other).hosts(), "{id}");
     }
 }
 
@@ -641,6 +653,13 @@ const ENDPOINTS: &[(&str, &str, &str, &str, &str)] = &[
         "POST /api/v3/userDataStream",
     ),
     (
+        "binance-rsa",
+        "POST /api/v3/order",
+        "DELETE /api/v3/openOrders",
+        "POST /sapi/v1/capital/withdraw/apply",
+        "POST /api/v3/userDataStream",
+    ),
+    (
         "binancecoinm",
         "POST /dapi/v1/order",
         "DELETE /dapi/v1/allOpenOrders",
@@ -688,6 +707,7 @@ const ENDPOINTS: &[(&str, &str, &str, &str, &str)] = &[
     ("bittrex", "POST /v3/orders", "DELETE /v3/orders/open", "POST /v3/withdrawals", ""),
     ("bitvavo", "PUT /v2/order", "DELETE /v2/orders", "POST /v2/withdrawal", ""),
     ("bybit", "POST /v5/order/amend", "POST /v5/order/cancel-all", "POST /v5/asset/withdraw/create", ""),
+    ("bybit-rsa", "POST /v5/order/amend", "POST /v5/order/cancel-all", "POST /v5/asset/withdraw/create", ""),
     (
         "coinbase",
         "POST /api/v3/brokerage/orders",
@@ -789,6 +809,13 @@ const ENDPOINTS: &[(&str, &str, &str, &str, &str)] = &[
         "POST /v2/subscribe/get_key.do",
     ),
     (
+        "lbank-rsa",
+        "POST /v2/supplement/create_order.do",
+        "POST /v2/supplement/cancel_order.do",
+        "POST /v2/supplement/withdraw.do",
+        "POST /v2/subscribe/get_key.do",
+    ),
+    (
         "mexc",
         "POST /api/v3/batchOrders",
         "DELETE /api/v3/openOrders",
@@ -851,7 +878,7 @@ fn keeps_apart_what_looks_alike() {
 /// Where every call is a POST, nothing is read only because no other rule fits.
 #[test]
 fn reads_by_post_only_what_is_listed() {
-    use Action::{Config, Read, Trade, Unknown};
+    use Action::{Config, Read, Trade};
     for (id, path, action) in [
         ("whitebit", "/api/v4/collateral-account/position/close", Trade),
         ("whitebit", "/api/v4/collateral-account/hedge-mode/update", Config),
@@ -875,9 +902,52 @@ fn reads_by_post_only_what_is_listed() {
             assert_ne!(found, Read, "{id} {path}");
         }
     }
-    // Where GET and POST share one signature, a catch-all for GET would let a POST pass for a read.
-    for (id, path) in [("gemini", "/v1/no_such_endpoint"), ("krakenfutures", "/derivatives/api/v3/new")] {
-        assert_eq!(profile(id).actions().classify("GET", path).0, Unknown, "{id} {path}");
+}
+
+/// Where GET and POST share one signature, a catch-all for GET would let a POST pass for a read.
+#[test]
+fn reads_only_what_is_listed_where_the_method_is_not_signed() {
+    for (id, _) in builtin_profiles() {
+        let profile = profile(id);
+        let table = profile.actions();
+        if table.rules().is_empty() || table.binds(Action::Read).method {
+            continue;
+        }
+        for start in [
+            "",
+            "/api/v3",
+            "/api/v1",
+            "/openApi",
+            "/v1",
+            "/v2",
+            "/v3",
+            "/v5",
+            "/sapi/v1",
+            "/fapi/v1",
+            "/exchange",
+            "/7/api/pro/v1",
+            "/future/user/v1",
+            "/api/history",
+        ] {
+            for end in ["no_such_endpoint", "no/such/endpoint", "account/no_such_endpoint"] {
+                let path = format!("{start}/{end}");
+                let found = table.classify("GET", &path);
+                assert_ne!(found.0, Action::Read, "{id} {path}: {found:?}");
+            }
+        }
+    }
+    for (id, listed, other) in [
+        ("binance", "/sapi/v1/sub-account/list", "/sapi/v1/sub-account/lists"),
+        ("bybit", "/v5/account/info", "/v5/account/info/x"),
+        ("mexc", "/api/v3/account", "/api/v4/account"),
+        ("phemex", "/g-orders/activeList", "/g-orders"),
+        ("ascendex", "/7/api/pro/v1/margin/order/open", "/7/api/pro/v1/margin/order"),
+        ("bithumb-legacy", "/v1/accounts", "/info/balance"),
+        ("krakenfutures", "/api/history/v2/executions", "/api/history/v9/executions"),
+        ("xt", "/future/user/v1/balance/list", "/future/user/v1/user/listen-key"),
+    ] {
+        assert_eq!(profile(id).actions().classify("GET", listed).0, Action::Read, "{id} {listed}");
+        assert_ne!(profile(id).actions().classify("GET", other).0, Action::Read, "{id} {other}");
     }
 }
 

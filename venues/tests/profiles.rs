@@ -226,7 +226,6 @@ fn refuses_profiles_with_line_and_column() {
 #[test]
 fn refuses_ways_of_signing_that_it_cannot_keep_safe() {
     for (sign, expected) in [
-        ("alg = \"rsa-sha256\"", "`rsa-sha256` keys are not supported by this version"),
         (
             "alg = \"static\"",
             "`static` sends the secret itself with every request, so a bot would have to be given it; that needs send mode, which this version does not have",
@@ -326,4 +325,56 @@ fn keeps_templates_within_limits() {
     assert_eq!(Profile::compile(&many).expect_err("many").message(), "a template has at most 64 pieces");
     let huge = format!("profile = \"{}\"", "x".repeat(70_000));
     assert_eq!(Profile::compile(&huge).expect_err("huge").message(), "a profile has at most 65536 bytes");
+}
+
+#[test]
+fn refuses_hosts_that_two_programs_could_read_differently() {
+    let compile = |host: &str| {
+        Profile::compile(&format!(
+            "profile = \"x\"\nhosts = [{host}]\nsign = {{ alg = \"hmac-sha256\", message = \"{{ts}}\" }}\nattach = {{ query = \"s={{sig}}\" }}\n"
+        ))
+    };
+    for good in [
+        "\"https://api.example.com\"",
+        "\"https://a-b.c1.example\", \"https://api.example.com:8443\"",
+        "\"https://127.0.0.1:9\"",
+    ] {
+        assert_eq!(compile(good).map(drop), Ok(()), "{good}");
+    }
+    for bad in [
+        "http://api.example.com",
+        "https://api.example.com/",
+        "https://api.example.com/v1",
+        "https://api.example.com.",
+        "https://API.example.com",
+        "HTTPS://api.example.com",
+        "https://user@api.example.com",
+        "https://user:word@api.example.com",
+        "https://api.example.com@evil.example",
+        "https://api..example.com",
+        "https://.example.com",
+        "https://-a.example.com",
+        "https://localhost",
+        "https://",
+        "https://api.example.com:",
+        "https://api.example.com:443",
+        "https://api.example.com:0443",
+        "https://api.example.com:+1",
+        "https://api.example.com:70000",
+        "https://api.example.com:80:80",
+        "https://api.example.com?a",
+        "https://api.example.com#a",
+        "https://api.example.com\\\\@evil.example",
+        "https://ex ample.com",
+        "https://ex%61mple.com",
+        "https://exämple.com",
+        "//api.example.com",
+        "api.example.com",
+        "",
+    ] {
+        let error = compile(&format!("\"{bad}\"")).expect_err(bad).to_string();
+        assert!(error.contains("must look like `https://api.example.com`"), "{bad}: {error}");
+    }
+    let twice = compile("\"https://api.example.com\", \"https://api.example.com\"").expect_err("twice");
+    assert!(twice.to_string().contains("stands in the list twice"), "{twice}");
 }

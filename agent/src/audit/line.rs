@@ -43,6 +43,8 @@ pub(crate) enum Kind {
     Remove,
     /// A credential was moved on to another text of its venue's profile.
     Repin,
+    /// A data folder that was restored from a backup was taken over.
+    Restore,
     Sign,
     Start,
     Stop,
@@ -51,7 +53,7 @@ pub(crate) enum Kind {
 
 impl Kind {
     /// All of them.
-    pub(crate) const ALL: [Self; 15] = [
+    pub(crate) const ALL: [Self; 16] = [
         Self::Checkpoint,
         Self::Client,
         Self::Connect,
@@ -63,6 +65,7 @@ impl Kind {
         Self::Recovered,
         Self::Remove,
         Self::Repin,
+        Self::Restore,
         Self::Sign,
         Self::Start,
         Self::Stop,
@@ -83,6 +86,7 @@ impl Kind {
             Self::Recovered => "recovered",
             Self::Remove => "remove",
             Self::Repin => "repin",
+            Self::Restore => "restore",
             Self::Sign => "sign",
             Self::Start => "start",
             Self::Stop => "stop",
@@ -280,7 +284,7 @@ impl<'a> Event<'a> {
         Self {
             uid: Some(who.uid),
             pid: Some(who.pid),
-            unit: who.unit.as_ref().map(|unit| unit.to_string().into()),
+            unit: who.unit.as_ref().map(|unit| unit.as_str().into()),
             client: who.client.as_ref().map(|client| client.as_str().into()),
             ..Self::of(kind)
         }

@@ -1,7 +1,10 @@
 //! `strongroom client`: who may say who they are by a token.
 
 use clap::{Args, Subcommand};
+use serde::Serialize;
 use serde_json::{Value, json};
+use strongroom_client::Client;
+use strongroom_policy::{Grants, Subject};
 
 use super::{Json, Stop, client, output};
 use crate::config::Places;
@@ -66,18 +69,46 @@ impl ClientCommand {
             }
             Verb::Remove { name, json } => {
                 agent.remove_client(&name)?;
+                let left = grants_left(&agent, &name);
                 if json.json {
-                    output::json(&json!({ "removed": name }));
+                    output::json(&json!({ "removed": name, "grants_left": left }));
                 } else {
                     output::data(&format!("removed {name}; its token is no good any more"));
-                    output::talk(
-                        "its grants stay, for a client of that name to come; `strongroom grant list` shows them",
-                    );
+                    if !left.is_empty() {
+                        output::talk(
+                            "its grants stay, for a client of that name to come; these take them back:",
+                        );
+                    }
+                    for Left { credential, grant } in left {
+                        output::talk(&format!("  strongroom grant remove {credential} {grant}"));
+                    }
                 }
             }
         }
         Ok(())
     }
+}
+
+/// A grant to a client that is no more.
+#[derive(Debug, Serialize)]
+struct Left {
+    credential: String,
+    grant: String,
+}
+
+/// What was granted to this client and still is, as far as the agent tells it.
+fn grants_left(agent: &Client, name: &str) -> Vec<Left> {
+    let to = Subject::Client(name.to_owned());
+    let mut left = Vec::new();
+    for credential in agent.list().unwrap_or_default() {
+        let told = agent.grants(&credential.name).ok();
+        let Some(grants) = told.and_then(|told| Grants::parse(&told.toml).ok()) else { continue };
+        let own = grants.iter().filter(|grant| grant.to == to);
+        left.extend(
+            own.map(|grant| Left { credential: credential.name.clone(), grant: grant.id.to_string() }),
+        );
+    }
+    left
 }
 
 fn entry_json(entry: &strongroom_client::ClientEntry) -> Value {

@@ -8,7 +8,7 @@ use clap::Args;
 use serde_json::{Map, json};
 use strongroom_client::{Client, Enrollment as ClientEnrollment};
 use strongroom_link::key::PassphraseUse;
-use strongroom_policy::{Grants, Subject, scope};
+use strongroom_policy::{Grants, Part, Subject, scope};
 use strongroom_protocol::{Enroll as Wire, ErrorCode, Login};
 use strongroom_venues::Profile;
 
@@ -223,8 +223,8 @@ fn how_on(name: &str, profile: &Profile) -> Result<String, Fault> {
     ]);
     let grants = Grants::new(vec![made(fields)?]).map_err(Fault::from)?;
     let findings = scope::check(profile, &grants);
-    let parts: BTreeSet<&str> = findings.iter().map(|finding| finding.field).collect();
-    let parts: Vec<&str> = parts.into_iter().collect();
+    let parts: BTreeSet<Part> = findings.iter().flat_map(|finding| finding.accept.iter().copied()).collect();
+    let parts: Vec<&str> = parts.into_iter().map(Part::name).collect();
     let add = format!("strongroom grant add {name} --to {to} --allow read,trade,cancel");
     let on = format!("nobody may sign with {name} yet; you may after");
     if parts.is_empty() {

@@ -15,6 +15,7 @@ mod metrics;
 mod output;
 mod pin;
 mod pinentry;
+mod restore;
 mod secret;
 mod shown;
 mod sign;
@@ -44,13 +45,13 @@ use crate::fault::Fault;
 #[command(name = "strongroom", version, after_help = EXIT_CODES, max_term_width = 100)]
 struct Cli {
     /// The configuration file [default: $XDG_CONFIG_HOME/strongroom/strongroom.toml]
-    #[arg(long, global = true, env = "STRONGROOM_CONFIG", value_name = "FILE", hide_env_values = true)]
+    #[arg(long, global = true, help_heading = GLOBAL, env = "STRONGROOM_CONFIG", value_name = "FILE", hide_env_values = true)]
     config: Option<PathBuf>,
     /// The folder of records and nonces [default: $XDG_DATA_HOME/strongroom]
-    #[arg(long, global = true, env = "STRONGROOM_DATA", value_name = "FOLDER", hide_env_values = true)]
+    #[arg(long, global = true, help_heading = GLOBAL, env = "STRONGROOM_DATA", value_name = "FOLDER", hide_env_values = true)]
     data: Option<PathBuf>,
     /// The agent's socket [default: $XDG_RUNTIME_DIR/strongroom/agent.sock]
-    #[arg(long, global = true, env = "STRONGROOM_SOCKET", value_name = "PATH", hide_env_values = true)]
+    #[arg(long, global = true, help_heading = GLOBAL, env = "STRONGROOM_SOCKET", value_name = "PATH", hide_env_values = true)]
     socket: Option<PathBuf>,
     #[command(subcommand)]
     command: Command,
@@ -82,6 +83,8 @@ enum Command {
     Show(credentials::Show),
     /// Delete a credential
     Remove(credentials::Remove),
+    /// Take over a data folder that was restored from a backup
+    AcceptRestore(restore::AcceptRestore),
     /// Read the audit log: verify it, show it, report who has used which key
     Audit(audit::Audit),
     /// Print what the agent has counted, for Prometheus
@@ -104,6 +107,8 @@ struct Json {
     json: bool,
 }
 
+/// Over the options that every command has.
+const GLOBAL: &str = "Global options";
 const EXIT_CODES: &str = "Exit codes: 0 done · 1 failed (a defect; please report it) · 2 wrong usage · 3 invalid request or \
                           secret · 4 not found · 5 locked · 6 denied · 7 unavailable (token, keeper or disk refuse) · 8 no \
                           agent answers · 9 exists already · 10 weaker than configured (doctor)";
@@ -185,6 +190,7 @@ const fn exit_code(code: ErrorCode) -> u8 {
 fn run(cli: Cli) -> Result<(), Stop> {
     let places = Places::new(cli.config, cli.data, cli.socket)?;
     match cli.command {
+        Command::AcceptRestore(command) => command.run(&places),
         Command::Agent(command) => command.run(&places),
         Command::Audit(command) => command.run(&places),
         Command::Client(command) => command.run(&places),

@@ -6,6 +6,7 @@ use serde_json::{Value, json};
 use strongroom_client::{Protection, Status};
 
 use crate::fault::Fault;
+use crate::signer::ANCHOR_BEHIND;
 use crate::signer::grants::unbound_meaning;
 
 /// Prints data. A reader that has gone away is no error of ours.
@@ -64,6 +65,15 @@ fn protection_json(protection: &Protection) -> Value {
 /// What the name of a weakness means.
 pub(super) fn weakness(name: &str) -> String {
     match name {
+        "anchor_absent" => {
+            "the token keeps no data objects, so a data folder that is rolled back as a whole is not found out"
+                .to_owned()
+        }
+        ANCHOR_BEHIND => {
+            "the token has not been told of a removal yet, so an older copy of the whole data folder would open; \
+             `strongroom unlock` tells it"
+                .to_owned()
+        }
         "audit_stopped" => "nothing is signed: the audit log cannot be written".to_owned(),
         "audit_unsigned" => "the audit log gets no checkpoints; the agent's log says why".to_owned(),
         "keys_outlive_token" => "keys stay loaded when the token is removed (on_token_removed)".to_owned(),

@@ -10,7 +10,7 @@ use strongroom_link::key::KeySpec;
 use tokio::sync::oneshot;
 use tokio::time::timeout;
 
-use super::keeper_link::{Answer, Link, OUTBOX_BYTES, PATIENCE, State, WHO, Waiter, ended};
+use super::keeper_link::{Answer, Link, MANY, PATIENCE, State, WHO, Waiter, ended};
 use super::spawn::Dropped;
 use super::{CrewError, spawn};
 
@@ -22,7 +22,7 @@ const PROGRAM: &str = "strongroom-keeper";
 const FEW: usize = 4;
 
 /// A signature that was asked for; somebody has to take it.
-#[must_use = "the keeper's answers are told apart by their order, so each must be waited for"]
+#[must_use = "an answer that nobody waits for ends the keeper"]
 pub(crate) struct SignatureAsked<'a> {
     link: &'a Link,
     /// Absent where the keeper runs no more.
@@ -250,7 +250,7 @@ impl Keeper {
 
     /// Whether a reader may queue more.
     pub(crate) fn is_roomy(&self) -> bool {
-        self.link.outbox.borrow().bytes() <= OUTBOX_BYTES || self.link.is_over()
+        self.link.waiting.borrow().len() < MANY || self.link.is_over()
     }
 
     /// Waits until a reader may queue more.

@@ -1,8 +1,11 @@
-//! The wire to the keeper: many questions in flight, answered in order.
+//! The wire to the keeper: many questions in flight, and answers by the number of the question.
 //!
 //! Questions are collected and written together, and all answers of one read are handed out together,
 //! so that under load one system call carries hundreds of signatures. Where few are asked for, their
 //! answers are looked for before anybody sleeps (docs/adr/0007).
+//!
+//! The keeper answers in order, but for signatures that take long, which all others go past (docs/adr/0022). So
+//! whoever an answer goes past is set aside.
 
 use std::cell::{Cell, RefCell};
 use std::collections::VecDeque;
@@ -26,8 +29,9 @@ use super::spawn::Helper;
 
 pub(super) const WHO: &str = "keeper";
 
-/// Bytes of questions above which no more are to be queued.
-pub(super) const OUTBOX_BYTES: usize = 4 * 1024 * 1024;
+/// Questions above which those who have some in it already are to queue no more. The keeper answers in their order,
+/// so who comes next waits for all of them; and so many are enough for one system call to carry the load.
+pub(super) const MANY: usize = 64;
 /// How long the front looks for the answers to a few questions before it turns to other clients.
 const LINGER: Duration = Duration::from_micros(15);
 /// How often it is looked whether the keeper still answers.
@@ -54,10 +58,13 @@ pub(super) struct Link {
     pub(super) next_job: Cell<u64>,
     pub(super) outbox: RefCell<Outbox>,
     pub(super) inbox: RefCell<Inbox>,
+    /// In the order of the questions.
     pub(super) waiting: RefCell<VecDeque<(u64, Waiter)>>,
+    /// Those whom an answer to a later question has gone past.
+    passed: RefCell<VecDeque<(u64, Waiter)>>,
     /// The socket did not take everything, or the keeper is to end.
     pub(super) stir: Notify,
-    /// The outbox has become small.
+    /// Fewer questions wait for their answers.
     pub(super) drained: Notify,
     /// The process has ended and was waited for.
     pub(super) gone: Notify,
@@ -128,6 +135,7 @@ impl Link {
             outbox: RefCell::default(),
             inbox: RefCell::default(),
             waiting: RefCell::new(VecDeque::from([first])),
+            passed: RefCell::default(),
             stir: Notify::new(),
             drained: Notify::new(),
             gone: Notify::new(),
@@ -175,24 +183,14 @@ impl Link {
                 Err(_) => break,
             }
         }
-        if outbox.bytes() <= OUTBOX_BYTES {
-            self.drained.notify_waiters();
-        }
     }
 
     pub(super) fn hand_out(&self, inbox: &mut Inbox) -> Result<(), CrewError> {
         let malformed = |source| CrewError::Malformed { who: WHO, source };
         while let Some(frame) = inbox.take().map_err(malformed)? {
             let answer = FromKeeper::decode(frame).map_err(malformed)?;
-            let first = self.waiting.borrow_mut().pop_front();
-            let waiter = match first {
-                Some((job, waiter)) if job == answer.job() => waiter,
-                other => {
-                    if let Some((_, waiter)) = other {
-                        waiter.fail(CrewError::OutOfStep { who: WHO });
-                    }
-                    return Err(CrewError::OutOfStep { who: WHO });
-                }
+            let Some(waiter) = self.waiter(answer.job()) else {
+                return Err(CrewError::OutOfStep { who: WHO });
             };
             match waiter {
                 Waiter::Call(sender) => {
@@ -221,7 +219,30 @@ impl Link {
                 }),
             }
         }
+        if self.waiting.borrow().len() < MANY {
+            self.drained.notify_waiters();
+        }
         Ok(())
+    }
+
+    /// Who waits for the answer to that question.
+    fn waiter(&self, job: u64) -> Option<Waiter> {
+        let mut waiting = self.waiting.borrow_mut();
+        if waiting.front().is_some_and(|(first, _)| *first == job) {
+            return waiting.pop_front().map(|(_, waiter)| waiter);
+        }
+        let mut passed = self.passed.borrow_mut();
+        if let Some(at) = passed.iter().position(|(passed, _)| *passed == job) {
+            return passed.remove(at).map(|(_, waiter)| waiter);
+        }
+        let at = waiting.iter().position(|(waiting, _)| *waiting == job)?;
+        passed.extend(waiting.drain(..at));
+        waiting.pop_front().map(|(_, waiter)| waiter)
+    }
+
+    /// The question that has waited longest of those that nothing has gone past, and of the others.
+    fn oldest(&self) -> [Option<u64>; 2] {
+        [&self.waiting, &self.passed].map(|queue| queue.borrow().front().map(|(job, _)| *job))
     }
 
     /// Takes answers that come at once. What goes wrong with the socket is found again by [`run`]; an answer
@@ -300,7 +321,7 @@ async fn run(link: Rc<Link>, mut process: Child, on_end: impl FnOnce(CrewError))
     let status = status.map(|status| status.to_string());
     link.state.set(State::Gone);
     link.gone.notify_waiters();
-    for (_, waiter) in link.waiting.take() {
+    for (_, waiter) in link.passed.take().into_iter().chain(link.waiting.take()) {
         waiter.fail(ended(status.clone()));
     }
     if !link.dismissed.get() {
@@ -316,18 +337,20 @@ async fn run(link: Rc<Link>, mut process: Child, on_end: impl FnOnce(CrewError))
 /// Has a keeper ended that answers no more: stopped, or caught in an endless loop. Those who wait are
 /// told, and the agent is locked, rather than every client running into its own deadline.
 async fn watch(link: Weak<Link>) {
-    let mut oldest = None;
-    let mut seen = 0_u32;
+    let mut oldest = [None; 2];
+    let mut seen = [0_u32; 2];
     loop {
         tokio::time::sleep(LOOK).await;
         let Some(link) = link.upgrade() else { return };
         if link.is_over() {
             return;
         }
-        let now = link.waiting.borrow().front().map(|(job, _)| *job);
-        seen = if now.is_some() && now == oldest { seen.saturating_add(1) } else { 0 };
+        let now = link.oldest();
+        for ((seen, now), before) in seen.iter_mut().zip(now).zip(oldest) {
+            *seen = if now.is_some() && now == before { seen.saturating_add(1) } else { 0 };
+        }
         oldest = now;
-        if LOOK.saturating_mul(seen) >= PATIENCE {
+        if seen.into_iter().any(|seen| LOOK.saturating_mul(seen) >= PATIENCE) {
             tracing::error!(pid = link.pid, "the keeper answers no more and is ended");
             link.finish();
         }
@@ -344,23 +367,75 @@ mod tests {
 
     use super::*;
 
-    #[tokio::test]
-    async fn fails_the_waiter_and_ends_the_keeper_where_an_answer_is_out_of_step() {
-        let (mut theirs, ours) = std::os::unix::net::UnixStream::pair().unwrap();
+    type Told = Rc<RefCell<Vec<(u64, bool)>>>;
+
+    /// One that waits for signatures under these numbers, the other end of its socket, and who was told what: whether
+    /// there is a signature.
+    fn waiting_for(jobs: &[u64]) -> (Link, std::os::unix::net::UnixStream, Told) {
+        let (theirs, ours) = std::os::unix::net::UnixStream::pair().unwrap();
         ours.set_nonblocking(true).unwrap();
-        let (sender, mut told) = oneshot::channel();
-        let deliver = move |signature: Result<Signature<'_>, CrewError>| {
-            let _ = sender.send(matches!(signature, Err(CrewError::OutOfStep { .. })));
-        };
-        let link =
-            Link::new(UnixStream::from_std(ours).unwrap(), 0, (1, Waiter::Signature(Box::new(deliver))));
-        let mut answer = Vec::new();
-        FromKeeper::Done { job: 2 }.encode(&mut answer);
-        theirs.write_all(&answer).unwrap();
-        // The answer is there already.
+        let told = Told::default();
+        let waiters = jobs.iter().map(|job| {
+            let (job, told) = (*job, Rc::clone(&told));
+            let deliver = move |signature: Result<Signature<'_>, CrewError>| {
+                told.borrow_mut().push((job, signature.is_ok()));
+            };
+            (job, Waiter::Signature(Box::new(deliver)))
+        });
+        let mut waiters: VecDeque<_> = waiters.collect();
+        let link = Link::new(UnixStream::from_std(ours).unwrap(), 0, waiters.pop_front().unwrap());
+        link.waiting.borrow_mut().extend(waiters);
+        (link, theirs, told)
+    }
+
+    fn signatures(jobs: &[u64]) -> Vec<u8> {
+        let mut answers = Vec::new();
+        for job in jobs {
+            FromKeeper::Signature { job: *job, signature: b"s", passphrase: b"" }.encode(&mut answers);
+        }
+        answers
+    }
+
+    #[tokio::test]
+    async fn hands_each_answer_to_whoever_asked_in_whatever_order_they_come() {
+        let jobs = [1, 2, 3, 4, 5, 6];
+        for order in [[1, 2, 3, 4, 5, 6], [6, 5, 4, 3, 2, 1], [2, 4, 1, 6, 3, 5], [5, 1, 6, 2, 4, 3]] {
+            let (link, mut theirs, told) = waiting_for(&jobs);
+            theirs.write_all(&signatures(&order)).unwrap();
+            link.linger();
+            assert_eq!(*told.borrow(), order.map(|job| (job, true)));
+            assert!(!link.is_over());
+            assert_eq!(link.oldest(), [None; 2]);
+        }
+    }
+
+    #[tokio::test]
+    async fn knows_who_waits_longest_on_either_side() {
+        let (link, mut theirs, _told) = waiting_for(&[1, 2, 3, 4]);
+        assert_eq!(link.oldest(), [Some(1), None]);
+        theirs.write_all(&signatures(&[3])).unwrap();
         link.linger();
-        assert!(link.is_over());
-        assert!(told.try_recv().unwrap(), "it is told why");
-        assert!(matches!(link.broken.take(), Some(CrewError::OutOfStep { .. })));
+        assert_eq!(link.oldest(), [Some(4), Some(1)]);
+    }
+
+    #[tokio::test]
+    async fn ends_a_keeper_that_answers_what_nobody_asked_or_was_answered() {
+        for answered in [&[7][..], &[1, 1], &[2, 1, 2]] {
+            let (link, mut theirs, _told) = waiting_for(&[1, 2]);
+            theirs.write_all(&signatures(answered)).unwrap();
+            link.linger();
+            assert!(link.is_over(), "{answered:?}");
+            assert!(matches!(link.broken.take(), Some(CrewError::OutOfStep { .. })));
+        }
+    }
+
+    #[tokio::test]
+    async fn fails_whoever_is_given_another_kind_of_answer() {
+        let (link, mut theirs, told) = waiting_for(&[1]);
+        let mut answer = Vec::new();
+        FromKeeper::Done { job: 1 }.encode(&mut answer);
+        theirs.write_all(&answer).unwrap();
+        link.linger();
+        assert_eq!(*told.borrow(), [(1, false)]);
     }
 }

@@ -77,6 +77,10 @@ impl From<CrewError> for Fault {
                     Unavailable,
                     "remove credentials that nobody uses, or give some to a second agent of another user",
                 ),
+                Refusal::SigningQueueFull => (
+                    Unavailable,
+                    "ask again, less often: RSA signatures are computed one after the other; Ed25519 and HMAC keys are faster",
+                ),
                 Refusal::SecretMemoryAbsent => (Unavailable, NO_SECRET_MEMORY),
                 Refusal::LockLimit { .. } => (Unavailable, RAISE_THE_LIMIT),
                 Refusal::Traced => (Unavailable, "end the debugger or tracer; the keeper starts under none"),

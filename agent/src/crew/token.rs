@@ -7,8 +7,8 @@ use std::time::Duration;
 
 use strongroom_link::frame::{self, Inbox};
 use strongroom_link::token::{
-    ALLOW_WEAK_MEMORY, FromToken, GREETING_JOB, KekId, Protection, Rung, ToToken, TokenDescription,
-    TokenRefusal,
+    ALLOW_WEAK_MEMORY, Anchor, AnchorId, FromToken, GREETING_JOB, KekId, Protection, Rung, ToToken,
+    TokenDescription, TokenRefusal,
 };
 use tokio::io::Interest;
 use tokio::time::timeout;
@@ -138,6 +138,22 @@ impl TokenWorker {
     pub(crate) async fn find_kek(&mut self, label: &str, id: Option<KekId>) -> Result<KekId, CrewError> {
         let job = self.job();
         self.ask(ToToken::FindKek { job, label, id }, kek).await
+    }
+
+    /// Has the token remember a state of floors.
+    pub(crate) async fn anchor(&mut self, label: &str, anchor: Anchor) -> Result<(), CrewError> {
+        let job = self.job();
+        self.ask(ToToken::Anchor { job, label, anchor }, done).await
+    }
+
+    /// The newest state of floors that the token remembers.
+    pub(crate) async fn anchored(&mut self, label: &str, id: AnchorId) -> Result<Option<Anchor>, CrewError> {
+        let job = self.job();
+        self.ask(ToToken::Anchored { job, label, id }, |answer| match answer {
+            FromToken::Anchored { anchor, .. } => Some(anchor),
+            _ => None,
+        })
+        .await
     }
 
     /// Finds out which rung works.

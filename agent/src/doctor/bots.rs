@@ -52,6 +52,7 @@ fn tokens(data: &Path) -> Check {
     const ID: &str = "client-tokens";
     match file::read(&store::clients_path(data)) {
         Ok(clients) if clients.is_empty() => Check::ok(ID, "no client has a token"),
+        Ok(clients) if clients.len() == 1 => Check::ok(ID, "1 client has a token"),
         Ok(clients) => Check::ok(ID, format!("{} clients have a token", clients.len())),
         Err(error @ StoreError::Io { .. }) => {
             Check::unknown(ID, Fault::from(error).message, "run doctor as the agent's user")

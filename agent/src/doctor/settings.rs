@@ -7,6 +7,7 @@ use strongroom_client::Status;
 
 use super::{Check, Installation};
 use crate::config::Config;
+use crate::signer::ANCHOR_BEHIND;
 use crate::signer::grants::unbound_meaning;
 
 pub(super) fn checks(installation: &Installation<'_>) -> Vec<Check> {
@@ -65,6 +66,15 @@ fn meaning(setting: &str) -> &'static str {
 /// What the running agent has seen, and no setting says.
 fn of_the_moment(weakness: &str) -> Option<(&'static str, &'static str)> {
     match weakness {
+        "anchor_absent" => Some((
+            "anchor",
+            "the token keeps no data objects, so a data folder that is rolled back as a whole is not found out",
+        )),
+        ANCHOR_BEHIND => Some((
+            "anchor",
+            "the token has not been told of a removal yet, so an older copy of the whole data folder would open; \
+             `strongroom unlock` tells it",
+        )),
         "audit_stopped" => Some(("audit-state", "nothing is signed: the audit log cannot be written")),
         "audit_unsigned" => {
             Some(("audit-state", "the audit log gets no checkpoints: their key was not loaded"))

@@ -4,7 +4,7 @@ use std::fmt;
 use std::str::FromStr;
 
 use serde::{Deserialize, Serialize};
-use strongroom_policy::is_client_name;
+use strongroom_policy::is_name;
 
 /// A name that an admin has given to a client.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
@@ -26,7 +26,7 @@ impl FromStr for ClientName {
     type Err = NoClientName;
 
     fn from_str(text: &str) -> Result<Self, NoClientName> {
-        if is_client_name(text) { Ok(Self(text.to_owned())) } else { Err(NoClientName) }
+        if is_name(text) { Ok(Self(text.to_owned())) } else { Err(NoClientName) }
     }
 }
 

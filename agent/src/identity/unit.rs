@@ -8,19 +8,11 @@ use std::fmt;
 
 /// A unit, and whose manager has named it. Shown as `system/bot.service` or `user@1000/bot.service`.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct Unit {
-    /// The user whose manager it is; `None` for the system's.
-    pub(crate) user: Option<u32>,
-    /// The unit's name as `systemctl` shows it.
-    pub(crate) name: String,
-}
+pub(crate) struct Unit(String);
 
 impl fmt::Display for Unit {
     fn fmt(&self, to: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self.user {
-            None => write!(to, "system/{}", self.name),
-            Some(uid) => write!(to, "user@{uid}/{}", self.name),
-        }
+        to.write_str(&self.0)
     }
 }
 
@@ -35,9 +27,13 @@ impl Unit {
     pub(super) fn at(path: &str) -> Option<Self> {
         let mut groups = path.strip_prefix('/')?.split('/');
         let system = unit(&mut groups)?;
-        let user =
-            manager_of(&system).and_then(|uid| Some(Self { user: Some(uid), name: unit(&mut groups)? }));
-        Some(user.unwrap_or(Self { user: None, name: system }))
+        let user = manager_of(&system).and_then(|uid| Some(format!("user@{uid}/{}", unit(&mut groups)?)));
+        Some(Self(user.unwrap_or_else(|| format!("system/{system}"))))
+    }
+
+    /// As grants name it.
+    pub(crate) fn as_str(&self) -> &str {
+        &self.0
     }
 }
 
@@ -179,7 +175,8 @@ mod tests {
         fn takes_any_text(text in "\\PC*", lines in proptest::collection::vec("[0-9]{0,2}:[a-z=]{0,12}:[a-z/@._\\\\ -]*", 0..4)) {
             for text in [text, lines.join("\n")] {
                 if let Some(unit) = Unit::of(&text) {
-                    prop_assert!(is_unit(&unit.name) && text.contains(&unit.name));
+                    let (_, name) = unit.as_str().split_once('/').unwrap();
+                    prop_assert!(is_unit(name) && text.contains(name));
                 }
             }
         }

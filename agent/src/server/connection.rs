@@ -23,17 +23,14 @@ use tokio::time::{Instant, timeout, timeout_at};
 use super::dispatch::{self, Next};
 use super::door::{self, Stranger};
 use super::outbox::Outbox;
+use super::turns::Unread;
 use super::{Server, reply, stranger};
 use crate::audit::log::AuditLog;
 use crate::fault::Fault;
 use crate::identity::{Client, ClientName, Impostor, Principal, Rest, log_of};
 
-/// Requests of one client that are acted on before others have their turn.
-const TURN: usize = 8;
 /// Requests of one client that are worked on at once.
 const MAX_IN_WORK: usize = 1_024;
-/// Bytes of answers that a client has not taken.
-const MAX_UNREAD_BYTES: usize = 1024 * 1024;
 /// Time for one frame to arrive, and for a client to take some of its answers.
 const PATIENCE: Duration = Duration::from_secs(10);
 /// Descriptors that one frame may bring.
@@ -58,16 +55,19 @@ pub(super) struct Connection {
     /// Answers were taken, or the connection is over.
     taken: Notify,
     over: Cell<bool>,
+    /// Bytes of answers that the writer has taken and not sent.
+    leaving: Cell<usize>,
     /// The writer is between two bytes of an answer.
     sending: Cell<bool>,
+    unread: Unread,
 }
 
 impl Connection {
-    fn new(socket: Stream, client: Client, audit: Rc<AuditLog>, stranger: Option<Stranger>) -> Rc<Self> {
+    fn new(server: &Server, socket: Stream, client: Client, stranger: Option<Stranger>) -> Rc<Self> {
         Rc::new(Self {
             socket,
             client,
-            audit,
+            audit: Rc::clone(&server.audit),
             stranger: RefCell::new(stranger),
             speaker: OnceCell::new(),
             outbox: RefCell::default(),
@@ -75,7 +75,9 @@ impl Connection {
             answers: Notify::new(),
             taken: Notify::new(),
             over: Cell::new(false),
+            leaving: Cell::new(0),
             sending: Cell::new(false),
+            unread: server.turns.unread(),
         })
     }
 
@@ -128,6 +130,7 @@ impl Connection {
             self.audit.settle();
         } else {
             self.outbox.borrow_mut().push(id, reply, self.audit.failures());
+            self.count_unread();
             self.answers.notify_one();
         }
     }
@@ -137,8 +140,19 @@ impl Connection {
         self.over.get()
     }
 
-    fn is_full(&self) -> bool {
-        self.in_work.get() >= MAX_IN_WORK || self.outbox.borrow().bytes() >= MAX_UNREAD_BYTES
+    fn count_unread(&self) {
+        self.unread.set(self.outbox.borrow().bytes().saturating_add(self.leaving.get()));
+    }
+
+    /// Waits until more of it may be worked on.
+    async fn has_room(&self, server: &Server) {
+        while !self.over.get() && (self.in_work.get() >= MAX_IN_WORK || self.unread.is_too_much()) {
+            self.taken.notified().await;
+        }
+        // Who has only one request does not stand behind those who have many.
+        if self.in_work.get() > 0 {
+            server.signer.has_room().await;
+        }
     }
 
     /// Ends it at once, since its token was revoked: what was asked for is not answered.
@@ -194,7 +208,7 @@ pub(super) async fn serve(server: &Rc<Server>, socket: Stream, full: bool) {
         }
     };
     log_of!(debug, client.principal, "connected");
-    let connection = Connection::new(socket, client, Rc::clone(&server.audit), stranger);
+    let connection = Connection::new(server, socket, client, stranger);
     let reading = async {
         let ended = read(server, &connection).await;
         server.desk.leave(&connection);
@@ -246,11 +260,9 @@ async fn read(server: &Rc<Server>, connection: &Rc<Connection>) -> Result<(), Im
     let mut descriptors = VecDeque::new();
     let is_stranger = connection.stranger.borrow().is_some();
     let mut frame_deadline = is_stranger.then(|| Instant::now().checked_add(door::HELLO_PATIENCE)).flatten();
+    let mut turn = server.turns.begin();
     while !connection.over.get() {
-        while connection.is_full() && !connection.over.get() {
-            connection.taken.notified().await;
-        }
-        server.signer.has_room().await;
+        connection.has_room(server).await;
         let received = tokio::select! {
             biased;
             received = within(frame_deadline, receive(connection, &mut buffer, &mut descriptors)) => received,
@@ -270,21 +282,27 @@ async fn read(server: &Rc<Server>, connection: &Rc<Connection>) -> Result<(), Im
         if connection.over.get() {
             return Ok(());
         }
-        let (mut acted, mut rest) = (0_usize, false);
+        let mut acted = false;
         loop {
-            if rest || (acted.checked_rem(TURN) == Some(0) && acted > 0) {
-                tokio::task::yield_now().await;
-                if connection.over.get() {
-                    break;
-                }
+            if turn.is_over() {
+                server.signer.flush();
+                turn.pass().await;
+                connection.has_room(server).await;
+            }
+            if connection.over.get() {
+                break;
             }
             match buffer.take() {
                 Ok(Some(frame)) => {
-                    acted = acted.saturating_add(1);
-                    let next = dispatch::act(server, connection, frame, &mut descriptors);
-                    rest = next == Next::Rest;
-                    match next {
-                        Next::GoOn | Next::Rest => {}
+                    acted = true;
+                    turn.use_up();
+                    match dispatch::act(server, connection, frame, &mut descriptors) {
+                        Next::GoOn => {}
+                        Next::Rest => {
+                            server.signer.flush();
+                            turn.rest().await;
+                            connection.has_room(server).await;
+                        }
                         Next::Close => {
                             server.signer.flush();
                             return Ok(());
@@ -305,7 +323,7 @@ async fn read(server: &Rc<Server>, connection: &Rc<Connection>) -> Result<(), Im
             }
         }
         server.signer.flush();
-        frame_deadline = match (buffer.is_partial(), acted > 0, frame_deadline) {
+        frame_deadline = match (buffer.is_partial(), acted, frame_deadline) {
             (false, _, _) => None,
             (true, false, Some(deadline)) => Some(deadline),
             (true, _, _) => Instant::now().checked_add(PATIENCE),
@@ -369,12 +387,15 @@ async fn write(connection: &Connection) {
         }
         // Two buffers change places, so that neither is allocated again.
         std::mem::swap(&mut sending, &mut connection.outbox.borrow_mut());
+        connection.leaving.set(sending.bytes());
         // No signature leaves before its line in the audit log is written.
         let failures = connection.audit.gate().await;
         sending.recall(failures, || Fault::from(connection.audit.stopped()));
         connection.sending.set(true);
         let sent = send_all(stream, sending.bytes_to_send()).await;
         connection.sending.set(false);
+        connection.leaving.set(0);
+        connection.count_unread();
         if let Err(error) = sent {
             log_of!(debug, connection.principal(), %error, "a client did not take its answers");
             break;

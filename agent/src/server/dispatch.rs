@@ -34,7 +34,7 @@ use crate::signer::{LockNow, Remove, Signer, Unlock};
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Next {
     GoOn,
-    /// It has read from the disk: others have their turn before the next.
+    /// It was told what there is: others have their turn before it asks again.
     Rest,
     /// The peer is not one that can be talked to.
     Close,
@@ -230,7 +230,7 @@ fn perform(
     Ok(())
 }
 
-/// Reads records beside all else that is asked, and answers then.
+/// Looks through the records beside all else that is asked, and answers then.
 fn list(
     server: &Rc<Server>,
     connection: &Rc<Connection>,
@@ -240,15 +240,10 @@ fn list(
 ) {
     let (signer, connection) = (Rc::clone(&server.signer), Rc::clone(connection));
     tokio::task::spawn_local(async move {
-        match signer.list(order, after).await {
-            Ok((reports, more)) => {
-                let unbound: Vec<String> = reports.iter().map(CredentialReport::accept_unbound).collect();
-                let page =
-                    reports.iter().zip(&unbound).map(|(report, unbound)| report.wire(unbound)).collect();
-                connection.answer(id, Reply::Credentials { page, more });
-            }
-            Err(fault) => connection.answer(id, reply::error(&fault)),
-        }
+        let (reports, more) = signer.list(order, after).await;
+        let unbound: Vec<String> = reports.iter().map(CredentialReport::accept_unbound).collect();
+        let page = reports.iter().zip(&unbound).map(|(report, unbound)| report.wire(unbound)).collect();
+        connection.answer(id, Reply::Credentials { page, more });
     });
 }
 

@@ -12,6 +12,7 @@ mod pace;
 mod progress;
 mod reply;
 mod stranger;
+mod turns;
 
 pub(crate) use listen::{Listening, listen};
 
@@ -28,6 +29,7 @@ use self::door::Strangers;
 use self::hello::Seldom;
 use self::live::Live;
 use self::pace::Pace;
+use self::turns::Turns;
 use crate::audit::log::AuditLog;
 use crate::clients::Clients;
 use crate::identity::{Kernel, Principal};
@@ -52,6 +54,7 @@ pub(crate) struct Server {
     wrong_hellos: Seldom,
     kernel: Kernel,
     connections: Cell<usize>,
+    turns: Turns,
 }
 
 impl Server {
@@ -75,6 +78,7 @@ impl Server {
             wrong_hellos: Seldom::default(),
             kernel,
             connections: Cell::new(0),
+            turns: Turns::default(),
         })
     }
 
@@ -112,6 +116,8 @@ impl Server {
                         connection::serve(&server, stream, full).await;
                         server.connections.set(server.connections.get().saturating_sub(1));
                     });
+                    // Finding out who has come takes longer than a signature: one at a time.
+                    tokio::task::yield_now().await;
                 }
                 Err(error) => {
                     // Out of descriptors, most likely: wait for a client to go.

@@ -7,7 +7,7 @@ use std::time::Instant;
 
 use sha2::{Digest as _, Sha256};
 use strongroom_policy::GrantId;
-use strongroom_venues::{Action, Classified, Plan, Request, SignedRequest};
+use strongroom_venues::{Action, Plan, Request, SignedRequest};
 
 use super::grants::InForce;
 use super::sign::SignError;
@@ -71,7 +71,7 @@ impl Account {
             ("METHOD", clip(request.method, MAX_METHOD_BYTES).into_owned()),
             ("PATH", clip(request.path, MAX_TEXT_BYTES).into_owned()),
         ]);
-        facts.extend(who.unit.as_ref().map(|unit| ("UNIT", unit.to_string())));
+        facts.extend(who.unit.as_ref().map(|unit| ("UNIT", unit.as_str().to_owned())));
         facts.extend(who.exe.as_ref().map(|exe| ("EXE", exe.to_string_lossy().into_owned())));
         self.trap = Some(facts);
     }
@@ -122,15 +122,15 @@ impl Account {
     }
 
     /// Notes what was asked for, and what was found in it where it could be read.
-    pub(super) fn request(&mut self, request: &Request<'_>, read: Option<(&Plan<'_>, &Classified<'_>)>) {
-        if let Some((_, Classified { action, rule, .. })) = read {
-            self.action = Some(*action);
-            self.pen().text("action", action.name());
-            self.pen().text("endpoint", rule);
+    pub(super) fn request(&mut self, request: &Request<'_>, read: Option<&Plan<'_>>) {
+        if let Some(classified) = read.map(Plan::classified) {
+            self.action = Some(classified.action);
+            self.pen().text("action", classified.action.name());
+            self.pen().text("endpoint", classified.rule);
         }
         self.said("method", request.method, MAX_METHOD_BYTES);
         self.said("path", request.path, MAX_TEXT_BYTES);
-        let Some((plan, _)) = read else { return };
+        let Some(plan) = read else { return };
         let mut whole = true;
         if !plan.query().is_empty() {
             self.pen().member("query", |out| whole &= params::object(plan.query(), out));
@@ -239,7 +239,7 @@ impl Signer {
 }
 
 /// What a line tells of something that was done, or was not because of `fault`.
-fn done<'a>(
+pub(super) fn done<'a>(
     kind: Kind,
     by: &'a Decision,
     credential: Option<&'a str>,

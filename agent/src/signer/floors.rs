@@ -1,7 +1,10 @@
 //! Which records are too old: the floors, as long as the keeper holds their key.
 
+use sha2::{Digest as _, Sha256};
+use strongroom_link::token::{Anchor, AnchorId};
 use strongroom_protocol::ErrorCode;
 
+use super::anchor;
 use super::filling::overtaken;
 use super::keyring::{Keyring, Unlocked};
 use super::{Signer, State, on_disk};
@@ -16,8 +19,12 @@ use crate::store::{StoreError, atomic};
 /// Floors whose signature was right, and where the keeper holds their key.
 #[derive(Debug, Clone)]
 pub(super) struct SignedFloors {
-    floors: Box<Floors>,
+    pub(super) floors: Box<Floors>,
     slot: u32,
+    /// By which the token knows them.
+    pub(super) id: AnchorId,
+    /// What the token is known to know.
+    pub(super) known: Option<Anchor>,
 }
 
 impl SignedFloors {
@@ -53,11 +60,13 @@ impl SignedFloors {
             return Ok(());
         }
         let message = format!(
-            "the record was rolled back: it has revision {revision}, and revision {floor} was in force already"
+            "the record was rolled back: it has revision {revision}, and revision {floor} was in force already; `strongroom \
+             grant edit {} --accept-older` takes it over",
+            meta.name
         );
         let hint = format!(
-            "put the newer record back; where it is lost, read what this one grants (`strongroom grant list {0}`), and \
-             take it over with `strongroom grant edit {0} --accept-older`",
+            "put the newer record back; where it is lost, read what this one grants (`strongroom grant list {}`) before \
+             you take it over",
             meta.name
         );
         Err(Fault::new(ErrorCode::Unavailable, message, hint))
@@ -144,12 +153,17 @@ impl Signer {
         self.write_floors(keeper, floors, raised).await
     }
 
-    async fn write_floors(
+    /// Signs floors and writes them, one generation on.
+    ///
+    /// # Errors
+    /// Where keeper or disk refuse.
+    pub(super) async fn write_floors(
         &self,
         keeper: &Keeper,
         floors: &mut SignedFloors,
         mut raised: Box<Floors>,
     ) -> Result<(), Fault> {
+        raised.count();
         raised.sign(&keeper.signature(floors.slot, &raised.message()).await?);
         on_disk(raised.writing(self.store.floors_path(&self.config.token.kek_id))).await?;
         floors.floors = raised;
@@ -174,6 +188,7 @@ impl Signer {
             match self.write_floors(&keeper, &mut floors, raised).await {
                 Ok(()) => {
                     self.put_floors(floors);
+                    self.anchor_is_behind();
                     return Ok(());
                 }
                 Err(fault) => {
@@ -181,6 +196,7 @@ impl Signer {
                 }
             }
         }
+        self.anchor_is_behind();
         on_disk(self.store.noting_removed(name)?).await
     }
 
@@ -215,31 +231,29 @@ impl Signer {
         worker: &mut TokenWorker,
         slot: u32,
     ) -> Result<SignedFloors, Fault> {
-        let mut floors = self.open_signed_floors(keeper, worker, slot).await?;
+        let mut floors = match self.open_signed_floors(keeper, worker, slot).await? {
+            Some(floors) => floors,
+            None => self.make_floors(keeper, worker, slot).await?,
+        };
+        anchor::check(&floors.floors, floors.known.as_ref())?;
         self.bury_noted(keeper, &mut floors).await?;
         Ok(floors)
     }
 
-    async fn open_signed_floors(
+    /// The same as they stand on the disk, whatever the token knows; nothing where there are none.
+    ///
+    /// # Errors
+    /// As [`floors`](Self::floors).
+    pub(super) async fn open_signed_floors(
         &self,
         keeper: &Keeper,
         worker: &mut TokenWorker,
         slot: u32,
-    ) -> Result<SignedFloors, Fault> {
+    ) -> Result<Option<SignedFloors>, Fault> {
         let token = &self.config.token;
         let path = self.store.floors_path(&token.kek_id);
         let job = keeper.job();
-        let Some(floors) = Floors::read(&path, token.kek_id)? else {
-            if self.store.has_records_of(&token.kek_id)? {
-                return Err(StoreError::Floors { path, fault: "is gone" }.into());
-            }
-            let seed = worker.protect(job, token.kek_id, token.rung).await?;
-            keeper.derive(job, slot, CONTEXT).await?;
-            let mut floors = Floors::new(token.kek_id, token.rung, seed);
-            floors.sign(&keeper.signature(slot, &floors.message()).await?);
-            on_disk(floors.writing(path)).await?;
-            return Ok(SignedFloors { floors: Box::new(floors), slot });
-        };
+        let Some(floors) = Floors::read(&path, token.kek_id)? else { return Ok(None) };
         let edited = || StoreError::Floors { path: path.clone(), fault: "was edited" };
         let (rung, seed) = floors.seed();
         worker.unprotect(job, token.kek_id, rung, seed).await.map_err(|error| match error {
@@ -250,13 +264,43 @@ impl Signer {
             }
             error => Fault::from(error),
         })?;
-        keeper.derive(job, slot, CONTEXT).await?;
+        let id = id(&keeper.derive(job, slot, CONTEXT).await?);
         if !floors.are_signed(&keeper.signature(slot, &floors.message()).await?) {
             return Err(edited().into());
         }
-        Ok(SignedFloors { floors: Box::new(floors), slot })
+        let known = self.anchored(worker, id, &floors).await?;
+        Ok(Some(SignedFloors { floors: Box::new(floors), slot, id, known }))
+    }
+
+    async fn make_floors(
+        &self,
+        keeper: &Keeper,
+        worker: &mut TokenWorker,
+        slot: u32,
+    ) -> Result<SignedFloors, Fault> {
+        let token = &self.config.token;
+        let path = self.store.floors_path(&token.kek_id);
+        if self.store.has_records_of(&token.kek_id)? {
+            return Err(StoreError::Floors { path, fault: "is gone" }.into());
+        }
+        let job = keeper.job();
+        let seed = worker.protect(job, token.kek_id, token.rung).await?;
+        let id = id(&keeper.derive(job, slot, CONTEXT).await?);
+        let mut floors = Box::new(Floors::new(token.kek_id, token.rung, seed));
+        let known = self.anchor_new(worker, id, &mut floors).await;
+        floors.sign(&keeper.signature(slot, &floors.message()).await?);
+        on_disk(floors.writing(path)).await?;
+        Ok(SignedFloors { floors, slot, id, known })
     }
 }
 
+/// By which the token knows the floors that this key signs.
+fn id(public: &[u8; 32]) -> AnchorId {
+    let hash = Sha256::new().chain_update(b"strongroom floors anchor\0").chain_update(public).finalize();
+    let mut id = AnchorId::default();
+    id.iter_mut().zip(hash).for_each(|(place, byte)| *place = byte);
+    id
+}
+
 /// A keeper that is started for one record holds that in its first slot.
-const SLOT_BESIDE_ONE_RECORD: u32 = 1;
+pub(super) const SLOT_BESIDE_ONE_RECORD: u32 = 1;

@@ -1,12 +1,13 @@
 //! Whether the grants of a credential let a principal have one request signed.
 
+use std::borrow::Cow;
 use std::time::{Duration, Instant};
 
 use jiff::Timestamp;
 use strongroom_policy::{Ask, Caller, Charge, Decision, GrantId, Grants, Meters, Policy, Reason};
 use strongroom_venues::{Action, Classified, Plan};
 
-use crate::identity::Principal;
+use crate::identity::{Principal, Unit};
 
 /// The grants of a live credential, and what they count.
 #[derive(Debug)]
@@ -83,8 +84,7 @@ impl Gate {
 
     /// Whether any grant names this one.
     pub(super) fn names(&self, who: &Principal) -> bool {
-        let unit = who.unit.as_ref().map(ToString::to_string);
-        self.policy.names(caller(who, unit.as_deref()))
+        self.policy.names(caller(who))
     }
 
     /// Decides about one request that was asked for at `began`. A human has said yes where `confirmed` wants one.
@@ -92,23 +92,22 @@ impl Gate {
         &mut self,
         who: &Principal,
         plan: &Plan<'_>,
-        classified: Classified<'_>,
         began: Instant,
         confirmed: Option<&GrantId>,
     ) -> Result<Passage, Denial> {
-        let mut stands_in = classified.stands_in;
+        let Classified { action, stands_in, .. } = plan.classified();
+        let mut stands_in = Cow::Borrowed(stands_in.as_slice());
         let recut = plan.recut();
         if recut.is_some() {
-            stands_in.push(Action::Unknown);
+            stands_in.to_mut().push(Action::Unknown);
         }
         let orders = plan.orders();
         let names: Vec<&str> = plan.names().collect();
-        let unit = who.unit.as_ref().map(ToString::to_string);
         let ask = Ask {
-            caller: caller(who, unit.as_deref()),
+            caller: caller(who),
             now: Timestamp::now(),
             uptime: began.saturating_duration_since(self.since),
-            action: classified.action,
+            action: *action,
             stands_in: &stands_in,
             names: &names,
             orders: orders.as_deref(),
@@ -127,10 +126,10 @@ impl Gate {
     }
 }
 
-/// Who asks, as grants name them; `unit` is its unit's name.
-fn caller<'a>(who: &'a Principal, unit: Option<&'a str>) -> Caller<'a> {
+/// Who asks, as grants name them.
+fn caller(who: &Principal) -> Caller<'_> {
     match &who.client {
         Some(client) => Caller::Client(client.as_str()),
-        None => Caller::Process { uid: who.uid, unit },
+        None => Caller::Process { uid: who.uid, unit: who.unit.as_ref().map(Unit::as_str) },
     }
 }

@@ -3,7 +3,7 @@
 use std::borrow::Cow;
 use std::rc::Rc;
 
-use strongroom_policy::{Grant, Grants, GrantsError, scope};
+use strongroom_policy::{Grant, Grants, GrantsError, Part, scope};
 use strongroom_protocol::ErrorCode;
 use strongroom_venues::Profile;
 
@@ -11,12 +11,14 @@ use super::keep::{KeepJob, Making};
 use super::profiles::Chosen;
 use super::{Signer, busy, credential_name};
 use crate::audit::line::{Event, Kind, clip_list};
-use crate::crew::token::Login;
+use crate::crew::CrewError;
+use crate::crew::keeper::{Keeper, Sealed};
+use crate::crew::token::{Login, TokenWorker};
 use crate::fault::{Fault, chain};
 use crate::policy::Authorized;
 use crate::store::atomic::Existing;
 use crate::store::profiles::ProfileHash;
-use crate::store::record::{CredentialName, Meta, Record};
+use crate::store::record::{CredentialName, Meta, Record, Wrapped};
 
 /// What of a record is in force from now on, for the audit log.
 #[derive(Debug)]
@@ -68,6 +70,10 @@ pub(crate) struct SetGrants {
     login: Login,
 }
 
+/// What it would take, and where it is written.
+const SEND_MODE: &str = "all of it would be kept if the agent itself asked the venue (send mode), which it cannot do yet; \
+                         docs/reference/grants.md says what each venue's signature keeps";
+
 /// Refuses grants that promise what the venue's signatures do not keep.
 ///
 /// # Errors
@@ -79,11 +85,7 @@ pub(crate) fn check(profile: &Profile, grants: &Grants) -> Result<(), Fault> {
     }
     let message =
         format!("refusing grants that this venue's signatures do not keep: {}", findings.join("\n"));
-    Err(Fault::new(
-        ErrorCode::Invalid,
-        message,
-        "docs/reference/grants.md says what each venue's signature keeps",
-    ))
+    Err(Fault::new(ErrorCode::Invalid, message, SEND_MODE))
 }
 
 /// What an admin has accepted that no signature binds, as a weakness is named: `accept_unbound:NAME/GRANT:PARTS`.
@@ -99,6 +101,12 @@ fn parts(grant: &Grant) -> String {
 pub(crate) fn unbound_meaning(weakness: &str) -> Option<String> {
     let (place, parts) = weakness.strip_prefix(UNBOUND)?.rsplit_once(':')?;
     let (credential, grant) = place.split_once('/')?;
+    if parts == Part::Parameterless.name() {
+        return Some(format!(
+            "each signature under grant {grant} of {credential} does at the venue what needs no parameter, also where the \
+             grant does not allow that"
+        ));
+    }
     Some(format!(
         "grant {grant} of {credential} restricts what the venue's signature does not bind ({parts}): whoever gets a \
          signature can use it for what the grant forbids"
@@ -146,6 +154,26 @@ impl SetGrants {
     }
 }
 
+/// Seals the secret of a record for other metadata.
+///
+/// # Errors
+/// Where the record does not open, or token or keeper refuse.
+pub(super) async fn reseal(
+    keeper: &Keeper,
+    worker: &mut TokenWorker,
+    before: &Record,
+    meta: Meta,
+) -> Result<Record, CrewError> {
+    let Record { meta: old, wrapped, .. } = before;
+    let (from_job, from_context) = (keeper.job(), old.context());
+    worker.unprotect(from_job, old.kek_id, old.rung, &wrapped.seed).await?;
+    let job = keeper.job();
+    let seed = worker.protect(job, meta.kek_id, meta.rung).await?;
+    let from = Sealed { job: from_job, context: &from_context, envelope: &wrapped.envelope };
+    let envelope = keeper.reseal(meta.key_spec(), from, job, &meta.context()).await?;
+    Ok(Record::new(meta, Wrapped { seed, envelope }))
+}
+
 impl Signer {
     /// Gives a credential other grants. They are in force at once.
     ///
@@ -164,16 +192,19 @@ impl Signer {
     async fn set_checked(self: &Rc<Self>, wanted: SetGrants) -> Result<InForce, Fault> {
         let SetGrants { name, revision, grants, accept_older, login } = wanted;
         let Ok(_alone) = self.custody.try_lock() else { return Err(busy()) };
-        let Record { meta: old, wrapped, .. } = self.store.record(&name)?;
+        let before = self.store.record(&name)?;
+        let old = &before.meta;
         if old.revision != revision {
+            // Where somebody has put another record there, that one is what the next try is about.
+            self.known.borrow_mut().note(&old);
             let message = format!(
                 "the grants of {name} were changed meanwhile: its record has revision {}, and not {revision}",
                 old.revision
             );
             return Err(Fault::new(ErrorCode::Invalid, message, "look at them again, and repeat the change"));
         }
-        self.check_token(&old)?;
-        let profile = self.profiles.of(&old)?;
+        self.check_token(old)?;
+        let profile = self.profiles.of(old)?;
         check(&profile, &grants)?;
         let job = KeepJob {
             name,
@@ -186,15 +217,16 @@ impl Signer {
         };
         let mut told = None;
         let kept = self.keep(job, async |making: Making<'_>| {
+            let Making { keeper, worker, floors } = making;
             if !accept_older {
-                making.floors.check(&old)?;
+                floors.check(old)?;
             }
-            let mut meta = old.clone();
+            let mut meta = Meta::clone(&old);
             // The record is refused below where this was edited.
-            meta.revision = making.floors.next(&old.name, old.revision)?;
+            meta.revision = floors.next(&old.name, old.revision)?;
             meta.grants = grants;
             told = Some(InForce { accept_older, ..InForce::of(&meta) });
-            making.resealed(&old, &wrapped, meta).await
+            Ok(reseal(keeper, worker, &before, meta).await?)
         });
         kept.await?;
         told.ok_or_else(|| Fault::defect("a record was kept and not made"))

@@ -9,11 +9,11 @@ use super::login::{Keep, PinSource};
 use super::profiles::Chosen;
 use super::unlock::open;
 use super::{Signer, State, on_disk};
-use crate::crew::keeper::{Keeper, Sealed};
+use crate::crew::keeper::Keeper;
 use crate::crew::token::{Login, TokenWorker};
 use crate::fault::Fault;
 use crate::store::atomic::Existing;
-use crate::store::record::{CredentialName, Meta, Record, Wrapped};
+use crate::store::record::{CredentialName, Record};
 
 /// What is kept, and how.
 pub(super) struct KeepJob {
@@ -34,20 +34,6 @@ pub(super) struct Making<'a> {
     /// Logged in.
     pub(super) worker: &'a mut TokenWorker,
     pub(super) floors: &'a SignedFloors,
-}
-
-impl Making<'_> {
-    /// The record of the same secret for other metadata. The old one is refused where it was edited.
-    pub(super) async fn resealed(self, old: &Meta, wrapped: &Wrapped, new: Meta) -> Result<Record, Fault> {
-        let Self { keeper, worker, .. } = self;
-        let (from_job, from_context) = (keeper.job(), old.context());
-        worker.unprotect(from_job, old.kek_id, old.rung, &wrapped.seed).await?;
-        let job = keeper.job();
-        let seed = worker.protect(job, new.kek_id, new.rung).await?;
-        let from = Sealed { job: from_job, context: &from_context, envelope: &wrapped.envelope };
-        let envelope = keeper.reseal(new.key_spec(), from, job, &new.context()).await?;
-        Ok(Record::new(new, Wrapped { seed, envelope }))
-    }
 }
 
 impl Signer {
@@ -83,11 +69,12 @@ impl Signer {
             let making = Making { keeper: &keeper, worker: &mut worker, floors: &floors };
             let record = make(making).await?;
             open(&keeper, &mut worker, &record, slot).await?;
-            worker.end().await;
             on_disk(self.store.writing(&record, own.map(|own| own.text), existing)).await?;
-            self.named.borrow_mut().note(&record.meta);
-            let raised = self.raise_floors(&keeper, &mut floors, std::iter::once(&record.meta)).await;
-            if is_live && raised.is_ok() {
+            self.known.borrow_mut().note(&record.meta);
+            let raised = self.raise_floors(&keeper, &mut floors, std::iter::once(&*record.meta)).await;
+            self.anchor(&keeper, &mut worker, &mut floors).await;
+            worker.end().await;
+            if is_live {
                 self.put_floors(floors);
             }
             Ok((record, raised.map_err(not_raised)))

@@ -33,7 +33,7 @@ pub(crate) struct Unlocked {
     /// Records that did not open, and why.
     faults: HashMap<CredentialName, String>,
     /// Which records are too old; absent where there was no record yet.
-    floors: Option<SignedFloors>,
+    floors: Option<Box<SignedFloors>>,
     /// Slots of the keeper that are empty again, and the lowest that was never used.
     free_slots: Vec<u32>,
     next_slot: u32,
@@ -52,7 +52,7 @@ pub(super) struct AuditKey {
 
 /// A credential whose secret the keeper holds.
 pub(crate) struct Live {
-    pub(super) meta: Meta,
+    pub(super) meta: Rc<Meta>,
     pub(super) profile: Rc<Profile>,
     pub(super) nonces: NonceSequence,
     pub(super) gate: Gate,
@@ -63,7 +63,7 @@ pub(crate) struct Live {
 
 impl Live {
     pub(super) fn new(
-        meta: Meta,
+        meta: Rc<Meta>,
         profile: Rc<Profile>,
         nonces: NonceSequence,
         budgets: Budgets,
@@ -169,17 +169,17 @@ impl Keyring<Unlocked> {
     }
 
     /// Which records are too old.
-    pub(super) const fn floors(&self) -> Option<&SignedFloors> {
-        self.state.floors.as_ref()
+    pub(super) fn floors(&self) -> Option<&SignedFloors> {
+        self.state.floors.as_deref()
     }
 
     pub(super) fn put_floors(&mut self, floors: SignedFloors) {
-        self.state.floors = Some(floors);
+        self.state.floors = Some(Box::new(floors));
     }
 
     /// What the loaded records say.
     pub(super) fn metas(&self) -> impl Iterator<Item = &Meta> {
-        self.state.live.values().map(|live| &live.meta)
+        self.state.live.values().map(|live| &*live.meta)
     }
 
     /// A slot for one more credential.

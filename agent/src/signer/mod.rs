@@ -4,6 +4,7 @@
 //! [`unlock`], fed by [`enroll`], used by [`sign`] and described by [`report`].
 
 mod account;
+mod anchor;
 mod checkpoint;
 pub(crate) mod confirm;
 pub(crate) mod enroll;
@@ -13,12 +14,13 @@ mod gate;
 pub(crate) mod grants;
 mod keep;
 mod keyring;
+mod known;
 pub(crate) mod login;
 pub(crate) mod metrics;
-mod named;
 pub(crate) mod profiles;
 pub(crate) mod repin;
 pub(crate) mod report;
+pub(crate) mod restore;
 pub(crate) mod sign;
 pub(crate) mod told;
 mod unlock;
@@ -33,9 +35,11 @@ use strongroom_protocol::ErrorCode;
 use tokio::sync::watch;
 use tokio::time::timeout;
 
+pub(crate) use self::anchor::ANCHOR_BEHIND;
+use self::anchor::Anchoring;
 use self::keyring::{Keyring, Locked, Unlocked};
+use self::known::Known;
 use self::login::PinSource;
-use self::named::Named;
 use self::profiles::Profiles;
 pub(crate) use self::watched::TokenSight;
 use crate::alert::Alert;
@@ -97,7 +101,8 @@ pub(crate) struct Signer {
     /// A checkpoint is going to be signed in a while.
     checkpoint_awaited: Cell<bool>,
     profiles: Profiles,
-    named: RefCell<Named>,
+    /// What the records say.
+    known: RefCell<Known>,
     reserver: Reserver,
     budget_writer: BudgetWriter,
     keyring: RefCell<State>,
@@ -107,13 +112,14 @@ pub(crate) struct Signer {
     locking: tokio::sync::Mutex<()>,
     /// Held by whoever works with the token: one at a time.
     custody: tokio::sync::Mutex<()>,
-    /// Held by whoever reads all records for a client.
+    /// Held by whoever looks through all records for a client.
     listing: tokio::sync::Mutex<()>,
     /// How often it was locked, so that an unlock can tell that a lock has overtaken it.
     locks: Cell<u64>,
     /// Whether it is unlocked, for those who watch while it is.
     unlocked: watch::Sender<bool>,
     token_sight: Cell<TokenSight>,
+    anchoring: Cell<Anchoring>,
     /// Who has given the PIN that the keeper keeps, where it keeps one.
     kept_from: Cell<PinSource>,
     /// What protected the last token worker that has logged in.
@@ -136,7 +142,8 @@ impl Signer {
         let locked = Keyring::locked("it has not been unlocked since it was started");
         let reserver = Reserver::start().map_err(Fault::defect)?;
         let budget_writer = BudgetWriter::start().map_err(Fault::defect)?;
-        let named = Named::read(&store);
+        // A folder that cannot be read is told of by the first unlock.
+        let known = Known::of(&store.records().unwrap_or_default());
         let alert = Alert::new(config.alert.command.0.clone());
         let books = Books { audit: Rc::clone(&audit), counters: Counters::default(), alert };
         Ok(Rc::new_cyclic(|own| Self {
@@ -147,7 +154,7 @@ impl Signer {
             own: own.clone(),
             checkpoint_awaited: Cell::new(false),
             profiles,
-            named: RefCell::new(named),
+            known: RefCell::new(known),
             reserver,
             budget_writer,
             keyring: RefCell::new(State::Locked(locked)),
@@ -160,6 +167,7 @@ impl Signer {
             worker: Cell::new(None),
             unlocked: watch::Sender::new(false),
             token_sight: Cell::default(),
+            anchoring: Cell::default(),
         }))
     }
 
@@ -192,7 +200,7 @@ impl Signer {
 
     /// Whether any grant names this one, who has shown no token.
     pub(crate) fn names(&self, who: &Principal) -> bool {
-        self.named.borrow().has(who)
+        self.known.borrow().names(who)
     }
 
     /// Forgets all secrets and ends the keeper, also one that is still being filled. Does nothing where it is
@@ -277,7 +285,7 @@ impl Signer {
         let Ok(_alone) = timeout(REMOVAL_WAITS, self.custody.lock()).await else { return Err(busy()) };
         on_disk(self.store.removing(&name)).await?;
         tracing::info!(credential, "removed");
-        self.named.borrow_mut().forget(&name);
+        self.known.borrow_mut().forget(&name);
         let forgotten = match &mut *self.keyring.borrow_mut() {
             State::Unlocked(keyring) => keyring.take(&name),
             State::Locked(_) => None,

@@ -7,7 +7,7 @@ use std::rc::Rc;
 use strongroom_protocol::ErrorCode;
 
 use super::enroll::{base_url, check_uid};
-use super::grants::{self, InForce};
+use super::grants::{self, InForce, reseal};
 use super::keep::{KeepJob, Making};
 use super::profiles::Chosen;
 use super::{Signer, busy, credential_name};
@@ -17,7 +17,7 @@ use crate::fault::Fault;
 use crate::policy::Authorized;
 use crate::store::atomic::Existing;
 use crate::store::profiles::{NoHash, ProfileHash};
-use crate::store::record::{CredentialName, Meta, Record};
+use crate::store::record::{CredentialName, Meta};
 
 /// The order to have a credential sign by another text.
 #[derive(Debug)]
@@ -98,15 +98,18 @@ impl Signer {
     async fn repin_checked(self: &Rc<Self>, wanted: Repin) -> Result<InForce, Fault> {
         let Repin { name, revision, seen, base_url, login } = wanted;
         let Ok(_alone) = self.custody.try_lock() else { return Err(busy()) };
-        let Record { meta: old, wrapped, .. } = self.store.record(&name)?;
+        let before = self.store.record(&name)?;
+        let old = &before.meta;
         let chosen = self.profiles.offered(&old.venue)?;
         if old.revision != revision || chosen.hash() != seen {
+            // Where somebody has put another record there, that one is what the next try is about.
+            self.known.borrow_mut().note(old);
             let what = if old.revision == revision { "its profile" } else { "its record" };
             let message = format!("{what} was changed since it was looked at");
             return Err(Fault::new(ErrorCode::Invalid, message, "look at it again, and repeat the command"));
         }
-        self.check_token(&old)?;
-        let new = moved(&old, &chosen, base_url.as_deref())?;
+        self.check_token(old)?;
+        let new = moved(old, &chosen, base_url.as_deref())?;
         let job = KeepJob {
             name,
             chosen,
@@ -117,11 +120,12 @@ impl Signer {
         };
         let mut told = None;
         let kept = self.keep(job, async |making: Making<'_>| {
-            making.floors.check(&old)?;
+            let Making { keeper, worker, floors } = making;
+            floors.check(old)?;
             let mut meta = new;
-            meta.revision = making.floors.next(&old.name, old.revision)?;
+            meta.revision = floors.next(&old.name, old.revision)?;
             told = Some(InForce::of(&meta));
-            making.resealed(&old, &wrapped, meta).await
+            Ok(reseal(keeper, worker, &before, meta).await?)
         });
         kept.await?;
         told.ok_or_else(|| Fault::defect("a record was kept and not made"))

@@ -7,13 +7,14 @@ use jiff::Timestamp;
 use strongroom_link::{keeper, token};
 use strongroom_policy::Part;
 
+use super::known::Said;
 use super::{Signer, State, credential_name};
 use crate::config::TokenConfig;
 use crate::crew::keeper::Keeper;
 use crate::fault::{Fault, chain};
 use crate::identity::Principal;
 use crate::policy::{Authorized, Sight, is_to};
-use crate::store::record::{CredentialName, Meta, Record};
+use crate::store::record::{CredentialName, Meta};
 use crate::store::{self, StoreError};
 
 /// The only custody of this version: the secret is unwrapped into the keeper.
@@ -30,7 +31,7 @@ pub(crate) struct Inspect {
 pub(crate) struct CredentialReport {
     pub(crate) name: CredentialName,
     /// What its record says; absent where the record cannot be read.
-    pub(crate) meta: Option<Meta>,
+    pub(crate) meta: Option<Rc<Meta>>,
     /// Whether it can sign now.
     pub(crate) ready: bool,
     /// Why not; empty where it can.
@@ -42,9 +43,11 @@ pub(crate) struct CredentialReport {
 /// Bytes of credentials behind which a page ends. One credential has at most a few thousand, so that a
 /// page is far from the limit of a frame.
 const PAGE_BYTES: usize = 32 * 1024;
+/// So many credentials are looked at before others have their turn.
+const LOOKED_AT: usize = 64;
 
 impl CredentialReport {
-    fn new(name: CredentialName, meta: Option<Meta>, ready: bool, fault: String) -> Self {
+    fn new(name: CredentialName, meta: Option<Rc<Meta>>, ready: bool, fault: String) -> Self {
         let profile = meta.as_ref().and_then(|meta| meta.profile);
         let profile = profile.map_or_else(String::new, |hash| hash.to_string());
         Self { name, meta, ready, fault, profile }
@@ -68,10 +71,14 @@ impl CredentialReport {
             (Sight::All, _) => true,
             (Sight::Granted, None) => false,
             (Sight::Granted, Some(meta)) => {
-                meta.grants.retain(|grant| is_to(&grant.to, who));
+                if !meta.grants.iter().any(|grant| is_to(&grant.to, who)) {
+                    return false;
+                }
+                let told = Rc::make_mut(meta);
+                told.grants.retain(|grant| is_to(&grant.to, who));
                 // Who might fall into a trap is not told that it is one.
-                meta.honey = false;
-                !meta.grants.is_empty()
+                told.honey = false;
+                true
             }
         }
     }
@@ -111,10 +118,9 @@ impl Signer {
     /// How the agent is.
     pub(crate) fn status(&self, order: Authorized<Inspect>) -> StatusReport {
         let Inspect { sight } = order.spend();
-        let named = self.named.borrow();
+        let known = self.known.borrow();
         // They name credentials.
-        let unbound = named.unbound().filter(|_| sight == Sight::All);
-        let credentials = self.store.names().map_or(0, |names| names.len());
+        let unbound = known.unbound().filter(|_| sight == Sight::All);
         let (locked, since, ready, keeper) = match &*self.keyring.borrow() {
             State::Locked(keyring) => (Some(keyring.state.reason.clone()), keyring.since, 0, None),
             State::Unlocked(keyring) => (None, keyring.since, keyring.len(), Some(keyring.keeper().clone())),
@@ -122,7 +128,7 @@ impl Signer {
         StatusReport {
             locked,
             since,
-            credentials: u32::try_from(credentials).unwrap_or(u32::MAX),
+            credentials: u32::try_from(known.len()).unwrap_or(u32::MAX),
             ready: u32::try_from(ready).unwrap_or(u32::MAX),
             keeper_pid: keeper.as_ref().map_or(0, Keeper::pid),
             keeper: keeper.as_ref().map(Keeper::protection),
@@ -135,41 +141,49 @@ impl Signer {
                 .chain(self.token_sight.get().weakness())
                 .chain(unbound)
                 .chain(self.audit_weakness())
+                .chain(self.anchoring.get().weakness())
                 .map(str::to_owned)
                 .collect(),
         }
     }
 
     /// Credentials whose names sort behind `after`, by name, as many as fit one answer; and whether
-    /// there are more. Who is told of few may have many read, so others have their turn after each.
-    ///
-    /// # Errors
-    /// Where the folder of records cannot be read.
+    /// there are more. Who is told of few may have many looked through, so others have their turn in between.
     pub(crate) async fn list(
         self: Rc<Self>,
         order: Authorized<Inspect>,
-        after: String,
-    ) -> Result<(Vec<CredentialReport>, bool), Fault> {
-        // However many ask, one reads.
+        mut after: String,
+    ) -> (Vec<CredentialReport>, bool) {
+        // However many ask, one looks.
         let _alone = self.listing.lock().await;
         let who = order.decision().who;
         let Inspect { sight } = order.spend();
-        let mut names = self.store.names()?.into_iter().filter(|name| name.as_str() > after.as_str());
         let (mut page, mut room) = (Vec::new(), PAGE_BYTES);
-        for name in names.by_ref() {
+        loop {
             tokio::task::yield_now().await;
-            let record = self.store.record(&name);
-            let mut report = self.report(name, record);
-            if !report.show_to(&who, sight) {
-                continue;
+            let known = self.known.borrow();
+            let mut behind = known.behind(&after).peekable();
+            let mut last = None;
+            for (name, said) in behind.by_ref().take(LOOKED_AT) {
+                last = Some(name);
+                let mut report = self.report(name, said);
+                if report.show_to(&who, sight) {
+                    room = room.saturating_sub(report.bytes());
+                    page.push(report);
+                }
+                if room == 0 {
+                    break;
+                }
             }
-            room = room.saturating_sub(report.bytes());
-            page.push(report);
-            if room == 0 {
-                break;
+            let more = behind.peek().is_some();
+            match last.map(|last| last.as_str().to_owned()) {
+                Some(last) if more && room > 0 => {
+                    drop(behind);
+                    after = last;
+                }
+                _ => return (page, more),
             }
         }
-        Ok((page, names.next().is_some()))
     }
 
     /// One credential.
@@ -184,27 +198,25 @@ impl Signer {
         let who = order.decision().who;
         let Inspect { sight } = order.spend();
         let name = credential_name(credential)?;
-        let path = self.store.record_path(&name);
-        match self.store.record(&name) {
-            Err(error @ StoreError::Absent { .. }) => Err(error.into()),
-            record => {
-                // One that cannot be read is told of with its fault, as a list does.
-                let mut report = self.report(name, record);
-                if report.show_to(&who, sight) { Ok(report) } else { Err(StoreError::Absent { path }.into()) }
-            }
+        let known = self.known.borrow();
+        let report = known.get(&name).map(|said| self.report(&name, said));
+        match report.map(|mut report| report.show_to(&who, sight).then_some(report)) {
+            Some(Some(report)) => Ok(report),
+            _ => Err(StoreError::Absent { path: self.store.record_path(&name) }.into()),
         }
     }
 
-    fn report(&self, name: CredentialName, record: Result<Record, StoreError>) -> CredentialReport {
-        let (ready, fault) = match (&*self.keyring.borrow(), &record) {
-            (State::Unlocked(keyring), _) if keyring.is_live(&name) => (true, String::new()),
-            (_, Err(error)) => (false, chain(error)),
+    /// One that cannot be read is told of with its fault.
+    fn report(&self, name: &CredentialName, said: &Said) -> CredentialReport {
+        let (ready, fault) = match (&*self.keyring.borrow(), said) {
+            (State::Unlocked(keyring), _) if keyring.is_live(name) => (true, String::new()),
+            (_, Err(fault)) => (false, fault.to_string()),
             (State::Locked(_), Ok(_)) => (false, "the agent is locked".to_owned()),
             (State::Unlocked(keyring), Ok(_)) => {
-                (false, keyring.fault(&name).unwrap_or("it was added since the last unlock").to_owned())
+                (false, keyring.fault(name).unwrap_or("it was added since the last unlock").to_owned())
             }
         };
-        CredentialReport::new(name, record.ok().map(|record| record.meta), ready, fault)
+        CredentialReport::new(name.clone(), said.as_ref().ok().cloned(), ready, fault)
     }
 }
 

@@ -159,8 +159,8 @@ impl Signer {
             State::Unlocked(keyring) => keyring.sign(order, account, &self.means(), deliver),
             State::Locked(keyring) => {
                 let error = SignError::Locked { reason: keyring.state.reason.clone() };
-                let (name, named) = (order.credential, self.named.borrow());
-                if let Some(venue) = name.parse().ok().and_then(|name| named.trap(&name)) {
+                let (name, known) = (order.credential, self.known.borrow());
+                if let Some(venue) = known.trap(name) {
                     account.trapped(name, venue, &order.request);
                 }
                 account.request(&order.request, None);
@@ -270,8 +270,7 @@ impl Live {
                 return Err(self.rule(error));
             }
         };
-        let classified = plan.classified();
-        account.request(request, Some((&plan, &classified)));
+        account.request(request, Some(&plan));
         if let Some(Confirmed { told, by }) = confirmed {
             account.confirmed_by(by);
             // The same words for another key or venue are no yes to those.
@@ -281,10 +280,9 @@ impl Live {
             }
         }
         let needs_none = confirmed.map(|confirmed| &confirmed.told.grant);
-        let action = classified.action;
-        let passage = self.gate.decide(account.who(), &plan, classified, account.began(), needs_none)?;
+        let passage = self.gate.decide(account.who(), &plan, account.began(), needs_none)?;
         if self.meta.honey {
-            return Err(Denial::trapped(account.who(), action).into());
+            return Err(Denial::trapped(account.who(), plan.classified().action).into());
         }
         let (grant, charges) = match passage {
             Passage::Asks { grant } => {

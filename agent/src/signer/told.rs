@@ -117,7 +117,7 @@ impl Text {
 }
 
 fn asker(who: &Principal) -> String {
-    let unit = who.unit.as_ref().map(|unit| format!(", unit {}", word(&unit.to_string())));
+    let unit = who.unit.as_ref().map(|unit| format!(", unit {}", word(unit.as_str())));
     format!("{who} (user {}, process {}{})", who.uid, who.pid, unit.unwrap_or_default())
 }
 

@@ -4,8 +4,10 @@ use std::rc::Rc;
 
 use strongroom_protocol::ErrorCode;
 
+use super::anchor::Anchoring;
 use super::filling::{Filling, overtaken};
 use super::keyring::{Keyring, Live, Unlocked};
+use super::known::Known;
 use super::login::{Keep, PinSource};
 use super::{Progress, Signer, State, Unlock, busy};
 use crate::audit::line::Kind;
@@ -77,10 +79,12 @@ impl Signer {
         progress: Progress,
     ) -> Result<(), Fault> {
         let mut records = self.store.records()?;
+        // Somebody may have put back, or taken away, what the agent knew.
+        self.known.replace(Known::of(&records));
         let beside = match &*self.keyring.borrow() {
             State::Unlocked(keyring) => {
                 records.retain(|(name, _)| !keyring.is_live(name));
-                if records.is_empty() {
+                if records.is_empty() && self.anchoring.get() != Anchoring::Behind {
                     return Ok(());
                 }
                 Some(keyring.beside())
@@ -112,6 +116,9 @@ impl Signer {
                         tracing::error!(%fault, hint = fault.hint, "the audit log gets no checkpoints");
                     }
                 }
+                if self.locks.get() == locks_before {
+                    self.raise_loaded(&mut keyring, &mut worker, &done).await;
+                }
                 worker.end().await;
                 done
             }
@@ -125,7 +132,6 @@ impl Signer {
         }
         let done = tried?;
         keyring.keeper().check_running()?;
-        self.raise_loaded(&mut keyring).await;
         let loaded = keyring.len();
         if loaded == 0 && matches!(done, Done::TokenFailed(_)) {
             return done.outcome(loaded);
@@ -177,12 +183,20 @@ impl Signer {
     }
 
     /// Notes which revisions are in force: of records that were written just before a crash.
-    async fn raise_loaded(&self, keyring: &mut Keyring<Unlocked>) {
-        let Some(mut floors) = keyring.floors().cloned() else { return };
-        match self.raise_floors(keyring.keeper(), &mut floors, keyring.metas()).await {
-            Ok(()) => keyring.put_floors(floors),
-            Err(fault) => tracing::error!(%fault, hint = fault.hint, "the floors of records were not raised"),
+    async fn raise_loaded(
+        &self,
+        keyring: &mut Keyring<Unlocked>,
+        worker: &mut TokenWorker,
+        done: &Result<Done, Fault>,
+    ) {
+        let (Some(mut floors), Ok(done)) = (keyring.floors().cloned(), done) else { return };
+        if let Err(fault) = self.raise_floors(keyring.keeper(), &mut floors, keyring.metas()).await {
+            tracing::error!(%fault, hint = fault.hint, "the floors of records were not raised");
         }
+        if matches!(done, Done::All { .. }) {
+            self.anchor(keyring.keeper(), worker, &mut floors).await;
+        }
+        keyring.put_floors(floors);
     }
 
     /// Starts a keeper whose end locks this signer.
@@ -216,7 +230,7 @@ impl Signer {
             let fault = Fault::from(error);
             return Err(if of_record { NotLoaded::Record(fault) } else { NotLoaded::Token(fault) });
         }
-        keyring.put(Live::new(meta.clone(), profile, nonces, self.budgets(&meta.name), slot));
+        keyring.put(Live::new(Rc::clone(meta), profile, nonces, self.budgets(&meta.name), slot));
         Ok(())
     }
 

@@ -10,7 +10,7 @@ use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
 use sha2::{Digest as _, Sha256};
-use strongroom_link::token::{KekId, Rung};
+use strongroom_link::token::{Anchor, AnchorId, KekId, Rung};
 
 use super::StoreError;
 use super::atomic::{self, Existing};
@@ -33,6 +33,15 @@ pub(crate) struct Floors {
     seed: Vec<u8>,
     #[serde(with = "base64")]
     signature: Vec<u8>,
+    /// How often they were written; 0 in a file of a version that did not count.
+    #[serde(default)]
+    generation: u64,
+    /// Whether the token has kept a state of them: from then on it must know one.
+    #[serde(default)]
+    anchored: bool,
+    /// The floor of every name that is not there.
+    #[serde(default)]
+    others: u64,
     #[serde(default)]
     floor: BTreeMap<CredentialName, u64>,
 }
@@ -40,7 +49,17 @@ pub(crate) struct Floors {
 impl Floors {
     /// No floors, and the wrapped seed of their key. They are not signed yet.
     pub(crate) const fn new(kek_id: KekId, rung: Rung, seed: Vec<u8>) -> Self {
-        Self { kek_id, rung, seed, signature: Vec::new(), floor: BTreeMap::new() }
+        let (generation, anchored, others) = (1, false, 0);
+        Self {
+            kek_id,
+            rung,
+            seed,
+            signature: Vec::new(),
+            generation,
+            anchored,
+            others,
+            floor: BTreeMap::new(),
+        }
     }
 
     /// Reads a file of floors; `None` where there is none.
@@ -64,9 +83,49 @@ impl Floors {
         (self.rung, &self.seed)
     }
 
+    /// How often they were written.
+    pub(crate) const fn generation(&self) -> u64 {
+        self.generation
+    }
+
+    /// Whether the token must know a state of them.
+    pub(crate) const fn is_anchored(&self) -> bool {
+        self.anchored
+    }
+
+    /// Notes whether the token has kept a state of them.
+    pub(crate) const fn set_anchored(&mut self, anchored: bool) {
+        self.anchored = anchored;
+    }
+
+    /// Counts that they are written once more. No revision that was ever in force is above twice that count and one,
+    /// because each writing raises a floor by two at most, and a record is ahead of its floor by one at most.
+    pub(crate) fn count(&mut self) {
+        if self.generation == 0 {
+            self.generation = self.floor.values().copied().max().unwrap_or_default();
+        }
+        self.generation = self.generation.saturating_add(1);
+    }
+
+    /// Begins anew above everything that these floors, and those of `generation`, have ever let in: no record opens
+    /// any more that was made until now. Gives the revision of those that are made from now on.
+    pub(crate) fn begin_anew(&mut self, generation: u64) -> u64 {
+        self.count();
+        let first = self.generation.max(generation).saturating_mul(2).saturating_add(2);
+        self.generation = first;
+        self.others = first;
+        self.floor.values_mut().for_each(|floor| *floor = first);
+        first
+    }
+
+    /// This state, as the token keeps it.
+    pub(crate) fn anchor(&self, id: AnchorId) -> Anchor {
+        Anchor { id, generation: self.generation, hash: Sha256::digest(self.message()).into() }
+    }
+
     /// The lowest revision of that record that is not too old; 0 for a name that had none.
     pub(crate) fn of(&self, name: &CredentialName) -> u64 {
-        self.floor.get(name).copied().unwrap_or_default()
+        self.floor.get(name).copied().unwrap_or(self.others)
     }
 
     /// Raises a floor, and says whether that was needed. The signature does not fit then any more.
@@ -86,13 +145,21 @@ impl Floors {
     /// What is signed: a label, and the hash of all names and floors with their lengths.
     pub(crate) fn message(&self) -> Vec<u8> {
         let mut hash = Sha256::new();
+        let label: &[u8] = if self.generation == 0 && !self.anchored && self.others == 0 {
+            b"strongroom record floors 1\0"
+        } else {
+            hash.update(self.generation.to_le_bytes());
+            hash.update([u8::from(self.anchored)]);
+            hash.update(self.others.to_le_bytes());
+            b"strongroom record floors 2\0"
+        };
         for (name, floor) in &self.floor {
             let length = u32::try_from(name.as_str().len()).unwrap_or(u32::MAX);
             hash.update(length.to_le_bytes());
             hash.update(name.as_str());
             hash.update(floor.to_le_bytes());
         }
-        [b"strongroom record floors 1\0".as_slice(), &hash.finalize()].concat()
+        [label, &hash.finalize()].concat()
     }
 
     /// Whether this is the signature that they came with. The same key and message always give the same one.
@@ -163,6 +230,42 @@ mod tests {
     }
 
     #[test]
+    fn begins_anew_above_every_revision_that_could_have_been_in_force() {
+        let mut floors = some();
+        // The most that can happen between two writings: a removal of one that was ahead of its floor.
+        for _ in 0..5 {
+            floors.bury(&name("a.b"));
+            floors.count();
+        }
+        let (newest, generation) = (floors.of(&name("a.b")) + 1, floors.generation());
+        let mut older = some();
+        let first = older.begin_anew(generation);
+        assert!(first > newest, "{first} {newest}");
+        assert_eq!(older.generation(), first);
+        for each in ["a.b", "c", "never seen"] {
+            assert_eq!(older.of(&name(each)), first, "{each}");
+        }
+        // A file that did not count begins above its own floors.
+        let mut old = Floors { generation: 0, ..some() };
+        assert!(old.floor.insert(name("c"), 77).is_some());
+        old.count();
+        assert_eq!(old.generation(), 78);
+    }
+
+    #[test]
+    fn reads_a_file_that_did_not_count_with_the_signature_that_it_had() {
+        let mut old = some();
+        old.generation = 0;
+        assert!(old.message().starts_with(b"strongroom record floors 1\0"));
+        let text = toml::to_string(&old).unwrap();
+        let lines = text
+            .lines()
+            .filter(|line| !["generation", "anchored", "others"].iter().any(|field| line.starts_with(field)));
+        let without: Floors = toml::from_str(&lines.collect::<Vec<_>>().join("\n")).unwrap();
+        assert_eq!(without.message(), old.message());
+    }
+
+    #[test]
     fn signs_every_name_and_floor() {
         let whole = some();
         let mut messages = vec![whole.message()];
@@ -174,6 +277,13 @@ mod tests {
         let mut fewer = some();
         fewer.floor.remove(&name("c"));
         messages.push(fewer.message());
+        let mut counted = some();
+        counted.count();
+        let mut anchored = some();
+        anchored.set_anchored(true);
+        let mut higher = some();
+        higher.others = 1;
+        messages.extend([counted, anchored, higher].map(|floors| floors.message()));
         let all = messages.len();
         messages.sort();
         messages.dedup();

@@ -6,12 +6,13 @@
 
 use std::borrow::Borrow;
 use std::fmt;
+use std::rc::Rc;
 use std::str::FromStr;
 
 use serde::{Deserialize, Serialize};
 use strongroom_link::key::{Algorithm, KeySpec, PassphraseUse, SecretForm};
 use strongroom_link::token::{KekId, Rung};
-use strongroom_policy::Grants;
+use strongroom_policy::{Grants, is_name};
 
 use super::profiles::ProfileHash;
 use crate::config::{by_name, kek_id};
@@ -35,10 +36,7 @@ impl CredentialName {
 impl FromStr for CredentialName {
     type Err = NotAName;
     fn from_str(text: &str) -> Result<Self, NotAName> {
-        let plain = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit();
-        let first = text.bytes().next().is_some_and(plain);
-        let rest = text.bytes().all(|byte| plain(byte) || b"._-".contains(&byte));
-        if first && rest && text.len() <= 64 { Ok(Self(text.to_owned())) } else { Err(NotAName) }
+        if is_name(text) { Ok(Self(text.to_owned())) } else { Err(NotAName) }
     }
 }
 
@@ -82,8 +80,8 @@ struct Versioned {
 pub(crate) struct Record {
     format: u32,
     /// What the credential is.
-    #[serde(rename = "credential")]
-    pub(crate) meta: Meta,
+    #[serde(rename = "credential", with = "shared")]
+    pub(crate) meta: Rc<Meta>,
     /// The wrapped secret.
     pub(crate) wrapped: Wrapped,
 }
@@ -140,7 +138,7 @@ pub(crate) struct Wrapped {
 
 impl Record {
     pub(crate) fn new(meta: Meta, wrapped: Wrapped) -> Self {
-        Self { format: FORMAT, meta, wrapped }
+        Self { format: FORMAT, meta: Rc::new(meta), wrapped }
     }
 
     /// Reads a record file. The error is a clause about the file: "is …", "has …".
@@ -214,6 +212,22 @@ impl Meta {
             context.extend_from_slice(part);
         }
         context
+    }
+}
+
+mod shared {
+    use std::rc::Rc;
+
+    use serde::{Deserialize, Deserializer, Serialize, Serializer};
+
+    pub(super) fn serialize<T: Serialize, S: Serializer>(shared: &Rc<T>, to: S) -> Result<S::Ok, S::Error> {
+        T::serialize(shared, to)
+    }
+
+    pub(super) fn deserialize<'de, T: Deserialize<'de>, D: Deserializer<'de>>(
+        from: D,
+    ) -> Result<Rc<T>, D::Error> {
+        T::deserialize(from).map(Rc::new)
     }
 }
 

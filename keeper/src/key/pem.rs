@@ -1,7 +1,7 @@
 //! PEM private keys, also as they stand in JSON files, where a line break is the two characters `\n`.
 
 use p256::pkcs8::der::pem::Decoder;
-use strongroom_link::keeper::Refusal;
+use strongroom_link::keeper::{KeyKind, Refusal};
 use zeroize::Zeroizing;
 
 use super::shape::BUFFER_BYTES;
@@ -9,6 +9,8 @@ use super::shape::BUFFER_BYTES;
 /// The kinds of PEM block that hold a plain private key of ours.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Label {
+    /// `RSA PRIVATE KEY` (RFC 8017 appendix A.1.2).
+    Pkcs1,
     /// `PRIVATE KEY` (RFC 5958).
     Pkcs8,
     /// `EC PRIVATE KEY` (RFC 5915).
@@ -17,6 +19,11 @@ pub(super) enum Label {
 
 const BEGIN: &[u8] = b"-----BEGIN ";
 const DASHES: &[u8] = b"-----";
+
+/// Whether somebody means this to be PEM.
+pub(super) fn is_pem(text: &[u8]) -> bool {
+    text.trim_ascii_start().starts_with(BEGIN)
+}
 
 /// Decodes the one block that `text` is into `der`. Line breaks may be LF, CRLF or the escapes `\n`
 /// and `\r\n`; lines may have any one width; space around the block is nothing.
@@ -42,8 +49,41 @@ fn label(text: &[u8]) -> Result<Label, Refusal> {
         Some(_) if has_headers => Err(Refusal::SecretPemEncrypted),
         Some(b"EC PRIVATE KEY") => Ok(Label::Sec1),
         Some(b"PRIVATE KEY") => Ok(Label::Pkcs8),
+        Some(b"RSA PRIVATE KEY") => Ok(Label::Pkcs1),
+        Some(label) if label.ends_with(b"PUBLIC KEY") => Err(Refusal::SecretPemPublic),
         _ => Err(Refusal::SecretPemKind),
     }
+}
+
+/// Why a block gives no key of the `wanted` kind: it names another, or is damaged.
+pub(super) fn refusal(wanted: KeyKind, label: Label, der: &[u8]) -> Refusal {
+    let named = match label {
+        Label::Pkcs1 => Some(KeyKind::Rsa),
+        // The kind stands before the key.
+        Label::Pkcs8 => kind_in(der.get(..32).unwrap_or(der)),
+        Label::Sec1 => kind_in(der),
+    };
+    match named {
+        Some(found) if found != wanted => Refusal::SecretKeyKind { found },
+        Some(_) => Refusal::SecretInconsistent,
+        None => Refusal::SecretPemKind,
+    }
+}
+
+/// The kind whose object identifier stands in there: for the message alone, since the parsers decide.
+fn kind_in(der: &[u8]) -> Option<KeyKind> {
+    const IDENTIFIERS: [(&[u8], KeyKind); 8] = [
+        (b"\x06\x03\x2b\x65\x70", KeyKind::Ed25519),
+        (b"\x06\x03\x2b\x65\x71", KeyKind::Ed448),
+        (b"\x06\x03\x2b\x65\x6e", KeyKind::X25519),
+        (b"\x06\x08\x2a\x86\x48\xce\x3d\x03\x01\x07", KeyKind::P256),
+        (b"\x06\x05\x2b\x81\x04\x00\x22", KeyKind::P384),
+        (b"\x06\x05\x2b\x81\x04\x00\x23", KeyKind::P521),
+        (b"\x06\x05\x2b\x81\x04\x00\x0a", KeyKind::Secp256k1),
+        (b"\x06\x09\x2a\x86\x48\x86\xf7\x0d\x01\x01\x01", KeyKind::Rsa),
+    ];
+    let stands = |identifier: &[u8]| der.windows(identifier.len()).any(|window| window == identifier);
+    IDENTIFIERS.into_iter().find(|(identifier, _)| stands(identifier)).map(|(_, kind)| kind)
 }
 
 /// Copies `text` into `room` with each two-character `\n` made a line feed and each `\r` dropped.

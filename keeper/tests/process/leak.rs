@@ -18,6 +18,7 @@ use strongroom_softhsm_tests::process::is_root_or_skip;
 use crate::front::Keeper;
 use crate::guard::signal;
 use crate::secrets::{cases, load_all, needles, sign_all, sign_one};
+use crate::slow::threads;
 
 fn samples(few: u32) -> u32 {
     std::env::var("STRONGROOM_LEAK_SAMPLES").map_or(few, |count| count.parse().expect("a number"))
@@ -72,7 +73,7 @@ fn shows_root_nothing_in_memory_while_it_signs() {
         });
         while !done.load(Relaxed) && !sampling.is_finished() {
             sign_all(&mut keeper);
-            signatures += 6;
+            signatures += 7;
         }
         total = sampling.join().expect("samples");
     });
@@ -94,7 +95,7 @@ fn would_be_found_out_in_ordinary_memory() {
     let hits = needles.hits(&dump);
     // The nonces are wiped with the stack; what is kept must be there.
     assert_eq!(classes(&hits), [Class::Plain, Class::KeyEquivalent, Class::Seed], "{hits:?}");
-    for kept in ["hmac", "ed25519", "p256", "hashed", "record"] {
+    for kept in ["hmac", "ed25519", "p256", "hashed", "rsa", "record"] {
         assert!(hits.keys().any(|(needle, _)| needle.of == kept), "{kept}: {hits:?}");
     }
 }
@@ -125,13 +126,15 @@ fn leaves_nothing_in_the_registers_when_idle() {
     let (mut keeper, needles) = busy_before(&[], |command| denying(command, libc::SYS_ptrace));
     let mut total = Hits::new();
     for sample in 0..samples(30) {
-        sign_one(&mut keeper, sample % 6);
+        sign_one(&mut keeper, sample % 7);
         // The answers are out before the keeper waits again.
         thread::sleep(Duration::from_millis(2));
-        let registers =
-            Traced::seize(keeper.id()).expect("nobody else traces it").registers().expect("stopped");
-        assert!(registers.bytes() > 500, "too few registers");
-        total.extend(needles.hits(&registers));
+        for thread in threads(&keeper) {
+            let registers =
+                Traced::seize(thread).expect("nobody else traces it").registers().expect("stopped");
+            assert!(registers.bytes() > 500, "too few registers");
+            total.extend(needles.hits(&registers));
+        }
     }
     assert_eq!(total, Hits::new());
 }

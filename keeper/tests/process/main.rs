@@ -15,10 +15,12 @@ mod guard;
 mod leak;
 mod reseal;
 mod secrets;
+mod slow;
 
 use std::io::ErrorKind;
 use std::process::{Command, Stdio};
 
+use p256::ecdsa::signature::Verifier as _;
 use strongroom_keeper::key::SigningKey;
 use strongroom_keeper::keyring::LIMIT;
 use strongroom_link::keeper::{Refusal, ToKeeper};
@@ -97,14 +99,22 @@ fn signs_with_every_algorithm_and_releases_the_passphrase_as_enrolled() {
         (SPEC, SECRET),
         (KeySpec { algorithm: Algorithm::HmacSha384, ..SPEC }, SECRET),
         (KeySpec { algorithm: Algorithm::HmacSha512, form: SecretForm::Base64, ..SPEC }, SECRET),
-        (pem(Algorithm::Es256), p256),
         (pem(Algorithm::Ed25519), ed25519),
+        (KeySpec { max_bytes: 4096, ..pem(Algorithm::RsaSha256) }, secrets::RSA),
     ];
     for (slot, (spec, secret)) in (0..).zip(cases) {
         let envelope = keeper.seal(&mut port, spec, piped(secret.as_bytes()), None).expect("seals");
         keeper.load(&mut port, slot, spec, &envelope).expect("loads");
         assert_eq!(keeper.sign(slot, b"m").expect("signs").0, expected(&spec, secret, b"m"), "{spec:?}");
     }
+    // Each signature of this one has another nonce.
+    let es256 = pem(Algorithm::Es256);
+    let envelope = keeper.seal(&mut port, es256, piped(p256.as_bytes()), None).expect("seals");
+    keeper.load(&mut port, 99, es256, &envelope).expect("loads");
+    let key = p256::SecretKey::from_sec1_pem(p256).expect("a key");
+    let signed =
+        p256::ecdsa::Signature::from_slice(&keeper.sign(99, b"m").expect("signs").0).expect("r and s");
+    p256::ecdsa::VerifyingKey::from(key.public_key()).verify(b"m", &signed).expect("verifies");
     let plain = KeySpec { passphrase: PassphraseUse::Plain, ..SPEC };
     let secret = piped(b"secret\n");
     let envelope = keeper.seal(&mut port, plain, secret, Some(piped(b"phrase\r\n"))).expect("seals");
@@ -354,14 +364,14 @@ fn inherited(folder: &str, number: &str) -> bool {
 }
 
 #[test]
-fn has_one_thread_and_gave_up_what_it_does_not_need() {
+fn has_two_threads_and_gave_up_what_it_does_not_need() {
     let (keeper, _port, _) = loaded();
     let proc = |file: &str| std::fs::read_to_string(format!("/proc/{}/{file}", keeper.id()));
     let status = proc("status").expect("readable by all");
     let field = |name: &str| {
         status.lines().find_map(|line| line.strip_prefix(name)).unwrap_or_else(|| panic!("{name}")).trim()
     };
-    assert_eq!(field("Threads:"), "1");
+    assert_eq!(field("Threads:"), "2");
     assert_eq!(field("NoNewPrivs:"), "1");
     let limits = proc("limits").expect("readable by all");
     let core = limits.lines().find(|line| line.starts_with("Max core file size")).expect("a limit");

@@ -14,6 +14,7 @@ const HASHED: &str = "qE8pV3xN7mZ1cR5tY9uA2wS4dF6gH0jK";
 
 const P256: &str = include_str!("../pem/p256-sec1.pem");
 const ED25519: &str = include_str!("../pem/ed25519-pkcs8.pem");
+pub(crate) const RSA: &str = include_str!("../pem/rsa2048-pkcs8.pem");
 
 /// Slots, and what is in them.
 pub(crate) fn cases() -> Vec<(u32, KeySpec, &'static str)> {
@@ -25,6 +26,7 @@ pub(crate) fn cases() -> Vec<(u32, KeySpec, &'static str)> {
         (3, pem(Algorithm::Es256), P256),
         (4, pem(Algorithm::Ed25519), ED25519),
         (5, KeySpec { algorithm: Algorithm::HashSha256, ..SPEC }, HASHED),
+        (6, KeySpec { max_bytes: 4096, ..pem(Algorithm::RsaSha256) }, RSA),
     ]
 }
 
@@ -37,13 +39,13 @@ pub(crate) fn load_all(keeper: &mut Keeper) {
     }
     // A seed that came early waits for its job.
     port.send(1 << 40, &record_seed()).expect("the keeper holds the port");
-    let question = ToKeeper::Load { job: 1 << 39, slot: 6, spec: SPEC, context: CONTEXT, envelope: &[] };
+    let question = ToKeeper::Load { job: 1 << 39, slot: 7, spec: SPEC, context: CONTEXT, envelope: &[] };
     assert_eq!(keeper.told(question), Err(Refusal::SeedMissing));
 }
 
 /// Signs once with each, and gives the ECDSA signature.
 pub(crate) fn sign_all(keeper: &mut Keeper) -> Vec<u8> {
-    for slot in [0, 1, 2, 4, 5] {
+    for slot in [0, 1, 2, 4, 5, 6] {
         sign_one(keeper, slot);
     }
     sign_one(keeper, 3)
@@ -75,6 +77,7 @@ pub(crate) fn needles(ecdsa_signature: &[u8]) -> Needles {
     needles.ed25519_nonce("ed25519", ed25519, MESSAGE);
     let d = &der(P256)[7..39];
     needles.p256_key("p256", d);
+    needles.rsa_key("rsa", &der(RSA));
     needles.p256_nonce("p256", d, MESSAGE, ecdsa_signature);
     needles
 }

@@ -5,6 +5,69 @@ use std::fmt;
 use super::LOCKED_BYTES;
 use crate::codec::Malformed;
 
+/// The kinds of private key that a PEM block names before the key itself.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum KeyKind {
+    /// Ed25519.
+    Ed25519,
+    /// Ed448.
+    Ed448,
+    /// An elliptic curve key on P-256.
+    P256,
+    /// An elliptic curve key on P-384.
+    P384,
+    /// An elliptic curve key on P-521.
+    P521,
+    /// RSA.
+    Rsa,
+    /// An elliptic curve key on secp256k1.
+    Secp256k1,
+    /// X25519, which agrees on keys and signs nothing.
+    X25519,
+}
+
+impl KeyKind {
+    const ALL: [Self; 8] = [
+        Self::Ed25519,
+        Self::Ed448,
+        Self::P256,
+        Self::P384,
+        Self::P521,
+        Self::Rsa,
+        Self::Secp256k1,
+        Self::X25519,
+    ];
+
+    const fn number(self) -> u32 {
+        match self {
+            Self::Ed25519 => 1,
+            Self::Ed448 => 2,
+            Self::P256 => 3,
+            Self::P384 => 4,
+            Self::P521 => 5,
+            Self::Rsa => 6,
+            Self::Secp256k1 => 7,
+            Self::X25519 => 8,
+        }
+    }
+}
+
+impl fmt::Display for KeyKind {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Ed25519 => "an Ed25519 key",
+            Self::Ed448 => "an Ed448 key",
+            Self::P256 => "an elliptic curve key on P-256",
+            Self::P384 => "an elliptic curve key on P-384",
+            Self::P521 => "an elliptic curve key on P-521",
+            Self::Rsa => "an RSA key",
+            Self::Secp256k1 => "an elliptic curve key on secp256k1",
+            Self::X25519 => "an X25519 key, which signs nothing",
+        })
+    }
+}
+
 /// Why the keeper refuses. Never holds anything of the secret.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[non_exhaustive]
@@ -44,14 +107,32 @@ pub enum Refusal {
     SecretDescriptor,
     /// The secret is empty.
     SecretEmpty,
+    /// The key is damaged, or its private and its public half do not belong together.
+    SecretInconsistent,
+    /// The secret is PEM, and the venue's secrets are not.
+    SecretIsPem,
     /// The secret is not standard base64 with padding.
     SecretNotBase64,
     /// The secret is no PEM block.
     SecretNotPem,
     /// The secret has bytes that are not printable ASCII, or space around it.
     SecretNotText,
-    /// The PEM block holds another kind of key.
+    /// The PEM block holds another kind of key, and names it.
+    SecretKeyKind {
+        /// Which.
+        found: KeyKind,
+    },
+    /// The PEM block holds something else than a private key of the venue's kind.
     SecretPemKind,
+    /// The PEM block is a public key.
+    SecretPemPublic,
+    /// The RSA key has a length or an exponent that is not taken.
+    SecretRsaSize,
+    /// The decoded secret is no seed, and no seed with its public key.
+    SecretSeedLength {
+        /// How many bytes it has.
+        bytes: u32,
+    },
     /// The kernel has no secret memory.
     SecretMemoryAbsent,
     /// The secret memory cannot be had, for a reason that the keeper's log line names.
@@ -68,6 +149,8 @@ pub enum Refusal {
         /// Shortest, in bytes as written by the venue.
         limit: u32,
     },
+    /// So many signatures wait that take long that there is no room for one more.
+    SigningQueueFull,
     /// No seed has arrived for this job.
     SeedMissing,
     /// There is no credential in that slot.
@@ -115,6 +198,13 @@ impl Refusal {
             Self::PinAbsent => (26, 0),
             Self::PinNotSent => (27, 0),
             Self::PinUnfit => (28, 0),
+            Self::SigningQueueFull => (29, 0),
+            Self::SecretIsPem => (30, 0),
+            Self::SecretRsaSize => (31, 0),
+            Self::SecretInconsistent => (32, 0),
+            Self::SecretSeedLength { bytes } => (33, bytes),
+            Self::SecretPemPublic => (34, 0),
+            Self::SecretKeyKind { found } => (39, found.number()),
         }
     }
 
@@ -148,6 +238,16 @@ impl Refusal {
             26 => Self::PinAbsent,
             27 => Self::PinNotSent,
             28 => Self::PinUnfit,
+            29 => Self::SigningQueueFull,
+            30 => Self::SecretIsPem,
+            31 => Self::SecretRsaSize,
+            32 => Self::SecretInconsistent,
+            33 => Self::SecretSeedLength { bytes: number },
+            34 => Self::SecretPemPublic,
+            39 => {
+                let found = KeyKind::ALL.into_iter().find(|kind| kind.number() == number);
+                Self::SecretKeyKind { found: found.ok_or(Malformed("kind of key"))? }
+            }
             _ => return Err(Malformed("refusal")),
         };
         // A number where none belongs would be a second way to write the same refusal.
@@ -195,6 +295,11 @@ impl fmt::Display for Refusal {
                 f.write_str("the secret's descriptor was not closed by its writer, or cannot be read")
             }
             Self::SecretEmpty => f.write_str("the secret is empty"),
+            Self::SecretInconsistent => {
+                f.write_str("the key is damaged, or its private and its public half do not belong together")
+            }
+            Self::SecretIsPem => f.write_str("the secret is a PEM block, which no secret of this venue is"),
+            Self::SecretKeyKind { found } => write!(f, "the PEM block holds {found}"),
             Self::SecretNotBase64 => {
                 f.write_str("the secret is not base64 (A-Z a-z 0-9 + / and = at the end)")
             }
@@ -204,6 +309,19 @@ impl fmt::Display for Refusal {
             ),
             Self::SecretPemKind => {
                 f.write_str("the PEM block holds no private key of the kind that this venue uses")
+            }
+            Self::SecretPemPublic => {
+                f.write_str("the PEM block is a public key; the private key is the secret")
+            }
+            Self::SecretRsaSize => {
+                f.write_str("the RSA key has not 2048, 3072 or 4096 bits, or an exponent below 65537")
+            }
+            Self::SecretSeedLength { bytes } => write!(
+                f,
+                "the secret is {bytes} bytes in base64; a seed has 32, and 64 with its public key behind it"
+            ),
+            Self::SigningQueueFull => {
+                f.write_str("as many signatures that take long wait already as the keeper has room for")
             }
             Self::SecretPemEncrypted => {
                 f.write_str("the PEM block is encrypted; decrypt it first and enrol the plain key")

@@ -4,10 +4,10 @@
 //! another process nor root nor a core dump reads them, and they are never swapped. It has two parts, a
 //! stack and a heap. [`Memory::run`] does a piece of work on that stack; what the work allocates comes
 //! from that heap ([`Routed`]); when it is done the registers are wiped. So a secret that is only
-//! touched by such work is nowhere else.
+//! touched by such work is nowhere else. A second thread has a stack of its own there, its [`Aside`].
 //!
 //! ```text
-//! | guard page | stack, grows down | guard page | heap | guard page |
+//! | guard page | stack, grows down | guard page | stack of the second thread | guard page | heap | guard page |
 //! ```
 
 mod heap;
@@ -25,7 +25,7 @@ use std::ptr::NonNull;
 use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 
 pub use map::{MemoryError, WeakMemory};
-pub use process::{block_signals, leave, no_alternate_stack};
+pub use process::{block_signals, leave, no_alternate_stack, no_handlers};
 pub use route::Routed;
 
 use crate::NAKED;
@@ -39,6 +39,8 @@ pub struct Sizes {
     pub stack: usize,
     /// As much of the stack as [`Depth::Shallow`] work uses.
     pub shallow: usize,
+    /// Stack for the work of a second thread, in bytes; 0 where there is none.
+    pub aside: usize,
     /// Everything that is allocated, in bytes.
     pub heap: usize,
 }
@@ -46,14 +48,30 @@ pub struct Sizes {
 /// The arena of this process.
 pub struct Memory {
     /// Never given back.
-    stack: NonNull<u8>,
+    stack: Stack,
     heap: NonNull<u8>,
     sizes: Sizes,
-    is_secret: bool,
-    wipe: switch::Wipe,
+    /// For [`aside`](Self::aside), until it was asked for.
+    aside: Option<Aside>,
     /// The stack belongs to one thread.
     one_thread: PhantomData<*mut ()>,
 }
+
+/// A stack in secret memory, and what leaving it takes.
+struct Stack {
+    start: NonNull<u8>,
+    bytes: usize,
+    is_secret: bool,
+    wipe: switch::Wipe,
+}
+
+/// The secret stack of a second thread. It can be given to that thread, and back.
+///
+/// What the work on it allocates comes from the arena once [`Memory::serve_all`] was called, not before.
+pub struct Aside(Stack);
+
+// SAFETY: nothing in it belongs to a thread; who owns it is the only one to use the stack.
+unsafe impl Send for Aside {}
 
 /// How much of the stack a piece of work uses, where it must be wiped afterwards.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -72,7 +90,7 @@ impl Memory {
     pub fn map(sizes: Sizes, weak: WeakMemory) -> Result<Self, MemoryError> {
         let memory = Self::map_pieces(sizes, weak)?;
         let heap_at = (memory.heap.as_ptr().addr(), memory.sizes.heap);
-        let stack_at = (memory.stack.as_ptr().addr(), memory.sizes.stack);
+        let stack_at = (memory.stack.start.as_ptr().addr(), memory.stack.bytes);
         // SAFETY: the arena was mapped just now, for this alone, and is never unmapped.
         let holes = unsafe { heap::Heap::new(memory.heap, memory.sizes.heap) };
         route::serve_from(holes, heap_at, stack_at);
@@ -98,50 +116,51 @@ impl Memory {
         if TAKEN.swap(true, Relaxed) {
             return Err(MemoryError::Second);
         }
-        let Pieces { pieces, is_secret, .. } = Pieces::map([sizes.stack, sizes.heap], weak)?;
-        let [(stack, stack_bytes), (heap, heap_bytes)] = pieces;
-        let sizes = Sizes { stack: stack_bytes, heap: heap_bytes, ..sizes };
-        Ok(Self { stack, heap, sizes, is_secret, wipe: switch::register_wipe(), one_thread: PhantomData })
+        let (stack, aside, heap, is_secret) = if sizes.aside == 0 {
+            let Pieces { pieces: [stack, heap], is_secret, .. } =
+                Pieces::map([sizes.stack, sizes.heap], weak)?;
+            (stack, None, heap, is_secret)
+        } else {
+            let Pieces { pieces: [stack, aside, heap], is_secret, .. } =
+                Pieces::map([sizes.stack, sizes.aside, sizes.heap], weak)?;
+            (stack, Some(aside), heap, is_secret)
+        };
+        let wipe = switch::register_wipe();
+        let stack_of = |(start, bytes)| Stack { start, bytes, is_secret, wipe };
+        let (stack, aside) = (stack_of(stack), aside.map(stack_of).map(Aside));
+        let sizes = Sizes { stack: stack.bytes, heap: heap.1, ..sizes };
+        Ok(Self { stack, heap: heap.0, sizes, aside, one_thread: PhantomData })
     }
 
     /// Whether it is secret from root too.
     #[must_use]
     pub const fn is_secret(&self) -> bool {
-        self.is_secret
+        self.stack.is_secret
+    }
+
+    /// The stack of a second thread; `None` where it was taken before, or there is none.
+    #[must_use]
+    pub const fn aside(&mut self) -> Option<Aside> {
+        self.aside.take()
     }
 
     /// Does `work` on the secret stack and wipes the registers afterwards.
     ///
     /// What it returns and what it captures lies on the ordinary stack: pointers, but no secrets.
     pub fn run<R>(&mut self, depth: Depth, work: impl FnOnce() -> R) -> R {
-        if NAKED {
-            return work();
-        }
-        let mut task = Task { work: Some(work), outcome: None };
-        let enter = enter_for(&task);
-        // SAFETY: the stack is mapped, ends at a page, and is used by this thread alone; it is not in
-        // use now, since whoever runs on it has no second `&mut Memory`. `enter` takes a task of this
-        // type. The wipe changes only registers that every call may change.
-        unsafe {
-            switch::on_stack((&raw mut task).cast(), enter, self.stack.as_ptr().add(self.sizes.stack));
-            (self.wipe)();
-        }
-        if !self.is_secret {
+        let outcome = self.stack.run(work);
+        if !self.is_secret() {
             self.wipe_stack(depth);
         }
-        // Work that panics does not come back: `enter` aborts.
-        task.outcome.unwrap_or_else(|| abort())
+        outcome
     }
 
     /// Zeroes the stack. The heap is zero where it is free.
     pub fn wipe_stack(&mut self, depth: Depth) {
-        let stack = self.sizes.stack;
-        let bytes = match depth {
-            Depth::Shallow => self.sizes.shallow.min(stack),
-            Depth::Whole => stack,
-        };
-        // SAFETY: inside of the stack, which nobody uses now.
-        unsafe { wipe(self.stack.as_ptr().add(stack.saturating_sub(bytes)), bytes) };
+        self.stack.wipe(match depth {
+            Depth::Shallow => self.sizes.shallow,
+            Depth::Whole => self.stack.bytes,
+        });
     }
 
     /// Whether one block of `bytes` bytes could be allocated.
@@ -152,29 +171,27 @@ impl Memory {
 
     /// Wipes the whole arena, reads it back, and gives the number of bytes that are not zero.
     ///
-    /// Nothing can be allocated from it any more, and what was is not to be used or dropped.
+    /// `aside` is what [`aside`](Self::aside) gave, if it was asked for: nobody works on it any more then. Nothing
+    /// can be allocated from the arena any more, and what was is not to be used or dropped.
     #[must_use]
-    pub fn erase(self) -> u64 {
+    pub fn erase(mut self, aside: Option<Aside>) -> u64 {
+        let aside = aside.or_else(|| self.aside());
         route::close();
+        self.stack.wipe(self.stack.bytes);
         // SAFETY: this work is on another stack, nobody else has the arena, and the allocator is closed.
-        unsafe {
-            wipe(self.stack.as_ptr(), self.sizes.stack);
-            wipe(self.heap.as_ptr(), self.sizes.heap);
-        }
-        self.bytes_not_zero()
-    }
-
-    fn bytes_not_zero(&self) -> u64 {
-        let pieces = [(self.stack, self.sizes.stack), (self.heap, self.sizes.heap)];
-        let words = pieces.into_iter().flat_map(|(start, bytes)| {
-            let start = start.cast::<u64>();
-            // SAFETY: inside of the arena, whose pieces are whole pages. Volatile, so that what was written
-            // is not taken for what is there.
-            (0..bytes.div_euclid(size_of::<u64>())).map(move |at| unsafe { start.add(at).read_volatile() })
-        });
-        let left =
-            words.filter(|word| *word != 0).flat_map(u64::to_ne_bytes).filter(|byte| *byte != 0).count();
-        u64::try_from(left).unwrap_or(u64::MAX)
+        unsafe { wipe(self.heap.as_ptr(), self.sizes.heap) };
+        let aside = match aside {
+            Some(Aside(mut stack)) => {
+                stack.wipe(stack.bytes);
+                not_zero(stack.start, stack.bytes)
+            }
+            None if self.sizes.aside == 0 => 0,
+            // It may be in use still.
+            None => u64::MAX,
+        };
+        aside
+            .saturating_add(not_zero(self.stack.start, self.stack.bytes))
+            .saturating_add(not_zero(self.heap, self.sizes.heap))
     }
 
     /// From now on every allocation of the process comes from the arena, so that none needs the kernel.
@@ -183,6 +200,53 @@ impl Memory {
             route::serve_all();
         }
     }
+}
+
+impl Aside {
+    /// As [`Memory::run`], on this thread's own stack.
+    pub fn run<R>(&mut self, work: impl FnOnce() -> R) -> R {
+        let outcome = self.0.run(work);
+        if !self.0.is_secret {
+            self.0.wipe(self.0.bytes);
+        }
+        outcome
+    }
+}
+
+impl Stack {
+    fn run<R>(&mut self, work: impl FnOnce() -> R) -> R {
+        if NAKED {
+            return work();
+        }
+        let mut task = Task { work: Some(work), outcome: None };
+        let enter = enter_for(&task);
+        // SAFETY: the stack is mapped, ends at a page, and has one user; it is not in use now, since whoever runs on
+        // it has no second `&mut` to it. `enter` takes a task of this type. The wipe changes only registers that
+        // every call may change.
+        unsafe {
+            switch::on_stack((&raw mut task).cast(), enter, self.start.as_ptr().add(self.bytes));
+            (self.wipe)();
+        }
+        // Work that panics does not come back: `enter` aborts.
+        task.outcome.unwrap_or_else(|| abort())
+    }
+
+    /// Zeroes so much of the upper end.
+    fn wipe(&mut self, bytes: usize) {
+        let bytes = bytes.min(self.bytes);
+        // SAFETY: inside of the stack, which nobody uses now.
+        unsafe { wipe(self.start.as_ptr().add(self.bytes.saturating_sub(bytes)), bytes) };
+    }
+}
+
+/// How many bytes of a piece of the arena are not zero.
+fn not_zero(start: NonNull<u8>, bytes: usize) -> u64 {
+    let start = start.cast::<u64>();
+    // SAFETY: inside of the arena, whose pieces are whole pages. Volatile, so that what was written is not taken
+    // for what is there.
+    let words = (0..bytes.div_euclid(size_of::<u64>())).map(|at| unsafe { start.add(at).read_volatile() });
+    let left = words.filter(|word| *word != 0).flat_map(u64::to_ne_bytes).filter(|byte| *byte != 0).count();
+    u64::try_from(left).unwrap_or(u64::MAX)
 }
 
 struct Task<F, R> {
@@ -210,8 +274,18 @@ mod tests {
 
     #[test]
     fn is_all_zero_when_it_was_erased_and_was_not_before() {
-        let sizes = Sizes { stack: 128 * 1024, shallow: 32 * 1024, heap: 256 * 1024 };
+        let sizes = Sizes { stack: 128 * 1024, shallow: 32 * 1024, aside: 64 * 1024, heap: 256 * 1024 };
         let mut memory = Memory::map(sizes, WeakMemory::Refused).unwrap();
+        let mut aside = memory.aside().unwrap();
+        assert!(memory.aside().is_none(), "there is one");
+        let mut aside = std::thread::spawn(move || {
+            aside.run(|| std::hint::black_box([0x5A_u8; 1000]).len());
+            aside
+        })
+        .join()
+        .unwrap();
+        assert!(not_zero(aside.0.start, aside.0.bytes) >= 1000, "the control");
+        assert_eq!(aside.run(|| 7), 7, "it works here too");
         let layout = Layout::from_size_align(100, 1).unwrap();
         let (block, kept) = memory.run(Depth::Whole, || {
             let on_stack = std::hint::black_box([0xA5_u8; 1000]);
@@ -223,9 +297,10 @@ mod tests {
             };
             (block, layout.size() + on_stack.len())
         });
-        let before = memory.bytes_not_zero();
+        let before = not_zero(memory.stack.start, memory.stack.bytes)
+            .saturating_add(not_zero(memory.heap, memory.sizes.heap));
         assert!(before > u64::try_from(kept).unwrap(), "the control: {before}");
-        assert_eq!(memory.erase(), 0);
+        assert_eq!(memory.erase(Some(aside)), 0);
         // What was allocated is out of use: freeing it and allocating more change nothing.
         // SAFETY: it was allocated with this layout.
         unsafe { Routed.dealloc(block, layout) };

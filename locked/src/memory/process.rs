@@ -31,6 +31,22 @@ pub fn no_alternate_stack() {
     }
 }
 
+/// Takes back every handler of this process, that of the C library too, which installs one when it starts a thread:
+/// the kernel would write all registers to a stack for it.
+pub fn no_handlers() {
+    // As the kernel knows it: handler, flags, restorer, mask; all zero is what was before there was a handler.
+    const DEFAULT: [u64; 4] = [0; 4];
+    const LAST_SIGNAL: i32 = 64;
+    for signal in 1..=LAST_SIGNAL {
+        // SAFETY: the kernel reads as much as `DEFAULT` is long, and no handler runs any more. Two signals have no
+        // handlers, and it refuses them.
+        unsafe {
+            let none = ptr::null_mut::<libc::c_void>();
+            libc::syscall(libc::SYS_rt_sigaction, signal, DEFAULT.as_ptr(), none, size_of::<u64>());
+        }
+    }
+}
+
 /// Ends the process at once. Returning from `main` makes system calls that a confined process must not
 /// make; the kernel wipes secret memory when it takes it back.
 pub fn leave(succeeded: bool) -> ! {

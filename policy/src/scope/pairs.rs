@@ -3,9 +3,9 @@
 
 use strongroom_venues::Action;
 
-use super::{Check, Finding};
+use super::{Check, Finding, endpoint};
 use crate::action::Actions;
-use crate::grant::{Effect, Grant, Part, Terms};
+use crate::grant::{Effect, Grant, Terms};
 use crate::subject::Subject;
 
 impl Check<'_> {
@@ -14,10 +14,7 @@ impl Check<'_> {
     /// other grant says that they take.
     pub(super) fn pairs(&self) -> Vec<Finding> {
         let own = self.grant;
-        let free: Vec<_> = self.signatures().filter(|(_, binds)| !binds.path).collect();
-        let Some(params) = own.params.as_ref().filter(|_| !free.is_empty()) else { return Vec::new() };
-        let method = free.iter().any(|(_, binds)| !binds.method);
-        let parts: &[Part] = if method { &[Part::Path, Part::Method] } else { &[Part::Path] };
+        let (Some(params), Some(free)) = (&own.params, self.free()) else { return Vec::new() };
         let others = self.grants.iter().filter(|other| {
             other.id != own.id && other.effect() == Effect::Allow && one_principal(&own.to, &other.to)
         });
@@ -41,14 +38,15 @@ impl Check<'_> {
                 "make one grant of both, give them the same limits, or take the names that both have out of `params` of `{}`",
                 own.id
             );
-            findings.extend(self.parts(parts, &reason, &remedy));
+            findings.extend(self.unbound(endpoint(&free), reason, remedy));
         }
         findings
     }
 
     /// Whether the grant withholds this action, and an endpoint does it of which nobody knows what it needs.
     fn unjudged(&self, action: Action) -> bool {
-        !self.grant.actions().contains(action) && self.rules_of(action).any(|rule| rule.needs().is_empty())
+        !self.grant.actions().contains(action)
+            && self.rules_of(action).any(|rule| rule.needs().is_empty() && !rule.needs_nothing())
     }
 }
 

@@ -167,6 +167,21 @@ unsafe extern "C" fn generate_key(
     })
 }
 
+unsafe extern "C" fn create_object(
+    session: CK_SESSION_HANDLE,
+    from: *mut CK_ATTRIBUTE,
+    count: CK_ULONG,
+    object: *mut CK_OBJECT_HANDLE,
+) -> CK_RV {
+    call("C_CreateObject", |module, now| {
+        // SAFETY: the caller gives that many attributes.
+        let template = unsafe { template(from, count) };
+        let handle = module.create(now, session, template)?;
+        // SAFETY: the caller gives room for one.
+        unsafe { give(object, handle) }
+    })
+}
+
 unsafe extern "C" fn destroy_object(session: CK_SESSION_HANDLE, key: CK_OBJECT_HANDLE) -> CK_RV {
     call("C_DestroyObject", |module, now| module.destroy(now, session, key))
 }
@@ -328,6 +343,7 @@ const fn function_list() -> CK_FUNCTION_LIST {
     CK_FUNCTION_LIST {
         version: VERSION,
         C_CloseSession: Some(close_session),
+        C_CreateObject: Some(create_object),
         C_Decrypt: Some(decrypt),
         C_DecryptInit: Some(decrypt_init),
         C_DestroyObject: Some(destroy_object),
@@ -359,7 +375,6 @@ const fn function_list() -> CK_FUNCTION_LIST {
         C_GetSessionInfo: None,
         C_GetOperationState: None,
         C_SetOperationState: None,
-        C_CreateObject: None,
         C_CopyObject: None,
         C_GetObjectSize: None,
         C_SetAttributeValue: None,

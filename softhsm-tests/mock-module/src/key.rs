@@ -1,4 +1,4 @@
-//! One AES key: its value, and its attributes as they are on the wire.
+//! One object of the token, an AES key or data: its value, and its attributes as they are on the wire.
 
 use std::collections::BTreeMap;
 
@@ -47,6 +47,25 @@ impl Key {
             key.attributes.insert(of.to_string(), bytes);
         }
         Ok(key)
+    }
+
+    /// Data that a caller brings along.
+    pub(crate) fn data(template: Attributes) -> Outcome<Self> {
+        let mut attributes = BTreeMap::new();
+        let mut value = Vec::new();
+        for (of, bytes) in template {
+            match of {
+                ck::CKA_VALUE => value = bytes,
+                of => drop(attributes.insert(of.to_string(), bytes)),
+            }
+        }
+        attributes.insert(ck::CKA_EXTRACTABLE.to_string(), vec![1]);
+        let data = Self { value, attributes };
+        if data.number(ck::CKA_CLASS) == Some(ck::CKO_DATA) {
+            Ok(data)
+        } else {
+            Err(ck::CKR_TEMPLATE_INCONSISTENT)
+        }
     }
 
     pub(crate) fn value(&self) -> &[u8] {

@@ -269,6 +269,20 @@ impl Module {
         now.store.add(key)
     }
 
+    /// Keeps data in the token.
+    pub(crate) fn create(
+        &mut self,
+        now: &Now,
+        session: CK_SESSION_HANDLE,
+        template: Attributes,
+    ) -> Outcome<CK_OBJECT_HANDLE> {
+        if !self.session(session)?.writes {
+            return Err(ck::CKR_SESSION_READ_ONLY);
+        }
+        self.check_login()?;
+        now.store.add(Key::data(template)?)
+    }
+
     pub(crate) fn destroy(
         &mut self,
         now: &Now,

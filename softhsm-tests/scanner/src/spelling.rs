@@ -92,9 +92,26 @@ impl Needles {
         self.add(Class::Nonce, of, "r, reduced", &reduced(&r));
     }
 
-    /// The scalar of a P-256 key, in both orders of its bytes.
+    /// The scalar of a P-256 key, in both orders of its bytes, and times 2^256, as Montgomery's multiplication has it.
+    #[expect(clippy::arithmetic_side_effects, reason = "scalars of a field do not overflow")]
     pub fn p256_key(&mut self, of: &str, d: &[u8]) {
         self.secret(Class::Plain, of, d);
+        let times = (scalar(d) * montgomery()).to_repr();
+        self.add(Class::Plain, of, "Montgomery", &little_endian(&times));
+    }
+
+    /// The numbers of an RSA key that are secret, from its PKCS#8 or PKCS#1 encoding, in both orders of their bytes.
+    ///
+    /// # Panics
+    /// Where that is no such encoding.
+    pub fn rsa_key(&mut self, of: &str, der: &[u8]) {
+        let numbers = rsa_numbers(der);
+        let [_version, _modulus, _exponent, d, p, q, dp, dq, q_inverse] = numbers.as_slice() else {
+            panic!("no RSA key: {} numbers", numbers.len())
+        };
+        for number in [d, p, q, dp, dq, q_inverse] {
+            self.secret(Class::Plain, of, number);
+        }
     }
 
     /// The nonce of one ECDSA signature, which follows from the key.
@@ -108,11 +125,12 @@ impl Needles {
         let digest = scalar(&Sha256::digest(message));
         let inverse: Option<p256::Scalar> = scalar(s).invert().into();
         let k = (digest + scalar(r) * scalar(d)) * inverse.unwrap_or_else(|| panic!("no signature"));
-        for k in [k, -k] {
+        let inverse: Option<p256::Scalar> = k.invert().into();
+        let inverse = inverse.unwrap_or_else(|| panic!("no nonce"));
+        for k in [k, -k, k * montgomery(), inverse, inverse * montgomery()] {
             let bytes = k.to_repr();
-            let reversed: Vec<u8> = bytes.iter().rev().copied().collect();
             self.add(Class::Nonce, of, "k", &bytes);
-            self.add(Class::Nonce, of, "k, little-endian", &reversed);
+            self.add(Class::Nonce, of, "k, little-endian", &little_endian(&bytes));
         }
     }
 
@@ -177,6 +195,51 @@ fn scalar(bytes: &[u8]) -> p256::Scalar {
     let bytes = <[u8; 32]>::try_from(bytes).unwrap_or_else(|_| panic!("no 32 bytes"));
     let scalar: Option<p256::Scalar> = p256::Scalar::from_repr(bytes.into()).into();
     scalar.unwrap_or_else(|| panic!("no scalar"))
+}
+
+/// 2^256.
+#[expect(clippy::arithmetic_side_effects, reason = "scalars of a field do not overflow")]
+fn montgomery() -> p256::Scalar {
+    (0..256).fold(p256::Scalar::ONE, |power, _| power + power)
+}
+
+fn little_endian(bytes: &[u8]) -> Vec<u8> {
+    bytes.iter().rev().copied().collect()
+}
+
+/// All INTEGERs of an RSA key, wherever they stand, without the zero in front that says that they are positive.
+fn rsa_numbers(der: &[u8]) -> Vec<Vec<u8>> {
+    const SEQUENCE: u8 = 0x30;
+    const OCTETS: u8 = 0x04;
+    const INTEGER: u8 = 0x02;
+    let mut numbers = Vec::new();
+    let mut rest = der;
+    while let [tag, first, tail @ ..] = rest {
+        let (length, body) = match first {
+            0x81 => tail.split_at_checked(1),
+            0x82 => tail.split_at_checked(2),
+            _ => Some((std::slice::from_ref(first), tail)),
+        }
+        .unwrap_or_else(|| panic!("no DER"));
+        let length = length.iter().fold(0_usize, |length, byte| length << 8 | usize::from(*byte));
+        let (content, behind) = body.split_at_checked(length).unwrap_or_else(|| panic!("no DER"));
+        rest = match *tag {
+            // Step inside.
+            SEQUENCE | OCTETS => {
+                // Around a PKCS#1 key stands PKCS#8, with a version of its own.
+                if *tag == OCTETS {
+                    numbers.clear();
+                }
+                body
+            }
+            INTEGER => {
+                numbers.push(content.strip_prefix(&[0]).unwrap_or(content).to_vec());
+                behind
+            }
+            _ => behind,
+        };
+    }
+    numbers
 }
 
 /// The bytes of a PEM block.

@@ -132,3 +132,31 @@ fn keeps_a_budget_when_its_grant_is_changed() {
     }
     assert_like(&client.sign(&order()).unwrap_err().to_string(), EXHAUSTED, "70 orders of 10");
 }
+
+/// An admin's Prometheus sees what is left, before it is used up.
+#[test]
+fn tells_in_the_metrics_what_is_left_of_a_budget() {
+    let room = room();
+    let left = || {
+        let text = room.run(&["metrics"], None, &[]).ok();
+        let samples = text.lines().filter_map(|line| line.strip_prefix("strongroom_budget_left{"));
+        samples.map(str::to_owned).collect::<Vec<_>>()
+    };
+    let agent = room.start();
+    assert_eq!(left(), [""; 0], "a locked agent does not know");
+    let _ = room.unlock().ok();
+    let named = left()[0].split_once("} ").unwrap().0.to_owned();
+    assert!(named.starts_with("credential=\"kraken-main\",grant=\""), "{named}");
+    assert_eq!(left(), [format!("{named}}} 1000")]);
+    for rest in [990, 980] {
+        let _ = room.client().sign(&order()).unwrap();
+        assert_eq!(left(), [format!("{named}}} {rest}")]);
+    }
+    let _ = room.client().sign(&balance()).unwrap();
+    assert_eq!(left(), [format!("{named}}} 980")], "what costs nothing takes nothing");
+    // A kill costs at most a sixteenth, and gives nothing back.
+    agent.kill();
+    let _agent = room.start_unlocked();
+    let told = left()[0].rsplit_once(' ').unwrap().1.parse::<f64>().unwrap();
+    assert!((980.0 - 62.5..=980.0).contains(&told), "{told}");
+}

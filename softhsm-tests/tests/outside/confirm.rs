@@ -6,7 +6,8 @@ use std::time::Duration;
 
 use serde_json::Value;
 use strongroom_client::{
-    Client, ClientToken, Error, ErrorCode, Login, NewGrants, Question, SignRequest, SignedRequest,
+    AsyncClient, Client, ClientToken, Error, ErrorCode, Login, NewGrants, Question, SignRequest,
+    SignedRequest,
 };
 use strongroom_protocol::{Body, Operation, Param, Sign};
 use strongroom_softhsm_tests::process::{descriptors, wait_until};
@@ -129,6 +130,38 @@ fn denied(why: &str) -> (Option<ErrorCode>, String) {
 
 fn admin_name() -> String {
     format!("user:{}", rustix::process::geteuid().as_raw())
+}
+
+#[test]
+fn asks_and_answers_by_the_async_client_too() {
+    let case = Case::new();
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+    let admin = AsyncClient::at(case.room.socket());
+    assert_eq!(runtime.block_on(admin.pending()).unwrap(), []);
+    let mut after = 0;
+    for yes in [false, true] {
+        let bot = case.asks(order());
+        let mut asked = Vec::new();
+        for _ in 0..5 {
+            asked = runtime.block_on(admin.wait_for_pending(after)).unwrap();
+            if !asked.is_empty() {
+                break;
+            }
+        }
+        let [question] = asked.as_slice() else { panic!("nobody is asked: {}", case.agent.log()) };
+        let told = |questions: &[Question]| -> Vec<_> {
+            questions.iter().map(|question| (question.number, question.lines.clone())).collect()
+        };
+        assert_eq!(told(&asked), told(&case.admin().pending().unwrap()), "as the blocking client is told");
+        assert_eq!(told(&asked), told(&runtime.block_on(admin.pending()).unwrap()));
+        after = question.number;
+        runtime.block_on(admin.confirm(after, yes)).unwrap();
+        assert_eq!(bot.join().unwrap().is_ok(), yes, "{}", case.agent.log());
+    }
+    let over = runtime.block_on(admin.confirm(after, true)).unwrap_err();
+    assert_eq!(over.code(), Some(ErrorCode::NotFound), "{over}");
+    let bot = AsyncClient::at(case.room.socket()).with_token(case.token.clone());
+    assert_eq!(runtime.block_on(bot.pending()).unwrap_err().code(), Some(ErrorCode::Denied));
 }
 
 #[test]

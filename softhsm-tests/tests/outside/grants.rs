@@ -8,6 +8,7 @@ use strongroom_softhsm_tests::room::{Room, Run};
 
 use crate::keys::{BINANCE, KRAKEN, OKX, account, balance, edit};
 use crate::records::assert_like;
+use crate::rollback::Copy;
 
 const BOT: &str = "[[grant]]\nid = \"bot\"\nto = \"client:grid-bot\"\nallow = [\"*\"]\n";
 
@@ -263,7 +264,7 @@ fn documented_commands_work() {
         let examples = help.split("xample").last().unwrap().lines();
         all.extend(examples.filter_map(|line| Some(line[line.find("strongroom grant ")?..].to_owned())));
     }
-    assert_eq!(all.len(), 14, "{all:#?}");
+    assert_eq!(all.len(), 15, "{all:#?}");
     let (mut ran, mut line) = (0, None);
     for command in &all {
         // Whoever is asked is asked at a terminal: `confirm` has its own tests.
@@ -294,13 +295,13 @@ fn documented_commands_work() {
             line = shown.as_array().unwrap().last().unwrap()["seq"].as_u64();
         }
     }
-    assert_eq!(ran, 13);
+    assert_eq!(ran, 14);
     // They do what the guide says: the learnt grant, and the denial beside it.
     let ids = |name: &str| -> Vec<String> {
         let grants = listed(&room, name)["grants"].as_array().unwrap().clone();
         grants.iter().map(|grant| grant["id"].as_str().unwrap().to_owned()).collect()
     };
-    assert_eq!(ids("binance-main"), ["learnt", "grid-bot"]);
+    assert_eq!(ids("binance-main"), ["learnt", "grid-bot", "grid-bot-2"]);
     assert_eq!(ids("kraken-main"), [own_grant()["id"].as_str().unwrap(), "small", "big", "grid-bot"]);
 }
 
@@ -360,7 +361,8 @@ fn refuses_a_record_that_was_rolled_back_and_no_other() {
     let client = room.client();
     let _ = client.sign(&balance()).unwrap();
     let refused = client.sign(&account()).unwrap_err();
-    let said = "the record was rolled back: it has revision 1, and revision 2 was in force already";
+    let said = "the record was rolled back: it has revision 1, and revision 2 was in force already; `strongroom grant edit \
+                binance-main --accept-older` takes it over";
     assert_eq!(refused.to_string(), format!("credential `binance-main` cannot sign: {said}"));
     // Nor does it come back by a change of its grants.
     let add = ["add", "binance-main", "--to", "client:grid-bot", "--allow", "*"];
@@ -368,9 +370,14 @@ fn refuses_a_record_that_was_rolled_back_and_no_other() {
     assert_eq!(run.code(), 7);
     assert_like(
         &run.stderr,
-        &format!("error: {said}\nhint: put the newer record back; *--accept-older`\n"),
+        &format!("error: {said}\nhint: put the newer record back; *`strongroom grant list binance-main`*\n"),
         "",
     );
+    // Whoever looks is told what to do.
+    for command in [&["show", "binance-main"][..], &["doctor"]] {
+        let run = room.run(command, None, &[]);
+        assert!(run.stdout.contains("grant edit binance-main --accept-older"), "{command:?}: {}", run.stdout);
+    }
     drop(agent);
 
     // The newer one still opens; and who has read the old one can take it over.
@@ -504,10 +511,12 @@ fn opens_a_record_that_is_newer_than_its_floor() {
     let room = room_of_two();
     let path = floors(&room);
     let before = std::fs::read(&path).unwrap();
+    let token = Copy::of(&room.token.tokens());
     let _ = grant(&room, &["add", "binance-main", "--to", "client:grid-bot", "--allow", "*"]).ok();
     let after = std::fs::read(&path).unwrap();
     assert_ne!(before, after);
     std::fs::write(&path, before).unwrap();
+    token.put_back();
     let _agent = room.start_unlocked();
     assert_eq!(room.client().status().unwrap().ready, 2);
     assert_eq!(std::fs::read(&path).unwrap(), after, "and raises the floor");

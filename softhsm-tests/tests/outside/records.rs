@@ -66,7 +66,11 @@ const EDITS: [(&str, &str, &str); 25] = [
     ("allow", "[\"read\"]", CHANGED),
     ("allow", "[\"everything\"]", "* is no record: *"),
     ("revision", "2", CHANGED),
-    ("revision", "0", "the record was rolled back: it has revision 0, and revision 1 was in force already"),
+    (
+        "revision",
+        "0",
+        "the record was rolled back: it has revision 0, and revision 1 was in force already; *",
+    ),
     ("format", "1", "* has format 1, and this strongroom reads format 2 only"),
 ];
 

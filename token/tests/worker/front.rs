@@ -13,7 +13,7 @@ use rustix::pipe::pipe;
 use strongroom_link::frame::{self, Inbox};
 use strongroom_link::seed::{self, Arrived, SEED_BYTES};
 use strongroom_link::token::{
-    FromToken, GREETING_JOB, KekId, Protection, Rung, ToToken, TokenDescription, TokenRefusal,
+    Anchor, FromToken, GREETING_JOB, KekId, Protection, Rung, ToToken, TokenDescription, TokenRefusal,
 };
 use strongroom_locked::ForeignPage;
 use strongroom_locked::memory::WeakMemory;
@@ -27,6 +27,7 @@ pub(crate) const WORKER: &str = env!("CARGO_BIN_EXE_strongroom-token");
 /// An answer that owns what it tells.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum Answer {
+    Anchored(Option<Anchor>),
     Done,
     Kek(KekId),
     Probed(Rung),
@@ -118,6 +119,7 @@ impl Front {
                 assert_eq!(answer.job(), job);
                 return match answer {
                     FromToken::Ready { protection, .. } => Answer::Ready(protection),
+                    FromToken::Anchored { anchor, .. } => Answer::Anchored(anchor),
                     FromToken::Done { .. } => Answer::Done,
                     FromToken::Kek { id, .. } => Answer::Kek(id),
                     FromToken::Probed { rung, .. } => Answer::Probed(rung),

@@ -3,6 +3,7 @@
 
 #![expect(clippy::arithmetic_side_effects, clippy::unwrap_used, clippy::panic, reason = "a test may")]
 
+mod anchor;
 mod card;
 mod faults;
 mod front;

@@ -9,7 +9,7 @@ use crate::template::Var;
 
 impl ActionTable {
     /// The first rule that fits.
-    pub(super) fn first(&self, method: Method, path: &str) -> Option<&ActionRule> {
+    pub(crate) fn first(&self, method: Method, path: &str) -> Option<&ActionRule> {
         let fits = self.paths.matches(path.as_bytes());
         fits.iter().filter_map(|at| self.rules.get(at)).find(|rule| rule.takes(method))
     }
@@ -47,13 +47,14 @@ impl<'a> Plan<'a> {
 
     /// What this request does.
     #[must_use]
-    pub fn classified(&self) -> Classified<'a> {
-        let table = &self.compiled.actions;
-        let (action, rule) = match table.first(self.method, self.request.path) {
-            Some(rule) => (rule.action, rule.id.as_str()),
-            None => (Action::Unknown, "unknown"),
-        };
-        Classified { action, rule, stands_in: self.stands_in(action) }
+    pub fn classified(&self) -> &Classified<'a> {
+        self.classified.get_or_init(|| {
+            let (action, rule) = match self.fits {
+                Some(rule) => (rule.action, rule.id.as_str()),
+                None => (Action::Unknown, "unknown"),
+            };
+            Classified { action, rule, stands_in: self.stands_in(action) }
+        })
     }
 
     /// The names of the caller's own parameters: of the query, of the body, and of each object of a body
@@ -81,7 +82,7 @@ impl<'a> Plan<'a> {
         let mut found: Vec<Action> = rules
             .iter()
             // Of a path that is bound it is known what it does; of one that is not, only what it needs.
-            .filter(|rule| rule.action != own && (binds.path || !rule.needs.is_empty()))
+            .filter(|rule| rule.action != own && (binds.path || !rule.needs().is_empty()))
             .filter(|rule| self.could_be(rule, binds))
             .map(|rule| rule.action)
             .collect();
@@ -96,7 +97,7 @@ impl<'a> Plan<'a> {
         let fits = |method| table.first(method, self.request.path).is_some_and(|first| first.id == rule.id);
         (!binds.method || rule.takes(self.method))
             && (!binds.path || Method::ALL.iter().any(|(_, method)| fits(*method)))
-            && (!binds.query || !binds.body || rule.needs.iter().all(|need| self.has_name_like(rule, need)))
+            && (!binds.query || !binds.body || rule.needs().iter().all(|need| self.has_name_like(rule, need)))
     }
 
     /// Whether a parameter that `rule` could read is called `need`, or ends so: where query and body are

@@ -94,6 +94,8 @@ const SEVERAL: &str = "has not exactly one member";
 const SIDE: &str = "is neither buy nor sell";
 pub(super) const STANDS_IN: &str =
     "cannot be read: the signature would also do for an order at another endpoint";
+const ELSEWHERE: &str =
+    "is not at this endpoint, and the same signature would place one at another, where no limit measures it";
 const IN_QUERY: &str = "is in the query, where the venue does not look for an order";
 const UNREAD: &str = "changes the order in a way that the profile does not read";
 
@@ -382,9 +384,9 @@ impl<'a> Plan<'a> {
     /// cannot read, it cannot allow.
     pub fn orders(&self) -> Result<Vec<Order<'_>>, Unreadable> {
         let table = &self.compiled.actions;
-        if table.first(self.method, self.request.path).is_none_or(|rule| rule.action != Action::Trade) {
+        if self.fits.is_none_or(|rule| rule.action != Action::Trade) {
             return match self.classified().stands_in.contains(&Action::Trade) {
-                true => Err(unreadable("order", STANDS_IN)),
+                true => Err(unreadable("order", ELSEWHERE)),
                 false => Ok(Vec::new()),
             };
         }
@@ -409,10 +411,10 @@ impl<'a> Plan<'a> {
             }
             let own = pick(outer)?;
             let order = own.read(outer, Action::Trade)?;
-            self.read_elsewhere(Some(own), None)?;
+            self.read_elsewhere(&fits, Some(own), None)?;
             return Ok(vec![order]);
         };
-        self.read_elsewhere(None, Some(batch))?;
+        self.read_elsewhere(&fits, None, Some(batch))?;
         let list = self.list(batch)?;
         let mut orders = Vec::with_capacity(list.len());
         for element in list.iter() {

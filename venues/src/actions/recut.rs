@@ -18,6 +18,15 @@ impl Plan<'_> {
     /// a parameter which the action table knows is such a value.
     #[must_use]
     pub fn recut(&self) -> Option<&str> {
+        if self.recuts.get() == Some(&false) {
+            return None;
+        }
+        let found = self.find_recut();
+        let _known = self.recuts.set(found.is_some());
+        found
+    }
+
+    fn find_recut(&self) -> Option<&str> {
         let rule = self.rule();
         let (query, body) = (self.query.as_slice(), self.body.members());
         // What also goes out unescaped is refused where it would fall apart on the wire.
@@ -95,7 +104,7 @@ impl Plan<'_> {
     /// The parameters that the action table speaks of.
     fn known_names(&self) -> Vec<&str> {
         let table = &self.compiled.actions;
-        let needs = table.rules.iter().flat_map(|rule| &rule.needs).map(String::as_str);
+        let needs = table.rules.iter().flat_map(|rule| rule.needs()).map(String::as_str);
         let fields = table.orders.iter().flat_map(|table| {
             let lists = [
                 &table.symbol,

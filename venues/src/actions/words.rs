@@ -1,15 +1,13 @@
 //! Patterns of values. Most are a word or two, and cost no more than that.
 
-use regex::bytes::Regex;
-
-use crate::template::pattern;
+use crate::template::{Pattern, check_pattern};
 
 /// What a value has to be, as a whole, in capitals or not.
 #[derive(Debug)]
 pub(crate) enum Words {
     /// One of these.
     Literal(Vec<String>),
-    Pattern(Regex),
+    Pattern(Box<Pattern>),
 }
 
 impl Words {
@@ -22,8 +20,8 @@ impl Words {
             return Ok(Self::Literal(text.split('|').map(str::to_owned).collect()));
         }
         // By itself first: what closes a group that it did not open is no pattern.
-        pattern(text)?;
-        pattern(&format!("(?i)^(?:{text})$")).map(Self::Pattern)
+        check_pattern(text)?;
+        Pattern::compile(&format!("(?i)^(?:{text})$")).map(|pattern| Self::Pattern(Box::new(pattern)))
     }
 
     pub(crate) fn fit(&self, text: &str) -> bool {

@@ -6,12 +6,13 @@ use super::MAX_ENTRIES;
 use super::document::{Entry, Fields, Item, Node};
 use super::rule::methods;
 use crate::actions::{
-    Action, ActionRule, ActionTable, Batch, Binds, Condition, Field, OrderTable, Step, Words, signed_as_bound,
+    Action, ActionRule, ActionTable, Batch, Binds, Condition, Field, OrderTable, Step, Telling, Words,
+    signed_as_bound,
 };
 use crate::error::ProfileError;
 use crate::request::Method;
 use crate::rule::{Rule, Sign, When};
-use crate::template::pattern;
+use crate::template::check_pattern;
 
 const RULE_KEYS: &[&str] = &["action", "method", "path", "needs"];
 const ORDER_KEYS: &[&str] = &[
@@ -69,7 +70,8 @@ pub(super) fn actions(
     }
     let order_paths =
         set(fields, fields.place("order"), orders.iter().map(|table: &OrderTable| table.path.as_str()))?;
-    Ok(ActionTable { rules, paths, orders, order_paths, binds: binds(None, base, cases) })
+    let (telling, binds) = (Telling::of(&orders), binds(None, base, cases));
+    Ok(ActionTable { rules, paths, orders, order_paths, telling, binds })
 }
 
 /// All these patterns in one, each from the start of a path on.
@@ -108,7 +110,7 @@ fn entry<'d, 't>(
 /// The pattern at `path`, which must compile by itself: what closes a group that it did not open is none.
 fn path<'d>(fields: &Fields<'d, '_>) -> Result<&'d str, ProfileError> {
     let text = fields.required_text("path")?;
-    pattern(text).map_err(|message| fields.error(fields.place("path"), message))?;
+    check_pattern(text).map_err(|message| fields.error(fields.place("path"), message))?;
     Ok(text)
 }
 
@@ -119,9 +121,9 @@ fn rule(fields: &Fields<'_, '_>) -> Result<ActionRule, ProfileError> {
         None => None,
         Some(names) => Some(methods(fields, "method", &names)?),
     };
-    let needs: Vec<String> =
-        fields.texts("needs")?.unwrap_or_default().into_iter().map(str::to_owned).collect();
-    if needs.iter().any(String::is_empty) {
+    let needs: Option<Vec<String>> =
+        fields.texts("needs")?.map(|names| names.into_iter().map(str::to_owned).collect());
+    if needs.iter().flatten().any(String::is_empty) {
         return Err(fields.error(fields.place("needs"), "a parameter has a name"));
     }
     let path = path(fields)?.to_owned();

@@ -3,7 +3,7 @@
 use super::document::{Fields, Item};
 use crate::error::ProfileError;
 use crate::rule::When;
-use crate::template::pattern;
+use crate::template::Pattern;
 
 const KEYS: &[&str] = &["method", "path", "has_param", "param_suffix", "query_only", "empty"];
 
@@ -16,7 +16,9 @@ pub(super) fn when(case: &Fields<'_, '_>) -> Result<When, ProfileError> {
     };
     let path = match when.text("path")? {
         None => None,
-        Some(text) => Some(pattern(text).map_err(|message| when.error(when.place("path"), message))?),
+        Some(text) => {
+            Some(Pattern::compile(text).map_err(|message| when.error(when.place("path"), message))?)
+        }
     };
     let has_param = when.texts("has_param")?.map(|names| names.into_iter().map(str::to_owned).collect());
     let mut param_suffix = Vec::new();

@@ -38,13 +38,13 @@ const ALGS: &[(&str, Alg)] = &[
     ("hmac-sha512", Alg::Key(Algorithm::HmacSha512)),
     ("ed25519", Alg::Key(Algorithm::Ed25519)),
     ("hash-sha256", Alg::Key(Algorithm::HashSha256)),
+    ("rsa-sha256", Alg::Key(Algorithm::RsaSha256)),
     ("jwt", Alg::Jwt),
     ("none", Alg::None),
     (
         "hash-md5",
         Alg::Refused("`hash-md5` puts a secret under a broken hash; the keeper does not compute it"),
     ),
-    ("rsa-sha256", Alg::Refused("`rsa-sha256` keys are not supported by this version")),
     ("secp256k1", Alg::Refused("`secp256k1` signatures are not supported by this version")),
     ("static", Alg::Static),
 ];
@@ -138,7 +138,7 @@ fn form(sign: &Fields<'_, '_>, algorithm: Algorithm) -> Result<SecretForm, Profi
         ],
     )?;
     let form = match (algorithm, decode) {
-        (Algorithm::Ed25519 | Algorithm::Es256, None) => SecretForm::Pem,
+        (Algorithm::Ed25519 | Algorithm::Es256 | Algorithm::RsaSha256, None) => SecretForm::Pem,
         // A seed in plain base64 is the same as the first 32 bytes of one.
         (Algorithm::Ed25519, Some(SecretForm::Base64)) => SecretForm::Base64Seed32,
         (_, None) => SecretForm::Utf8,
@@ -147,6 +147,7 @@ fn form(sign: &Fields<'_, '_>, algorithm: Algorithm) -> Result<SecretForm, Profi
     let fits = match algorithm {
         Algorithm::Ed25519 => matches!(form, SecretForm::Pem | SecretForm::Base64Seed32),
         Algorithm::Es256 => form == SecretForm::Pem,
+        Algorithm::RsaSha256 => matches!(form, SecretForm::Pem | SecretForm::Base64),
         Algorithm::HashSha256 => form == SecretForm::Utf8,
         Algorithm::HmacSha256 | Algorithm::HmacSha384 | Algorithm::HmacSha512 => {
             matches!(form, SecretForm::Utf8 | SecretForm::Base64)
@@ -171,7 +172,8 @@ fn output(sign: &Fields<'_, '_>, algorithm: Algorithm) -> Result<Output, Profile
             ("hex-base64", Output::HexBase64),
         ],
     )?;
-    Ok(out.unwrap_or(if algorithm == Algorithm::Ed25519 { Output::Base64 } else { Output::Hex }))
+    let is_base64 = matches!(algorithm, Algorithm::Ed25519 | Algorithm::RsaSha256);
+    Ok(out.unwrap_or(if is_base64 { Output::Base64 } else { Output::Hex }))
 }
 
 /// Compiles a JSON value with templates in it. `{ int = "{ts}", plus = 120 }` is a number.

@@ -1,10 +1,9 @@
 //! Filters: what may be done to a value between the braces.
 
 use md5::Md5;
-use regex::bytes::Regex;
 use sha2::{Digest, Sha256, Sha384, Sha512};
 
-use super::MAX_TEXT_BYTES;
+use super::{Cut, MAX_TEXT_BYTES};
 use crate::codec::{self, Escape};
 use crate::compile::near::did_you_mean;
 use crate::error::RequestError;
@@ -26,7 +25,7 @@ pub(crate) enum Filter {
     /// URL-safe base64 without padding.
     B64url,
     /// Removes every match.
-    Cut(Regex),
+    Cut(Box<Cut>),
     /// Percent escapes.
     Escape(Escape),
     /// Lower-case hexadecimal.
@@ -76,20 +75,6 @@ pub(crate) const NAMES: &[&str] = &[
 pub(crate) const TOO_LONG: RequestError =
     RequestError::TooLong { what: "text that a template yields", limit: "512 KiB" };
 
-/// Largest compiled form of one pattern.
-const MAX_PATTERN_BYTES: usize = 256 * 1024;
-
-/// Compiles a pattern of a profile; ASCII semantics, because a path has nothing else.
-pub(crate) fn pattern(text: &str) -> Result<Regex, String> {
-    regex::bytes::RegexBuilder::new(text).unicode(false).size_limit(MAX_PATTERN_BYTES).build().map_err(
-        |error| {
-            let reason = error.to_string();
-            let last = reason.lines().last().unwrap_or_default().trim_start_matches("error: ").to_owned();
-            format!("the pattern `{text}` does not compile: {last}")
-        },
-    )
-}
-
 impl Filter {
     /// The filter called `name`, if there is one; `mac` and `bytes` are no steps of their own and not
     /// found here.
@@ -99,7 +84,7 @@ impl Filter {
             ("amp", None) => prefix("&"),
             ("b64", None) => Self::B64,
             ("b64url", None) => Self::B64url,
-            ("cut", Some(text)) => Self::Cut(pattern(text)?),
+            ("cut", Some(text)) => Self::Cut(Box::new(Cut::compile(text)?)),
             ("hash", None) => prefix("#"),
             ("HEX", None) => Self::HexUpper,
             ("hex", None) => Self::Hex,
@@ -166,7 +151,7 @@ fn rewrite(filter: &Filter, value: &[u8], out: &mut Vec<u8>) {
     match filter {
         Filter::B64 => codec::base64(value, out),
         Filter::B64url => codec::base64url(value, out),
-        Filter::Cut(pattern) => out.extend_from_slice(&pattern.replace_all(value, &b""[..])),
+        Filter::Cut(cut) => cut.apply(value, out),
         Filter::Escape(kind) => codec::escape(*kind, "", value, out),
         Filter::Hex => codec::hex(value, out),
         Filter::HexUpper => codec::hex_upper(value, out),

@@ -87,7 +87,7 @@ const MAX_PIECES: usize = 64;
 /// Most filters behind one variable.
 const MAX_FILTERS: usize = 6;
 /// Most `let`s and `kv` forms of one profile.
-const MAX_OWN: usize = 48;
+pub(super) const MAX_OWN: usize = 48;
 
 impl Names {
     pub(crate) const fn new(has_map: bool, has_nonce: bool) -> Self {

@@ -3,6 +3,7 @@
 use std::ops::Range;
 
 use super::Template;
+use super::parse::MAX_OWN;
 use crate::error::RequestError;
 
 /// Where a value is kept: fixed variables first, then what the profile itself names.
@@ -106,22 +107,51 @@ impl VarSet {
     }
 }
 
+/// The fixed variables, what a profile may name itself, and the query as it is sent.
+const MAX_SLOTS: usize = Var::ALL.len().saturating_add(MAX_OWN).saturating_add(1);
+
+/// Where a value starts and ends. Values are limited to far less than four GiB.
+#[derive(Debug, Clone, Copy, Default)]
+struct Span {
+    start: u32,
+    end: u32,
+}
+
+impl Span {
+    fn range(self) -> Range<usize> {
+        let wide = |at| usize::try_from(at).unwrap_or(usize::MAX);
+        wide(self.start)..wide(self.end)
+    }
+}
+
+fn narrow(at: usize) -> u32 {
+    u32::try_from(at).unwrap_or(u32::MAX)
+}
+
 /// All values for one request, one after the other in one buffer.
 #[derive(Debug)]
 pub(crate) struct Values {
     bytes: Vec<u8>,
-    spans: Vec<Range<usize>>,
+    /// In place, because the number of slots is bounded.
+    spans: [Span; MAX_SLOTS],
+    /// Where a template writes that reads the values.
+    scratch: Vec<u8>,
 }
 
 impl Values {
-    /// Room for the slots below `end` and about `bytes` bytes.
-    pub(crate) fn with_room(end: Slot, bytes: usize) -> Self {
-        Self { bytes: Vec::with_capacity(bytes), spans: vec![0..0; end.0] }
+    /// Room for about `bytes` bytes.
+    pub(crate) fn with_room(bytes: usize) -> Self {
+        Self { bytes: Vec::with_capacity(bytes), spans: [Span::default(); MAX_SLOTS], scratch: Vec::new() }
     }
 
     /// The value in `slot`; empty if nothing was put there.
     pub(crate) fn get(&self, slot: Slot) -> &[u8] {
-        self.spans.get(slot.0).and_then(|span| self.bytes.get(span.clone())).unwrap_or_default()
+        self.spans.get(slot.0).and_then(|span| self.bytes.get(span.range())).unwrap_or_default()
+    }
+
+    /// How many bytes all values have together.
+    pub(crate) fn size(&self) -> usize {
+        self.bytes.len()
     }
 
     /// The value of `var`.
@@ -157,29 +187,31 @@ impl Values {
 
     /// Gives `slot` the value of `of`.
     pub(crate) fn alias(&mut self, slot: Slot, of: Slot) {
-        let span = self.spans.get(of.0).cloned().unwrap_or_default();
-        self.set(slot, span);
+        let span = self.spans.get(of.0).copied().unwrap_or_default();
+        self.set(slot, span.range());
     }
 
     /// Makes `var` a cut of the value of `of`.
     pub(crate) fn put_cut(&mut self, var: Var, of: Var, cut: Range<usize>) {
-        let start = self.spans.get(of.slot().0).map_or(0, |span| span.start);
+        let start = self.spans.get(of.slot().0).map_or(0, |span| span.range().start);
         self.set(var.slot(), start.saturating_add(cut.start)..start.saturating_add(cut.end));
     }
 
     /// Puts what `template` yields into `slot`.
     pub(crate) fn put_template(&mut self, slot: Slot, template: &Template) -> Result<(), RequestError> {
-        let mut text = Vec::new();
+        let mut text = std::mem::take(&mut self.scratch);
+        text.clear();
         template.render(self, &mut text)?;
         let start = self.bytes.len();
-        self.bytes.append(&mut text);
+        self.bytes.extend_from_slice(&text);
         self.set(slot, start..self.bytes.len());
+        self.scratch = text;
         Ok(())
     }
 
     fn set(&mut self, slot: Slot, span: Range<usize>) {
         if let Some(place) = self.spans.get_mut(slot.0) {
-            *place = span;
+            *place = Span { start: narrow(span.start), end: narrow(span.end) };
         }
     }
 }

@@ -17,6 +17,36 @@ PEM = (
     "-----END PRIVATE KEY-----\n"
 )
 
+RSA_LINES = (
+    "MIIEvgIBADANBgkqhkiG9w0BAQEFAASCBKgwggSkAgEAAoIBAQCpOvLJUDhiShm4",
+    "p4Jx5e9bWa6nrQyJutYOabKRbQCuV0k4aGCVgkp38hI3PyGlXKc/TDiqyxlZM2Z9",
+    "s++oWq60Kvd4xiV9hLL3Ksrm38y3MRCdmNrr2u7gpADUMwGfwRJdVrpPvLUuI05c",
+    "jhZ1nDYh1RlTj9MS7m6fl27aH0S7LlJf2X22FT+6KIShoK2w9LCd1AYeZ2gvWemZ",
+    "y691tjkSiFzaLVPtCRX1upmMvgBGwBqyNrJNoFVnTnc+NYSq0RnZwNgqlxUVBZ10",
+    "+kUEHQO05fOCDHullrAHzOk5p14i0Sif3vpBiEwe7xf7ZrgcbSqoJvANYSkC2GSu",
+    "umzhcQULAgMBAAECggEAF9F8KmloBi13wU2SRoWeUrUkp+TrRtdNGWo2/9Dfr6oJ",
+    "XC8UqPZVlNw1RCFWkvefcoE/2IoNX0ikvDx/Fqrsu97wRcddr3Tl23PiauxE2+PD",
+    "+upwpZGC3Ys3sqYbLGj4NLroLiDZP00o0k4NSzBZThm4HtK3WorEdyHRMFIGUnHP",
+    "+kTy4+96stXd2pdMJ/VIRxYbIoZyo9w0RJA8jilBv+0ukg9trJSYa/d7SbLMzah5",
+    "UbQll5bRHP8T6mdTiXnjnWdS2KvaDX0W5E8H5IohE54p0mxbv8GuW4TtZoWJ4fjs",
+    "r5JNbITkLDcNXK+OXPaqBM9ho7OEG7R5QVA656XowQKBgQDVdCnhmVKF+9EhD/U1",
+    "MKrAy8QWBd2XEWoaI205Ov1Igv+da6dn8RK5p1Q5EexqxocfoE1SongwIHlKGQMl",
+    "FBzA1tJwQjdS39qDBUGS9H83tCbXNMpjUX1/Mm1jcSYm6zxKKhg++Td+kN0uPDMu",
+    "1xY+JdinLQuhGpq/kS2U1LVdfwKBgQDK9jToBZqTfX45l75gw77wlmGVRK2kbMoP",
+    "1GJtZIZRxtli3dDAzJtpY/B/+aaNReeGONZMeGlnHRX70EqhuzBSJe4tSsTtsDJP",
+    "BMLK1EdFg/yvDAgyMRbM/3eywm2qdsgx7ewdrJvUaDxG5UD+0jBRqHS9IlsWP+0h",
+    "9Rl+Wmu2dQKBgHSn5M+3xKMXCadBGmj0bQ2rD0Jd+Em8qbkZTXMuqwg7F8oH8Njc",
+    "prgyG9SI2CVO1MBTEo8r3fWnecImQ1K7WC+H+ECD38p6LujWMY1H9FMUMPoCju2S",
+    "trySabgkOY6hlzSNJu0btNmGAGtpWSurPyu98VcERkvIx3QUus2RJoGvAoGBAINy",
+    "s881meg+FZsdURqAjFBrROYU5dUg9DkOV3T77xZVkAM9H+9OVLUMGf34ZUsH5CwE",
+    "8Z3zOmii6NL/EubuQhxiHoDM9P/v5pVQwwv0Mfiuw99nDoPbUSYRqqdmzvnhFkVo",
+    "D00ktoP5wlg0MEUZQlwQmxLHhnDBlEYy5ID19N7lAoGBANSWkO5pNZQub6lRIPza",
+    "Tx4AoV/8DE3uD8a9zIJ83Jr81aeM0IlDuiCLweY5D9DfdUTPEQgh65JsDmHyX9ky",
+    "UqVqg3Ib7kUruSW9cnt82gwMBdA3Nen788WkB6JdKquhS+wnnd9GH15Z2LQ4NYpc",
+    "YlkNnBeUTEBkILRsQjM1VMhx",
+)
+RSA_PEM = "\n".join(("-----BEGIN PRIVATE KEY-----", *RSA_LINES, "-----END PRIVATE KEY-----", ""))
+
 
 class Venue(NamedTuple):
     """A profile and the class of ccxt that speaks the same."""
@@ -31,8 +61,6 @@ class Venue(NamedTuple):
     passphrase: bool = False
     raw: bool = False
     """The query goes out unescaped, so it holds only what needs no escape."""
-    avoid: str = ""
-    """Characters that ccxt writes in a way of its own in a query or a form."""
     lists: bool = False
     """Lists may stand in a query (or in parameters that are signed like one)."""
     body: str = "json"
@@ -45,8 +73,6 @@ class Venue(NamedTuple):
     """Whether numbers with a fraction may stand in it."""
     blank: bool = True
     """Whether ccxt takes an empty text."""
-    lower: bool = False
-    """No name starts with a capital: ccxt sorts those elsewhere than the vendor says."""
     ascii: bool = False
     """This ccxt escapes what is not ASCII in JSON, so there is none in its rows."""
     extra: tuple[str, ...] = ()
@@ -108,6 +134,9 @@ VENUES = {
     ),
     "binance-ed25519": Venue(
         "binance", both("private", "openOrders", "order/test"), secret=PEM, body="form", written=False
+    ),
+    "binance-rsa": Venue(
+        "binance", both("private", "openOrders", "order/test"), secret=RSA_PEM, body="form", written=False
     ),
     "binancecoinm": Venue(
         "binancecoinm",
@@ -190,6 +219,18 @@ VENUES = {
         "4.4.100",
     ),
     "bitstamp": Venue("bitstamp", (("private", "user_transactions/", "POST", "body"),), body="form", written=False),
+    "bittrex": Venue(
+        "bittrex",
+        (
+            ("private", "orders/open", "GET", "query"),
+            ("private", "orders", "POST", "body"),
+            ("private", "orders/open", "DELETE", "query"),
+        ),
+        "4.0.100",
+        raw=True,
+        ascii=True,
+        written=False,
+    ),
     "bittrex1": Venue(
         "bittrex",
         (
@@ -212,6 +253,15 @@ VENUES = {
     "bybit": Venue(
         "bybit",
         both("private", "v5/order/realtime", "v5/order/cancel"),
+        raw=True,
+        empty=False,
+        extra=("Referer",),
+        written=False,
+    ),
+    "bybit-rsa": Venue(
+        "bybit",
+        both("private", "v5/order/realtime", "v5/order/cancel"),
+        secret=RSA_PEM,
         raw=True,
         empty=False,
         extra=("Referer",),
@@ -283,7 +333,6 @@ VENUES = {
             (["spot", "private"], "v1/order/batchcancel", "POST", "body"),
             (["contract", "private"], "linear-swap-api/v1/swap_cross_cancel", "POST", "body"),
         ),
-        lower=True,
         written=False,
     ),
     "kraken": Venue(
@@ -291,7 +340,6 @@ VENUES = {
         (("private", "AddOrder", "POST", "body"), ("private", "TradesHistory", "POST", "body")),
         secret=BASE64,
         body="form",
-        avoid="[]",
         flags=False,
         written=False,
     ),
@@ -341,6 +389,16 @@ VENUES = {
             (["spot", "private"], "supplement/withdraw", "POST", "body"),
         ),
         secret="TEST0secret1ZZZZyyyyXXXXwwww",
+        body="form",
+    ),
+    "lbank-rsa": Venue(
+        "",
+        (
+            (["spot", "private"], "supplement/user_info", "POST", "body"),
+            (["spot", "private"], "supplement/create_order", "POST", "body"),
+            (["spot", "private"], "supplement/withdraw", "POST", "body"),
+        ),
+        secret="".join(RSA_LINES),
         body="form",
     ),
     "mexc": Venue(

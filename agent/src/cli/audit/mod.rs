@@ -153,7 +153,12 @@ impl Verify {
         if told.is_empty() {
             return Ok(());
         }
-        let message = format!("the audit log is not as it was written: {} findings", told.len());
+        let count = if let [_] = told.as_slice() {
+            "1 finding".to_owned()
+        } else {
+            format!("{} findings", told.len())
+        };
+        let message = format!("the audit log is not as it was written: {count}");
         Err(Fault::new(
             ErrorCode::Invalid,
             message,

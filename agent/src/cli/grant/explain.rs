@@ -50,6 +50,7 @@ impl Explain {
         let (meta, profile) = credential(places, &self.credential)?;
         let policy = Policy::compile(&meta.grants);
         let subject = self.subject.as_ref().map(as_caller);
+        let mut lines = Vec::new();
         let (explanation, recorded) = if let Some(wanted) = &self.line {
             if !self.params.is_empty() {
                 let fault = "--line takes the parameters from the log";
@@ -59,9 +60,13 @@ impl Explain {
             let (event, nobody) = (&recorded.line.event, || nothing(wanted, "tells of no request"));
             let by = subject.or_else(|| caller(event)).ok_or_else(nobody)?;
             let request = Replay::of_line(event).ok_or_else(nobody)?;
-            let explanation =
-                request.planned(&profile, |plan| explain(&policy, by, recorded.line.time, plan))?;
-            (explanation, Some(recorded))
+            match request.planned(&profile, |plan| explain(&policy, by, recorded.line.time, plan)) {
+                Ok(explanation) => (Some(explanation), Some(recorded)),
+                Err(fault) => {
+                    lines.push(format!("refused while it was read, so no grant is asked: {}", fault.message));
+                    (None, Some(recorded))
+                }
+            }
         } else {
             let method = self.method.as_deref().unwrap_or_default().to_ascii_uppercase();
             let path = self.path.as_deref().unwrap_or_default();
@@ -69,16 +74,16 @@ impl Explain {
             let request = Replay::by_hand(&method, path, &query, &form, json.as_deref());
             let this = Caller::Process { uid: rustix::process::getuid().as_raw(), unit: None };
             let by = subject.unwrap_or(this);
-            (request.planned(&profile, |plan| explain(&policy, by, Timestamp::now(), plan))?, None)
+            (Some(request.planned(&profile, |plan| explain(&policy, by, Timestamp::now(), plan))?), None)
         };
-        let mut lines = explanation.lines();
+        lines.extend(explanation.iter().flat_map(Explanation::lines));
         let outcome = if meta.honey {
             lines.push(
                 "denied all the same: the credential is a trap (honey), whatever its grants say".to_owned(),
             );
             Outcome { verdict: "denied", grant: None }
         } else {
-            Outcome::of(&explanation.decision)
+            explanation.as_ref().map_or(Outcome::REFUSED, |explanation| Outcome::of(&explanation.decision))
         };
         if let Some(recorded) = &recorded {
             lines.extend(recorded.told(&meta, &outcome, self.subject.is_none()));
@@ -122,6 +127,9 @@ struct Outcome<'a> {
 }
 
 impl<'a> Outcome<'a> {
+    /// It does not come to a decision.
+    const REFUSED: Self = Self { verdict: "refused", grant: None };
+
     const fn of(decision: &'a Decision) -> Self {
         let (verdict, grant) = match decision {
             Decision::Allow { grant, .. } => ("allowed", Some(grant)),
@@ -185,7 +193,7 @@ fn nothing(wanted: &str, fact: &str) -> Fault {
 /// Asks the grants as the agent does, but for what it has counted.
 fn explain(policy: &Policy, caller: Caller<'_>, now: Timestamp, plan: &Plan<'_>) -> Explanation {
     let classified = plan.classified();
-    let mut stands_in = classified.stands_in;
+    let mut stands_in = classified.stands_in.clone();
     if plan.recut().is_some() {
         stands_in.push(Action::Unknown);
     }

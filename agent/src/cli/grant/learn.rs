@@ -5,7 +5,8 @@ use std::collections::BTreeSet;
 
 use clap::Args;
 use jiff::{SignedDuration, Timestamp};
-use strongroom_policy::{Caller, GrantId, Grants, Seen, Subject, learn, scope};
+use strongroom_policy::scope::{self, Finding};
+use strongroom_policy::{Caller, Grant, GrantId, Grants, Part, Seen, Subject, learn};
 use strongroom_protocol::ErrorCode;
 use strongroom_venues::{Action, Order, Plan, Profile};
 
@@ -59,7 +60,7 @@ impl Learn {
         };
         let seen: Vec<Seen<'_>> = taken.iter().filter_map(again).collect();
         let count = seen.len();
-        let Least { grants, left_out } = least(&profile, &self.id, &subject, seen)?;
+        let Least { grants, left_out, accepted } = least(&profile, &self.id, &subject, seen)?;
         let mut text = format!("# From {count} allowed requests since {from:.0}.\n");
         match taken.len().saturating_sub(count) {
             0 => {}
@@ -68,8 +69,9 @@ impl Learn {
         for left_out in left_out {
             text.push_str(&format!("# Left out: {left_out}.\n"));
         }
-        for finding in scope::check(&profile, &grants) {
-            text.push_str(&format!("# Will be refused: {finding}.\n"));
+        for finding in accepted {
+            let Finding { grant, reason, remedy, .. } = finding;
+            text.push_str(&format!("# `accept_unbound` of {grant}: {reason}.\n# Without it: {remedy}.\n"));
         }
         text.push_str(&grants.to_toml());
         output::data(text.trim_end());
@@ -101,21 +103,42 @@ impl Learn {
 struct Least {
     grants: Grants,
     left_out: Vec<&'static str>,
+    /// What of it the venue's signatures do not keep.
+    accepted: Vec<Finding>,
 }
 
-/// One grant, or a second one for lists of orders where the venue's signatures do not keep one for both.
+/// One grant, or a second one for lists of orders where the venue's signatures do not keep one for both. Each accepts
+/// what they do not keep, so that it is taken as it is.
 fn least(profile: &Profile, id: &GrantId, subject: &Subject, seen: Vec<Seen<'_>>) -> Result<Least, Fault> {
-    let one = learnt([(id.clone(), seen.as_slice())], subject)?;
-    if scope::check(profile, &one.grants).is_empty() {
+    let one = accepting(profile, learnt([(id.clone(), seen.as_slice())], subject)?)?;
+    if one.accepted.iter().all(|finding| finding.accept == [Part::Parameterless]) {
         return Ok(one);
     }
     let (lists, others): (Vec<_>, Vec<_>) =
         seen.into_iter().partition(|request| scope::carries_orders(profile, &request.names));
     let second = format!("{id}-lists").parse().ok().filter(|_| !lists.is_empty() && !others.is_empty());
     match second {
-        Some(second) => learnt([(id.clone(), others.as_slice()), (second, lists.as_slice())], subject),
+        Some(second) => {
+            let two = learnt([(id.clone(), others.as_slice()), (second, lists.as_slice())], subject)?;
+            accepting(profile, two)
+        }
         None => Ok(one),
     }
+}
+
+/// The same with `accept_unbound` where grants would be refused without it.
+fn accepting(profile: &Profile, least: Least) -> Result<Least, Fault> {
+    let accepted = scope::check(profile, &least.grants);
+    let grants: Vec<Grant> = least.grants.into();
+    let accepts = grants.into_iter().map(|grant| {
+        let mut terms = grant.into_terms();
+        let own = accepted.iter().filter(|finding| finding.grant == terms.id);
+        let parts: BTreeSet<Part> = own.flat_map(|finding| finding.accept.iter().copied()).collect();
+        terms.accept_unbound = parts.into_iter().collect();
+        Grant::new(terms)
+    });
+    let grants: Vec<Grant> = accepts.collect::<Result<_, _>>().map_err(Fault::defect)?;
+    Ok(Least { grants: Grants::new(grants).map_err(Fault::from)?, accepted, ..least })
 }
 
 fn learnt<'s, 'a: 's>(
@@ -131,7 +154,7 @@ fn learnt<'s, 'a: 's>(
         grants.push(learnt.grant);
         left_out.extend(learnt.left_out);
     }
-    Ok(Least { grants: Grants::new(grants).map_err(Fault::from)?, left_out })
+    Ok(Least { grants: Grants::new(grants).map_err(Fault::from)?, left_out, accepted: Vec::new() })
 }
 
 /// Whether a grant to this subject is one to this caller.
@@ -155,7 +178,7 @@ fn name(caller: Caller<'_>) -> Option<Subject> {
 
 fn seen_in(plan: &Plan<'_>, at: Timestamp) -> Seen<'static> {
     let classified = plan.classified();
-    let mut stands_in = classified.stands_in;
+    let mut stands_in = classified.stands_in.clone();
     if plan.recut().is_some() {
         stands_in.push(Action::Unknown);
     }

@@ -2,7 +2,7 @@
 
 use clap::Args;
 use serde_json::{Map, Value};
-use strongroom_policy::{Grant, Grants};
+use strongroom_policy::{Amount, Grant, Grants, is_known_kind, known_kinds};
 use strongroom_protocol::ErrorCode;
 
 use crate::fault::Fault;
@@ -61,9 +61,9 @@ pub(super) struct Limits {
     /// From when on the grant is void, as 2027-01-31T00:00:00Z
     #[arg(long, value_name = "TIME")]
     expires: Option<String>,
-    /// Names that the parameters of a request may have
+    /// Names that the parameters of a request may have; '' for none at all
     #[arg(long, value_name = "LIST", value_delimiter = ',')]
-    params: Vec<String>,
+    params: Option<Vec<String>>,
     /// Have a human asked each time
     #[arg(long)]
     confirm: bool,
@@ -101,6 +101,17 @@ impl Limits {
         if let Some(text) = &self.expires {
             check_end(text)?;
         }
+        for (option, text) in [
+            ("--max-notional", &self.max_notional),
+            ("--max-notional-day", &self.max_notional_day),
+            ("--max-quantity", &self.max_quantity),
+            ("--price-band-percent", &self.price_band_percent),
+        ] {
+            if let Some(text) = text {
+                check_amount(option, text)?;
+            }
+        }
+        self.types.iter().try_for_each(|kind| check_kind(kind.trim()))?;
         fields.extend(texts.into_iter().filter_map(|(name, text)| Some((name.to_owned(), text?.into()))));
         let lists = [
             ("allow", &self.allow),
@@ -109,11 +120,14 @@ impl Limits {
             ("sides", &self.sides),
             ("types", &self.types),
             ("weekdays", &self.weekdays),
-            ("params", &self.params),
             ("accept_unbound", &self.accepted.accept_unbound),
         ];
         let lists = lists.into_iter().filter(|(_, words)| !words.is_empty());
         fields.extend(lists.map(|(name, words)| (name.to_owned(), word_list(words))));
+        if let Some(names) = &self.params {
+            let none = names.iter().all(|name| name.trim().is_empty());
+            fields.insert("params".to_owned(), if none { word_list(&[]) } else { word_list(names) });
+        }
         let numbers = [
             ("max_open_orders", self.max_open_orders),
             ("requests_per_minute", self.requests_per_minute),
@@ -139,6 +153,28 @@ fn check_end(text: &str) -> Result<(), Fault> {
         return Err(Fault::new(ErrorCode::Invalid, message, hint));
     }
     Ok(())
+}
+
+/// An amount, told with the option that has it.
+fn check_amount(option: &str, text: &str) -> Result<(), Fault> {
+    text.parse::<Amount>().map(drop).map_err(|error| {
+        let hint = format!("write `{option} 250` or `{option} 0.05`");
+        Fault::new(ErrorCode::Invalid, format!("`{text}` of {option} is no amount: {error}"), hint)
+    })
+}
+
+/// A type that no venue is known to have is a slip, and limits nothing that there is.
+fn check_kind(word: &str) -> Result<(), Fault> {
+    if is_known_kind(word) {
+        return Ok(());
+    }
+    let known: Vec<&str> = known_kinds().collect();
+    let hint = format!(
+        "write it as the venue does; known, in any case and with or without hyphens, are {}. `strongroom grant edit` takes \
+         any word",
+        known.join(", ")
+    );
+    Err(Fault::new(ErrorCode::Invalid, format!("`{word}` is no type of order that is known"), hint))
 }
 
 /// A list of words as JSON.

@@ -50,7 +50,7 @@ fn all(places: &Places) -> Result<Vec<(String, Held)>, Stop> {
     let records = store::read_records(&places.data)?.into_iter();
     let held = records.filter_map(|(name, record)| {
         let meta = record.ok()?.meta;
-        Some((name.to_string(), Held { revision: meta.revision, grants: meta.grants }))
+        Some((name.to_string(), Held { revision: meta.revision, grants: meta.grants.clone() }))
     });
     Ok(held.collect())
 }

@@ -94,7 +94,7 @@ impl<'a> Desk<'a> {
             Some(agent) => held_by(agent, self.credential),
             None => {
                 let meta = store::read_record(&self.places.data, &credential_name(self.credential)?)?.meta;
-                Ok(Held { revision: meta.revision, grants: meta.grants })
+                Ok(Held { revision: meta.revision, grants: meta.grants.clone() })
             }
         }
     }

@@ -21,7 +21,7 @@ use crate::signer::profiles::Profiles;
 use crate::store::{self, record::Meta};
 
 /// What the record on the disk says of a credential, and the profile of its venue.
-pub(super) fn credential(places: &Places, name: &str) -> Result<(Meta, Rc<Profile>), Stop> {
+pub(super) fn credential(places: &Places, name: &str) -> Result<(Rc<Meta>, Rc<Profile>), Stop> {
     let meta = store::read_record(&places.data, &credential_name(name)?)?.meta;
     let profile = Profiles::new(places).of(&meta)?;
     Ok((meta, profile))
@@ -110,7 +110,11 @@ impl<'a> Replay<'a> {
     }
 
     /// Plans the request as the agent does, and shows the plan.
-    pub(super) fn planned<T>(&self, profile: &Profile, show: impl FnOnce(&Plan<'_>) -> T) -> Result<T, Stop> {
+    pub(super) fn planned<T>(
+        &self,
+        profile: &Profile,
+        show: impl FnOnce(&Plan<'_>) -> T,
+    ) -> Result<T, Fault> {
         let list = |list: &[(&'a str, Given<'a>)]| {
             let one = |given: &Given<'a>| match given {
                 Given::Text(text) => Param::Text(text),

@@ -110,7 +110,7 @@ fn pinned(places: &Places) -> Vec<Pinned> {
         let metas = found.into_iter().filter_map(|(_, record)| Some(record.ok()?.meta));
         return metas
             .filter_map(|meta| {
-                Some(Pinned { hash: meta.profile?, name: meta.name.to_string(), venue: meta.venue })
+                Some(Pinned { hash: meta.profile?, name: meta.name.to_string(), venue: meta.venue.clone() })
             })
             .collect();
     }

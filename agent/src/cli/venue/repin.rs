@@ -92,7 +92,7 @@ impl Repin {
         }
         let meta = store::read_record(&places.data, &credential_name(&self.name)?)?.meta;
         let (revision, profile) = (meta.revision, meta.profile);
-        Ok(Held { venue: meta.venue, revision, base_url: meta.base_url, profile })
+        Ok(Held { venue: meta.venue.clone(), revision, base_url: meta.base_url.clone(), profile })
     }
 
     fn send(

@@ -1,0 +1,70 @@
+//! The copy of the audit log that the system's journal gets.
+
+use std::collections::BTreeSet;
+use std::os::unix::net::UnixDatagram;
+use std::process::Command;
+use std::time::Duration;
+
+use strongroom_softhsm_tests::process::is_root_or_skip;
+use strongroom_softhsm_tests::room::{Room, program};
+use strongroom_softhsm_tests::settings::set;
+
+use crate::keys::{BINANCE, account};
+
+/// Gives the agent a `/run` of its own, in which the journal's folder is one of the test's.
+const SCRIPT: &str = r#"mount -t tmpfs none /run && mkdir -p /run/systemd/journal && mount --bind "$1" /run/systemd/journal \
+                        && exec "$0" agent"#;
+
+#[test]
+fn copies_each_line_of_the_audit_log_to_the_journal() {
+    if !is_root_or_skip("standing in for the system's journal") {
+        return;
+    }
+    let room = Room::new();
+    let _ = room.enroll(&BINANCE, &[]).ok();
+    let folder = room.folder().join("journal");
+    std::fs::create_dir(&folder).unwrap();
+    let journal = UnixDatagram::bind(folder.join("socket")).unwrap();
+    journal.set_read_timeout(Some(Duration::from_millis(200))).unwrap();
+    let mut datagrams: Vec<Vec<u8>> = Vec::new();
+    let mut seen = |wanted: bool| {
+        let mut space = vec![0; 65_536];
+        while let Ok(count) = journal.recv(&mut space) {
+            datagrams.push(space[..count].to_vec());
+        }
+        assert_eq!(!datagrams.is_empty(), wanted);
+        std::mem::take(&mut datagrams)
+    };
+    for on in [false, true] {
+        set(&room, "audit", "journald", if on { "true" } else { "false" });
+        let mut command = Command::new("unshare");
+        command.args(["--mount", "/bin/sh", "-c", SCRIPT]).arg(program("strongroom")).arg(&folder);
+        let before = numbers(&room);
+        let agent = room.start_command(command);
+        let _ = room.unlock().ok();
+        let _ = room.client().sign(&account()).unwrap();
+        assert!(agent.terminate().success());
+        // The control: nothing is copied where nobody asked for it.
+        let copied = seen(on);
+        if !on {
+            continue;
+        }
+        let mut told = BTreeSet::new();
+        for datagram in copied {
+            let text = String::from_utf8(datagram).unwrap();
+            let rest = text.strip_prefix("MESSAGE=").unwrap();
+            let line = rest.strip_suffix("\nPRIORITY=6\nSYSLOG_IDENTIFIER=strongroom-audit\n").unwrap();
+            let line: serde_json::Value = serde_json::from_str(line).unwrap();
+            assert!(told.insert(line["seq"].as_u64().unwrap()), "{line} came twice");
+        }
+        let written: BTreeSet<u64> = numbers(&room).difference(&before).copied().collect();
+        assert_eq!(told, written, "every line of the log, and no other");
+        assert!(written.len() >= 4, "start, unlock, sign, stop: {written:?}");
+    }
+}
+
+/// The numbers of all lines of the log.
+fn numbers(room: &Room) -> BTreeSet<u64> {
+    let lines = room.run(&["audit", "show", "--json"], None, &[]).json();
+    lines.as_array().unwrap().iter().map(|line| line["seq"].as_u64().unwrap()).collect()
+}

@@ -196,7 +196,7 @@ impl Signer {
         let old = &before.meta;
         if old.revision != revision {
             // Where somebody has put another record there, that one is what the next try is about.
-            self.known.borrow_mut().note(&old);
+            self.known.borrow_mut().note(old);
             let message = format!(
                 "the grants of {name} were changed meanwhile: its record has revision {}, and not {revision}",
                 old.revision
@@ -221,7 +221,7 @@ impl Signer {
             if !accept_older {
                 floors.check(old)?;
             }
-            let mut meta = Meta::clone(&old);
+            let mut meta = Meta::clone(old);
             // The record is refused below where this was edited.
             meta.revision = floors.next(&old.name, old.revision)?;
             meta.grants = grants;

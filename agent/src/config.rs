@@ -16,6 +16,7 @@ use strongroom_protocol::ErrorCode;
 pub(crate) use self::confirm::ConfirmWithin;
 pub(crate) use self::locks::{IdleLimit, OnTokenRemoved, WatchEvery};
 pub(crate) use self::skew::{Skew, Skews};
+use crate::audit::vouch::Fingerprint;
 use crate::fault::Fault;
 use crate::policy::Admin;
 use crate::store::atomic::{self, Existing};
@@ -116,6 +117,9 @@ pub(crate) struct TokenConfig {
     pub(crate) kek_id: KekId,
     #[serde(with = "by_name")]
     pub(crate) rung: Rung,
+    /// The token's own key, which signs a checkpoint of the audit log at each unlock. Absent where it has none.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) audit_key: Option<Fingerprint>,
     /// How long the token may take for one thing before its worker is ended.
     #[serde(default)]
     pub(crate) patience_s: Patience,

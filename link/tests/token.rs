@@ -5,7 +5,7 @@ mod wire;
 
 use proptest::prelude::*;
 use strongroom_link::token::{
-    Anchor, FromToken, PinState, Protection, Rung, ToToken, TokenDescription, TokenRefusal, Tries,
+    Anchor, FromToken, PinState, Protection, Rung, SigningKey, ToToken, TokenDescription, TokenRefusal, Tries,
 };
 
 use wire::{body, descriptor, framed};
@@ -98,6 +98,8 @@ proptest! {
         round_trip(&ToToken::Open { job, module, serial, label, pin, final_try, seed_port });
         round_trip(&ToToken::Probe { job, kek, only });
         round_trip(&ToToken::Protect { job, kek, rung });
+        round_trip(&ToToken::Sign { job, label, digest: anchor.hash });
+        round_trip(&ToToken::SigningKey { job, label, make: final_try });
         round_trip(&ToToken::Tokens { job, module });
         round_trip(&ToToken::Unprotect { job, kek, rung, blob: &blob });
     }
@@ -120,6 +122,10 @@ proptest! {
         round_trip_answer(&FromToken::Kek { job, id });
         round_trip_answer(&FromToken::Probed { job, rung });
         round_trip_answer(&FromToken::Protected { job, blob: &blob });
+        round_trip_answer(&FromToken::Signed { job, signature: &blob });
+        for key in [None, SigningKey::p256(&[4; 65]), SigningKey::rsa(&[0x80; 256])] {
+            round_trip_answer(&FromToken::SigningKey { job, key });
+        }
         round_trip_answer(&FromToken::Tokens { job, tokens });
         for (secret_memory, guarded) in [(false, false), (false, true), (true, false), (true, true)] {
             let protection = Protection { secret_memory, guarded };
@@ -148,6 +154,7 @@ proptest! {
             TokenRefusal::PadAbsent,
             TokenRefusal::PadCancelled { code: count.clone() },
             TokenRefusal::SeedPort,
+            TokenRefusal::SigningKeyUnfit { label: label.clone(), fault: count.clone() },
             TokenRefusal::SecretMemoryAbsent,
             TokenRefusal::SecretMemoryFailed,
             TokenRefusal::LockLimit { needed: count.clone(), kib: label.clone() },

@@ -1,5 +1,8 @@
 """The credentials of these tests. Two are published by their venues, the others open nothing."""
 
+import json
+from pathlib import Path
+
 from demo import BINANCE, KRAKEN
 from installation import Credential
 
@@ -8,6 +11,9 @@ _BASE64 = "U3Ryb25ncm9vbSB0ZXN0cyBvbmx5OiB0aGlzIHNlY3JldCBvcGVucyBub3RoaW5nIGFue
 
 
 _TEXT = "TEST0secret1ZZZZyyyyXXXXwwwwVVVVuuuu"
+
+_ROWS = Path(__file__).resolve().parents[2] / "vectors/binance-rsa.jsonl"
+_RSA: str = json.loads(_ROWS.read_text().partition("\n")[0])["credentials"]["secret"]
 
 
 def _made(venue: str, passphrase: str | None = None, secret: str = _TEXT) -> Credential:
@@ -18,8 +24,10 @@ _ALL = (
     BINANCE,
     KRAKEN,
     _made("binance"),
+    _made("binance-rsa", secret=_RSA),
     _made("bitfinex"),
     _made("bybit"),
+    _made("bybit-rsa", secret=_RSA),
     _made("coinbaseexchange", "a phrase+%", _BASE64),
     _made("gate"),
     _made("kraken", secret=_BASE64),

@@ -193,3 +193,5 @@ VENUES = {
         header("signTimestamp"),
     ),
 }
+# Another kind of key changes the signature alone.
+VENUES |= {f"{name}-rsa": VENUES[name] for name in ("binance", "bybit")}

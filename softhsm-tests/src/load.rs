@@ -3,8 +3,9 @@
 use strongroom_client::{SignRequest, SignedRequest};
 
 /// Credentials and their venues.
-pub const CREDENTIALS: [(&str, &str); 8] = [
+pub const CREDENTIALS: [(&str, &str); 9] = [
     ("binance-main", "binance"),          // HMAC-SHA256
+    ("binance-rsa", "binance-rsa"),       // RSA
     ("bitfinex-main", "bitfinex"),        // HMAC-SHA384
     ("coinbase-main", "coinbase"),        // ES256
     ("coinbase-eddsa", "coinbase-eddsa"), // Ed25519, the seed in base64
@@ -20,7 +21,7 @@ pub const ES256: &str = "coinbase-main";
 /// The one that signs with Ed25519.
 pub const ED25519: &str = "coinbase-eddsa";
 
-/// One batch: many of each HMAC and hash, one Ed25519, and one ES256, which takes as long as all of them. Each of the last
+/// One batch: many of each HMAC and hash, one Ed25519, one ES256, and one RSA, which takes longer than all others. Each of the last
 /// [`CREDENTIALS`]`.len()` is of another credential.
 #[must_use]
 pub fn orders() -> Vec<SignRequest<'static>> {
@@ -34,6 +35,7 @@ pub fn orders() -> Vec<SignRequest<'static>> {
         orders.push(SignRequest::new("kucoin-main", "GET", "/api/v1/accounts"));
     }
     orders.push(SignRequest::new(ES256, "GET", "/api/v3/brokerage/accounts"));
+    orders.push(SignRequest::new("binance-rsa", "GET", "/api/v3/account"));
     orders.push(SignRequest::new(ED25519, "GET", "/platform/v2/evm/accounts"));
     orders
 }

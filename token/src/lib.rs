@@ -16,6 +16,7 @@ mod module;
 mod pin;
 pub mod protect;
 mod rung;
+mod signing;
 mod token;
 mod watch;
 mod worker;

@@ -10,12 +10,12 @@ use cryptoki::object::ObjectHandle;
 use cryptoki::session::{Session, UserType};
 use cryptoki::slot::Slot;
 use strongroom_link::seed::{SEED_BYTES, Seed};
-use strongroom_link::token::{Anchor, AnchorId, KekId, Rung, TokenRefusal};
+use strongroom_link::token::{Anchor, AnchorId, KekId, Rung, SigningKey, TokenRefusal};
 
 use crate::ckr::{self, Call};
 use crate::module::{self, Module};
 use crate::rung::{self, Blob, Iv};
-use crate::{anchor, kek, pin};
+use crate::{anchor, kek, pin, signing};
 
 /// A token that is logged in to.
 ///
@@ -139,6 +139,34 @@ impl Token {
     pub(crate) fn anchor(&mut self, label: &str, state: &Anchor) -> Result<(), TokenRefusal> {
         let session = self.module.session_for_writing(self.slot).map_err(|error| ckr::refusal(&error))?;
         anchor::keep(&session, label, state)
+    }
+
+    /// The public half of the token's own signing key; where there is none it is made, if that is wanted.
+    pub(crate) fn signing_key(
+        &mut self,
+        label: &str,
+        make: bool,
+    ) -> Result<Option<SigningKey>, TokenRefusal> {
+        let found = self.in_session(|session| signing::find(session, label))?;
+        if found.is_some() || !make {
+            return Ok(found.map(signing::Pair::into_public));
+        }
+        let session = self.module.session_for_writing(self.slot).map_err(|error| ckr::refusal(&error))?;
+        signing::make(&session, label)?;
+        drop(session);
+        Ok(self.in_session(|session| signing::find(session, label))?.map(signing::Pair::into_public))
+    }
+
+    /// Signs a digest with the token's own signing key.
+    pub(crate) fn sign(&mut self, label: &str, digest: &[u8; 32]) -> Result<Vec<u8>, TokenRefusal> {
+        self.in_session(|session| {
+            let pair = match signing::find(session, label)? {
+                Ok(Some(pair)) => pair,
+                Ok(None) => return Ok(Err(TokenRefusal::KekAbsent { label: format!("{label} audit") })),
+                Err(refusal) => return Ok(Err(refusal)),
+            };
+            pair.sign(session, digest).map(Ok)
+        })
     }
 
     /// Tells the best rung that works, by using it.

@@ -9,7 +9,8 @@ use strongroom_link::Malformed;
 use strongroom_link::frame::{self, Inbox};
 use strongroom_link::seed::Sender;
 use strongroom_link::token::{
-    Anchor, FromToken, GREETING_JOB, KekId, Protection, Rung, ToToken, TokenDescription, TokenRefusal,
+    Anchor, FromToken, GREETING_JOB, KekId, Protection, Rung, SigningKey, ToToken, TokenDescription,
+    TokenRefusal,
 };
 use strongroom_locked::SharedPage;
 use strongroom_locked::memory::{Depth, Memory, WeakMemory, whole};
@@ -100,6 +101,8 @@ impl Worker {
             Ok(Outcome::Kek(id)) => FromToken::Kek { job, id }.encode(out),
             Ok(Outcome::Probed(rung)) => FromToken::Probed { job, rung }.encode(out),
             Ok(Outcome::Protected(blob)) => FromToken::Protected { job, blob: &blob }.encode(out),
+            Ok(Outcome::Signed(signature)) => FromToken::Signed { job, signature: &signature }.encode(out),
+            Ok(Outcome::SigningKey(key)) => FromToken::SigningKey { job, key }.encode(out),
             Ok(Outcome::Tokens(tokens)) => FromToken::Tokens { job, tokens }.encode(out),
             Err(refusal) => FromToken::Refused { job, refusal: full_instead(refusal) }.encode(out),
         }
@@ -133,6 +136,10 @@ impl Worker {
                 let (seed, blob) = token.protect(&kek, rung)?;
                 seeds.send(job, &seed).map_err(|_| TokenRefusal::SeedPort)?;
                 Outcome::Protected(blob)
+            }
+            ToToken::Sign { job: _, label, digest } => Outcome::Signed(self.open()?.sign(label, &digest)?),
+            ToToken::SigningKey { job: _, label, make } => {
+                Outcome::SigningKey(self.open()?.signing_key(label, make)?)
             }
             ToToken::Tokens { job: _, module } => Outcome::Tokens(self.load(module)?.tokens()?),
             ToToken::Unprotect { job, kek, rung, blob } => {
@@ -198,6 +205,8 @@ enum Outcome {
     Kek(KekId),
     Probed(Rung),
     Protected(Vec<u8>),
+    Signed(Vec<u8>),
+    SigningKey(Option<SigningKey>),
     Tokens(Vec<TokenDescription>),
 }
 

@@ -11,6 +11,7 @@ use sha2::{Digest as _, Sha256};
 use super::checkpoint::{Checkpoint, PublicKey};
 use super::line::{Clock, Hash, Kind, Line, write};
 use super::pen::Pen;
+use super::vouch::{Fingerprint, Unvouched, Vouched, Vouching};
 
 /// Where a chain has come to.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -93,6 +94,10 @@ pub(crate) enum Fault {
     Repeated { seq: u64 },
     /// The last line has no end.
     Torn { seq: u64 },
+    /// The key of this checkpoint is none that the token has vouched for since the agent was started or locked.
+    Uncertified { seq: u64 },
+    /// The token has vouched for no line at all.
+    Unvouched,
     /// There are files of a log or the key of its checkpoints, and no line.
     Emptied,
 }
@@ -107,8 +112,9 @@ impl Fault {
             | Self::Missing { from: seq, .. }
             | Self::Moved { seq }
             | Self::Repeated { seq }
-            | Self::Torn { seq } => seq,
-            Self::Emptied => 1,
+            | Self::Torn { seq }
+            | Self::Uncertified { seq } => seq,
+            Self::Emptied | Self::Unvouched => 1,
         }
     }
 }
@@ -128,6 +134,10 @@ impl std::fmt::Display for Fault {
             Self::Moved { seq } => write!(to, "line {seq} was moved behind later ones"),
             Self::Repeated { seq } => write!(to, "line {seq} stands there again"),
             Self::Torn { seq } => write!(to, "line {seq} is cut off in the middle"),
+            Self::Uncertified { seq } => {
+                write!(to, "the token has not vouched for the key of the checkpoint in line {seq}")
+            }
+            Self::Unvouched => to.write_str("no checkpoint has a signature of the token"),
             Self::Emptied => {
                 to.write_str("all lines are missing: there was a log, and no line of it is left")
             }
@@ -155,6 +165,7 @@ pub(crate) struct Verifier {
     /// Demanded of every checkpoint.
     key: Option<PublicKey>,
     keys: Vec<PublicKey>,
+    vouching: Vouching,
     signed: u64,
     /// Number of the first line, and its hash of the one before.
     first: Option<Head>,
@@ -178,6 +189,7 @@ impl Verifier {
             noted: Vec::new(),
             key: None,
             keys: Vec::new(),
+            vouching: Vouching::default(),
             signed: 0,
             first: None,
             pruned: Vec::new(),
@@ -197,6 +209,11 @@ impl Verifier {
     /// Demands that every checkpoint is of this key.
     pub(crate) fn demand_key(&mut self, key: PublicKey) {
         self.key = Some(key);
+    }
+
+    /// Demands that the token vouches for the checkpoints, by this key.
+    pub(crate) const fn demand_token(&mut self, key: Fingerprint) {
+        self.vouching.demand(key);
     }
 
     /// Takes one line without its newline; gives what it says, where it is one.
@@ -239,6 +256,7 @@ impl Verifier {
             self.before = None;
         }
         self.compare(head, place);
+        self.vouching.line(line.seq, line.event.kind);
         if matches!(line.event.kind, Kind::Checkpoint | Kind::Prune) {
             self.checkpoint(&line, place);
         }
@@ -263,6 +281,11 @@ impl Verifier {
             None => return,
             Some(head) if *head != covers => return self.found(Fault::Forged { seq: line.seq }, place),
             Some(_) => {}
+        }
+        match self.vouching.checkpoint(line.seq, &line.event, &Checkpoint { key, covers }) {
+            Ok(()) => {}
+            Err(Unvouched::Forged) => return self.found(Fault::Forged { seq: line.seq }, place),
+            Err(Unvouched::Uncertified) => return self.found(Fault::Uncertified { seq: line.seq }, place),
         }
         self.signed = self.signed.max(covers.seq);
         if !self.keys.contains(&key) {
@@ -325,9 +348,12 @@ impl Verifier {
         for (from, to, place) in missing {
             self.found(Fault::Missing { from, to }, place);
         }
+        if self.vouching.is_missing() {
+            self.found(Fault::Unvouched, end);
+        }
         self.findings.sort_by_key(|finding| (finding.fault.seq(), finding.place));
-        let Self { findings, head, lines, signed, keys, .. } = self;
-        Verified { findings, head, lines, signed, pruned, keys }
+        let Self { findings, head, lines, signed, keys, vouching, .. } = self;
+        Verified { findings, head, lines, signed, pruned, keys, vouched: vouching.finish() }
     }
 
     /// Lines that the agent has deleted by itself are not missing. Gives the last of them; 0 where there are none.
@@ -363,6 +389,8 @@ pub(crate) struct Verified {
     pub(crate) pruned: u64,
     /// The keys of all checkpoints that hold.
     pub(crate) keys: Vec<PublicKey>,
+    /// What the token itself vouches for.
+    pub(crate) vouched: Vouched,
 }
 
 /// So far behind may the line be that a checkpoint covers: it is signed while others are written.

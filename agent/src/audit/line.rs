@@ -206,6 +206,11 @@ pub(crate) struct Event<'a> {
     pub(crate) at: Option<Cow<'a, str>>,
     #[serde(default)]
     pub(crate) signature: Option<Cow<'a, str>>,
+    /// The public half of the token's own key, where that has signed too.
+    #[serde(default)]
+    pub(crate) token_key: Option<Cow<'a, str>>,
+    #[serde(default)]
+    pub(crate) token_signature: Option<Cow<'a, str>>,
 }
 
 impl<'a> Event<'a> {
@@ -277,6 +282,8 @@ impl<'a> Event<'a> {
         text(pen, "covers", &self.covers);
         text(pen, "at", &self.at);
         text(pen, "signature", &self.signature);
+        text(pen, "token_key", &self.token_key);
+        text(pen, "token_signature", &self.token_signature);
     }
 
     /// Something that `who` has done.
@@ -328,6 +335,8 @@ impl<'a> Event<'a> {
             covers: None,
             at: None,
             signature: None,
+            token_key: None,
+            token_signature: None,
         }
     }
 }

@@ -340,14 +340,19 @@ impl AuditLog {
     /// Writes what was collected, and gives the last line for a checkpoint over it; `None` where nothing is new.
     pub(crate) fn begin_checkpoint(&self) -> Option<Head> {
         self.settle();
+        let inner = self.inner.borrow();
+        let is_new = inner.written.seq > inner.checkpoint;
+        drop(inner);
+        is_new.then(|| self.begin_checkpoint_anyway())
+    }
+
+    /// The same whether anything is new or not.
+    pub(crate) fn begin_checkpoint_anyway(&self) -> Head {
+        self.settle();
         let mut inner = self.inner.borrow_mut();
-        let head = inner.written;
-        if head.seq <= inner.checkpoint {
-            return None;
-        }
         // The line of the checkpoint itself needs none.
-        inner.checkpoint = head.seq.saturating_add(1);
-        Some(head)
+        inner.checkpoint = inner.written.seq.saturating_add(1);
+        inner.written
     }
 
     /// How it is, for who watches.

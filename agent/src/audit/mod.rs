@@ -2,7 +2,7 @@
 //!
 //! [`mod@line`] is the format, [`mod@chain`] what holds the lines together, [`checkpoint`] what vouches for them (all
 //! three without any I/O), [`log`] the writer, [`sync`] the thread that gets it onto the disk, [`key`] where the key of the
-//! checkpoints is kept, [`reader`] what the commands read by.
+//! checkpoints is kept, [`vouch`] what the token itself vouches for, [`reader`] what the commands read by.
 
 pub(crate) mod chain;
 pub(crate) mod checkpoint;
@@ -15,6 +15,7 @@ pub(crate) mod pen;
 pub(crate) mod reader;
 mod segment;
 mod sync;
+pub(crate) mod vouch;
 
 use std::io;
 use std::path::PathBuf;

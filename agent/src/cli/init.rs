@@ -10,6 +10,7 @@ use strongroom_protocol::ErrorCode;
 
 use super::pin::{Facts, PinSource};
 use super::{Json, Stop, block_on, output};
+use crate::audit::vouch::Fingerprint;
 use crate::config::{AgentConfig, Config, Patience, Places, TokenConfig, kek_id};
 use crate::crew::CrewError;
 use crate::crew::token::TokenWorker;
@@ -101,6 +102,7 @@ impl Init {
                 "kek_label": token.kek_label,
                 "kek_id": kek_id::text(&token.kek_id),
                 "rung": token.rung.name(),
+                "audit_key": token.audit_key.map(|key| key.to_string()),
                 "admins": admins,
             }));
         } else {
@@ -108,6 +110,7 @@ impl Init {
                 ("token", &format!("{} (serial {})", token.label, token.serial)),
                 ("KEK", &format!("{} (id {})", token.kek_label, kek_id::text(&token.kek_id))),
                 ("rung", token.rung.name()),
+                ("audit key", &token.audit_key.map(|key| key.to_string()).unwrap_or_default()),
                 ("admins", &admins.join(", ")),
                 ("written", &places.config.display().to_string()),
             ]));
@@ -159,6 +162,7 @@ impl Wanted<'_> {
             found => found?,
         };
         let rung = worker.probe(kek, self.init.rung.or(before.map(|before| before.rung))).await?;
+        let audit_key = self.audit_key(&mut worker, before.and_then(|before| before.audit_key)).await?;
         let (serial, label) = (token.serial.clone(), token.label.clone());
         worker.end().await;
         Ok(TokenConfig {
@@ -168,12 +172,40 @@ impl Wanted<'_> {
             kek_label: kek_label.clone(),
             kek_id: kek,
             rung,
+            audit_key,
             patience_s: self.patience,
             on_token_removed: before.map(|before| before.on_token_removed).unwrap_or_default(),
             watch_every_s: before.map(|before| before.watch_every_s).unwrap_or_default(),
             relogin: before.is_some_and(|before| before.relogin),
             environment: self.environment,
         })
+    }
+
+    /// The key of the token that signs checkpoints of the audit log: the one that is there, or a new one.
+    async fn audit_key(
+        &self,
+        worker: &mut TokenWorker,
+        before: Option<Fingerprint>,
+    ) -> Result<Option<Fingerprint>, Fault> {
+        let made = match worker.signing_key(&self.init.kek_label, true).await {
+            Ok(key) => key.as_ref().map(Fingerprint::of),
+            Err(CrewError::Token(refusal)) if before.is_none() => {
+                output::talk(&format!(
+                    "warning: the token makes no key that signs, so the keeper alone vouches for the audit log: {refusal}"
+                ));
+                None
+            }
+            Err(error) => return Err(error.into()),
+        };
+        if let (Some(before), Some(made)) = (before, made)
+            && before != made
+        {
+            output::talk(&format!(
+                "warning: the token's key for the audit log is another than before: {made}, not {before}; what the old one \
+                 has signed is verified with `audit verify --token-key {before}`"
+            ));
+        }
+        Ok(made)
     }
 
     /// The one token that fits all that was said.

@@ -7,8 +7,8 @@ use std::time::Duration;
 
 use strongroom_link::frame::{self, Inbox};
 use strongroom_link::token::{
-    ALLOW_WEAK_MEMORY, Anchor, AnchorId, FromToken, GREETING_JOB, KekId, Protection, Rung, ToToken,
-    TokenDescription, TokenRefusal,
+    ALLOW_WEAK_MEMORY, Anchor, AnchorId, FromToken, GREETING_JOB, KekId, Protection, Rung, SigningKey,
+    ToToken, TokenDescription, TokenRefusal,
 };
 use tokio::io::Interest;
 use tokio::time::timeout;
@@ -151,6 +151,30 @@ impl TokenWorker {
         let job = self.job();
         self.ask(ToToken::Anchored { job, label, id }, |answer| match answer {
             FromToken::Anchored { anchor, .. } => Some(anchor),
+            _ => None,
+        })
+        .await
+    }
+
+    /// The public half of the token's own signing key; made where there is none, if that is wanted.
+    pub(crate) async fn signing_key(
+        &mut self,
+        label: &str,
+        make: bool,
+    ) -> Result<Option<SigningKey>, CrewError> {
+        let job = self.job();
+        self.ask(ToToken::SigningKey { job, label, make }, |answer| match answer {
+            FromToken::SigningKey { key, .. } => Some(key),
+            _ => None,
+        })
+        .await
+    }
+
+    /// Has the token sign a SHA-256 digest with its own signing key.
+    pub(crate) async fn sign(&mut self, label: &str, digest: [u8; 32]) -> Result<Vec<u8>, CrewError> {
+        let job = self.job();
+        self.ask(ToToken::Sign { job, label, digest }, |answer| match answer {
+            FromToken::Signed { signature, .. } => Some(signature.to_vec()),
             _ => None,
         })
         .await

@@ -18,6 +18,7 @@ pub(super) async fn checks(installation: &Installation<'_>) -> Vec<Check> {
         None => present(installation, config).await,
     };
     checks.push(kek(installation));
+    checks.push(audit_key(&config.token));
     checks.push(latch(&installation.places.data, &config.token));
     checks
 }
@@ -109,6 +110,21 @@ fn kek(installation: &Installation<'_>) -> Check {
         "the KEK cannot be looked at without a login",
         "`strongroom unlock` reads its attributes back, and so does `strongroom init`",
     )
+}
+
+/// Whether the token itself signs for the audit log. What it has signed is for `audit verify` to say.
+fn audit_key(config: &TokenConfig) -> Check {
+    const ID: &str = "audit-token-key";
+    match config.audit_key {
+        Some(key) => {
+            Check::ok(ID, format!("the token signs for the audit log at each unlock, with key {key}"))
+        }
+        None => Check::notice(
+            ID,
+            "the token does not sign for the audit log: its checkpoints are signed by the keeper alone",
+            "run `strongroom init` again, which makes a key in the token where that has such",
+        ),
+    }
 }
 
 fn latch(data: &Path, config: &TokenConfig) -> Check {

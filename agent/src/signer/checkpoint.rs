@@ -8,6 +8,7 @@ use std::rc::Rc;
 use std::time::Duration;
 
 use jiff::Timestamp;
+use sha2::{Digest as _, Sha256};
 
 use super::keyring::{AuditKey, Keyring, Unlocked};
 use super::{Signer, State};
@@ -16,6 +17,7 @@ use crate::audit::checkpoint::message;
 use crate::audit::key::{CONTEXT, KeyFile};
 use crate::audit::line::{Clock, Event, Kind};
 use crate::audit::log::AuditLog;
+use crate::audit::vouch::{Fingerprint, holds, statement};
 use crate::crew::keeper::Keeper;
 use crate::crew::token::TokenWorker;
 use crate::fault::{Fault, chain};
@@ -56,7 +58,46 @@ impl Signer {
                 public
             }
         };
-        keyring.put_audit_key(AuditKey { slot, public });
+        let key = AuditKey { slot, public };
+        if let Some(demanded) = token.audit_key {
+            self.certify(keyring.keeper(), worker, key, demanded).await?;
+        }
+        keyring.put_audit_key(key);
+        Ok(())
+    }
+
+    /// Has the token sign a checkpoint over all lines before, and with it the key that signs all others until the
+    /// next lock.
+    async fn certify(
+        &self,
+        keeper: &Keeper,
+        worker: &mut TokenWorker,
+        key: AuditKey,
+        demanded: Fingerprint,
+    ) -> Result<(), Fault> {
+        let label = &self.config.token.kek_label;
+        let token_key = worker.signing_key(label, false).await?;
+        let Some(token_key) = token_key.filter(|key| Fingerprint::of(key) == demanded) else {
+            let message = format!(
+                "the token has not the signing key {demanded} any more, which the configuration names"
+            );
+            let hint = "run `strongroom init` again: it makes a key, and writes it into the configuration";
+            return Err(Fault::new(ErrorCode::Unavailable, message, hint));
+        };
+        let (covers, at) = (self.audit.begin_checkpoint_anyway().to_string(), now());
+        let signature = keeper.signature(key.slot, &message(Kind::Checkpoint, &covers, &at)).await?;
+        let statement = statement(&key.public, &covers, &at);
+        let token_signature = worker.sign(label, Sha256::digest(&statement).into()).await?;
+        if !holds(&token_key, &statement, &token_signature) {
+            let message = "the token's signature does not hold under its own key";
+            return Err(Fault::new(ErrorCode::Unavailable, message, "check the token with its own tool"));
+        }
+        let hex = base16ct::lower::encode_string;
+        self.audit.record(&Event {
+            token_key: Some(hex(&token_key.to_spki()).into()),
+            token_signature: Some(hex(&token_signature).into()),
+            ..signed(Kind::Checkpoint, key, covers, at, &signature)
+        });
         Ok(())
     }
 
@@ -135,17 +176,25 @@ fn prune(audit: &Rc<AuditLog>, keeper: &Keeper, key: AuditKey) {
 
 /// Has the keeper sign for `head` and all lines before it; `told` gets the line that says so.
 fn vouch(keeper: &Keeper, key: AuditKey, kind: Kind, head: Head, told: impl FnOnce(&Event<'_>) + 'static) {
-    let (covers, at) = (head.to_string(), Clock::default().text(Timestamp::now()).to_owned());
+    let (covers, at) = (head.to_string(), now());
     keeper.sign(key.slot, None, &message(kind, &covers, &at)).then(move |answer| match answer {
-        Ok(signature) => told(&Event {
-            key: Some(key.public),
-            covers: Some(covers.into()),
-            at: Some(at.into()),
-            signature: Some(base16ct::lower::encode_string(signature.bytes).into()),
-            ..Event::of(kind)
-        }),
+        Ok(signature) => told(&signed(kind, key, covers, at, signature.bytes)),
         Err(error) => tracing::warn!(error = %chain(&error), "a checkpoint was not signed"),
     });
+}
+
+fn signed(kind: Kind, key: AuditKey, covers: String, at: String, signature: &[u8]) -> Event<'static> {
+    Event {
+        key: Some(key.public),
+        covers: Some(covers.into()),
+        at: Some(at.into()),
+        signature: Some(base16ct::lower::encode_string(signature).into()),
+        ..Event::of(kind)
+    }
+}
+
+fn now() -> String {
+    Clock::default().text(Timestamp::now()).to_owned()
 }
 
 fn unusable(what: &str) -> Fault {

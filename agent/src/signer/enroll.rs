@@ -14,7 +14,7 @@ use strongroom_venues::Profile;
 use super::grants::InForce;
 use super::keep::{KeepJob, Making};
 use super::profiles::Chosen;
-use super::{Signer, busy, credential_name, grants};
+use super::{Signer, busy, credential_name, grants, unfit};
 use crate::audit::line::Kind;
 use crate::crew::token::Login;
 use crate::fault::Fault;
@@ -191,7 +191,8 @@ impl Signer {
             told = Some(InForce::of(&meta));
             let job = keeper.job();
             let seed = worker.protect(job, meta.kek_id, meta.rung).await?;
-            let envelope = keeper.seal(job, meta.key_spec(), &meta.context(), secret, passphrase).await?;
+            let sealed = keeper.seal(job, meta.key_spec(), &meta.context(), secret, passphrase).await;
+            let envelope = sealed.map_err(|error| unfit::secret(error, &meta.venue, meta.key_spec()))?;
             Ok(Record::new(meta, Wrapped { seed, envelope }))
         });
         kept.await?;

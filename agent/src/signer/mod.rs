@@ -23,6 +23,7 @@ pub(crate) mod report;
 pub(crate) mod restore;
 pub(crate) mod sign;
 pub(crate) mod told;
+mod unfit;
 mod unlock;
 mod watched;
 

@@ -115,6 +115,14 @@ pub enum TokenRefusal {
     /// The next wrong PIN would lock the token, so none is tried.
     #[error("refusing to try the PIN: one more wrong one locks the token")]
     PinFinalTry,
+    /// The token's own signing key cannot be used.
+    #[error("the token's signing key `{label}` cannot be used: {fault}")]
+    SigningKeyUnfit {
+        /// Its label.
+        label: String,
+        /// Why.
+        fault: String,
+    },
     /// The kernel has no secret memory, or a filter forbids it.
     #[error(
         "the kernel gives no secret memory (memfd_secret), so root could read the PIN and the seeds in the token worker"
@@ -208,4 +216,5 @@ refusals! {
     16 PadAbsent {},
     17 PadCancelled { code },
     18 ModuleStart { path, reason },
+    19 SigningKeyUnfit { label, fault },
 }

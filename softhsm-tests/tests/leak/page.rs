@@ -62,7 +62,7 @@ A sample is one look: the process is stopped at a random moment and every page t
 or a core, or a file. Numbers under the classes are samples in which something of that class was found.\n\
 \n\
 - *plain*: a secret or a passphrase as it is, reversed, in hex, in base64 at each offset, in UTF-16; \
-the blocks of HMAC.\n\
+the blocks of HMAC; of P-256 also the form of Montgomery's multiplication, of RSA the exponents and primes.\n\
 - *key-equivalent*: the states of HMAC for SHA-256, SHA-384 and SHA-512, as they lie in memory, big-endian, and in the order of \
 SHA-NI's lanes; expanded keys.\n\
 - *nonce*: those of the ES256 and Ed25519 signatures that are made at that moment, computed from the signatures and the key.\n\
@@ -71,7 +71,7 @@ SHA-NI's lanes; expanded keys.\n\
 \n\
 Controls must be found in every sample, in each class that their row demands, or the run fails. The credentials use every \
 algorithm of the shipped venues: HMAC\n\
-with three hashes, SHA-256 over a text with the secret in it, ES256 and Ed25519. The keeper's own tests look for the same without the agent.\n\
+with three hashes, SHA-256 over a text with the secret in it, ES256, Ed25519 and RSA. The keeper's own tests look for the same without the agent.\n\
 A passphrase that the venue wants in clear goes to the client, so it is not looked for.\n\
 ";
 

@@ -31,10 +31,12 @@ fn guarded(report: &mut Report, site: &Site) {
         let (mut tried, mut refused) = (0, 0);
         for _ in 0..report.samples(50, 40) {
             chance.sleep(Duration::from_millis(2));
-            tried += 1;
-            refused += u32::from(
-                Traced::seize(keeper).err().and_then(|error| error.raw_os_error()) == Some(libc::EPERM),
-            );
+            for thread in threads(keeper) {
+                tried += 1;
+                refused += u32::from(
+                    Traced::seize(thread).err().and_then(|error| error.raw_os_error()) == Some(libc::EPERM),
+                );
+            }
             for (process, pid) in [("front", agent.pid()), ("guard", guard)] {
                 let registers = trace::registers(pid, &mut chance).expect("root may");
                 let what = format!("registers, {duty}");
@@ -59,8 +61,16 @@ fn unguarded(report: &mut Report, site: &Site) {
     wait_until("the client signs", Duration::from_secs(20), || client.signatures() > 0);
     for _ in 0..report.samples(50, 40) {
         chance.sleep(Duration::from_millis(2));
-        let registers = trace::registers(keeper, &mut chance).expect("nobody else traces it");
-        report.sample("registers, busy, no guard", "keeper", Expected::Told, &[&site.needles], &registers);
+        for thread in threads(keeper) {
+            let registers = trace::registers(thread, &mut chance).expect("nobody else traces it");
+            report.sample(
+                "registers, busy, no guard",
+                "keeper",
+                Expected::Told,
+                &[&site.needles],
+                &registers,
+            );
+        }
     }
     let tokens = client.tokens_around_now();
     drop(client);
@@ -74,17 +84,28 @@ fn unguarded(report: &mut Report, site: &Site) {
         if let Some(token) = token_of(&signed) {
             nonces = site.nonces(&[token.to_owned()]);
         }
-        sleeps(keeper);
-        let registers = trace::registers(keeper, &mut chance).expect("nobody else traces it");
-        let what = "registers, idle, no guard";
-        report.sample(what, "keeper", Expected::Nothing, &[&site.needles, &nonces], &registers);
+        for thread in threads(keeper) {
+            sleeps(thread);
+            let registers = trace::registers(thread, &mut chance).expect("nobody else traces it");
+            let what = "registers, idle, no guard";
+            report.sample(what, "keeper", Expected::Nothing, &[&site.needles, &nonces], &registers);
+        }
     }
 }
 
-/// Waits until a process has done what it was asked and sleeps for its next request.
-fn sleeps(process: u32) {
+/// The threads of the keeper: one that answers, and one for signatures that take long.
+fn threads(keeper: u32) -> Vec<u32> {
+    let folder = std::fs::read_dir(format!("/proc/{keeper}/task")).expect("it runs");
+    let id = |name: std::ffi::OsString| name.to_string_lossy().parse().expect("an id");
+    let threads: Vec<u32> = folder.map(|thread| id(thread.expect("an entry").file_name())).collect();
+    assert_eq!(threads.len(), 2);
+    threads
+}
+
+/// Waits until a thread has done what it was asked and sleeps for its next request.
+fn sleeps(thread: u32) {
     wait_until("the keeper sleeps", Duration::from_secs(20), || {
-        let stat = std::fs::read_to_string(format!("/proc/{process}/stat")).expect("it runs");
+        let stat = std::fs::read_to_string(format!("/proc/{thread}/stat")).expect("it runs");
         stat.rsplit(") ").next().is_some_and(|rest| rest.starts_with('S'))
     });
 }

@@ -7,6 +7,7 @@ use std::process::Command;
 
 use base64ct::{Base64, Base64UrlUnpadded, Encoding as _};
 use p256::pkcs8::LineEnding;
+use strongroom_scanner::spelling::der;
 use strongroom_scanner::{Class, Needles};
 use strongroom_softhsm_tests::load::{CREDENTIALS, ED25519, ES256};
 use strongroom_softhsm_tests::process::runs;
@@ -43,6 +44,12 @@ impl Secret {
                 // The other half is public.
                 needles.secret(Class::Plain, name, &text.as_bytes()[..40]);
                 private = Some(seed.to_vec());
+                text
+            }
+            "binance-rsa" => {
+                let text = rsa_key();
+                needles.rsa_key(name, &der(&text));
+                private = Some(Vec::new());
                 text
             }
             "coinex" => word::<64>(),
@@ -181,6 +188,16 @@ pub(crate) fn copies(folder: &Path) -> PathBuf {
         assert!(copied.expect("cp starts").success(), "{name}");
     }
     folder
+}
+
+/// A new private key in PEM.
+fn rsa_key() -> String {
+    let made = Command::new("openssl")
+        .args(["genpkey", "-quiet", "-algorithm", "RSA", "-pkeyopt", "rsa_keygen_bits:2048"])
+        .output()
+        .expect("openssl starts");
+    assert!(made.status.success(), "{}", String::from_utf8_lossy(&made.stderr));
+    String::from_utf8(made.stdout).expect("PEM")
 }
 
 pub(crate) fn random<const BYTES: usize>() -> [u8; BYTES] {

@@ -174,6 +174,7 @@ fn tells_who_asked_for_what_and_what_came_of_it_but_no_secret() {
         row("start", "-", "-", "-"),
         row("sign", "refused", "admin", "binance-main"),
         row("unlock", "refused", "admin", "-"),
+        row("checkpoint", "-", "-", "-"),
         row("unlock", "allowed", "admin", "-"),
         row("checkpoint", "-", "-", "-"),
         row("sign", "allowed", "grant:user-0", "binance-main"),
@@ -185,7 +186,7 @@ fn tells_who_asked_for_what_and_what_came_of_it_but_no_secret() {
         row("stop", "-", "-", "-"),
     ];
     assert_eq!(told, expected);
-    let sign = &lines[6];
+    let sign = &lines[7];
     let (uid, pid) = (rustix::process::geteuid().as_raw(), std::process::id());
     assert_eq!((sign["uid"].as_u64(), sign["pid"].as_u64()), (Some(uid.into()), Some(pid.into())));
     assert_eq!(
@@ -197,7 +198,7 @@ fn tells_who_asked_for_what_and_what_came_of_it_but_no_secret() {
     assert_eq!(sign["canonical"], canonical(&signed));
     assert!(sign["micros"].as_u64().is_some());
     assert_eq!(lines[1]["pid"], front);
-    assert_eq!(lines[9]["cause"], "a client locked it");
+    assert_eq!(lines[10]["cause"], "a client locked it");
 
     let text = text(&room);
     let signature = signed.url.split_once("&signature=").unwrap().1;
@@ -222,7 +223,11 @@ fn finds_each_kind_of_edit_in_the_files_and_says_where() {
     let path = &files(&room)[0];
     let whole = std::fs::read_to_string(path).unwrap();
     let rows: Vec<&str> = whole.lines().collect();
-    assert_eq!(rows.len(), 17, "enroll, start, unlock, checkpoint, ten orders, stop, lock, checkpoint");
+    assert_eq!(
+        rows.len(),
+        18,
+        "enroll, start, checkpoint, unlock, checkpoint, ten orders, stop, lock, checkpoint"
+    );
     let without = |gone: &[usize]| -> String {
         let kept = rows.iter().enumerate().filter(|(at, _)| !gone.contains(at));
         kept.map(|(_, row)| format!("{row}\n")).collect()
@@ -232,18 +237,18 @@ fn finds_each_kind_of_edit_in_the_files_and_says_where() {
         rows.swap(a, b);
         rows.iter().map(|row| format!("{row}\n")).collect()
     };
-    let twice = [&rows[..12], &rows[4..5], &rows[12..]].concat();
+    let twice = [&rows[..12], &rows[5..6], &rows[12..]].concat();
     let twice: String = twice.iter().map(|row| format!("{row}\n")).collect();
     let torn = whole[..whole.len() - 20].to_owned();
     let cases: [(&str, String, &[&str]); 8] = [
-        ("a side", whole.replacen(":\"e4\"", ":\"e5\"", 1), &["line 9 was edited"]),
+        ("a side", whole.replacen(":\"e4\"", ":\"e5\"", 1), &["line 10 was edited"]),
         ("a verdict", whole.replacen("allowed", "refused", 1), &["line 1 was edited"]),
         ("a space", whole.replacen("\"kind\":\"start\"", "\"kind\": \"start\"", 1), &["line 2 was edited"]),
         ("a line gone", without(&[6]), &["line 7 is missing"]),
         ("three lines gone", without(&[0, 1, 2]), &["lines 1 to 3 are missing"]),
         ("two lines swapped", swapped(5, 6), &["line 6 was moved behind later ones"]),
-        ("a line twice", twice, &["line 5 stands there again"]),
-        ("half a line", torn, &["line 17 is cut off in the middle"]),
+        ("a line twice", twice, &["line 6 stands there again"]),
+        ("half a line", torn, &["line 18 is cut off in the middle"]),
     ];
     for (case, edited, expected) in cases {
         assert_ne!(edited, whole, "{case}");
@@ -252,12 +257,12 @@ fn finds_each_kind_of_edit_in_the_files_and_says_where() {
     }
     let (_, told) = verify(&room, &[]);
     assert_eq!(told["findings"][0]["file"], path.display().to_string());
-    assert_eq!(told["findings"][0]["line"], 17);
+    assert_eq!(told["findings"][0]["line"], 18);
 
     // What only a line that was noted elsewhere tells.
-    std::fs::write(path, without(&[15, 16])).unwrap();
+    std::fs::write(path, without(&[16, 17])).unwrap();
     holds(&room);
-    assert_eq!(findings(&room, &["--noted", &head]), ["lines 16 to 17 are missing"]);
+    assert_eq!(findings(&room, &["--noted", &head]), ["lines 17 to 18 are missing"]);
     std::fs::write(path, without(&[0, 1])).unwrap();
     assert_eq!(verify(&room, &["--part"]).0, 0);
     std::fs::write(path, &whole).unwrap();
@@ -329,7 +334,7 @@ fn finds_a_chain_that_was_written_anew_by_a_key_that_only_the_token_brings_to_li
     let key = keys.into_iter().next().unwrap();
     assert_eq!(verify(&room, &["--key", &key]).0, 0);
     let other = "00".repeat(32);
-    assert_eq!(findings(&room, &["--key", &other]).len(), 4, "no checkpoint is of another key");
+    assert_eq!(findings(&room, &["--key", &other]).len(), 6, "no checkpoint is of another key");
 
     let path = &files(&room)[0];
     let whole = std::fs::read_to_string(path).unwrap();
@@ -343,12 +348,12 @@ fn finds_a_chain_that_was_written_anew_by_a_key_that_only_the_token_brings_to_li
     let expected =
         format!("the checkpoint in line {number} is not over the lines before it, or of another key");
     assert_eq!(found[0], expected, "{found:?}");
-    assert_eq!(found.len(), 3, "and so are the later ones: {found:?}");
+    assert_eq!(found.len(), 4, "and so are the later ones: {found:?}");
     // The control: without its checkpoints nothing tells.
     let without: Vec<&str> = rows[..number - 1].to_vec();
     std::fs::write(path, written_anew(&without, at)).unwrap();
     let (code, told) = verify(&room, &[]);
-    assert_eq!((code, told["signed"].as_u64()), (0, Some(3)), "{told}");
+    assert_eq!((code, told["signed"].as_u64()), (0, Some(4)), "{told}");
 }
 
 #[test]
@@ -379,7 +384,7 @@ fn makes_no_checkpoints_with_a_key_that_was_changed_and_says_so() {
     assert!(room.start_unlocked().terminate().success());
     let (code, told) = verify(&room, &[]);
     assert_eq!((code, told["keys"].as_array().unwrap().len()), (0, 2), "{told}");
-    assert_eq!(findings(&room, &["--key", &public]).len(), 2);
+    assert_eq!(findings(&room, &["--key", &public]).len(), 3);
 }
 
 #[test]
@@ -674,7 +679,7 @@ fn shows_and_reports_what_was_asked_for_without_letting_it_speak() {
     let kinds = kinds.split_once("\n\n").unwrap().0.lines().skip(2);
     let kinds = kinds.flat_map(|row| row.split('|').nth(1).unwrap().split(", "));
     let kinds: Vec<&str> = kinds.map(|kind| kind.trim().trim_matches('`')).collect();
-    assert_eq!(kinds.len(), 14, "{kinds:?}");
+    assert_eq!(kinds.len(), 15, "{kinds:?}");
     let listed = help.split_once("--kind").unwrap().1.split_once("possible values: ").unwrap().1;
     let listed = listed.split_once(']').unwrap().0;
     let listed: HashSet<&str> = listed.split(',').map(str::trim).collect();

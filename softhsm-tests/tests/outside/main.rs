@@ -15,6 +15,7 @@ mod keys;
 mod puppet;
 
 mod abuse;
+mod algorithms;
 mod audit;
 mod budgets;
 mod cli;
@@ -59,6 +60,7 @@ mod sleep;
 mod socket;
 mod strangers;
 mod supervisor;
+mod token_key;
 mod token_trouble;
 mod typed;
 mod vectors;

@@ -17,6 +17,8 @@ fn pem(name: &str) -> String {
 fn cases() -> Vec<Case> {
     let text = "the secret has spaces, line breaks or other bytes that no secret of this venue has";
     let base64 = "the secret is not base64 (A-Z a-z 0-9 + / and = at the end)";
+    let is_pem = "the secret is a PEM block, which no secret of this venue is";
+    let size = "the RSA key has not 2048, 3072 or 4096 bits, or an exponent below 65537";
     let no_pem = "the secret is no PEM block (-----BEGIN … PRIVATE KEY-----)";
     let passphrase = "the passphrase is empty, longer than 256 bytes, or has control characters";
     let some = |text: &str| Some(text.to_owned());
@@ -62,34 +64,50 @@ fn cases() -> Vec<Case> {
         ("coinbaseexchange", long(41), some("p"), base64),
         ("coinbase", long(200), None, no_pem),
         ("binance-ed25519", long(200), None, no_pem),
-        ("kraken", pem("ed25519-pkcs8"), None, base64),
-        ("backpack", pem("ed25519-pkcs8"), None, base64),
-        ("bitmex", pem("ed25519-pkcs8"), None, text),
+        ("kraken", pem("ed25519-pkcs8"), None, is_pem),
+        ("backpack", pem("ed25519-pkcs8"), None, is_pem),
+        ("bitmex", pem("ed25519-pkcs8"), None, is_pem),
+        ("lbank-rsa", pem("rsa2048-pkcs8"), None, is_pem),
+        ("binance-rsa", "A".repeat(1600), None, no_pem),
+        ("binance-rsa", pem("ed25519-pkcs8"), None, "the PEM block holds an Ed25519 key"),
+        ("binance-rsa", pem("rsa1024-pkcs1"), None, size),
+        ("bybit-rsa", pem("rsa2560-pkcs1"), None, size),
+        ("bybit-rsa", pem("rsa6144-pkcs1"), None, size),
+        (
+            "bybit-rsa",
+            pem("rsa-public-pkcs1"),
+            None,
+            "the PEM block is a public key; the private key is the secret",
+        ),
+        (
+            "binance-rsa",
+            pem("rsa-encrypted-pkcs1"),
+            None,
+            "the PEM block is encrypted; decrypt it first and enrol the plain key",
+        ),
+        ("binance-ed25519", pem("rsa2048-pkcs1"), None, "the PEM block holds an RSA key"),
+        (
+            "backpack",
+            "A".repeat(64),
+            None,
+            "the secret is 48 bytes in base64; a seed has 32, and 64 with its public key behind it",
+        ),
+        (
+            "coinbase-eddsa",
+            format!("{}==", "A".repeat(86)),
+            None,
+            "the key is damaged, or its private and its public half do not belong together",
+        ),
         ("bitget", long(32), some(""), passphrase),
         (
             "coinbase",
             pem("p256-public"),
             None,
-            "the PEM block holds no private key of the kind that this venue uses",
+            "the PEM block is a public key; the private key is the secret",
         ),
-        (
-            "coinbase",
-            pem("p384-sec1"),
-            None,
-            "the PEM block holds no private key of the kind that this venue uses",
-        ),
-        (
-            "coinbase",
-            pem("secp256k1-pkcs8"),
-            None,
-            "the PEM block holds no private key of the kind that this venue uses",
-        ),
-        (
-            "coinbase",
-            pem("ed25519-pkcs8"),
-            None,
-            "the PEM block holds no private key of the kind that this venue uses",
-        ),
+        ("coinbase", pem("p384-sec1"), None, "the PEM block holds an elliptic curve key on P-384"),
+        ("coinbase", pem("secp256k1-pkcs8"), None, "the PEM block holds an elliptic curve key on secp256k1"),
+        ("coinbase", pem("ed25519-pkcs8"), None, "the PEM block holds an Ed25519 key"),
         (
             "coinbase",
             pem("p256-encrypted-pkcs8"),
@@ -127,7 +145,12 @@ fn refuse_all(room: &Room, cases: impl Iterator<Item = Case>) {
         let run = room.enroll(&key, &[]);
         assert_eq!(run.code(), 3, "{venue}: {message}: {}", run.stderr);
         let said = run.stderr.lines().next().unwrap_or_default();
-        assert_eq!(said, format!("error: {message}"), "{venue}");
+        let said = said.strip_prefix("error: ").unwrap_or_default();
+        let rule = said.strip_prefix(message).unwrap_or_else(|| panic!("{venue}: {said}"));
+        let about_the_secret = !message.contains("passphrase");
+        let begins = format!("; a secret of {venue} is ");
+        assert_eq!(rule.starts_with(&begins), about_the_secret, "{venue}: {said}");
+        assert!(about_the_secret || rule.is_empty(), "{venue}: {said}");
         assert_eq!(run.stdout, "");
     }
 }
@@ -158,7 +181,7 @@ fn takes_pem_keys_as_the_venue_writes_them() {
 }
 
 /// Whether a token was signed by the private half of this key, by ES256 (RFC 7518 section 3.4).
-fn verifies(token: &str, public_pem: &str) -> bool {
+pub(crate) fn verifies(token: &str, public_pem: &str) -> bool {
     use base64ct::{Base64UrlUnpadded, Encoding as _};
     use p256::ecdsa::signature::Verifier as _;
     use p256::ecdsa::{Signature, VerifyingKey};

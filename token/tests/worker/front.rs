@@ -13,7 +13,8 @@ use rustix::pipe::pipe;
 use strongroom_link::frame::{self, Inbox};
 use strongroom_link::seed::{self, Arrived, SEED_BYTES};
 use strongroom_link::token::{
-    Anchor, FromToken, GREETING_JOB, KekId, Protection, Rung, ToToken, TokenDescription, TokenRefusal,
+    Anchor, FromToken, GREETING_JOB, KekId, Protection, Rung, SigningKey, ToToken, TokenDescription,
+    TokenRefusal,
 };
 use strongroom_locked::ForeignPage;
 use strongroom_locked::memory::WeakMemory;
@@ -34,6 +35,8 @@ pub(crate) enum Answer {
     Protected(Vec<u8>),
     Ready(Protection),
     Refused(TokenRefusal),
+    Signed(Vec<u8>),
+    SigningKey(Option<SigningKey>),
     Tokens(Vec<TokenDescription>),
 }
 
@@ -125,6 +128,8 @@ impl Front {
                     FromToken::Probed { rung, .. } => Answer::Probed(rung),
                     FromToken::Protected { blob, .. } => Answer::Protected(blob.to_vec()),
                     FromToken::Refused { refusal, .. } => Answer::Refused(refusal),
+                    FromToken::Signed { signature, .. } => Answer::Signed(signature.to_vec()),
+                    FromToken::SigningKey { key, .. } => Answer::SigningKey(key),
                     FromToken::Tokens { tokens, .. } => Answer::Tokens(tokens),
                 };
             }

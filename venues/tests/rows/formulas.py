@@ -1,4 +1,4 @@
-"""Schemes that no ccxt speaks, written down from the vendor's page."""
+"""Schemes that no ccxt speaks, written down from the vendor's page, or that it speaks wrongly, mended."""
 
 from __future__ import annotations
 

@@ -19,7 +19,8 @@ use crate::audit::chain::{Head, Verified, Verifier};
 use crate::audit::checkpoint::PublicKey;
 use crate::audit::line::{Clock, Event, Line};
 use crate::audit::reader::{self, Read};
-use crate::config::Places;
+use crate::audit::vouch::{Fingerprint, Vouched};
+use crate::config::{Config, Places};
 use crate::fault::Fault;
 use crate::store::atomic::{self, Existing};
 
@@ -51,6 +52,9 @@ struct Verify {
     /// Demand that every checkpoint is of this key
     #[arg(long, value_name = "HEX", value_parser = public_key)]
     key: Option<PublicKey>,
+    /// Demand that the token has signed with this key, as `init` has printed it [default: what the configuration says]
+    #[arg(long, value_name = "HEX")]
+    token_key: Option<Fingerprint>,
     /// The beginning of the log is elsewhere: do not demand that it starts with line 1
     #[arg(long)]
     part: bool,
@@ -81,7 +85,7 @@ impl Audit {
     pub(super) fn run(self, places: &Places) -> Result<(), Stop> {
         let folder = crate::store::audit_folder(&places.data);
         match self.command {
-            Command::Verify(command) => command.run(&folder),
+            Command::Verify(command) => command.run(&folder, &places.config),
             Command::Show(command) => command.run(&folder),
             Command::Report(command) => command.run(&folder),
         }
@@ -89,13 +93,21 @@ impl Audit {
 }
 
 impl Verify {
-    fn run(self, folder: &Path) -> Result<(), Stop> {
+    fn run(self, folder: &Path, config: &Path) -> Result<(), Stop> {
         let mut verifier = Verifier::new(!self.part);
         for noted in self.noted {
             verifier.expect(noted);
         }
         if let Some(key) = self.key {
             verifier.demand_key(key);
+        }
+        let configured = || config.exists().then(|| Config::read(config)).transpose();
+        let token_key = match self.token_key {
+            Some(key) => Some(key),
+            None => configured()?.and_then(|config| config.token.audit_key),
+        };
+        if let Some(key) = token_key {
+            verifier.demand_token(key);
         }
         let (mut first, mut last) = (None, None);
         let read = reader::read(folder, verifier, |line| {
@@ -115,6 +127,13 @@ impl Verify {
             0 => "no line is covered by a checkpoint".to_owned(),
             line => format!("up to line {line}"),
         };
+        let vouched = match &verified.vouched {
+            Vouched { first: 0, .. } => "it has signed no checkpoint".to_owned(),
+            Vouched { first, last, .. } => {
+                format!("up to line {last}; its first signature is in line {first}")
+            }
+        };
+        let token_keys: Vec<_> = verified.vouched.keys.iter().map(ToString::to_string).collect();
         let pruned = match verified.pruned {
             0 => String::new(),
             line => format!("up to line {line}, by the agent (keep_files)"),
@@ -128,6 +147,9 @@ impl Verify {
                 "last": time(last),
                 "head": verified.head.to_string(),
                 "signed": verified.signed,
+                "token_first": verified.vouched.first,
+                "token_signed": verified.vouched.last,
+                "token_keys": token_keys,
                 "pruned": verified.pruned,
                 "keys": keys,
                 "findings": told.iter().map(|(what, file, line)| json!({ "what": what, "file": file, "line": line })).collect::<Vec<_>>(),
@@ -141,6 +163,8 @@ impl Verify {
                 ("signed", &signed),
                 ("deleted", &pruned),
                 ("key", &keys.join(", ")),
+                ("token", &vouched),
+                ("token key", &token_keys.join(", ")),
             ]));
             for (what, file, line) in &told {
                 let line = if *line == 0 { String::new() } else { format!(", line {line}") };

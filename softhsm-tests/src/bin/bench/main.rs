@@ -7,6 +7,7 @@
 
 #![forbid(unsafe_code)]
 
+mod algorithms;
 mod crowd;
 mod hardening;
 mod latency;
@@ -48,7 +49,7 @@ fn main() -> ExitCode {
             "--write" => write = arguments.next().map(PathBuf::from),
             _ => {
                 report::talk(
-                    "usage: bench [--python PYTHON] [--naked FOLDER] [--only latency|policy|hardening|throughput|crowd|python|unlock] [--write FILE]",
+                    "usage: bench [--python PYTHON] [--naked FOLDER] [--only latency|algorithms|policy|hardening|throughput|crowd|python|unlock] [--write FILE]",
                 );
                 return ExitCode::from(2);
             }
@@ -82,6 +83,9 @@ fn road(wanted: &dyn Fn(&str) -> bool, python: Option<PathBuf>, naked: Option<Pa
     let agent = room.start_unlocked();
     if wanted("latency") {
         latency::measure(&room, &agent, report);
+    }
+    if wanted("algorithms") {
+        algorithms::measure(&room, report);
     }
     match naked {
         Some(naked) if wanted("hardening") => hardening::measure(&room, &agent, &naked, report),

@@ -1,0 +1,187 @@
+//! What the token itself vouches for: at each unlock its own key signs a checkpoint, and with it the key of the
+//! checkpoints until the next one.
+//!
+//! Pure: what is signed, whether a signature holds, and which checkpoints have none of the token behind them.
+
+use std::str::FromStr;
+
+use ring::signature::{ECDSA_P256_SHA256_FIXED, RSA_PKCS1_2048_8192_SHA256, UnparsedPublicKey};
+use serde::{Deserialize, Deserializer, Serialize, Serializer, de::Error as _};
+use sha2::{Digest as _, Sha256};
+use strongroom_link::token::SigningKey;
+
+use super::checkpoint::{Checkpoint, PublicKey};
+use super::line::{Event, Kind};
+
+/// Names a key of a token: SHA-256 of its `SubjectPublicKeyInfo`, as `openssl` computes it too.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Fingerprint([u8; 32]);
+
+impl Fingerprint {
+    pub(crate) fn of(key: &SigningKey) -> Self {
+        Self(Sha256::digest(key.to_spki()).into())
+    }
+}
+
+impl std::fmt::Display for Fingerprint {
+    fn fmt(&self, to: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        to.write_str(&base16ct::lower::encode_string(&self.0))
+    }
+}
+
+impl FromStr for Fingerprint {
+    type Err = &'static str;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        let bytes = base16ct::lower::decode_vec(text).ok().and_then(|bytes| bytes.try_into().ok());
+        bytes.map(Self).ok_or("a fingerprint has 64 hexadecimal digits")
+    }
+}
+
+impl Serialize for Fingerprint {
+    fn serialize<S: Serializer>(&self, to: S) -> Result<S::Ok, S::Error> {
+        to.collect_str(self)
+    }
+}
+
+impl<'de> Deserialize<'de> for Fingerprint {
+    fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
+        String::deserialize(from)?.parse().map_err(D::Error::custom)
+    }
+}
+
+/// What the token signs beside a checkpoint by `key`, whose `covers` and `at` stand in the line.
+pub(crate) fn statement(key: &PublicKey, covers: &str, at: &str) -> Vec<u8> {
+    format!("strongroom audit token 1\n{covers}\n{at}\n{}\n", base16ct::lower::encode_string(key))
+        .into_bytes()
+}
+
+/// Whether a signature of the token holds.
+pub(crate) fn holds(key: &SigningKey, statement: &[u8], signature: &[u8]) -> bool {
+    match key {
+        SigningKey::P256(point) => {
+            UnparsedPublicKey::new(&ECDSA_P256_SHA256_FIXED, point).verify(statement, signature)
+        }
+        SigningKey::Rsa2048(_) => {
+            let spki = key.to_spki();
+            let key = spki.get(RSA_KEY_AT..).unwrap_or_default();
+            UnparsedPublicKey::new(&RSA_PKCS1_2048_8192_SHA256, key).verify(statement, signature)
+        }
+    }
+    .is_ok()
+}
+
+/// Where the `RSAPublicKey` begins in the `SubjectPublicKeyInfo` of an RSA key with 2,048 bits.
+const RSA_KEY_AT: usize = 24;
+
+/// What is wrong with what a checkpoint says of the token.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Unvouched {
+    /// Its signature of the token does not hold, or is of another key than was demanded.
+    Forged,
+    /// The token has not vouched for its key since the agent was started or locked.
+    Uncertified,
+}
+
+/// Follows what the token vouches for.
+#[derive(Debug, Default)]
+pub(crate) struct Vouching {
+    /// Demanded of every signature of the token.
+    demanded: Option<Fingerprint>,
+    /// The last line since which a login is needed before anything is signed.
+    ended: Option<u64>,
+    /// The key that the token has vouched for since.
+    certified: Option<PublicKey>,
+    keys: Vec<Fingerprint>,
+    first: u64,
+    last: u64,
+    /// A checkpoint of a session has nothing of the token behind it, and none before had.
+    missed: bool,
+}
+
+/// What the token vouches for in a log.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub(crate) struct Vouched {
+    /// The line of its first signature; 0 where there is none.
+    pub(crate) first: u64,
+    /// The last line that one covers; 0 where none does.
+    pub(crate) last: u64,
+    /// The keys of all its signatures that hold.
+    pub(crate) keys: Vec<Fingerprint>,
+}
+
+impl Vouching {
+    /// Demands that every signature of the token is by this key, and that there is one behind every checkpoint
+    /// since the first.
+    pub(crate) const fn demand(&mut self, key: Fingerprint) {
+        self.demanded = Some(key);
+    }
+
+    /// Notes what a line tells.
+    pub(crate) fn line(&mut self, seq: u64, kind: Kind) {
+        if matches!(kind, Kind::Lock | Kind::Start) {
+            self.ended = Some(seq);
+            self.certified = None;
+        }
+    }
+
+    /// Takes a checkpoint whose own signature holds.
+    ///
+    /// # Errors
+    /// What is wrong with it.
+    pub(crate) fn checkpoint(
+        &mut self,
+        seq: u64,
+        event: &Event<'_>,
+        found: &Checkpoint,
+    ) -> Result<(), Unvouched> {
+        if event.token_key.is_some() || event.token_signature.is_some() {
+            let key = of_token(event, &found.key).ok_or(Unvouched::Forged)?;
+            if self.demanded.is_some_and(|demanded| demanded != key) {
+                return Err(Unvouched::Forged);
+            }
+            if self.first == 0 {
+                self.first = seq;
+            }
+            self.last = self.last.max(found.covers.seq);
+            self.certified = Some(found.key);
+            if !self.keys.contains(&key) {
+                self.keys.push(key);
+            }
+            return Ok(());
+        }
+        // A lock has the last checkpoint of its session behind it.
+        let is_of_before = self.ended.is_none_or(|ended| found.covers.seq <= ended);
+        if self.demanded.is_none() || is_of_before || self.certified == Some(found.key) {
+            return Ok(());
+        }
+        if self.first == 0 {
+            // The log may be older than the key.
+            self.missed = true;
+            return Ok(());
+        }
+        Err(Unvouched::Uncertified)
+    }
+
+    /// Whether there are checkpoints, and none of the token where one is demanded.
+    pub(crate) const fn is_missing(&self) -> bool {
+        self.missed && self.first == 0
+    }
+
+    pub(crate) fn finish(self) -> Vouched {
+        let Self { first, last, keys, .. } = self;
+        Vouched { first, last, keys }
+    }
+}
+
+/// Which key of a token has signed what this line says; nothing where its signature does not hold.
+fn of_token(event: &Event<'_>, checkpoint_key: &PublicKey) -> Option<Fingerprint> {
+    let bytes = |text: Option<&str>| base16ct::lower::decode_vec(text?).ok();
+    let key = SigningKey::from_spki(&bytes(event.token_key.as_deref())?)?;
+    let signature = bytes(event.token_signature.as_deref())?;
+    let statement = statement(checkpoint_key, event.covers.as_deref()?, event.at.as_deref()?);
+    holds(&key, &statement, &signature).then(|| Fingerprint::of(&key))
+}
+
+#[cfg(test)]
+mod tests;

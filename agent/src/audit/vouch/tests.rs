@@ -1,0 +1,112 @@
+//! Who has every key but the token's makes no checkpoint that holds.
+
+use std::borrow::Cow;
+
+use ed25519_dalek::{Signer as _, SigningKey as CheckpointKey};
+use ring::rand::SystemRandom;
+use ring::signature::{ECDSA_P256_SHA256_FIXED_SIGNING, EcdsaKeyPair, KeyPair as _};
+
+use super::*;
+use crate::audit::checkpoint::message;
+
+const AT: &str = "2026-11-22T04:00:00.000000Z";
+
+struct Token(EcdsaKeyPair);
+
+impl Token {
+    fn new() -> Self {
+        let (algorithm, random) = (&ECDSA_P256_SHA256_FIXED_SIGNING, SystemRandom::new());
+        let pkcs8 = EcdsaKeyPair::generate_pkcs8(algorithm, &random).unwrap();
+        Self(EcdsaKeyPair::from_pkcs8(algorithm, pkcs8.as_ref(), &random).unwrap())
+    }
+
+    fn key(&self) -> SigningKey {
+        SigningKey::p256(self.0.public_key().as_ref()).unwrap()
+    }
+
+    fn sign(&self, key: &CheckpointKey, covers: &str) -> Vec<u8> {
+        let statement = statement(key.verifying_key().as_bytes(), covers, AT);
+        self.0.sign(&SystemRandom::new(), &statement).unwrap().as_ref().to_vec()
+    }
+}
+
+fn covers(seq: u64) -> String {
+    format!("{seq}:{}", "ab".repeat(32))
+}
+
+/// A checkpoint whose own signature holds, and the token's beside it where one is given.
+fn checkpoint(key: &CheckpointKey, seq: u64, token: Option<(&Token, Vec<u8>)>) -> Event<'static> {
+    let hex = base16ct::lower::encode_string;
+    let covers = covers(seq);
+    let signature = key.sign(&message(Kind::Checkpoint, &covers, AT)).to_bytes();
+    let (token_key, token_signature): (Option<Cow<'_, str>>, Option<Cow<'_, str>>) =
+        token.map(|(token, signature)| (hex(&token.key().to_spki()).into(), hex(&signature).into())).unzip();
+    Event {
+        key: Some(*key.verifying_key().as_bytes()),
+        covers: Some(covers.into()),
+        at: Some(AT.into()),
+        signature: Some(hex(&signature).into()),
+        token_key,
+        token_signature,
+        ..Event::of(Kind::Checkpoint)
+    }
+}
+
+fn see(vouching: &mut Vouching, seq: u64, event: &Event<'_>) -> Result<(), Unvouched> {
+    let found = Checkpoint::of(event).expect("its own signature holds");
+    vouching.checkpoint(seq, event, &found)
+}
+
+#[test]
+fn takes_checkpoints_only_behind_a_signature_of_the_token_in_their_session() {
+    let (token, other) = (Token::new(), Token::new());
+    let (key, stranger) = (CheckpointKey::from_bytes(&[1; 32]), CheckpointKey::from_bytes(&[2; 32]));
+    let mut vouching = Vouching::default();
+    vouching.demand(Fingerprint::of(&token.key()));
+    vouching.line(1, Kind::Start);
+    let first = token.sign(&key, &covers(1));
+    assert_eq!(see(&mut vouching, 2, &checkpoint(&key, 1, Some((&token, first.clone())))), Ok(()));
+    assert_eq!(see(&mut vouching, 9, &checkpoint(&key, 8, None)), Ok(()));
+    assert_eq!(see(&mut vouching, 9, &checkpoint(&stranger, 8, None)), Err(Unvouched::Uncertified));
+    vouching.line(20, Kind::Lock);
+    assert_eq!(see(&mut vouching, 21, &checkpoint(&key, 20, None)), Ok(()), "the last of its session");
+    // The very key of the keeper, without the token.
+    assert_eq!(see(&mut vouching, 31, &checkpoint(&key, 30, None)), Err(Unvouched::Uncertified));
+    for (case, signature) in [
+        ("of another line", first),
+        ("for another key", token.sign(&stranger, &covers(30))),
+        ("none", Vec::new()),
+    ] {
+        let event = checkpoint(&key, 30, Some((&token, signature)));
+        assert_eq!(see(&mut vouching, 31, &event), Err(Unvouched::Forged), "{case}");
+    }
+    let event = checkpoint(&key, 30, Some((&other, other.sign(&key, &covers(30)))));
+    assert_eq!(see(&mut vouching, 31, &event), Err(Unvouched::Forged), "of another token");
+    let half = Event { token_signature: None, ..event };
+    assert_eq!(see(&mut vouching, 31, &half), Err(Unvouched::Forged), "a key, and no signature");
+    let event = checkpoint(&key, 30, Some((&token, token.sign(&key, &covers(30)))));
+    assert_eq!(see(&mut vouching, 31, &event), Ok(()));
+    assert_eq!(see(&mut vouching, 33, &checkpoint(&key, 32, None)), Ok(()));
+    assert!(!vouching.is_missing());
+    let vouched = Vouched { first: 2, last: 30, keys: vec![Fingerprint::of(&token.key())] };
+    assert_eq!(vouching.finish(), vouched);
+}
+
+#[test]
+fn misses_the_token_only_where_it_is_demanded_and_a_session_went_without() {
+    let key = CheckpointKey::from_bytes(&[1; 32]);
+    let demanded = Fingerprint::of(&Token::new().key());
+    for (case, demand, ended, missing) in [
+        ("not demanded", None, true, false),
+        ("the middle of a session", Some(demanded), false, false),
+        ("a session without", Some(demanded), true, true),
+    ] {
+        let mut vouching = Vouching::default();
+        demand.into_iter().for_each(|key| vouching.demand(key));
+        if ended {
+            vouching.line(1, Kind::Start);
+        }
+        assert_eq!(see(&mut vouching, 5, &checkpoint(&key, 4, None)), Ok(()), "{case}");
+        assert_eq!(vouching.is_missing(), missing, "{case}");
+    }
+}

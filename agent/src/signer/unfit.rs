@@ -1,0 +1,87 @@
+//! What is said of a secret that is not the venue's: what is wrong, what the venue's rule is, and what helps.
+
+use strongroom_link::keeper::Refusal;
+use strongroom_link::key::{Algorithm, KeySpec, SecretForm};
+
+use crate::crew::CrewError;
+use crate::fault::Fault;
+
+/// Adds the venue's rule to a refusal that is about the secret.
+pub(super) fn secret(error: CrewError, venue: &str, spec: KeySpec) -> Fault {
+    let next = match error {
+        CrewError::Keeper(refusal) => next_step(refusal, spec),
+        _ => None,
+    };
+    let Fault { code, message, hint } = error.into();
+    match next {
+        Some(next) => Fault::new(code, format!("{message}; a secret of {venue} is {}", rule(spec)), next),
+        None => Fault { code, message, hint },
+    }
+}
+
+fn rule(spec: KeySpec) -> String {
+    let KeySpec { algorithm, form, min_bytes, max_bytes, .. } = spec;
+    let rule = match (algorithm, form) {
+        (Algorithm::RsaSha256, SecretForm::Base64) => {
+            "an RSA private key of 2048, 3072 or 4096 bits, PKCS#8 in base64 without the lines of PEM"
+        }
+        (Algorithm::RsaSha256, _) => {
+            "an RSA private key of 2048, 3072 or 4096 bits, in PEM and not encrypted"
+        }
+        (Algorithm::Es256, _) => "a P-256 private key, in PEM and not encrypted",
+        (Algorithm::Ed25519, SecretForm::Pem) => "an Ed25519 private key, in PEM and not encrypted",
+        (Algorithm::Ed25519, _) => {
+            "an Ed25519 private key in base64: the seed, 32 bytes, or the seed and the public key, 64 bytes"
+        }
+        (_, SecretForm::Base64) => return format!("{min_bytes} to {max_bytes} characters of base64"),
+        _ => return format!("a text of {min_bytes} to {max_bytes} characters"),
+    };
+    rule.to_owned()
+}
+
+/// What to do; nothing where the refusal is not about the secret.
+fn next_step(refusal: Refusal, spec: KeySpec) -> Option<&'static str> {
+    const AGAIN: &str = "copy the secret again from the venue; nothing was stored";
+    Some(match refusal {
+        Refusal::SecretPemEncrypted => {
+            "`openssl pkey -in KEY.pem -out plain.pem` asks for its passphrase; enrol plain.pem, and delete it"
+        }
+        Refusal::SecretPemPublic => "enrol the other half, which begins `-----BEGIN` … `PRIVATE KEY-----`",
+        Refusal::SecretIsPem => match (spec.algorithm, spec.form) {
+            (Algorithm::Ed25519, _) => {
+                "`openssl pkey -in KEY.pem -outform DER | tail -c 32 | base64` gives the seed of an Ed25519 key"
+            }
+            (Algorithm::RsaSha256, _) => {
+                "`openssl pkcs8 -topk8 -nocrypt -in KEY.pem -outform DER | base64 -w0` gives it without the lines"
+            }
+            _ => "private keys go with other profiles: `strongroom venue list` shows the kinds",
+        },
+        Refusal::SecretNotPem if spec.algorithm == Algorithm::Ed25519 => {
+            "give the whole file, `-----BEGIN` and `-----END` too; `(echo MC4CAQAwBQYDK2VwBCIEIA== | base64 -d; base64 -d SEED) | openssl pkey -inform DER -out key.pem` makes one of a seed in base64"
+        }
+        Refusal::SecretNotPem => {
+            "give the whole file, `-----BEGIN` and `-----END` too; `openssl pkey -inform DER -in KEY.der -out key.pem` converts one in DER"
+        }
+        Refusal::SecretKeyKind { .. } | Refusal::SecretPemKind | Refusal::SecretRsaSize => {
+            match spec.algorithm {
+                Algorithm::RsaSha256 => {
+                    "`strongroom venue list` shows profiles for other kinds; `openssl genpkey -algorithm RSA -pkeyopt rsa_keygen_bits:2048 -out key.pem` makes one, and `openssl pkey -in key.pem -pubout` prints what the venue gets"
+                }
+                Algorithm::Ed25519 => {
+                    "`strongroom venue list` shows profiles for other kinds; `openssl genpkey -algorithm ed25519 -out key.pem` makes one, and `openssl pkey -in key.pem -pubout` prints what the venue gets"
+                }
+                _ => {
+                    "`strongroom venue list` shows profiles for other kinds; make a key of this kind at the venue"
+                }
+            }
+        }
+        Refusal::SecretEmpty
+        | Refusal::SecretInconsistent
+        | Refusal::SecretNotBase64
+        | Refusal::SecretNotText
+        | Refusal::SecretSeedLength { .. }
+        | Refusal::SecretTooLong { .. }
+        | Refusal::SecretTooShort { .. } => AGAIN,
+        _ => return None,
+    })
+}

@@ -1,0 +1,257 @@
+//! The token's own key vouches for the log at each unlock: what somebody writes who has every other key does not hold.
+
+use std::path::PathBuf;
+
+use ed25519_dalek::{Signer as _, SigningKey};
+use serde_json::Value;
+use sha2::{Digest as _, Sha256};
+use strongroom_softhsm_tests::mock::Mock;
+use strongroom_softhsm_tests::room::Room;
+use strongroom_softhsm_tests::settings::set;
+use strongroom_softhsm_tests::softhsm::FreshToken;
+
+use crate::keys::{BINANCE, account};
+use crate::records::assert_like;
+
+const UNVOUCHED: &str = "no checkpoint has a signature of the token";
+
+fn hex(bytes: &[u8]) -> String {
+    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
+}
+
+fn verify(room: &Room, more: &[&str]) -> (i32, Value) {
+    let run = room.run(&[&["audit", "verify", "--json"], more].concat(), None, &[]);
+    (run.code(), serde_json::from_str(&run.stdout).unwrap_or_else(|error| panic!("{error}: {run:?}")))
+}
+
+fn findings(room: &Room, more: &[&str]) -> Vec<String> {
+    let (_, told) = verify(room, more);
+    let found = told["findings"].as_array().unwrap().iter();
+    found.map(|found| found["what"].as_str().unwrap().to_owned()).collect()
+}
+
+fn log(room: &Room) -> PathBuf {
+    room.data().join("audit/audit-000000000001.jsonl")
+}
+
+fn rows(room: &Room) -> Vec<String> {
+    std::fs::read_to_string(log(room)).unwrap().lines().map(str::to_owned).collect()
+}
+
+/// One session: a signature, and a lock at the end.
+fn session(room: &Room) {
+    let agent = room.start_unlocked();
+    let _ = room.client().sign(&account()).unwrap();
+    assert!(agent.terminate().success());
+}
+
+fn init_told(room: &Room) -> String {
+    room.init(&["--json"]).json()["audit_key"].as_str().unwrap().to_owned()
+}
+
+/// The value of a text member of a line.
+fn member<'r>(row: &'r str, name: &str) -> &'r str {
+    row.split_once(&format!("\"{name}\":\"")).unwrap().1.split('"').next().unwrap()
+}
+
+/// Writes the log anew behind a row, with checkpoints by a key of the test's own: as somebody does who has what the
+/// keeper signs by, as far as a test can.
+fn write_anew(room: &Room, behind: usize, edit: impl Fn(usize, &str) -> String) {
+    let forger = SigningKey::from_bytes(&[7; 32]);
+    let mut written: Vec<String> = Vec::new();
+    let mut hashes = vec!["0".repeat(64)];
+    for (at, row) in rows(room).iter().enumerate() {
+        let mut row = edit(at, row);
+        if at >= behind {
+            let prev = member(&row, "prev").to_owned();
+            row = row.replacen(&prev, hashes.last().unwrap(), 1);
+        }
+        if at >= behind && row.contains("\"kind\":\"checkpoint\"") {
+            let covers = member(&row, "covers").to_owned();
+            let seq: usize = covers.split(':').next().unwrap().parse().unwrap();
+            let now = format!("{seq}:{}", hashes[seq]);
+            let message = format!("strongroom audit checkpoint 1\n{now}\n{}\n", member(&row, "at"));
+            let (key, signature) = (member(&row, "key").to_owned(), member(&row, "signature").to_owned());
+            row = row.replacen(&covers, &now, 1);
+            row = row.replacen(&key, &hex(forger.verifying_key().as_bytes()), 1);
+            row = row.replacen(&signature, &hex(&forger.sign(message.as_bytes()).to_bytes()), 1);
+        }
+        hashes.push(hex(&Sha256::digest(format!("{row}\n"))));
+        written.push(row);
+    }
+    let text: String = written.iter().map(|row| format!("{row}\n")).collect();
+    std::fs::write(log(room), text).unwrap();
+}
+
+fn without_token(row: &str) -> String {
+    match row.split_once(",\"token_key\"") {
+        Some((row, _)) => format!("{row}}}"),
+        None => row.to_owned(),
+    }
+}
+
+fn is_of_token(row: &str) -> bool {
+    row.contains("\"token_signature\"")
+}
+
+#[test]
+fn makes_a_key_at_init_that_cannot_leave_the_token_and_signs_at_each_unlock() {
+    let room = Room::bare();
+    let told = init_told(&room);
+    assert_eq!(init_told(&room), told, "the same, run again");
+    let listed = room.token.pkcs11_tool(&["--list-objects", "--type", "privkey"]);
+    let listed = String::from_utf8_lossy(&listed.stdout).into_owned();
+    let access = listed.lines().find(|line| line.trim().starts_with("Access:")).unwrap_or(&listed);
+    for word in ["sensitive", "always sensitive", "never extractable", "local"] {
+        assert!(access.contains(word), "{word}: {listed}");
+    }
+    assert!(listed.contains("EC") && listed.contains("strongroom audit"), "{listed}");
+    // Computed by nothing of ours.
+    let path = room.folder().join("public");
+    let read = ["--read-object", "--type", "pubkey", "--label", "strongroom audit", "--output-file"];
+    let read = room.token.pkcs11_tool(&[&read[..], &[path.to_str().unwrap()]].concat());
+    assert!(read.status.success(), "{read:?}");
+    assert_eq!(hex(&Sha256::digest(std::fs::read(path).unwrap())), told);
+
+    let _ = room.enroll(&BINANCE, &[]).ok();
+    for nth in 1..=3 {
+        session(&room);
+        let of_token = rows(&room).iter().filter(|row| is_of_token(row)).count();
+        assert_eq!(of_token, nth, "one an unlock");
+        let (code, said) = verify(&room, &[]);
+        assert_eq!((code, &said["token_keys"]), (0, &serde_json::json!([told])), "{said}");
+        let last = rows(&room).iter().rposition(|row| is_of_token(row)).unwrap();
+        assert_eq!(said["token_signed"].as_u64(), u64::try_from(last).ok(), "all lines before it");
+    }
+    // A kill and a second unlock are sessions as well.
+    let agent = room.start_unlocked();
+    agent.kill();
+    let agent = room.start_unlocked();
+    room.client().lock().unwrap();
+    let _ = room.unlock().ok();
+    drop(agent);
+    session(&room);
+    assert_eq!(verify(&room, &[]).0, 0);
+    let shown = room.run(&["audit", "verify"], None, &[]).ok();
+    assert_like(&shown, &format!("*token: * up to line *\ntoken key: {told}\n*"), "");
+}
+
+#[test]
+fn finds_a_log_that_somebody_wrote_anew_who_has_all_keys_but_that_of_the_token() {
+    let room = Room::new();
+    let _ = room.enroll(&BINANCE, &[]).ok();
+    for _ in 0..3 {
+        session(&room);
+    }
+    let whole = std::fs::read(log(&room)).unwrap();
+    let own = ["--token-key", &init_told(&room)];
+    let second = rows(&room).iter().enumerate().filter(|(_, row)| is_of_token(row)).nth(1).unwrap().0;
+    let signed = |row: &str| row.contains("\"kind\":\"sign\"");
+    let forged = |at: usize, row: &str| {
+        if signed(row) && at > second { row.replace("/account", "/orders") } else { row.to_owned() }
+    };
+    for (case, found) in
+        [("left as they are", "is not over the lines before it"), ("left out", "the token has not vouched")]
+    {
+        write_anew(&room, second + 1, |at, row| {
+            let row = forged(at, row);
+            if case == "left out" && at > second { without_token(&row) } else { row }
+        });
+        for more in [&[][..], &own] {
+            let (code, told) = verify(&room, more);
+            assert_eq!(code, 3, "{case}: {told}");
+        }
+        let all = findings(&room, &[]);
+        assert!(all.iter().any(|one| one.contains(found)), "{case}: {all:?}");
+        std::fs::write(log(&room), &whole).unwrap();
+    }
+    // All of them left out, or the whole log written anew.
+    write_anew(&room, 0, |at, row| without_token(&forged(at, row)));
+    assert_eq!(findings(&room, &[]), [UNVOUCHED]);
+    // The control: nothing else tells.
+    let nothing = room.folder().join("nothing").display().to_string();
+    assert_eq!(verify(&room, &["--config", &nothing]).0, 0);
+    std::fs::write(log(&room), &whole).unwrap();
+    assert_eq!(verify(&room, &own).0, 0);
+    let other = "00".repeat(32);
+    assert_eq!(verify(&room, &["--token-key", &other]).0, 3, "another key is demanded");
+}
+
+#[test]
+fn takes_rsa_where_the_token_has_no_curves() {
+    let token = FreshToken::new("strongroom test");
+    let conf = std::fs::read_to_string(&token.conf).unwrap();
+    // SoftHSM 2.6.1 leaves the first and the last of such a list.
+    let without = "slots.mechanisms = -CKM_MD5,CKM_ECDSA,CKM_MD5";
+    std::fs::write(&token.conf, format!("{conf}{without}\n")).unwrap();
+    let room = Room::with(token);
+    let told = init_told(&room);
+    let listed = room.token.pkcs11_tool(&["--list-objects", "--type", "privkey"]);
+    assert!(String::from_utf8_lossy(&listed.stdout).contains("RSA"), "{listed:?}");
+    let _ = room.enroll(&BINANCE, &[]).ok();
+    session(&room);
+    let (code, said) = verify(&room, &[]);
+    assert_eq!((code, &said["token_keys"]), (0, &serde_json::json!([told])), "{said}");
+    // The signature is read, not only there.
+    let row = rows(&room).into_iter().find(|row| is_of_token(row)).unwrap();
+    let signature = member(&row, "token_signature").to_owned();
+    let other = format!("{}{}", if signature.starts_with('0') { '1' } else { '0' }, &signature[1..]);
+    let text = std::fs::read_to_string(log(&room)).unwrap();
+    std::fs::write(log(&room), text.replace(&signature, &other)).unwrap();
+    let found = findings(&room, &[]);
+    assert!(found.iter().any(|one| one.contains("is not over the lines before it")), "{found:?}");
+}
+
+#[test]
+fn goes_on_as_before_where_there_is_no_such_key_and_doctor_says_so() {
+    let (token, _mock) = Mock::token();
+    let room = Room::with(token);
+    let run = room.init(&["--json"]);
+    assert_like(&run.stderr, "warning: the token makes no key that signs, *", "init says so");
+    assert_eq!(run.json()["audit_key"], Value::Null);
+    let _ = room.enroll(&BINANCE, &[]).ok();
+    session(&room);
+    let (code, told) = verify(&room, &[]);
+    assert_eq!((code, told["token_signed"].as_u64()), (0, Some(0)), "{told}");
+    let doctor = room.run(&["doctor", "--json"], None, &[]).stdout;
+    assert!(doctor.contains("\"audit-token-key\""), "{doctor}");
+}
+
+#[test]
+fn begins_with_it_in_an_older_installation_when_init_is_run_again() {
+    let room = Room::new();
+    let _ = room.enroll(&BINANCE, &[]).ok();
+    let config = std::fs::read_to_string(room.config()).unwrap();
+    let older: String = config
+        .lines()
+        .filter(|line| !line.starts_with("audit_key"))
+        .map(|line| format!("{line}\n"))
+        .collect();
+    assert_ne!(older, config);
+    std::fs::write(room.config(), older).unwrap();
+    session(&room);
+    assert!(!rows(&room).iter().any(|row| is_of_token(row)));
+    assert_eq!(verify(&room, &[]).0, 0);
+    let told = init_told(&room);
+    assert_eq!(findings(&room, &[]), [UNVOUCHED], "until the first unlock");
+    session(&room);
+    let (code, said) = verify(&room, &[]);
+    assert_eq!((code, &said["token_keys"]), (0, &serde_json::json!([told])), "{said}");
+}
+
+#[test]
+fn signs_no_checkpoint_where_the_key_of_the_token_is_not_the_configured_one() {
+    let room = Room::new();
+    let _ = room.enroll(&BINANCE, &[]).ok();
+    set(&room, "token", "audit_key", &format!("\"{}\"", "ab".repeat(32)));
+    let agent = room.start_unlocked();
+    let _ = room.client().sign(&account()).unwrap();
+    assert_eq!(room.client().status().unwrap().weaknesses, ["audit_unsigned"]);
+    assert!(agent.log().contains("the token has not the signing key abab"), "{}", agent.log());
+    assert!(agent.terminate().success());
+    assert!(!rows(&room).iter().any(|row| row.contains("\"kind\":\"checkpoint\"")));
+    let again = room.init(&[]);
+    assert_like(&again.stderr, "warning: the token's key for the audit log is another than before: *", "");
+    session(&room);
+    assert_eq!(verify(&room, &[]).0, 0);
+}

@@ -12,9 +12,9 @@ use crate::connection::{Connection, Deadline};
 use crate::error::Error;
 use crate::reply::{
     self, ClientEntry, Credential, FromReply, Grants, Listing, Metrics, Page, Progress, Question, Questions,
-    SignedRequest, Status, Token,
+    SignedRequest, Status, Token, WsLogin,
 };
-use crate::request::{Enrollment, Login, NewGrants, Repin, SignRequest};
+use crate::request::{Enrollment, Login, NewGrants, Repin, SignRequest, WsLoginRequest};
 use crate::socket::{Address, default_socket};
 use crate::token::{ClientToken, default_token};
 use crate::{DEFAULT_DEADLINE, TOKEN_DEADLINE};
@@ -99,6 +99,15 @@ impl Client {
     /// [`Error`]; where the agent refuses, [`Error::code`] says how.
     pub fn sign(&self, request: &SignRequest<'_>) -> Result<SignedRequest, Error> {
         self.call(request.to_wire())
+    }
+
+    /// Builds and signs one WebSocket login: `ws_login("okx-main")` for the first of the venue. Retried once where the
+    /// connection turns out dead.
+    ///
+    /// # Errors
+    /// [`Error`]; code `Denied` where no grant has `session`, and `Invalid` where the venue has no such login.
+    pub fn ws_login<'a>(&self, login: impl Into<WsLoginRequest<'a>>) -> Result<WsLogin, Error> {
+        self.call(login.into().to_wire())
     }
 
     /// Signs many requests over the one connection: sends ahead, up to 256 at a time, instead of waiting for

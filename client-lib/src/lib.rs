@@ -21,6 +21,7 @@
 //!
 //! * [`Client`] blocks. It is `Send` and `Sync`: share one between all threads. Nothing runs behind it.
 //! * `AsyncClient`, with the feature `tokio`, does the same without blocking.
+//! * [`Client::ws_login`] builds the login of a venue's WebSocket.
 //! * [`Client::sign_many`] sends ahead instead of waiting for each answer.
 //! * Every call has a deadline, 5 seconds if not set.
 //! * Errors are one enum, [`Error`]; what the agent refuses has an [`ErrorCode`] and a hint for a person.
@@ -51,8 +52,9 @@ pub use error::{Error, ProtocolError};
 pub use nonblocking::AsyncClient;
 pub use reply::{
     ClientEntry, Credential, Grants, Metrics, Progress, Protection, Question, SignedRequest, Status, Token,
+    WsLogin,
 };
-pub use request::{Enrollment, Login, NewGrants, Repin, SignRequest, Value};
+pub use request::{Enrollment, Login, NewGrants, Repin, SignRequest, Value, WsLoginRequest};
 pub use socket::default_socket;
 pub use token::{ClientToken, default_token};
 

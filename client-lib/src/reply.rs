@@ -23,6 +23,28 @@ pub struct SignedRequest {
     pub body: Vec<u8>,
 }
 
+/// What opens a session at a venue's socket.
+///
+/// Whoever has it may be able to trade without any further signature: `Debug` leaves out what opens it.
+#[derive(Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct WsLogin {
+    /// Which login of the venue's profile it is.
+    pub name: String,
+    /// The socket; `None` where the profile names none for the credential's host.
+    pub url: Option<String>,
+    /// Headers of the handshake.
+    pub headers: Vec<(String, String)>,
+    /// The message to send, as JSON; `None` where the headers are all.
+    pub frame: Option<String>,
+    /// Whether the frame is a whole message; else its members go into one of the bot's own.
+    pub whole: bool,
+    /// The signature as the frame has it, or the token.
+    pub signature: String,
+    /// Until when the venue takes it, in milliseconds since 1970; `None` where that is not known.
+    pub expires_unix_ms: Option<u64>,
+}
+
 /// One credential, without anything secret.
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
@@ -208,6 +230,17 @@ impl fmt::Debug for SignedRequest {
     }
 }
 
+impl fmt::Debug for WsLogin {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("WsLogin")
+            .field("name", &self.name)
+            .field("url", &self.url)
+            .field("headers", &self.headers.iter().map(|(name, _)| name).collect::<Vec<_>>())
+            .field("expires_unix_ms", &self.expires_unix_ms)
+            .finish_non_exhaustive()
+    }
+}
+
 /// A result that is read from one variant of [`Reply`].
 pub(crate) trait FromReply: Sized {
     fn from_reply(reply: Reply<'_>) -> Result<Self, Error>;
@@ -234,6 +267,30 @@ impl FromReply for SignedRequest {
                     .map(|&(name, value)| (name.to_owned(), value.to_owned()))
                     .collect(),
                 body: signed.body.to_vec(),
+            }),
+            other => Err(unwanted(&other)),
+        }
+    }
+}
+
+impl FromReply for WsLogin {
+    fn from_reply(reply: Reply<'_>) -> Result<Self, Error> {
+        match reply {
+            Reply::WsLogin(login) => Ok(Self {
+                name: login.name.to_owned(),
+                url: login.url.map(str::to_owned),
+                headers: login
+                    .headers
+                    .iter()
+                    .map(|&(name, value)| (name.to_owned(), value.to_owned()))
+                    .collect(),
+                frame: match login.frame {
+                    [] => None,
+                    frame => Some(String::from_utf8(frame.to_vec()).map_err(|_| Error::wrong_reply())?),
+                },
+                whole: login.whole,
+                signature: login.signature.to_owned(),
+                expires_unix_ms: Some(login.expires_unix_ms).filter(|ms| *ms > 0),
             }),
             other => Err(unwanted(&other)),
         }

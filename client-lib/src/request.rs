@@ -29,6 +29,60 @@ pub struct SignRequest<'a> {
     body: Body<'a>,
 }
 
+/// A WebSocket login that is to be built and signed.
+///
+/// The name of a credential is one already: the first login of its venue, which is told nothing.
+///
+/// ```
+/// use strongroom_client::WsLoginRequest;
+///
+/// let login = WsLoginRequest::new("futures")
+///     .name("challenge")
+///     .param("challenge", "226aee50-88fc-4618-a42a-34f7709570b2");
+/// ```
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct WsLoginRequest<'a> {
+    credential: Cow<'a, str>,
+    name: Option<Cow<'a, str>>,
+    params: Vec<(Cow<'a, str>, Value<'a>)>,
+}
+
+impl<'a> WsLoginRequest<'a> {
+    /// The first login of the credential's venue, told nothing.
+    pub fn new(credential: impl Into<Cow<'a, str>>) -> Self {
+        Self { credential: credential.into(), name: None, params: Vec::new() }
+    }
+
+    /// Another login of the venue: `strongroom venue show ID` lists them.
+    #[must_use]
+    pub fn name(mut self, name: impl Into<Cow<'a, str>>) -> Self {
+        self.name = Some(name.into());
+        self
+    }
+
+    /// Tells it something that its profile asks for. In a login whose requests are signed one by one, every other
+    /// parameter is one of the request, and their order is kept.
+    #[must_use]
+    pub fn param(mut self, name: impl Into<Cow<'a, str>>, value: impl Into<Value<'a>>) -> Self {
+        self.params.push((name.into(), value.into()));
+        self
+    }
+
+    pub(crate) fn to_wire(&self) -> wire::Operation<'_> {
+        wire::Operation::WsLogin(wire::WsLogin {
+            credential: &self.credential,
+            name: self.name.as_deref(),
+            params: self.params.iter().map(|(name, value)| (name.as_ref(), value.to_wire())).collect(),
+        })
+    }
+}
+
+impl<'a> From<&'a str> for WsLoginRequest<'a> {
+    fn from(credential: &'a str) -> Self {
+        Self::new(credential)
+    }
+}
+
 /// The value of one parameter.
 ///
 /// Numbers and truth values are JSON values; how the venue wants them written is the business of its profile.

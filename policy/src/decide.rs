@@ -155,7 +155,7 @@ impl Policy {
     /// Whether any grant names this caller.
     #[must_use]
     pub fn names(&self, caller: Caller<'_>) -> bool {
-        self.indexes(caller).next().is_some()
+        self.indexes(caller).into_iter().flatten().next().is_some()
     }
 
     /// Whether there is a grant of this name.
@@ -171,17 +171,21 @@ impl Policy {
 
     /// Every grant of this caller: of its unit first, then of its user.
     pub(crate) fn of_caller(&self, caller: Caller<'_>) -> impl Iterator<Item = &Rule> {
-        self.indexes(caller).flat_map(|index| &index.all).filter_map(|at| self.rules.get(*at))
+        self.indexes(caller)
+            .into_iter()
+            .flatten()
+            .flat_map(|index| &index.all)
+            .filter_map(|at| self.rules.get(*at))
     }
 
-    fn indexes(&self, caller: Caller<'_>) -> impl Iterator<Item = &Index> {
-        let two = match caller {
+    /// The rules of its unit and those of its user; or of the client.
+    fn indexes(&self, caller: Caller<'_>) -> [Option<&Index>; 2] {
+        match caller {
             Caller::Client(name) => [self.clients.get(name), None],
             Caller::Process { uid, unit } => {
                 [unit.and_then(|unit| self.units.get(unit)), self.users.get(&uid)]
             }
-        };
-        two.into_iter().flatten()
+        }
     }
 
     /// Decides. One grant must allow everything that the request does and everything that its signature would do; a
@@ -199,8 +203,9 @@ impl Policy {
     }
 
     fn decide_by(&self, meters: &mut Meters, ask: &Ask<'_>, confirmed: Option<&GrantId>) -> Decision {
+        let indexes = self.indexes(ask.caller);
         let mut known = false;
-        for index in self.indexes(ask.caller) {
+        for index in indexes.into_iter().flatten() {
             known = true;
             if let Some((rule, reason)) = self.denial(&index.denies, ask) {
                 return Decision::Deny { grant: Some(rule.id.clone()), reason };
@@ -211,7 +216,7 @@ impl Policy {
             return Decision::Deny { grant: None, reason };
         }
         let mut best = Best::Nothing;
-        for index in self.indexes(ask.caller) {
+        for index in indexes.into_iter().flatten() {
             for rule in self.allowing(&index.allows, ask) {
                 match rule.permits(meters, ask) {
                     Ok(permit) if !rule.confirm || confirmed == Some(&rule.id) => {
@@ -229,7 +234,7 @@ impl Policy {
                 Decision::Confirm { grant: rule.id.clone(), charges: charges(rule, &permit) }
             }
             Best::Failed(rule, reason) => Decision::Deny { grant: Some(rule.id.clone()), reason },
-            Best::Nothing => Decision::Deny { grant: None, reason: self.nothing(ask) },
+            Best::Nothing => Decision::Deny { grant: None, reason: nothing(indexes, ask) },
         }
     }
 
@@ -279,17 +284,16 @@ impl Policy {
         };
         by_symbol.into_iter().flatten().chain(all.iter().copied()).filter_map(|at| self.rules.get(at))
     }
+}
 
-    /// Why no grant was even looked at.
-    fn nothing(&self, ask: &Ask<'_>) -> Reason {
-        let some = self.indexes(ask.caller).any(|index| !index.allows.lane(ask.action).is_empty());
-        let symbol =
-            ask.orders.ok().and_then(|orders| orders.first()).and_then(|order| order.symbol.as_deref());
-        match symbol {
-            Some(symbol) if some => Reason::Symbol { symbol: Shown::new(symbol), grants: "any grant" },
-            None if some => Reason::Missing { field: "symbol", limit: "symbols" },
-            _ => Reason::Action { caller: ask.caller.to_string(), action: ask.action },
-        }
+/// Why no grant of these was even looked at.
+fn nothing(indexes: [Option<&Index>; 2], ask: &Ask<'_>) -> Reason {
+    let some = indexes.into_iter().flatten().any(|index| !index.allows.lane(ask.action).is_empty());
+    let symbol = ask.orders.ok().and_then(|orders| orders.first()).and_then(|order| order.symbol.as_deref());
+    match symbol {
+        Some(symbol) if some => Reason::Symbol { symbol: Shown::new(symbol), grants: "any grant" },
+        None if some => Reason::Missing { field: "symbol", limit: "symbols" },
+        _ => Reason::Action { caller: ask.caller.to_string(), action: ask.action },
     }
 }
 

@@ -9,7 +9,7 @@ use strongroom_venues::{Action, Order, Side};
 use crate::action::Actions;
 use crate::amount::Amount;
 use crate::ask::Ask;
-use crate::grant::{Effect, Grant, GrantId, MAX_WORD_BYTES};
+use crate::grant::{Effect, Grant, GrantId, MAX_WORD_BYTES, Part};
 use crate::hours::{self, Hours, Weekdays};
 use crate::meters::{Meters, Rate};
 use crate::reason::{Reason, Shown};
@@ -28,6 +28,8 @@ pub(crate) struct Rule {
     expires: Option<Timestamp>,
     times: Option<Box<Times>>,
     params: Option<HashSet<Box<str>>>,
+    /// An admin has accepted that a signature holds at other endpoints.
+    any_path: bool,
 }
 
 #[derive(Debug)]
@@ -107,6 +109,9 @@ impl Rule {
             rate: grant.requests_per_minute.map(|rate| (rate, Rate::new(rate, grant.burst))),
             expires: grant.expires,
             times,
+            any_path: [Part::Path, Part::Parameterless]
+                .iter()
+                .any(|part| grant.accept_unbound.contains(part)),
             params: grant
                 .params
                 .as_ref()
@@ -145,7 +150,11 @@ impl Rule {
         if !self.actions.contains(ask.action) {
             return Err(Reason::Action { caller: ask.caller.to_string(), action: ask.action });
         }
-        if let Some(other) = ask.stands_in.iter().find(|other| !self.actions.contains(**other)) {
+        // For whom a login is good as something else was asked when the grant was given.
+        let accepted = ask.action == Action::Session && self.any_path;
+        if let Some(other) = ask.stands_in.iter().find(|other| !self.actions.contains(**other))
+            && !accepted
+        {
             return Err(Reason::StandsIn { asked: ask.action, other: *other });
         }
         self.time(ask)?;

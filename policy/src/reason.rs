@@ -163,7 +163,7 @@ pub enum Reason {
     /// The signature would do for something that the grant does not allow.
     #[error(
         "the signature of this `{asked}` request would do for a `{other}` request as well, because this venue's signature does \
-         not bind the endpoint; have `{other}` granted too, or leave the parameters out that make it one"
+         not bind the endpoint; have `{other}` granted too{}", instead(*asked)
     )]
     StandsIn {
         /// What was asked.
@@ -214,10 +214,19 @@ pub enum Reason {
 const fn about(action: Action) -> &'static str {
     match action {
         Action::Session => {
-            ", knowing that a WebSocket login or listen key hands out power without further signatures"
+            ", knowing that a WebSocket login or listen key hands out power without further signatures: most sockets take \
+             orders after it, and no grant sees them"
         }
         Action::Unknown => ", knowing that the venue's profile cannot tell what this endpoint does",
         _ => "",
+    }
+}
+
+/// What else would do than to have more granted.
+const fn instead(asked: Action) -> &'static str {
+    match asked {
+        Action::Session => "",
+        _ => ", or leave the parameters out that make it one",
     }
 }
 

@@ -53,6 +53,7 @@ pub fn check(profile: &Profile, grants: &Grants) -> Vec<Finding> {
         findings.extend(check.pairs());
         findings.extend(check.values());
         findings.extend(check.sessions());
+        findings.extend(check.logins());
     }
     findings
 }
@@ -274,15 +275,37 @@ impl Check<'_> {
         self.unbound(&parts, reason, remedy.to_owned())
     }
 
+    /// Whether what a session hands out can do more than tell.
+    fn has_open_sessions(&self) -> bool {
+        let logins = self.profile.logins();
+        self.rules_of(Action::Session).next().is_some()
+            || logins.iter().any(|login| login.by().is_none() && !login.push_only())
+    }
+
+    /// WebSocket logins whose signatures are good for more than the grant allows.
+    fn logins(&self) -> impl Iterator<Item = Finding> {
+        let (actions, accepted) = (self.grant.actions(), &self.grant.accept_unbound);
+        let looked_at = actions.contains(Action::Session) && !accepted.contains(&Part::Path);
+        let logins = self.profile.logins().iter().filter(move |_| looked_at);
+        logins.filter_map(move |login| {
+            let open = login.also().iter().copied().filter(|action| !actions.contains(*action));
+            let open = Actions::new(open).ok()?;
+            let reason = format!(
+                "the WebSocket login `{}` of {} has the signature of a request for `{open}` as well",
+                login.name(),
+                self.venue(),
+            );
+            self.unbound(&[Part::Parameterless], reason, format!("grant `{open}` beside `session`"))
+        })
+    }
+
     /// A session in a grant that withholds or limits anything.
     fn sessions(&self) -> Option<Finding> {
         let grant = self.grant;
-        let limited = grant.order_limits().next().is_some() || grant.params.is_some() || grant.confirm;
+        // A human who is asked is told what a session is.
+        let limited = grant.order_limits().next().is_some() || grant.params.is_some();
         let whole = grant.actions() == Actions::EVERYTHING && !limited;
-        if !grant.actions().contains(Action::Session)
-            || whole
-            || self.rules_of(Action::Session).next().is_none()
-        {
+        if !grant.actions().contains(Action::Session) || whole || !self.has_open_sessions() {
             return None;
         }
         let reason = format!(

@@ -82,9 +82,23 @@ pub enum Operation<'a> {
         /// Whether it may be signed.
         yes: bool,
     },
+    /// Build and sign one WebSocket login.
+    WsLogin(WsLogin<'a>),
     /// Have a credential sign by the profile of its venue as that is now. Goes with one descriptor, the PIN, or with
     /// none.
     Repin(Repin<'a>),
+}
+
+/// A WebSocket login. The agent builds its text; nothing else is signed for it.
+#[derive(Debug, Clone, PartialEq, Eq, Encode, BorrowDecode)]
+#[cfg_attr(test, derive(wincode::SchemaRead, wincode::SchemaWrite))]
+pub struct WsLogin<'a> {
+    /// Name of the credential.
+    pub credential: &'a str,
+    /// Which login of the venue's profile; its first where absent.
+    pub name: Option<&'a str>,
+    /// What the login is told, by name, in any order.
+    pub params: Vec<(&'a str, Param<'a>)>,
 }
 
 /// To have a credential sign by another text of its venue's profile.
@@ -260,6 +274,28 @@ pub enum Reply<'a> {
     },
     /// What waits for a human, by number: as much as fits.
     Pending(Vec<Question<'a>>),
+    /// A WebSocket login.
+    WsLogin(LoggedIn<'a>),
+}
+
+/// What opens a session at a venue's socket.
+#[derive(Debug, Clone, PartialEq, Eq, Encode, BorrowDecode)]
+#[cfg_attr(test, derive(wincode::SchemaRead, wincode::SchemaWrite))]
+pub struct LoggedIn<'a> {
+    /// Which login of the profile it is.
+    pub name: &'a str,
+    /// The socket; absent where the profile names none for the credential's host.
+    pub url: Option<&'a str>,
+    /// Headers of the handshake.
+    pub headers: Vec<(&'a str, &'a str)>,
+    /// The message to send, as JSON; empty where the headers are all.
+    pub frame: &'a [u8],
+    /// Whether the frame is a whole message; else its members go into one of the bot's.
+    pub whole: bool,
+    /// The signature as the frame has it, or the token.
+    pub signature: &'a str,
+    /// Until when the venue takes it, in milliseconds since 1970; 0 where that is not known.
+    pub expires_unix_ms: u64,
 }
 
 /// One request that waits for a human.

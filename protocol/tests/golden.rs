@@ -9,9 +9,9 @@ use std::fmt::Write as _;
 use std::path::Path;
 
 use strongroom_protocol::{
-    Body, ClientEntry, ClientToken, Credential, Enroll, ErrorCode, Login, Operation, Param, Progress,
-    Protection, Question, Refusal, Repin, Reply, Request, Response, SetGrants, Sign, Signed, Status, Token,
-    decode, encode,
+    Body, ClientEntry, ClientToken, Credential, Enroll, ErrorCode, LoggedIn, Login, Operation, Param,
+    Progress, Protection, Question, Refusal, Repin, Reply, Request, Response, SetGrants, Sign, Signed,
+    Status, Token, WsLogin, decode, encode,
 };
 
 fn requests() -> Vec<(&'static str, Request<'static>)> {
@@ -108,6 +108,17 @@ fn requests() -> Vec<(&'static str, Request<'static>)> {
         (
             "request-confirm",
             Request { id: 17, operation: Operation::Confirm { number: 1_700_000_000_001, yes: true } },
+        ),
+        (
+            "request-ws-login",
+            Request {
+                id: 18,
+                operation: Operation::WsLogin(WsLogin {
+                    credential: "futures",
+                    name: Some("challenge"),
+                    params: vec![("challenge", Param::Text("226aee50"))],
+                }),
+            },
         ),
     ]
 }
@@ -210,6 +221,21 @@ fn responses() -> Vec<(&'static str, Response<'static>)> {
         ("response-metrics", Response { id: 9, reply: Reply::Metrics { text: "# TYPE a gauge\na 1\n" } }),
         ("response-clients", Response { id: 7, reply: Reply::Clients(vec![client; 2]) }),
         ("response-pending", Response { id: 8, reply: Reply::Pending(vec![question; 2]) }),
+        (
+            "response-ws-login",
+            Response {
+                id: 9,
+                reply: Reply::WsLogin(LoggedIn {
+                    name: "login",
+                    url: Some("wss://stream.bybit.com/v5/private"),
+                    headers: vec![("X-KEY", "key-1")],
+                    frame: br#"{"op":"auth"}"#,
+                    whole: true,
+                    signature: "f20f",
+                    expires_unix_ms: 1_754_000_133_456,
+                }),
+            },
+        ),
     ]
 }
 

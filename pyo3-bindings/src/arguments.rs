@@ -5,7 +5,7 @@ use std::borrow::Cow;
 use pyo3::exceptions::PyTypeError;
 use pyo3::prelude::*;
 use pyo3::types::{PyBytes, PyDict, PyList, PyMapping, PyString, PyTuple};
-use strongroom_client::{SignRequest, Value};
+use strongroom_client::{SignRequest, Value, WsLoginRequest};
 
 use crate::json;
 
@@ -48,6 +48,28 @@ impl<'py> Arguments<'py> {
             }
         };
         Ok(Self { query, body })
+    }
+
+    /// What a login is told.
+    pub(crate) fn told(params: Option<&Bound<'py, PyAny>>) -> PyResult<Self> {
+        let query = params.map_or_else(|| Ok(Vec::new()), |params| pairs("params", params))?;
+        Ok(Self { query, body: Body::Empty })
+    }
+
+    /// The login that they make, borrowed from them.
+    pub(crate) fn login<'a>(
+        &'a self,
+        credential: &'a str,
+        name: Option<&'a str>,
+    ) -> PyResult<WsLoginRequest<'a>> {
+        let mut request = WsLoginRequest::new(credential);
+        if let Some(name) = name {
+            request = request.name(name);
+        }
+        for pair in &self.query {
+            request = request.param(pair.name.to_str()?, pair.value.borrowed()?);
+        }
+        Ok(request)
     }
 
     /// The request that they make, borrowed from them.

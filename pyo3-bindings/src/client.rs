@@ -10,7 +10,7 @@ use strongroom_client::{ClientToken, default_socket, default_token};
 
 use crate::arguments::Arguments;
 use crate::error::{exception, exception_value};
-use crate::results::{Credential, SignedRequest, Status};
+use crate::results::{Credential, SignedRequest, Status, WsLogin};
 
 /// A client of the agent. Connects at the first call and keeps the connection; may be shared by threads
 /// and survives `fork`.
@@ -81,6 +81,20 @@ impl Client {
             }
         }
         Ok(results)
+    }
+
+    /// Builds and signs one WebSocket login: the first of the credential's venue, or the one called `name`.
+    #[pyo3(signature = (credential, name=None, *, params=None))]
+    fn ws_login(
+        &self,
+        py: Python<'_>,
+        credential: &str,
+        name: Option<&str>,
+        params: Option<&Bound<'_, PyAny>>,
+    ) -> PyResult<WsLogin> {
+        let arguments = Arguments::told(params)?;
+        let request = arguments.login(credential, name)?;
+        self.call(py, |client| client.ws_login(request)).map(WsLogin)
     }
 
     /// How the agent is.

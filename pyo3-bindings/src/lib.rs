@@ -18,5 +18,5 @@ mod _native {
     #[pymodule_export]
     use crate::client::{Client, SignRequest};
     #[pymodule_export]
-    use crate::results::{Credential, Protection, SignedRequest, Status};
+    use crate::results::{Credential, Protection, SignedRequest, Status, WsLogin};
 }

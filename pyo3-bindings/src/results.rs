@@ -48,6 +48,62 @@ impl SignedRequest {
     }
 }
 
+/// What opens a session at a venue's socket.
+#[pyclass(frozen, eq, module = "strongroom")]
+#[derive(PartialEq, Eq)]
+pub(crate) struct WsLogin(pub(crate) strongroom_client::WsLogin);
+
+#[pymethods]
+impl WsLogin {
+    /// Which login of the venue's profile it is.
+    #[getter]
+    fn name(&self) -> &str {
+        &self.0.name
+    }
+
+    /// The socket; `None` where the profile names none for the credential's host.
+    #[getter]
+    fn url(&self) -> Option<&str> {
+        self.0.url.as_deref()
+    }
+
+    /// Headers of the handshake; a new dict each time.
+    #[getter]
+    fn headers<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyDict>> {
+        self.0.headers.iter().map(|(name, value)| (name, value)).into_py_dict(py)
+    }
+
+    /// The message to send, as JSON; `None` where the headers are all.
+    #[getter]
+    fn frame(&self) -> Option<&str> {
+        self.0.frame.as_deref()
+    }
+
+    /// Whether the frame is a whole message; else its members go into one of the bot's own.
+    #[getter]
+    const fn whole(&self) -> bool {
+        self.0.whole
+    }
+
+    /// The signature as the frame has it, or the token.
+    #[getter]
+    fn signature(&self) -> &str {
+        &self.0.signature
+    }
+
+    /// Until when the venue takes it, in milliseconds since 1970; `None` where that is not known.
+    #[getter]
+    const fn expires_unix_ms(&self) -> Option<u64> {
+        self.0.expires_unix_ms
+    }
+
+    /// Without frame, values of headers, and signature: a log must not be enough to log in.
+    fn __repr__(&self, py: Python<'_>) -> PyResult<String> {
+        let (name, url) = (quoted(py, &self.0.name)?, self.0.url.as_deref().unwrap_or("None"));
+        Ok(format!("<WsLogin {name} {url}>"))
+    }
+}
+
 /// One credential, without anything secret.
 #[pyclass(frozen, eq, module = "strongroom")]
 #[derive(PartialEq, Eq)]

@@ -39,6 +39,20 @@ def test_returns_exactly_what_the_agent_signed(agent: Agent) -> None:
     assert (request.credential, request.method, request.path) == ("binance-main", "POST", "/api/v3/order")
 
 
+def test_returns_exactly_the_login_that_the_agent_built(agent: Agent) -> None:
+    login = Client().ws_login("okx-main")
+    assert (login.name, login.url, login.frame) == ("login", "wss://venue.test/private", '{"op":"login"}')
+    assert (login.whole, login.signature, login.expires_unix_ms) == (True, "feedface", 1_754_000_133_456)
+    assert repr(login) == "<WsLogin 'login' wss://venue.test/private>"
+    bare = Client().ws_login("gemini", "headers", params={"challenge": "226aee50", "payload": ["a"], "id": 1})
+    assert (bare.url, bare.frame, bare.headers) == (None, None, {"X-Key": "feedface"})
+    assert "feedface" not in repr(bare) + repr(login)
+    first, second = agent.seen
+    assert (first.credential, first.path, first.query) == ("okx-main", "", [])
+    told = [("challenge", ("text", "226aee50")), ("payload", ("json", '["a"]')), ("id", ("json", "1"))]
+    assert (second.credential, second.path, second.query) == ("gemini", "headers", told)
+
+
 def test_tells_how_the_agent_is(agent: Agent) -> None:
     with Client() as room:
         status = room.status()

@@ -8,7 +8,8 @@ from dataclasses import dataclass, field
 VERSION = 1
 OPERATIONS = (
     ("Sign", "Status", "List", "Show", "Lock", "Unlock", "Enroll", "Remove")
-    + ("Token", "SetGrants", "Hello", "AddClient", "Clients", "RemoveClient")
+    + ("Token", "SetGrants", "Hello", "AddClient", "Clients", "RemoveClient", "Metrics", "Pending", "Confirm")
+    + ("WsLogin",)
 )
 
 Param = tuple[str, str]
@@ -79,6 +80,10 @@ def read_request(frame: bytes) -> Request:
             request.json = reader.data_bytes()
         else:
             assert body == 0
+    elif request.operation == "WsLogin":
+        request.credential = reader.text()
+        request.path = reader.text() if reader.number() else ""
+        request.query = reader.pairs()
     elif request.operation == "List":
         request.after = reader.text()
     elif request.operation == "Hello":
@@ -122,6 +127,13 @@ def signed(id: int, method: str, url: str, headers: Iterable[tuple[str, str]], b
     pairs = [text(name) + text(value) for name, value in headers]
     message = number(id) + b"\2" + text(method) + text(url) + number(len(pairs))
     return frame(message + b"".join(pairs) + data(body))
+
+
+def ws_login(id: int, name: str, url: str | None, headers: Iterable[tuple[str, str]], frame_text: bytes) -> bytes:
+    pairs = [text(header) + text(value) for header, value in headers]
+    message = number(id) + b"\x0c" + text(name) + (b"\0" if url is None else b"\1" + text(url))
+    message += number(len(pairs)) + b"".join(pairs) + data(frame_text) + b"\1" + text("feedface")
+    return frame(message + number(1_754_000_133_456))
 
 
 def credential_fields(name: str) -> bytes:

@@ -35,5 +35,8 @@ _ALL = (
     _made("okx", "a phrase+%"),
     _made("poloniex"),
 )
-CREDENTIALS = {credential.name: credential for credential in _ALL}
-ENROLLED = tuple(CREDENTIALS)
+# Of venues whose sockets are logged in to.
+_MORE = (_made("bitget", "a phrase+%"), _made("cryptocom"), _made("deribit"))
+CREDENTIALS = {credential.name: credential for credential in (*_ALL, *_MORE)}
+ENROLLED = tuple(credential.name for credential in _ALL)
+SOCKETS = ("bitfinex", "bitget", "bybit", "cryptocom", "deribit", "gate", "okx")

@@ -92,6 +92,9 @@ def test_leaves_everything_else_unknown(tmp_path: Path) -> None:
     strange = [
         "binance POST /no/such/endpoint",
         "binance GET /sapi/v1/no/such/endpoint",
+        "binance POST /sapi/v1/no/such/endpoint",
+        "bybit POST /v5/no/such/endpoint",
+        "bingx POST /openApi/spot/no/such/endpoint",
         "phemex GET /exchange/wallets/createWithdraw",
         "kraken GET /0/private/Balance",
         "kraken POST /0/private/balance",

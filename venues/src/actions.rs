@@ -6,17 +6,17 @@
 mod classify;
 mod elsewhere;
 mod orders;
+mod paths;
 mod recut;
 mod words;
 
 use std::borrow::Cow;
 use std::str::FromStr;
 
-use regex::bytes::RegexSet;
-
 pub(crate) use self::classify::signed_as_bound;
 pub(crate) use self::elsewhere::Telling;
 pub(crate) use self::orders::{Batch, Condition, Field, OrderTable, Step};
+pub(crate) use self::paths::Paths;
 pub(crate) use self::words::Words;
 use crate::request::Method;
 
@@ -262,10 +262,10 @@ impl ActionRule {
 pub struct ActionTable {
     pub(crate) rules: Vec<ActionRule>,
     /// The paths of `rules`, in their order.
-    pub(crate) paths: RegexSet,
+    pub(crate) paths: Paths,
     pub(crate) orders: Vec<OrderTable>,
     /// The paths of `orders`, in their order.
-    pub(crate) order_paths: RegexSet,
+    pub(crate) order_paths: Paths,
     /// The names by which any of `orders` would find an order, or a list of them, at another endpoint.
     pub(crate) telling: Telling,
     /// What every signature of the profile binds.

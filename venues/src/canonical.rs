@@ -6,9 +6,10 @@ use crate::clock::{self, Moment};
 use crate::compile::MAX_ENTRIES;
 use crate::error::{Place, RequestError};
 use crate::json::{self, Value};
+use crate::login::LoginFacts;
 use crate::pairs::{self, Given, Pair, Style};
 use crate::plan::Plan;
-use crate::profile::Compiled;
+use crate::profile::{Compiled, RuleAt};
 use crate::request::Parsed;
 use crate::rule::{BodyForm, Rule, Sign};
 use crate::signed;
@@ -31,7 +32,7 @@ pub struct Account<'a> {
 #[derive(Debug)]
 pub struct CanonicalRequest {
     pub(crate) compiled: Arc<Compiled>,
-    pub(crate) case: Option<usize>,
+    pub(crate) at: RuleAt,
     pub(crate) values: Values,
     pub(crate) message: Vec<u8>,
     pub(crate) secret_at: Option<u32>,
@@ -39,6 +40,7 @@ pub struct CanonicalRequest {
     pub(crate) members_json: Vec<u8>,
     /// For `attach.body_form_sorted`: the caller's pairs, each with its name.
     pub(crate) form: Vec<(String, Vec<u8>)>,
+    pub(crate) login: Option<LoginFacts>,
 }
 
 impl CanonicalRequest {
@@ -63,7 +65,7 @@ impl CanonicalRequest {
     }
 
     pub(crate) fn rule(&self) -> &Rule {
-        self.compiled.rule(self.case)
+        self.compiled.rule(self.at)
     }
 
     /// The slot of the query as it is sent.
@@ -81,9 +83,10 @@ pub(crate) fn canonicalise(
     let rule = plan.rule();
     let sent_query = rule.slots;
     let mut values = Values::with_room(1024);
-    put_account(plan, account, &mut values)?;
     values.put_var(Var::Method, plan.request.method.as_bytes());
     values.put_var(Var::Path, plan.request.path.as_bytes());
+    put_account(plan, account, &mut values)?;
+    plan.put_login(account, &mut values)?;
     put_word(plan, rule, &mut values)?;
     clock::put(moment, rule.clock, rule.used, &mut values);
 
@@ -100,12 +103,13 @@ pub(crate) fn canonicalise(
     let (message, secret_at) = message(rule, &values)?;
     let mut request = CanonicalRequest {
         compiled: Arc::clone(plan.compiled),
-        case: plan.case,
+        at: plan.at,
         values,
         message,
         secret_at,
         members_json: Vec::new(),
         form: Vec::new(),
+        login: plan.login_facts(account, moment),
     };
     keep_members(plan, rule, &mut request)?;
     Ok(request)
@@ -185,7 +189,7 @@ impl Injected {
     /// All parameters of one place: injected in front, the caller's, injected behind; then sorted.
     fn pairs<'m>(&'m self, plan: &'m Plan<'_>, rule: &'m Rule, place: Place) -> Vec<Pair<'m>> {
         let (members, sort) = match place {
-            Place::Query => (plan.query.as_slice(), rule.encode.sort_query),
+            Place::Query => (plan.sent_query(), rule.encode.sort_query),
             Place::Body => (plan.body.members(), rule.encode.sort_body),
         };
         let mut pairs = Vec::with_capacity(members.len().saturating_add(rule.inject.len()));
@@ -262,7 +266,7 @@ fn put_query(
         return values.put(sent, |out| pairs::write(pairs, wire, out));
     }
     let kept: Vec<Pair<'_>> =
-        plan.query.iter().map(|(name, value)| Pair { name, value: Given::Value(value) }).collect();
+        plan.sent_query().iter().map(|(name, value)| Pair { name, value: Given::Value(value) }).collect();
     values.put(sent, |out| pairs::write(&kept, wire, out))
 }
 
@@ -324,7 +328,7 @@ fn put_parameters(
         values.put_with(Var::ParamsJson, |out| match &plan.body {
             Parsed::Array(list) => json::write_array(list, ascii, out),
             body => {
-                let members = plan.query.iter().chain(body.members());
+                let members = plan.sent_query().iter().chain(body.members());
                 let members = members.map(|(name, value)| (name.as_ref(), value));
                 json::write_members(members, ascii, out, json::write);
             }

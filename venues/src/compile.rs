@@ -11,6 +11,7 @@ mod case;
 mod document;
 mod encode;
 mod inject;
+mod login;
 pub(crate) mod near;
 mod rule;
 mod sign;
@@ -28,7 +29,7 @@ use crate::template::Var;
 
 /// The keys that only the base has.
 const BASE_KEYS: &[&str] =
-    &["profile", "schema", "name", "docs", "checked", "hosts", "secret", "actions", "order", "case"];
+    &["profile", "schema", "name", "docs", "checked", "hosts", "secret", "actions", "order", "case", "ws"];
 /// The keys that a case may lay over the base.
 const RULE_KEYS: &[&str] =
     &["covers", "clock", "encode", "body_methods", "inject", "let", "sign", "attach", "map"];
@@ -78,6 +79,11 @@ pub(crate) fn compile(text: &str) -> Result<Text, ProfileError> {
         needs_uid |= rule.used.contains(Var::Uid);
         rules.push((when.clone(), rule));
     }
+    let logins = login::logins(&fields, entries, &mut |used| {
+        check_key(&fields, &mut key, used.key)?;
+        passphrase = check_passphrase(&fields, passphrase, used.passphrase)?;
+        Ok(())
+    })?;
     if let Some(refusal) = refusal {
         if let Some((algorithm, _)) = key {
             let message = format!(
@@ -95,7 +101,8 @@ pub(crate) fn compile(text: &str) -> Result<Text, ProfileError> {
     let base = rules.next().ok_or_else(|| fields.error(root.at, "the profile has no rule"))?.1;
     let (id, cases): (String, Vec<(When, Rule)>) = (id.to_owned(), rules.collect());
     let actions = actions::actions(&fields, &base, &cases)?;
-    let compiled = Compiled { id, name, docs, checked, hosts, key_spec, needs_uid, actions, base, cases };
+    let compiled =
+        Compiled { id, name, docs, checked, hosts, key_spec, needs_uid, actions, base, cases, logins };
     Ok(Text::Signed(Arc::new(compiled)))
 }
 

@@ -127,6 +127,43 @@ pub enum RequestError {
         "{0} signs every element of this body by itself, so it must be a JSON array of objects, not empty"
     )]
     ListBody(String),
+    /// The socket's token comes by REST.
+    #[error(
+        "{venue} hands out the token of its socket by REST: have `{request}` signed instead, and send it"
+    )]
+    LoginByRest {
+        /// The request that hands it out.
+        request: String,
+        /// The profile.
+        venue: String,
+    },
+    /// What is signed names the socket, and the profile knows none for the account's host.
+    #[error("the profile {venue} names no socket of `{login}` for the host of this credential")]
+    LoginHost {
+        /// The login.
+        login: String,
+        /// The profile.
+        venue: String,
+    },
+    /// A parameter that a login does not take, or not so.
+    #[error("`{name}` of the WebSocket login `{login}` of {venue} {fact}; it takes {known}")]
+    LoginParam {
+        /// The login.
+        login: String,
+        /// Name of the parameter.
+        name: String,
+        /// What is wrong with it.
+        fact: &'static str,
+        /// What would be right.
+        known: String,
+        /// The profile.
+        venue: String,
+    },
+    /// A text that is no login.
+    #[error(
+        "this text is none of the WebSocket logins of {0}, built for this key now; the agent signs no other text"
+    )]
+    LoginText(String),
     /// A method that the engine does not know.
     #[error("method `{0}` is none of DELETE, GET, PATCH, POST, PUT")]
     Method(String),
@@ -135,6 +172,16 @@ pub enum RequestError {
     Moment {
         /// Name of the parameter.
         name: String,
+    },
+    /// A login that the profile does not have.
+    #[error("the profile {venue} has no WebSocket login `{name}`; it has {known}")]
+    NoLogin {
+        /// What was asked for.
+        name: String,
+        /// What there is.
+        known: String,
+        /// The profile.
+        venue: String,
     },
     /// The profile's map has no word for this endpoint.
     #[error("the profile {venue} does not know `{endpoint}`, and the signed text needs a word for it")]

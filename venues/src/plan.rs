@@ -8,7 +8,7 @@ use crate::canonical::{Account, CanonicalRequest, canonicalise};
 use crate::clock::{self, Moment};
 use crate::error::{Place, RequestError};
 use crate::json::{Member, Value};
-use crate::profile::{Compiled, Profile};
+use crate::profile::{Compiled, Profile, RuleAt};
 use crate::request::{self, Method, Parsed, Request};
 use crate::rule::{BodyForm, Covers, Inject, NonceKind, Rule, Target, When};
 use crate::template::Var;
@@ -17,8 +17,12 @@ use crate::template::Var;
 #[derive(Debug)]
 pub struct Plan<'a> {
     pub(crate) compiled: &'a Arc<Compiled>,
-    pub(crate) case: Option<usize>,
+    pub(crate) at: RuleAt,
     pub(crate) request: &'a Request<'a>,
+    /// Of the endpoint: what a login is like, or empty where it is like none.
+    pub(crate) path: &'a str,
+    /// The text that a login must come to, where the caller has said one.
+    pub(crate) text: Option<&'a str>,
     pub(crate) query: Vec<Member<'a>>,
     pub(crate) body: Parsed<'a>,
     pub(crate) method: Method,
@@ -29,8 +33,8 @@ pub struct Plan<'a> {
     pub(crate) recuts: OnceCell<bool>,
     /// One bit for each injected parameter that the caller has given, so that it is not injected.
     given: u64,
-    caller_timestamp: Option<(&'a Inject, CallerTime)>,
-    caller_nonce: Option<(&'a Inject, u64)>,
+    pub(crate) caller_timestamp: Option<(&'a str, CallerTime)>,
+    pub(crate) caller_nonce: Option<(&'a str, u64)>,
 }
 
 /// What the agent must supply before a plan can be carried out, and what the caller supplied itself.
@@ -57,6 +61,9 @@ pub struct CallerTime {
 
 impl<'a> Plan<'a> {
     pub(crate) fn make(profile: &'a Profile, request: &'a Request<'a>) -> Result<Self, RequestError> {
+        if request.method == LOGIN {
+            return Self::login(profile, request);
+        }
         let method = Method::parse(request.method)
             .ok_or_else(|| RequestError::Method(request.method.chars().take(16).collect()))?;
         request::check_path(request.path)?;
@@ -65,29 +72,52 @@ impl<'a> Plan<'a> {
         let compiled = &profile.compiled;
         let case =
             compiled.cases.iter().position(|(when, _)| when.holds(method, request.path, &query, &body));
-        let mut plan = Self {
+        let at = case.map_or(RuleAt::Base, RuleAt::Case);
+        let plan = Self::at(compiled, at, request, method, request.path);
+        Self { query, body, ..plan }.checked()
+    }
+
+    /// A plan without parameters.
+    pub(crate) fn at(
+        compiled: &'a Arc<Compiled>,
+        at: RuleAt,
+        request: &'a Request<'a>,
+        method: Method,
+        path: &'a str,
+    ) -> Self {
+        Self {
             compiled,
-            case,
+            at,
             request,
-            query,
-            body,
+            path,
+            text: None,
+            query: Vec::new(),
+            body: Parsed::None,
             method,
-            fits: compiled.actions.first(method, request.path),
+            fits: if path.is_empty() { None } else { compiled.actions.first(method, path) },
             classified: OnceCell::new(),
             recuts: OnceCell::new(),
             given: 0,
             caller_timestamp: None,
             caller_nonce: None,
-        };
-        plan.check()?;
-        Ok(plan)
+        }
+    }
+
+    pub(crate) fn checked(mut self) -> Result<Self, RequestError> {
+        self.check()?;
+        Ok(self)
     }
 
     pub(crate) fn rule(&self) -> &'a Rule {
-        self.compiled.rule(self.case)
+        self.compiled.rule(self.at)
     }
 
-    fn venue(&self) -> String {
+    /// The query that is signed and sent. What a login is told has places of its own.
+    pub(crate) fn sent_query(&self) -> &[Member<'a>] {
+        if matches!(self.at, RuleAt::Login(_)) { &[] } else { &self.query }
+    }
+
+    pub(crate) fn venue(&self) -> String {
         self.compiled.id.clone()
     }
 
@@ -117,7 +147,7 @@ impl<'a> Plan<'a> {
             let method = self.request.method.to_owned();
             Err(RequestError::Unsigned { place, method, hint, venue: self.venue() })
         };
-        if !self.query.is_empty() && !rule.signs_query {
+        if !self.sent_query().is_empty() && !rule.signs_query {
             return unsigned(Place::Query, "put the parameters into the body");
         }
         if !matches!(self.body, Parsed::None) && !rule.signs_body {
@@ -129,8 +159,8 @@ impl<'a> Plan<'a> {
     /// A form and a query are often read as one, and some venues sign all parameters as one: a name in
     /// both has two meanings.
     fn check_form(&self) -> Result<(), RequestError> {
-        let both =
-            self.body.members().iter().find(|(name, _)| self.query.iter().any(|(other, _)| name == other));
+        let query = self.sent_query();
+        let both = self.body.members().iter().find(|(name, _)| query.iter().any(|(other, _)| name == other));
         match both {
             None => Ok(()),
             Some((name, _)) => {
@@ -170,14 +200,14 @@ impl<'a> Plan<'a> {
         if inject.value.is_exactly(Var::Ts) {
             let time = text.and_then(|text| clock::read_time(text, rule.clock));
             let Some(unix_ns) = time else {
-                return Err(self.caller_time(inject, clock::expected(rule.clock.ts)));
+                return Err(self.caller_time(&inject.name, clock::expected(rule.clock.ts)));
             };
-            self.caller_timestamp = Some((inject, CallerTime { unix_ns }));
+            self.caller_timestamp = Some((&inject.name, CallerTime { unix_ns }));
         } else if inject.value.is_exactly(Var::Nonce) && rule.clock.nonce.rises() {
             let Some(nonce) = text.and_then(clock::read_number) else {
-                return Err(self.caller_time(inject, "a whole number"));
+                return Err(self.caller_time(&inject.name, WHOLE));
             };
-            self.caller_nonce = Some((inject, nonce));
+            self.caller_nonce = Some((&inject.name, nonce));
         } else if !inject.unless_present {
             return Err(RequestError::AgentSets { name: inject.name.clone(), place, venue: self.venue() });
         }
@@ -185,18 +215,18 @@ impl<'a> Plan<'a> {
         Ok(())
     }
 
-    fn caller_time(&self, inject: &Inject, expected: &'static str) -> RequestError {
-        RequestError::CallerTime { name: inject.name.clone(), expected, venue: self.venue() }
+    pub(crate) fn caller_time(&self, name: &str, expected: &'static str) -> RequestError {
+        RequestError::CallerTime { name: name.to_owned(), expected, venue: self.venue() }
     }
 
     fn member(&self, name: &str) -> Option<&Value<'a>> {
-        let mut all = self.query.iter().chain(self.body.members());
+        let mut all = self.sent_query().iter().chain(self.body.members());
         all.find(|(known, _)| known == name).map(|(_, value)| value)
     }
 
     fn place_of(&self, name: &str) -> Option<Place> {
         let has = |members: &[Member<'_>]| members.iter().any(|(known, _)| known == name);
-        if has(&self.query) {
+        if has(self.sent_query()) {
             Some(Place::Query)
         } else if has(self.body.members()) {
             Some(Place::Body)
@@ -216,7 +246,7 @@ impl<'a> Plan<'a> {
             Target::Body => Place::Body,
             Target::Query => Place::Query,
             Target::Params if !self.body.is_empty() => Place::Body,
-            Target::Params if self.query.is_empty() && self.takes_body() => Place::Body,
+            Target::Params if self.sent_query().is_empty() && self.takes_body() => Place::Body,
             Target::Params => Place::Query,
         }
     }
@@ -280,19 +310,30 @@ impl<'a> Plan<'a> {
         moment: &Moment,
     ) -> Result<CanonicalRequest, RequestError> {
         let clock = self.rule().clock;
-        if let Some((inject, time)) = self.caller_timestamp
+        if let Some((name, time)) = self.caller_timestamp
             && !clock::same_text(time.unix_ns, moment.unix_ns, clock)
         {
-            return Err(RequestError::Moment { name: inject.name.clone() });
+            return Err(RequestError::Moment { name: name.to_owned() });
         }
-        if let Some((inject, nonce)) = self.caller_nonce
+        if let Some((name, nonce)) = self.caller_nonce
             && nonce != moment.nonce
         {
-            return Err(RequestError::Moment { name: inject.name.clone() });
+            return Err(RequestError::Moment { name: name.to_owned() });
         }
-        canonicalise(self, account, moment)
+        let canonical = canonicalise(self, account, moment)?;
+        match self.text {
+            Some(text) if text.as_bytes() != canonical.message() => {
+                Err(RequestError::LoginText(self.venue()))
+            }
+            _ => Ok(canonical),
+        }
     }
 }
+
+/// What stands for the method of a WebSocket login; the path is the login's name then, or empty for the first.
+pub const LOGIN: &str = "WS";
+/// What a rising nonce is.
+pub(crate) const WHOLE: &str = "a whole number";
 
 const fn bit(at: usize) -> u64 {
     // A profile has at most 64 injected parameters; the compiler sees to it.
@@ -301,7 +342,7 @@ const fn bit(at: usize) -> u64 {
 
 impl When {
     /// Whether every condition holds.
-    fn holds(&self, method: Method, path: &str, query: &[Member<'_>], body: &Parsed<'_>) -> bool {
+    pub(crate) fn holds(&self, method: Method, path: &str, query: &[Member<'_>], body: &Parsed<'_>) -> bool {
         let params = || query.iter().chain(body.members());
         self.methods.as_ref().is_none_or(|methods| methods.contains(&method))
             && self.query_only.is_none_or(|wanted| wanted == body.is_empty())

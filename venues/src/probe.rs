@@ -6,10 +6,11 @@
 
 mod sample;
 
+pub(crate) use self::sample::example;
 use self::sample::{Sample, samples};
 use crate::canonical::Account;
 use crate::clock::Moment;
-use crate::profile::Profile;
+use crate::profile::{Profile, RuleAt};
 use crate::rule::Covers;
 
 /// What one rule of a profile binds.
@@ -84,16 +85,16 @@ impl Profile {
     /// Finds out what the signature of each rule binds: the base first, then the cases.
     #[must_use]
     pub fn probe(&self) -> Vec<Finding> {
-        let cases = 0..self.compiled.cases.len();
-        std::iter::once(None).chain(cases.map(Some)).map(|case| probe(self, case)).collect()
+        let cases = (0..self.compiled.cases.len()).map(RuleAt::Case);
+        std::iter::once(RuleAt::Base).chain(cases).map(|at| probe(self, at)).collect()
     }
 }
 
-fn probe(profile: &Profile, case: Option<usize>) -> Finding {
-    let claimed = profile.compiled.rule(case).covers;
+fn probe(profile: &Profile, at: RuleAt) -> Finding {
+    let claimed = profile.compiled.rule(at).covers;
     let (mut method, mut path, mut params) = (Bound::default(), Bound::default(), Bound::default());
     let (mut tried, mut recut, mut unseen) = (0_usize, false, None);
-    for sample in samples(profile, case) {
+    for sample in samples(profile, at) {
         let Signed::Text(text) = signed(profile, &sample) else { continue };
         tried = tried.saturating_add(1);
         for (part, changed) in sample.changes(profile) {
@@ -118,7 +119,11 @@ fn probe(profile: &Profile, case: Option<usize>) -> Finding {
             });
     }
     let found = Covers::of(method.holds(), path.holds(), params.holds());
-    Finding { case: case.map(|at| at.saturating_add(1)), claimed, found, recut, tried, unseen }
+    let case = match at {
+        RuleAt::Case(at) => Some(at.saturating_add(1)),
+        RuleAt::Base | RuleAt::Login(_) => None,
+    };
+    Finding { case, claimed, found, recut, tried, unseen }
 }
 
 /// What comes of signing a request, at a time and under an account that are always the same.

@@ -7,6 +7,7 @@ use strongroom_link::key::KeySpec;
 use crate::actions::ActionTable;
 use crate::compile::{self, compile};
 use crate::error::{ProfileError, RequestError};
+use crate::login::Login;
 use crate::plan::Plan;
 use crate::request::Request;
 use crate::rule::{Covers, Rule, When};
@@ -30,12 +31,26 @@ pub(crate) struct Compiled {
     pub(crate) actions: ActionTable,
     pub(crate) base: Rule,
     pub(crate) cases: Vec<(When, Rule)>,
+    pub(crate) logins: Vec<Login>,
+}
+
+/// Which rule of a profile a request falls under; cases and logins by their places.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum RuleAt {
+    Base,
+    Case(usize),
+    Login(usize),
 }
 
 impl Compiled {
-    /// The rule of the case with this number, or the base.
-    pub(crate) fn rule(&self, case: Option<usize>) -> &Rule {
-        case.and_then(|at| self.cases.get(at)).map_or(&self.base, |(_, rule)| rule)
+    /// The rule at this place.
+    pub(crate) fn rule(&self, at: RuleAt) -> &Rule {
+        let found = match at {
+            RuleAt::Base => None,
+            RuleAt::Case(at) => self.cases.get(at).map(|(_, rule)| rule),
+            RuleAt::Login(at) => self.logins.get(at).map(|login| &login.rule),
+        };
+        found.unwrap_or(&self.base)
     }
 }
 
@@ -97,6 +112,12 @@ impl Profile {
     #[must_use]
     pub fn actions(&self) -> &ActionTable {
         &self.compiled.actions
+    }
+
+    /// The venue's WebSocket logins, the default first.
+    #[must_use]
+    pub fn logins(&self) -> &[Login] {
+        &self.compiled.logins
     }
 
     /// What the signature binds as a rule; [`Plan::covers`] is exact for one request.

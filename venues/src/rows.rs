@@ -171,17 +171,20 @@ fn texts_in(value: Option<&Value<'_>>) -> Vec<String> {
 /// # Errors
 /// Why the engine refuses it, or what the row does not say.
 pub fn sign(profile: &Profile, row: &Value<'_>) -> Result<Signed, String> {
-    if !is_request(row) {
-        return Err("only rows of kind REST are signed, and this one has no `expected.url`".to_owned());
+    let is_login = row.get("api").and_then(Value::as_text) == Some("ws");
+    if !is_login && !is_request(row) {
+        return Err("only requests and logins are signed, and this row has no `expected.url`".to_owned());
     }
     let source = row.get("request").ok_or("the row has no `request`")?;
-    let texts = Texts::of(source)?;
-    let request = texts.request(source)?;
+    let texts = if is_login { Texts::of_login(source)? } else { Texts::of(source)? };
+    let request = if is_login { texts.login(source) } else { texts.request(source)? };
     let credentials = row.get("credentials").ok_or("the row has no `credentials`")?;
+    let default = profile.hosts().first().map_or("https://api.example.com", String::as_str);
+    let base_url = source.get("base_url").and_then(Value::as_text).filter(|_| is_login).unwrap_or(default);
     let account = Account {
         key_id: text_of(credentials, "apiKey")?,
         uid: credentials.get("uid").and_then(Value::as_text),
-        base_url: text_of(source, "base_url")?,
+        base_url: if is_login { base_url } else { text_of(source, "base_url")? },
     };
 
     let plan = profile.plan(&request).map_err(|error| error.to_string())?;
@@ -239,6 +242,27 @@ impl Texts {
             Some(value) => Some(text(value)?.into_bytes()),
         };
         Ok(Self { query, body })
+    }
+
+    /// What a login is told: the row's `params`, an object.
+    fn of_login(source: &Value<'_>) -> Result<Self, String> {
+        let mut query = Vec::new();
+        if let Some(Value::Object(params)) = source.get("params") {
+            for (name, value) in params {
+                query.push((name.to_string(), text(value)?));
+            }
+        }
+        Ok(Self { query, body: None })
+    }
+
+    /// The login that the row names, or the first of the profile.
+    fn login<'t>(&'t self, source: &'t Value<'_>) -> Request<'t> {
+        Request {
+            method: "WS",
+            path: source.get("login").and_then(Value::as_text).unwrap_or_default(),
+            query: self.query.iter().map(|(name, value)| (name.as_str(), Param::Json(value))).collect(),
+            body: Body::Empty,
+        }
     }
 
     fn request<'t>(&'t self, source: &'t Value<'_>) -> Result<Request<'t>, String> {

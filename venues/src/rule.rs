@@ -220,6 +220,8 @@ pub(crate) enum JsonTemplate {
     /// JSON text as it is.
     Literal(String),
     Object(Vec<(String, Self)>),
+    /// A member that is left out where its value is empty.
+    Optional(Box<Self>),
     /// A template that yields JSON.
     Raw(Template),
     Text(Template),

@@ -4,6 +4,7 @@ use crate::canonical::CanonicalRequest;
 use crate::codec;
 use crate::error::RequestError;
 use crate::json;
+use crate::login::LoginFacts;
 use crate::rule::{Attach, JsonTemplate, Output, Rule, Sign};
 use crate::template::{Template, Values, Var};
 
@@ -16,8 +17,10 @@ pub struct SignedRequest {
     pub url: String,
     /// The headers that the venue wants to see, in the profile's order.
     pub headers: Vec<(String, String)>,
-    /// The body; empty if there is none.
+    /// The body; empty if there is none. Of a login, the frame.
     pub body: Vec<u8>,
+    /// What else there is to say of a login.
+    pub login: Option<LoginFacts>,
 }
 
 impl CanonicalRequest {
@@ -29,7 +32,7 @@ impl CanonicalRequest {
     /// a value that the profile does not escape.
     pub fn finish(mut self, signature: &[u8], passphrase: &[u8]) -> Result<SignedRequest, RequestError> {
         let compiled = std::sync::Arc::clone(&self.compiled);
-        let rule = compiled.rule(self.case);
+        let rule = compiled.rule(self.at);
         if rule.used.contains(Var::Passphrase) {
             self.values.put_var(Var::Passphrase, passphrase);
         }
@@ -43,12 +46,16 @@ impl CanonicalRequest {
         for (name, template) in headers {
             written.push((name.clone(), self.header(name, template)?));
         }
-        Ok(SignedRequest {
-            headers: written,
-            method: text(self.values.var(Var::Method))?.to_owned(),
-            url: self.url(rule)?,
-            body,
-        })
+        let method = text(self.values.var(Var::Method))?.to_owned();
+        let url = match &self.login {
+            None => self.url(rule)?,
+            Some(login) => login.url.clone().unwrap_or_default(),
+        };
+        let mut login = self.login.take();
+        if let Some(login) = &mut login {
+            login.signature = text(self.values.var(Var::Sig))?.to_owned();
+        }
+        Ok(SignedRequest { method, url, headers: written, body, login })
     }
 
     fn header(&self, name: &str, template: &Template) -> Result<String, RequestError> {
@@ -133,15 +140,19 @@ impl CanonicalRequest {
             template.render(values, &mut body)?;
         } else if let Some(json) = &attach.body_json {
             body.push(b'{');
-            for (at, (name, value)) in json.members.iter().enumerate() {
-                if at > 0 {
+            let mut first = true;
+            for (name, value) in &json.members {
+                if is_left_out(value, values)? {
+                    continue;
+                }
+                if !std::mem::take(&mut first) {
                     body.push(b',');
                 }
                 json::write_string(name, rule.encode.json_ascii, &mut body);
                 body.push(b':');
                 render_json(value, values, &mut body)?;
             }
-            if !json.members.is_empty() && !self.members_json.is_empty() {
+            if !first && !self.members_json.is_empty() {
                 body.push(b',');
             }
             body.extend_from_slice(&self.members_json);
@@ -215,6 +226,19 @@ pub(crate) fn check_whole_number(text: &[u8]) -> Result<(), RequestError> {
     }
 }
 
+/// Whether this member is not there, because it is optional and has no value.
+fn is_left_out(value: &JsonTemplate, values: &Values) -> Result<bool, RequestError> {
+    match value {
+        JsonTemplate::Optional(inner) => match &**inner {
+            JsonTemplate::Raw(template) | JsonTemplate::Text(template) => {
+                Ok(template.text(values)?.is_empty())
+            }
+            _ => Ok(false),
+        },
+        _ => Ok(false),
+    }
+}
+
 /// Appends the JSON that `template` describes.
 pub(crate) fn render_json(
     template: &JsonTemplate,
@@ -250,8 +274,12 @@ pub(crate) fn render_json(
         }
         JsonTemplate::Object(members) => {
             out.push(b'{');
-            for (at, (name, value)) in members.iter().enumerate() {
-                if at > 0 {
+            let mut first = true;
+            for (name, value) in members {
+                if is_left_out(value, values)? {
+                    continue;
+                }
+                if !std::mem::take(&mut first) {
                     out.push(b',');
                 }
                 json::write_string(name, false, out);
@@ -260,6 +288,7 @@ pub(crate) fn render_json(
             }
             out.push(b'}');
         }
+        JsonTemplate::Optional(value) => render_json(value, values, out)?,
     }
     Ok(())
 }

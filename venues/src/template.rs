@@ -10,7 +10,7 @@ mod pattern;
 mod vars;
 
 pub(crate) use self::filter::{Filter, Kind};
-pub(crate) use self::parse::{KvForm, Names, Release, Stage};
+pub(crate) use self::parse::{KvForm, Names, ParamUse, Release, Stage};
 pub(crate) use self::pattern::{Cut, Pattern, check as check_pattern};
 pub(crate) use self::vars::{Slot, Values, Var, VarSet};
 
@@ -60,6 +60,19 @@ impl Template {
     /// Whether it always yields nothing, which is how a case takes something away.
     pub(crate) const fn is_empty(&self) -> bool {
         self.pieces.is_empty()
+    }
+
+    /// A pattern of what it yields, where `of` knows that of each value; nothing where something is filtered.
+    pub(crate) fn pattern(&self, mut of: impl FnMut(Slot) -> Option<String>) -> Option<String> {
+        let mut pattern = String::new();
+        for piece in &self.pieces {
+            match piece {
+                Piece::Literal(text) => pattern.push_str(&regex::escape(std::str::from_utf8(text).ok()?)),
+                Piece::Value(slot, filters) if filters.is_empty() => pattern.push_str(&of(*slot)?),
+                Piece::Secret | Piece::Value(..) => return None,
+            }
+        }
+        Some(pattern)
     }
 
     /// Appends what it yields to `out`; says where in `out` the secret belongs, if it does.

@@ -646,6 +646,20 @@ const ENDPOINTS: &[(&str, &str, &str, &str, &str)] = &[
         "POST /api/v3/userDataStream",
     ),
     (
+        "binance-ws",
+        "POST /ws-api/v3/order.place",
+        "POST /ws-api/v3/openOrders.cancelAll",
+        "POST /sapi/v1/capital/withdraw/apply",
+        "POST /ws-api/v3/userDataStream.subscribe.signature",
+    ),
+    (
+        "binanceus",
+        "POST /api/v3/order",
+        "DELETE /api/v3/openOrders",
+        "POST /sapi/v1/capital/withdraw/apply",
+        "POST /api/v3/userDataStream",
+    ),
+    (
         "binance-ed25519",
         "POST /api/v3/order",
         "DELETE /api/v3/openOrders",
@@ -933,6 +947,11 @@ fn reads_only_what_is_listed_where_the_method_is_not_signed() {
                 let path = format!("{start}/{end}");
                 let found = table.classify("GET", &path);
                 assert_ne!(found.0, Action::Read, "{id} {path}: {found:?}");
+                if id.starts_with("binance") || ["bybit", "bingx"].contains(id) {
+                    for method in ["GET", "POST", "PUT", "DELETE"] {
+                        assert_eq!(table.classify(method, &path).0, Action::Unknown, "{id} {method} {path}");
+                    }
+                }
             }
         }
     }

@@ -80,15 +80,15 @@ fn takes_a_few_buffers_and_what_it_hands_out() {
         let hmac = [Algorithm::HmacSha256, Algorithm::HmacSha384, Algorithm::HmacSha512];
         // JWTs and forms that are sorted again behind the signature take more.
         let plain = !["bithumb", "lbank", "upbit"].contains(id);
-        // The first request fills the caches of the action rules' patterns.
+        // Which action rules the path fits is remembered from the first request on.
         taken(&profile);
         let Some(([planned, canonicalised, finished], headers)) = taken(&profile) else { continue };
         if !hmac.contains(&profile.key_spec().algorithm) || !plain {
             continue;
         }
-        // The parameters, and which action rules fit the path; then the values, the message, the parameters as they go out, those of the agent's own,
+        // The parameters; then the values, the message, the parameters as they go out, those of the agent's own,
         // and one buffer for the templates.
-        assert!(planned <= 2, "{id}: {planned}");
+        assert!(planned <= 1, "{id}: {planned}");
         assert!(canonicalised <= 8, "{id}: {canonicalised}");
         // Name and value of each header, their list, method, URL and body; long values grow once.
         let handed_out = 2 * headers + 4;

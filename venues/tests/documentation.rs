@@ -51,6 +51,18 @@ fn actions(profile: &Profile) -> String {
     }
 }
 
+/// How many signing vectors bind the profile.
+fn rows(id: &str) -> usize {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../vectors");
+    let files = [format!("{id}.jsonl"), format!("{id}-more.jsonl")].map(|name| folder.join(name));
+    let texts = files.iter().filter_map(|file| std::fs::read_to_string(file).ok());
+    let binds = |line: &str| {
+        let row = json::parse(line.as_bytes()).expect("a row");
+        row.get("expected").and_then(|expected| expected.get("url")).is_some() && row.get("quirk").is_none()
+    };
+    texts.map(|text| text.lines().filter(|line| binds(line)).count()).sum()
+}
+
 fn row(profile: &Profile) -> String {
     let spec = profile.key_spec();
     let passphrase = match spec.passphrase {
@@ -61,7 +73,7 @@ fn row(profile: &Profile) -> String {
     let hosts: Vec<&str> =
         profile.hosts().iter().map(|host| host.strip_prefix("https://").unwrap_or(host)).collect();
     format!(
-        "| `{}` | {} | {} | {}{passphrase} | {} | {} | {} | {} | [page]({}); {} |",
+        "| `{}` | {} | {} | {}{passphrase} | {} | {} | {} | {} | {} | [page]({}); {} |",
         profile.id(),
         profile.name(),
         spec.algorithm,
@@ -70,6 +82,7 @@ fn row(profile: &Profile) -> String {
         covers(&profile.probe()),
         free(profile),
         actions(profile),
+        rows(profile.id()),
         profile.docs(),
         profile.checked(),
     )
@@ -82,8 +95,8 @@ const START: &str =
 #[test]
 fn lists_every_shipped_venue() {
     let mut table = String::from(
-        "\n| id | venue | algorithm | secret | hosts | covers | free in an order | actions | source |\n\
-         |---|---|---|---|---|---|---|---|---|\n",
+        "\n| id | venue | algorithm | secret | hosts | covers | free in an order | actions | rows | source |\n\
+         |---|---|---|---|---|---|---|---|---|---|\n",
     );
     for (id, _) in builtin_profiles() {
         writeln!(table, "{}", row(&builtin(id).expect("shipped").expect("compiles"))).expect("memory");

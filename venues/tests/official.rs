@@ -149,6 +149,16 @@ fn signs_the_published_bitmex_order() {
     );
 }
 
+/// ascendex.github.io/ascendex-pro-api, section "Sign a Request": the account group is no part of what is signed.
+#[test]
+fn signs_the_published_ascendex_request() {
+    let request = Request { method: "GET", path: "/api/pro/v1/info", query: Vec::new(), body: Body::Empty };
+    let account = account("CEcrjGyipqt0OflgdQQSRGdrDXdDUY2x");
+    let secret = "hV8FgjyJtpvVeAcMAgzgAFQCN36wmbWuN7o3WPcYcYhFd8qvE43gzFGVsFcCqMNk";
+    let signed = sign(&builtin("ascendex"), &request, &account, at_s(1_608_133_910), secret, None).unwrap();
+    assert_eq!(header(&signed, "x-auth-signature"), "/pwaAgWZQ1Xd/J4yZ4ReHSPQxd3ORP/YR8TvAttqqYM=");
+}
+
 /// `CoinEx` v2 hashes a text with the secret in it. The digest was made with `sha256sum`.
 #[test]
 fn leaves_room_for_the_secret_in_a_hashed_text() {

@@ -1,8 +1,7 @@
 //! Policy and venue read the same: what goes out, read back, is what [`Plan`] showed to the policy.
 //!
-//! Requests and profiles are made by a generator with a fixed seed, so that a failure comes again.
-//! `STRONGROOM_FUZZ_SECONDS` lets the fuzzing run for that long, with a seed of its own each time, which
-//! is printed; `STRONGROOM_FUZZ_SEED` repeats one. `./x fuzz` does that.
+//! Requests and profiles are made by a generator with a fixed seed, so that a failure comes again; one that fails
+//! prints the seed that starts with it, for `STRONGROOM_FUZZ_SEED`. `./x fuzz` runs the same targets under libFuzzer.
 
 #![expect(
     clippy::expect_used,
@@ -11,14 +10,15 @@
     reason = "a test may stop at the first surprise"
 )]
 
-use std::time::{Duration, Instant, SystemTime};
+#[path = "../fuzz/src/targets.rs"]
+mod targets;
+
+use std::path::Path;
 
 use strongroom_venues::json::{self, Value};
-use strongroom_venues::{
-    Account, Body, Moment, Param, Plan, Profile, Request, SignedRequest, builtin_profiles,
-};
+use strongroom_venues::{Body, Moment, Param, Profile, Request, SignedRequest, builtin_profiles};
 
-const ACCOUNT: Account<'static> = Account { key_id: "key", uid: Some("7"), base_url: "https://a.example" };
+use self::targets::{ACCOUNT, check, go};
 
 /// A small generator (SplitMix64): the same numbers for the same seed on every machine.
 struct Random(u64);
@@ -116,138 +116,6 @@ fn written(value: &Value<'_>) -> String {
     let mut out = Vec::new();
     json::write(value, false, &mut out);
     String::from_utf8(out).expect("UTF-8")
-}
-
-/// What a query or a form says, by the rules of browsers: what is no escape stands for itself.
-fn read_pairs(text: &str) -> Vec<(String, Value<'static>)> {
-    let decode = |text: &str| {
-        let (mut bytes, mut rest) = (Vec::new(), text.as_bytes());
-        while let Some((byte, tail)) = rest.split_first() {
-            let digits = tail.get(..2).and_then(|digits| std::str::from_utf8(digits).ok());
-            let digits = digits.filter(|digits| digits.bytes().all(|b| b.is_ascii_hexdigit()));
-            let escaped = digits.and_then(|digits| u8::from_str_radix(digits, 16).ok());
-            (bytes, rest) = match (byte, escaped) {
-                (b'%', Some(escaped)) => ([bytes, vec![escaped]].concat(), &tail[2..]),
-                (b'+', _) => ([bytes, vec![b' ']].concat(), tail),
-                (byte, _) => ([bytes, vec![*byte]].concat(), tail),
-            };
-        }
-        String::from_utf8(bytes).expect("UTF-8")
-    };
-    let pairs = text.split('&').filter_map(|pair| pair.split_once('='));
-    pairs.map(|(name, text)| (decode(name), Value::Text(decode(text).into()))).collect()
-}
-
-fn owned(value: &Value<'_>) -> Value<'static> {
-    let name = |text: &str| text.to_owned().into();
-    match value {
-        Value::Array(values) => Value::Array(values.iter().map(owned).collect()),
-        Value::Bool(value) => Value::Bool(*value),
-        Value::Null => Value::Null,
-        Value::Number(text) => Value::Number(name(text)),
-        Value::Object(members) => {
-            Value::Object(members.iter().map(|(n, value)| (name(n), owned(value))).collect())
-        }
-        Value::Text(text) => Value::Text(name(text)),
-    }
-}
-
-fn read_json(text: &[u8]) -> Option<Value<'static>> {
-    json::parse(text).ok().map(|value| owned(&value))
-}
-
-fn base64(text: &str) -> Option<Vec<u8>> {
-    const DIGITS: &[u8] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
-    let (mut bits, mut count, mut out) = (0_u32, 0_u32, Vec::new());
-    for byte in text.trim_end_matches('=').bytes() {
-        let digit = u32::try_from(DIGITS.iter().position(|digit| *digit == byte)?).ok()?;
-        (bits, count) = ((bits << 6 | digit) & 0xffff, count + 6);
-        if count >= 8 {
-            count -= 8;
-            out.push(u8::try_from(bits >> count & 0xff).ok()?);
-        }
-    }
-    Some(out)
-}
-
-/// Every reading of every part of a request that could be the one of its venue.
-fn readings(signed: &SignedRequest) -> Vec<Vec<(String, Value<'static>)>> {
-    let members = |value: Option<Value<'static>>| match value {
-        Some(Value::Object(members)) => {
-            members.into_iter().map(|(name, value)| (name.into_owned(), value)).collect()
-        }
-        _ => Vec::new(),
-    };
-    let mut found = Vec::new();
-    if let Some((_, query)) = signed.url.split_once('?') {
-        found.push(read_pairs(query));
-    }
-    let body = read_json(&signed.body);
-    if let Some(body) = &body {
-        found.push(members(body.get("params").cloned()));
-        found.push(members(Some(body.clone())));
-    } else if let Ok(text) = std::str::from_utf8(&signed.body) {
-        found.push(members(text.strip_prefix("json=").and_then(|text| read_json(text.as_bytes()))));
-        found.push(read_pairs(text));
-    }
-    // Gemini and the first API of Bitfinex send their parameters in a header.
-    let payloads = signed.headers.iter().filter(|(name, _)| name.ends_with("PAYLOAD"));
-    found.extend(payloads.map(|(_, text)| members(base64(text).and_then(|text| read_json(&text)))));
-    found
-}
-
-/// Whether `sent` is what a venue would read for `value`.
-fn same(value: &Value<'_>, sent: &Value<'_>) -> bool {
-    match (value, sent) {
-        (Value::Text(text) | Value::Number(text), Value::Text(sent)) => text == sent,
-        (Value::Bool(flag), Value::Text(sent)) => *sent == flag.to_string(),
-        (container @ (Value::Array(_) | Value::Object(_)), Value::Text(sent)) => {
-            json::parse(sent.as_bytes()).is_ok_and(|read| read == *container)
-        }
-        (value, sent) => value == sent,
-    }
-}
-
-/// Every parameter that the policy saw is in the request that goes out, once and with this value. Where the
-/// engine itself says that a value could be read otherwise, nothing is promised.
-fn check(profile: &Profile, plan: &Plan<'_>, signed: &SignedRequest) {
-    if plan.recut().is_some() {
-        return;
-    }
-    let readings = readings(signed);
-    for (name, value) in plan.query().iter().chain(plan.body_members()) {
-        let is_list = matches!(value, Value::Array(_) | Value::Object(_));
-        let fits = readings.iter().any(|reading| {
-            let mut named = reading.iter().filter(|(known, _)| known == name);
-            named.next().is_some_and(|(_, sent)| same(value, sent)) && named.next().is_none()
-        });
-        // A list in a query or a form has the venue's own notation, which `grammar.rs` pins down.
-        assert!(fits || is_list, "{} {name} {value:?} {signed:?}", profile.id());
-    }
-    if let Some(list) = plan.body_array() {
-        assert_eq!(read_json(&signed.body), Some(owned(&Value::Array(list.to_vec()))), "{}", profile.id());
-    }
-}
-
-/// Plans, asks everything that a policy asks, and signs; the request if it was signed.
-fn go(profile: &Profile, request: &Request<'_>) -> Option<SignedRequest> {
-    let plan = profile.plan(request).ok()?;
-    let classified = plan.classified();
-    assert!(!classified.stands_in.contains(&classified.action));
-    let orders = plan.orders();
-    for order in orders.iter().flatten() {
-        let numbers = [&order.quantity, &order.quote_quantity, &order.price, &order.stop];
-        for number in numbers.into_iter().flatten() {
-            assert!(number.bytes().all(|b| b.is_ascii_digit() || b == b'.'), "{number}");
-        }
-    }
-    let _ = (plan.binds(), plan.names().count());
-    let needs = plan.time();
-    let unix_ns = needs.caller_timestamp.map_or(1_754_000_123_456_000_000, |time| time.unix_ns);
-    let moment = Moment { unix_ns, nonce: needs.caller_nonce.unwrap_or(1), ..Moment::default() };
-    let signed = plan.canonicalise(&ACCOUNT, &moment).ok()?.finish(&[0x5a; 32], b"pass").ok()?;
-    check(profile, &plan, &signed);
-    Some(signed)
 }
 
 /// A path that the profile may know.
@@ -350,21 +218,10 @@ fn mutated(random: &mut Random, text: &str, other: &str) -> String {
     String::from_utf8_lossy(&bytes).into_owned()
 }
 
-/// Until when to fuzz, and with which seed.
-fn budget() -> (Option<Instant>, u64) {
-    let read = |name| std::env::var(name).ok().map(|text: String| text.parse::<u64>().expect(name));
-    let seconds = read("STRONGROOM_FUZZ_SECONDS");
-    let now = || SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).expect("after 1970").as_nanos();
-    let fresh = || u64::try_from(now() & u128::from(u64::MAX)).expect("masked");
-    let seed = read("STRONGROOM_FUZZ_SEED").unwrap_or_else(|| if seconds.is_some() { fresh() } else { 11 });
-    (seconds.map(|seconds| Instant::now() + Duration::from_secs(seconds)), seed)
-}
-
 fn fuzz(what: &str, rounds: usize, mut round: impl FnMut(&mut Random)) {
-    let (until, seed) = budget();
+    let seed = std::env::var("STRONGROOM_FUZZ_SEED").map_or(11, |text| text.parse().expect("a number"));
     let mut random = Random(seed);
-    let mut done = 0_usize;
-    while until.map_or(done < rounds, |until| Instant::now() < until) {
+    for _ in 0..rounds {
         let state = random.0;
         let outcome = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| round(&mut random)));
         if let Err(panic) = outcome {
@@ -375,9 +232,7 @@ fn fuzz(what: &str, rounds: usize, mut round: impl FnMut(&mut Random)) {
             }
             std::panic::resume_unwind(panic);
         }
-        done += 1;
     }
-    assert!(done > 0, "{what}: not a single round");
 }
 
 #[test]
@@ -421,4 +276,24 @@ fn survives_damaged_requests() {
             go(profile, &Request { method, path: &path, query, body });
         }
     });
+}
+
+/// Every text in the corpus of a fuzz target, and some that are damaged.
+#[test]
+fn survives_the_corpus_of_every_fuzz_target() {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("fuzz/corpus");
+    for (name, target) in targets::ALL {
+        let mut texts = Vec::new();
+        for entry in std::fs::read_dir(folder.join(name)).expect(name) {
+            texts.push(std::fs::read_to_string(entry.expect("an entry").path()).expect("text"));
+        }
+        texts.sort();
+        assert!(texts.len() >= 3, "{name}");
+        // The seeds are requests that are signed and profiles that compile: what is mutated starts from there.
+        assert!(texts.iter().all(|text| target(text.as_bytes())), "{name}");
+        fuzz(name, 150, |random| {
+            let (text, other) = (random.pick(&texts), random.pick(&texts));
+            target(mutated(random, text, other).as_bytes());
+        });
+    }
 }

@@ -22,6 +22,7 @@ mod sign;
 mod skew;
 mod terminal;
 mod venue;
+mod ws_login;
 
 use std::ffi::OsString;
 use std::path::PathBuf;
@@ -73,6 +74,8 @@ enum Command {
     Lock(credentials::Lock),
     /// Sign one request and print it
     Sign(sign::Sign),
+    /// Build and sign a WebSocket login, and print it
+    WsLogin(ws_login::WsLogin),
     /// Tell how the agent is
     Status(credentials::Status),
     /// Tell what protects this installation and what does not
@@ -209,6 +212,7 @@ fn run(cli: Cli) -> Result<(), Stop> {
         Command::Status(command) => command.run(&places),
         Command::Unlock(command) => command.run(&places),
         Command::Venue(command) => command.run(&places),
+        Command::WsLogin(command) => command.run(&places),
     }
 }
 

@@ -101,7 +101,7 @@ impl Sign {
 }
 
 /// `name=text` or `name:=json`.
-fn parameter(text: &str) -> Result<(&str, Param<'_>), Fault> {
+pub(super) fn parameter(text: &str) -> Result<(&str, Param<'_>), Fault> {
     let (name, value) = text.split_once('=').ok_or_else(|| {
         let message = format!("`{text}` is no parameter");
         Fault::new(ErrorCode::Invalid, message, "write it as name=value, or as name:=JSON")

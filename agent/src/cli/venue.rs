@@ -8,7 +8,10 @@ mod rows;
 use clap::{Args, Subcommand};
 use serde_json::{Value, json};
 use strongroom_link::key::PassphraseUse;
-use strongroom_venues::{ActionRule, Binds, Finding, Profile, SendOnly, builtin_profiles, send_only};
+use strongroom_protocol::ErrorCode;
+use strongroom_venues::{
+    ActionRule, Binds, Finding, Login, LoginFinding, Profile, SendOnly, builtin_profiles, send_only,
+};
 
 use super::skew::VenueSkew;
 use super::{Json, Stop, output};
@@ -90,6 +93,7 @@ impl Show {
             output::data(&facts(&profile, &[("from", &from), ("sha256", &sha256)]));
             output::data(&rules(&profile.probe()));
             actions(&profile);
+            logins(&profile);
         }
         Ok(())
     }
@@ -196,6 +200,78 @@ fn actions(profile: &Profile) {
     }
 }
 
+/// Prints the WebSocket logins, and what each is told.
+fn logins(profile: &Profile) {
+    let row = |login: &Login| {
+        let params = login.params().iter().map(|param| {
+            let name = param.name();
+            match (param.default(), param.is_optional()) {
+                (Some(default), _) => format!("{name}={default}"),
+                (None, true) => format!("[{name}]"),
+                (None, false) => name.to_owned(),
+            }
+        });
+        let also: Vec<&str> = login.also().iter().map(|action| action.name()).collect();
+        let about = login.by().map_or_else(|| login.about().to_owned(), |by| format!("by REST: sign {by}"));
+        vec![
+            login.rule_id().to_owned(),
+            params.collect::<Vec<_>>().join(" "),
+            also.join(" "),
+            login.url(profile.hosts().first().map_or("*", String::as_str)).unwrap_or_default().to_owned(),
+            about,
+        ]
+    };
+    let rows: Vec<_> = profile.logins().iter().map(row).collect();
+    if !rows.is_empty() {
+        output::data(&output::table(&["WEBSOCKET", "TOLD", "ALSO GOOD FOR", "SOCKET", "WHAT IT IS"], &rows));
+    }
+}
+
+/// Refuses logins whose text is that of a REST request, if the profile does not say so.
+fn check_logins(shown: &str, profile: &Profile) -> Result<(), Fault> {
+    let findings = profile.check_logins();
+    let Some(LoginFinding { login, request, action, undeclared, .. }) =
+        findings.iter().find(|finding| finding.undeclared || finding.unguarded)
+    else {
+        return Ok(());
+    };
+    let message = format!("{shown}: the WebSocket login `{login}` is signed like `{request}`");
+    let hint = if *undeclared {
+        format!(
+            "write `also = [\"{action}\"]`, so that who logs in must be allowed that, or `rest` with what fits such requests"
+        )
+    } else {
+        "write `rest` with conditions that fit such requests, so that who has them signed must be allowed `session`".to_owned()
+    };
+    Err(Fault::new(ErrorCode::Invalid, message, hint))
+}
+
+/// A login as JSON.
+fn login(profile: &Profile, login: &Login) -> Value {
+    let hosts = profile.hosts().iter().filter_map(|host| Some((host.clone(), login.url(host)?.into())));
+    let params = login.params().iter().map(|param| {
+        json!({
+            "name": param.name(),
+            "pattern": param.shape(),
+            "default": param.default(),
+            "optional": param.is_optional(),
+        })
+    });
+    let requests = login.requests().map(|(word, like)| (word.to_owned(), like.into()));
+    json!({
+        "name": login.name(),
+        "rule": login.rule_id(),
+        "about": login.about(),
+        "docs": login.docs(),
+        "by": login.by(),
+        "params": params.collect::<Value>(),
+        "requests": requests.collect::<serde_json::Map<String, Value>>(),
+        "also": login.also().iter().map(|action| action.name()).collect::<Vec<_>>(),
+        "push_only": login.push_only(),
+        "urls": hosts.collect::<serde_json::Map<String, Value>>(),
+    })
+}
+
 /// What a signature binds, in short.
 fn bound(binds: Binds) -> String {
     let parts =
@@ -262,5 +338,6 @@ fn about(profile: &Profile) -> Value {
         "docs": profile.docs(),
         "checked": profile.checked(),
         "covers": profile.covers().name(),
+        "ws": profile.logins().iter().map(|one| login(profile, one)).collect::<Vec<_>>(),
     })
 }

@@ -6,7 +6,7 @@ use std::rc::Rc;
 use std::time::Duration;
 
 use jiff::Timestamp;
-use strongroom_protocol::{self as wire, ErrorCode, Operation, Reply, decode};
+use strongroom_protocol::{self as wire, ErrorCode, Reply, decode};
 use tokio::task::AbortHandle;
 use tokio::time::{Instant, sleep};
 
@@ -265,11 +265,11 @@ pub(super) fn answer(
     }
     let permit = server.permit(asker.principal(), Needs::Known, "sign")?;
     let request: wire::Request<'_> = decode(&frame).map_err(Fault::defect)?;
-    let Operation::Sign(request) = request.operation else {
+    let Some(order) = dispatch::asked(request.operation, permit.sight()) else {
         return Err(Fault::defect("a human was asked about what is no signature"));
     };
     let confirmed = Confirmed { told: Rc::clone(&waiting.told), by: by.to_string() };
-    let order = SignOrder { confirmed: Some(confirmed), ..dispatch::order(request, permit.sight()) };
+    let order = SignOrder { confirmed: Some(confirmed), ..order };
     let deliver = waiting.into_deliver();
     let admin = Rc::clone(connection);
     let again = server.signer.sign(permit.order(order), std::time::Instant::now(), move |outcome| {

@@ -8,8 +8,8 @@ use std::time::Instant;
 use jiff::Timestamp;
 use strongroom_link::{keeper, token};
 use strongroom_protocol::{
-    self as wire, Body, Credential, DecodeError, ErrorCode, Operation, Param, Protection, Reply, Request,
-    Sign, Signed, Status, decode,
+    self as wire, Body, Credential, DecodeError, ErrorCode, LoggedIn, Operation, Param, Protection, Reply,
+    Request, Sign, Signed, Status, decode,
 };
 use strongroom_venues as venues;
 
@@ -48,7 +48,8 @@ const fn needs(operation: &Operation<'_>) -> Needs {
         | Operation::List { .. }
         | Operation::Show { .. }
         | Operation::Sign(_)
-        | Operation::Status => Needs::Known,
+        | Operation::Status
+        | Operation::WsLogin(_) => Needs::Known,
         Operation::AddClient { .. }
         | Operation::Clients
         | Operation::Confirm { .. }
@@ -86,6 +87,7 @@ const fn name(operation: &Operation<'_>) -> &'static str {
         Operation::Status => "status",
         Operation::Token => "token",
         Operation::Unlock(_) => "unlock",
+        Operation::WsLogin(_) => "ws-login",
     }
 }
 
@@ -145,7 +147,18 @@ fn perform(
         // Taken by whoever reads the first frame of a connection.
         Operation::Hello { .. } => {}
         Operation::Sign(request) => {
+            if request.method == venues::LOGIN {
+                let message = "a WebSocket login is no request";
+                return Err(Fault::new(
+                    ErrorCode::Invalid,
+                    message,
+                    "ask for it by `ws_login`, or `strongroom ws-login`",
+                ));
+            }
             sign(server, connection, id, permit.order(order(request, inspect.sight)), frame);
+        }
+        Operation::WsLogin(wanted) => {
+            sign(server, connection, id, permit.order(login_order(wanted, inspect.sight)), frame);
         }
         Operation::Status => {
             let report = signer.status(permit.order(inspect));
@@ -279,7 +292,7 @@ fn sign(
             Ok(signed) => {
                 let url = signed.url.split('?').next().unwrap_or_default();
                 log_of!(debug, who, micros, url, "signed");
-                to.answer(id, Reply::Signed(self::signed(&signed)));
+                to.answer(id, self::signed(&signed));
             }
             Err(error) => {
                 let fault = Fault::from(error);
@@ -331,12 +344,37 @@ fn descriptor(queue: &mut VecDeque<OwnedFd>, what: &str) -> Result<OwnedFd, Faul
     })
 }
 
-/// The order to sign what was asked for; no human has confirmed it.
-pub(super) fn order(sign: Sign<'_>, sight: Sight) -> SignOrder<'_> {
-    let param = |(name, value)| match value {
+/// The order to sign what was asked for, if that is to be signed; no human has confirmed it.
+pub(super) fn asked(operation: Operation<'_>, sight: Sight) -> Option<SignOrder<'_>> {
+    match operation {
+        Operation::Sign(sign) => Some(order(sign, sight)),
+        Operation::WsLogin(wanted) => Some(login_order(wanted, sight)),
+        _ => None,
+    }
+}
+
+fn login_order(wanted: wire::WsLogin<'_>, sight: Sight) -> SignOrder<'_> {
+    SignOrder {
+        credential: wanted.credential,
+        sight,
+        confirmed: None,
+        request: venues::Request {
+            method: venues::LOGIN,
+            path: wanted.name.unwrap_or_default(),
+            query: wanted.params.into_iter().map(param).collect(),
+            body: venues::Body::Empty,
+        },
+    }
+}
+
+const fn param<'a>((name, value): (&'a str, Param<'a>)) -> (&'a str, venues::Param<'a>) {
+    match value {
         Param::Text(text) => (name, venues::Param::Text(text)),
         Param::Json(text) => (name, venues::Param::Json(text)),
-    };
+    }
+}
+
+fn order(sign: Sign<'_>, sight: Sight) -> SignOrder<'_> {
     SignOrder {
         credential: sign.credential,
         sight,
@@ -354,12 +392,21 @@ pub(super) fn order(sign: Sign<'_>, sight: Sight) -> SignOrder<'_> {
     }
 }
 
-fn signed(signed: &venues::SignedRequest) -> Signed<'_> {
-    Signed {
-        method: &signed.method,
-        url: &signed.url,
-        headers: signed.headers.iter().map(|(name, value)| (name.as_str(), value.as_str())).collect(),
-        body: &signed.body,
+fn signed(signed: &venues::SignedRequest) -> Reply<'_> {
+    let headers = signed.headers.iter().map(|(name, value)| (name.as_str(), value.as_str())).collect();
+    match &signed.login {
+        None => {
+            Reply::Signed(Signed { method: &signed.method, url: &signed.url, headers, body: &signed.body })
+        }
+        Some(login) => Reply::WsLogin(LoggedIn {
+            name: &login.name,
+            url: login.url.as_deref(),
+            headers,
+            frame: &signed.body,
+            whole: login.whole,
+            signature: &login.signature,
+            expires_unix_ms: login.expires_unix_ms.unwrap_or_default(),
+        }),
     }
 }
 

@@ -129,7 +129,7 @@ impl Account {
             self.pen().text("endpoint", classified.rule);
         }
         self.said("method", request.method, MAX_METHOD_BYTES);
-        self.said("path", request.path, MAX_TEXT_BYTES);
+        self.said("path", read.map_or(request.path, |plan| plan.asked_path()), MAX_TEXT_BYTES);
         let Some(plan) = read else { return };
         let mut whole = true;
         if !plan.query().is_empty() {

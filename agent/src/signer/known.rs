@@ -1,5 +1,6 @@
-//! What the records say, without asking the disk: read when the agent starts and at each unlock, and noted at each
-//! change of its own. Whoever asks what there is costs no more than a look into memory, however often.
+//! What the records say, without reading them: they are read when the agent starts and at each unlock, and noted at
+//! each change of its own. Whoever asks what there is costs no more than a look at the time of their folder, however
+//! often; a record that somebody has put there or taken away changes that time.
 //!
 //! The records are known as they lie on the disk, opened or not: a bot of another user must be told that the agent is
 //! locked. That a grant names somebody opens a door and nothing behind it; what may be signed is decided by grants of
@@ -8,6 +9,7 @@
 use std::collections::{BTreeMap, HashMap};
 use std::ops::Bound;
 use std::rc::Rc;
+use std::time::{Duration, SystemTime};
 
 use strongroom_policy::Subject;
 
@@ -15,7 +17,7 @@ use super::grants::unbound;
 use crate::fault::chain;
 use crate::identity::Principal;
 use crate::store::record::{CredentialName, Meta};
-use crate::store::{Found, StoreError};
+use crate::store::{Found, Store, StoreError};
 
 /// What one record says, or why it cannot be read.
 pub(super) type Said = Result<Rc<Meta>, Rc<str>>;
@@ -28,7 +30,12 @@ pub(super) struct Known {
     subjects: HashMap<Subject, usize>,
     /// What grants restrict although no signature binds it.
     unbound: BTreeMap<CredentialName, Vec<String>>,
+    /// When the folder had changed last, as these are; `None` where it may have changed since within the same tick.
+    as_of: Option<SystemTime>,
 }
+
+/// A tick of the clock that files have is shorter.
+const TICK: Duration = Duration::from_millis(100);
 
 impl Known {
     /// What was read from the disk; of records that cannot be read, too.
@@ -41,6 +48,29 @@ impl Known {
             }
         }
         known
+    }
+
+    /// Sees whether somebody has put records there, or taken some away.
+    pub(super) fn look(&mut self, store: &Store) {
+        let changed = store.records_changed();
+        if changed.is_none() || changed == self.as_of {
+            return;
+        }
+        self.as_of = changed.filter(|at| at.elapsed().is_ok_and(|ago| ago > TICK));
+        let Ok(names) = store.names() else { return };
+        let gone = |name: &&CredentialName| names.binary_search(name).is_err();
+        let gone: Vec<CredentialName> = self.records.keys().filter(gone).cloned().collect();
+        for name in &gone {
+            self.forget(name);
+        }
+        for name in &names {
+            if !self.records.contains_key(name) {
+                match store.record(name) {
+                    Ok(record) => self.note(&record.meta),
+                    Err(error) => self.note_fault(name, &error),
+                }
+            }
+        }
     }
 
     /// Notes what the record of a credential says now.

@@ -28,7 +28,7 @@ impl Signer {
             State::Locked(_) => (0, 0),
             State::Unlocked(keyring) => (1, keyring.len()),
         };
-        let stored = self.known.borrow().len();
+        let stored = self.known().len();
         text.one("strongroom_unlocked", Gauge, "1 while secrets are in the keeper.", unlocked);
         text.family("strongroom_credentials", Gauge, "Credentials, by whether they can sign now.");
         text.sample("", &[("state", "ready")], ready);

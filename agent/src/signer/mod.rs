@@ -27,7 +27,7 @@ mod unfit;
 mod unlock;
 mod watched;
 
-use std::cell::{Cell, RefCell};
+use std::cell::{Cell, Ref, RefCell};
 use std::rc::{Rc, Weak};
 use std::time::Duration;
 
@@ -197,6 +197,12 @@ impl Signer {
             _ => return,
         };
         keeper.has_room().await;
+    }
+
+    /// What the records say now.
+    fn known(&self) -> Ref<'_, Known> {
+        self.known.borrow_mut().look(&self.store);
+        self.known.borrow()
     }
 
     /// Whether any grant names this one, who has shown no token.

@@ -118,7 +118,7 @@ impl Signer {
     /// How the agent is.
     pub(crate) fn status(&self, order: Authorized<Inspect>) -> StatusReport {
         let Inspect { sight } = order.spend();
-        let known = self.known.borrow();
+        let known = self.known();
         // They name credentials.
         let unbound = known.unbound().filter(|_| sight == Sight::All);
         let (locked, since, ready, keeper) = match &*self.keyring.borrow() {
@@ -161,7 +161,7 @@ impl Signer {
         let (mut page, mut room) = (Vec::new(), PAGE_BYTES);
         loop {
             tokio::task::yield_now().await;
-            let known = self.known.borrow();
+            let known = self.known();
             let mut behind = known.behind(&after).peekable();
             let mut last = None;
             for (name, said) in behind.by_ref().take(LOOKED_AT) {
@@ -198,7 +198,7 @@ impl Signer {
         let who = order.decision().who;
         let Inspect { sight } = order.spend();
         let name = credential_name(credential)?;
-        let known = self.known.borrow();
+        let known = self.known();
         let report = known.get(&name).map(|said| self.report(&name, said));
         match report.map(|mut report| report.show_to(&who, sight).then_some(report)) {
             Some(Some(report)) => Ok(report),

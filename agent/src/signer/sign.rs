@@ -233,6 +233,7 @@ fn ask(
 }
 
 /// What is to be done for a signature.
+#[expect(clippy::large_enum_variant, reason = "it is taken at once, and a box would cost each signature one")]
 enum Step {
     /// Ask a human about this.
     Ask(Rc<Told>),

@@ -67,7 +67,10 @@ impl Told {
                 unreadable.why
             ))?,
         }
-        text.line(&format!("{} {}", word(request.method), word(request.path)))?;
+        if classified.action == Action::Session {
+            text.line("it opens a session: what is sent over that needs no signature, and passes no grant")?;
+        }
+        text.line(&format!("{} {}", word(request.method), word(plan.asked_path())))?;
         for (name, value) in plan.query() {
             text.parameter("query", name, value)?;
         }

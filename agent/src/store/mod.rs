@@ -27,6 +27,7 @@ pub(crate) mod removed;
 use std::fs::File;
 use std::io;
 use std::path::{Path, PathBuf};
+use std::time::SystemTime;
 
 use strongroom_link::token::KekId;
 use strongroom_protocol::ErrorCode;
@@ -150,6 +151,11 @@ impl Store {
     /// [`StoreError::Io`] where the folder cannot be read.
     pub(crate) fn names(&self) -> Result<Vec<CredentialName>, StoreError> {
         names(&self.folder)
+    }
+
+    /// When a record was put there last, or taken away; `None` where that cannot be known.
+    pub(crate) fn records_changed(&self) -> Option<SystemTime> {
+        std::fs::metadata(self.folder.join(RECORDS)).and_then(|folder| folder.modified()).ok()
     }
 
     /// Whether there is a record of that KEK.

@@ -5,8 +5,9 @@ use proptest::option;
 use proptest::prelude::*;
 
 use crate::{
-    Body, ClientEntry, ClientToken, Credential, Enroll, Login, Operation, Param, Progress, Protection,
-    Question, Refusal, Repin, Reply, Request, Response, SetGrants, Sign, Signed, Status, Token,
+    Body, ClientEntry, ClientToken, Credential, Enroll, LoggedIn, Login, Operation, Param, Progress,
+    Protection, Question, Refusal, Repin, Reply, Request, Response, SetGrants, Sign, Signed, Status, Token,
+    WsLogin,
 };
 
 type Text = &'static str;
@@ -96,6 +97,8 @@ fn operation() -> impl Strategy<Value = Operation<'static>> {
         1 => Just(Operation::Metrics),
         1 => (number(), any::<bool>()).prop_map(|(after, wait)| Operation::Pending { after, wait }),
         1 => (number(), any::<bool>()).prop_map(|(number, yes)| Operation::Confirm { number, yes }),
+        2 => (text(), option::of(text()), params())
+            .prop_map(|(credential, name, params)| Operation::WsLogin(WsLogin { credential, name, params })),
         1 => repin(),
     ]
 }
@@ -138,7 +141,23 @@ fn reply() -> impl Strategy<Value = Reply<'static>> {
         1 => vec(client(), 0..5).prop_map(Reply::Clients),
         1 => text().prop_map(|text| Reply::Metrics { text }),
         1 => vec(question(), 0..4).prop_map(Reply::Pending),
+        2 => logged_in().prop_map(Reply::WsLogin),
     ]
+}
+
+fn logged_in() -> impl Strategy<Value = LoggedIn<'static>> {
+    let texts = (text(), option::of(text()), text());
+    (texts, vec((text(), text()), 0..8), bytes(), any::<bool>(), number()).prop_map(
+        |((name, url, signature), headers, frame, whole, expires_unix_ms)| LoggedIn {
+            name,
+            url,
+            headers,
+            frame,
+            whole,
+            signature,
+            expires_unix_ms,
+        },
+    )
 }
 
 fn question() -> impl Strategy<Value = Question<'static>> {

@@ -92,7 +92,7 @@ fn refuses_requests_that_break_a_rule() {
         ("nothing at all", &[]),
         ("only a version", &[1]),
         ("no operation", &[1, 5]),
-        ("an operation that is not there yet", &[1, 5, 17]),
+        ("an operation that is not there yet", &[1, 5, 18]),
         ("id 5 in three bytes", &[1, 251, 5, 0, 3, 1, b'a']),
         ("id 250 in three bytes", &[1, 251, 250, 0, 3, 1, b'a']),
         ("id 65,535 in five bytes", &[1, 252, 0xff, 0xff, 0, 0, 1]),

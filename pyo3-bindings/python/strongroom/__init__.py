@@ -17,7 +17,7 @@ from strongroom._errors import (
     Timeout,
     Unavailable,
 )
-from strongroom._native import Client, Credential, Protection, SignedRequest, SignRequest, Status
+from strongroom._native import Client, Credential, Protection, SignedRequest, SignRequest, Status, WsLogin
 
 __all__ = [
     "Client",
@@ -38,4 +38,5 @@ __all__ = [
     "StrongroomError",
     "Timeout",
     "Unavailable",
+    "WsLogin",
 ]

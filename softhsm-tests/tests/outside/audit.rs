@@ -60,7 +60,7 @@ fn text(room: &Room) -> String {
 }
 
 /// All lines, read by nothing of ours.
-fn lines(room: &Room) -> Vec<Value> {
+pub(crate) fn lines(room: &Room) -> Vec<Value> {
     text(room).lines().map(|line| serde_json::from_str(line).unwrap()).collect()
 }
 

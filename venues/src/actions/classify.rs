@@ -10,8 +10,8 @@ use crate::template::Var;
 impl ActionTable {
     /// The first rule that fits.
     pub(crate) fn first(&self, method: Method, path: &str) -> Option<&ActionRule> {
-        let fits = self.paths.matches(path.as_bytes());
-        fits.iter().filter_map(|at| self.rules.get(at)).find(|rule| rule.takes(method))
+        let fits = self.paths.fits(path);
+        fits.iter().filter_map(|at| self.rules.get(*at)).find(|rule| rule.takes(method))
     }
 }
 
@@ -49,6 +49,11 @@ impl<'a> Plan<'a> {
     #[must_use]
     pub fn classified(&self) -> &Classified<'a> {
         self.classified.get_or_init(|| {
+            let same = || self.same_login().filter(|_| self.binds().path);
+            if let Some(login) = self.login_alone().or_else(same) {
+                let (rule, stands_in) = (login.rule_id.as_str(), login.also.clone());
+                return Classified { action: Action::Session, rule, stands_in };
+            }
             let (action, rule) = match self.fits {
                 Some(rule) => (rule.action, rule.id.as_str()),
                 None => (Action::Unknown, "unknown"),
@@ -69,23 +74,27 @@ impl<'a> Plan<'a> {
             _ => &[],
         });
         let own = self.query.iter().chain(self.body.members());
-        own.chain(listed).map(|(name, _)| name.as_ref())
+        own.chain(listed).map(|(name, _)| name.as_ref()).filter(|name| !self.is_time(name))
     }
 
     fn stands_in(&self, own: Action) -> Vec<Action> {
         let binds = self.binds();
         // Without a signature there is nothing that could be used elsewhere.
-        if (binds.method && binds.path) || matches!(self.rule().sign, Sign::Absent) {
+        if matches!(self.rule().sign, Sign::Absent) {
             return Vec::new();
         }
-        let rules = &self.compiled.actions.rules;
-        let mut found: Vec<Action> = rules
-            .iter()
-            // Of a path that is bound it is known what it does; of one that is not, only what it needs.
-            .filter(|rule| rule.action != own && (binds.path || !rule.needs().is_empty()))
-            .filter(|rule| self.could_be(rule, binds))
-            .map(|rule| rule.action)
-            .collect();
+        let mut found: Vec<Action> = self.login_rule().map(|login| login.also.clone()).unwrap_or_default();
+        found.extend(self.same_login().filter(|login| !login.push_only).map(|_| Action::Session));
+        if !binds.method || !binds.path {
+            let rules = &self.compiled.actions.rules;
+            let others = rules
+                .iter()
+                // Of a path that is bound it is known what it does; of one that is not, only what it needs.
+                .filter(|rule| rule.action != own && (binds.path || !rule.needs().is_empty()))
+                .filter(|rule| self.could_be(rule, binds));
+            found.extend(others.map(|rule| rule.action));
+        }
+        found.retain(|action| *action != own);
         found.sort_unstable();
         found.dedup();
         found
@@ -94,7 +103,7 @@ impl<'a> Plan<'a> {
     /// Whether the signature would do for an endpoint of `rule`.
     fn could_be(&self, rule: &ActionRule, binds: Binds) -> bool {
         let table = &self.compiled.actions;
-        let fits = |method| table.first(method, self.request.path).is_some_and(|first| first.id == rule.id);
+        let fits = |method| table.first(method, self.path).is_some_and(|first| first.id == rule.id);
         (!binds.method || rule.takes(self.method))
             && (!binds.path || Method::ALL.iter().any(|(_, method)| fits(*method)))
             && (!binds.query || !binds.body || rule.needs().iter().all(|need| self.has_name_like(rule, need)))

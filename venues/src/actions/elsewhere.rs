@@ -1,7 +1,5 @@
 //! Orders at other endpoints: where a signature binds no path, the same request may be another order there.
 
-use regex::bytes::SetMatches;
-
 use super::Unreadable;
 use super::orders::{Batch, Field, OrderTable, STANDS_IN, unreadable};
 use crate::plan::Plan;
@@ -55,7 +53,7 @@ impl Plan<'_> {
     /// `here` are the tables of its own path.
     pub(super) fn read_elsewhere(
         &self,
-        here: &SetMatches,
+        here: &[usize],
         own: Option<&OrderTable>,
         batch: Option<&Batch>,
     ) -> Result<(), Unreadable> {
@@ -66,11 +64,11 @@ impl Plan<'_> {
         // What its own table reads has the same meaning there; of a batch, nothing beside its elements may be an
         // order of its own.
         let known = read_by(own);
-        let mut given = self.query.iter().chain(self.body.members());
+        let mut given = self.sent_query().iter().chain(self.body.members());
         if !given.any(|(name, _)| table.telling.tell(name, &known)) {
             return Ok(());
         }
-        let others = table.orders.iter().enumerate().filter(|(at, _)| !here.matched(*at));
+        let others = table.orders.iter().enumerate().filter(|(at, _)| !here.contains(at));
         for (_, other) in others {
             match &other.batch {
                 Some(list) => {
@@ -94,7 +92,7 @@ impl Plan<'_> {
     /// Whether a parameter that is none of `known` is called `name`, or ends so: where query and body are signed
     /// one behind the other, the beginning of its name may be the end of another parameter.
     fn has_like(&self, name: &str, known: &[&str]) -> bool {
-        let mut all = self.query.iter().chain(self.body.members());
+        let mut all = self.sent_query().iter().chain(self.body.members());
         all.any(|(given, _)| given.ends_with(name) && !known.contains(&given.as_ref()))
     }
 }

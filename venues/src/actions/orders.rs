@@ -384,6 +384,9 @@ impl<'a> Plan<'a> {
     /// cannot read, it cannot allow.
     pub fn orders(&self) -> Result<Vec<Order<'_>>, Unreadable> {
         let table = &self.compiled.actions;
+        if self.login_alone().is_some() {
+            return Ok(Vec::new());
+        }
         if self.fits.is_none_or(|rule| rule.action != Action::Trade) {
             return match self.classified().stands_in.contains(&Action::Trade) {
                 true => Err(unreadable("order", ELSEWHERE)),
@@ -393,9 +396,9 @@ impl<'a> Plan<'a> {
         if let Some(name) = self.recut() {
             return Err(unreadable(name, RECUT));
         }
-        let path = self.request.path;
-        let fits = table.order_paths.matches(path.as_bytes());
-        let tables = || fits.iter().filter_map(|at| table.orders.get(at));
+        let path = self.path;
+        let fits = table.order_paths.fits(path);
+        let tables = || fits.iter().filter_map(|at| table.orders.get(*at));
         let outer = self.scope();
         let pick = |scope: Scope<'_, '_>| {
             for table in tables() {
@@ -436,8 +439,8 @@ impl<'a> Plan<'a> {
         // A case may say that a method has its parameters in the query.
         let in_body = rule.encode.body == BodyForm::Json && rule.signs_body && self.takes_body();
         let (query, ignored): (&[Member<'a>], &[Member<'a>]) =
-            if in_body { (&[], &self.query) } else { (&self.query, &[]) };
-        Scope { lists: [query, self.body.members(), &[]], ignored, path: self.request.path }
+            if in_body { (&[], self.sent_query()) } else { (self.sent_query(), &[]) };
+        Scope { lists: [query, self.body.members(), &[]], ignored, path: self.path }
     }
 
     /// The elements of a batch. Text on the way to them is JSON.

@@ -28,7 +28,7 @@ impl Plan<'_> {
 
     fn find_recut(&self) -> Option<&str> {
         let rule = self.rule();
-        let (query, body) = (self.query.as_slice(), self.body.members());
+        let (query, body) = (self.sent_query(), self.body.members());
         // What also goes out unescaped is refused where it would fall apart on the wire.
         if rule.signs_query
             && rule.encode.signed_query == Escape::Raw
@@ -95,7 +95,7 @@ impl Plan<'_> {
             return None;
         }
         let begins = |text: &str| text.contains(['{', '[']);
-        let found = self.query.iter().find(|(name, value)| {
+        let found = self.sent_query().iter().find(|(name, value)| {
             begins(name) || matches!(value, Value::Array(_) | Value::Object(_)) || any_text(value, &begins)
         });
         found.map(|(name, _)| name.as_ref())

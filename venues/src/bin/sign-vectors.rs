@@ -9,7 +9,8 @@
 //! that the endpoint falls under.
 //!
 //! Each row is signed with its own credentials and its own frozen clock, by the engine and the key
-//! types that the agent and the keeper use. A row that cannot be signed gives a line with `error`.
+//! types that the agent and the keeper use. A row that cannot be signed gives a line with `error`. A row of kind `ws` is
+//! a WebSocket login: its line has the frame as `ws_frame`, and `headers` and `url` where the login has them.
 
 #![forbid(unsafe_code)]
 
@@ -143,6 +144,15 @@ fn answer(profiles: &mut HashMap<String, Compiled>, line: &[u8]) -> Vec<u8> {
     let mut members = vec![("id".into(), text(id))];
     match signed {
         Err(error) => members.push(("error".into(), text(error))),
+        Ok(SignedRequest { login: Some(login), headers, body, .. }) => {
+            let headers = headers.into_iter().map(|(name, value)| (name.into(), text(value))).collect();
+            members.push(("ws_frame".into(), json::parse(&body).unwrap_or(Value::Null)));
+            members.push(("headers".into(), Value::Object(headers)));
+            members.extend(login.url.map(|url| ("url".into(), text(url))));
+            let mut out = Vec::new();
+            json::write(&Value::Object(members), false, &mut out);
+            return out;
+        }
         Ok(signed) => {
             let headers =
                 signed.headers.into_iter().map(|(name, value)| (name.into(), text(value))).collect();

@@ -1,12 +1,12 @@
 //! `[actions]` and `[[order]]`: what endpoints do, and where orders have their fields.
 
-use regex::bytes::{RegexSet, RegexSetBuilder};
+use regex::bytes::RegexSetBuilder;
 
 use super::MAX_ENTRIES;
 use super::document::{Entry, Fields, Item, Node};
 use super::rule::methods;
 use crate::actions::{
-    Action, ActionRule, ActionTable, Batch, Binds, Condition, Field, OrderTable, Step, Telling, Words,
+    Action, ActionRule, ActionTable, Batch, Binds, Condition, Field, OrderTable, Paths, Step, Telling, Words,
     signed_as_bound,
 };
 use crate::error::ProfileError;
@@ -79,10 +79,10 @@ fn set<'p>(
     fields: &Fields<'_, '_>,
     at: usize,
     paths: impl Iterator<Item = &'p str>,
-) -> Result<RegexSet, ProfileError> {
+) -> Result<Paths, ProfileError> {
     let patterns = paths.map(|path| format!("^(?:{path})"));
     let set = RegexSetBuilder::new(patterns).unicode(false).size_limit(MAX_PATHS_BYTES).build();
-    set.map_err(|_| fields.error(at, "these paths are too much together"))
+    set.map(Paths::new).map_err(|_| fields.error(at, "these paths are too much together"))
 }
 
 fn list<'d, 't>(fields: &Fields<'d, 't>, key: &str) -> Result<&'d [Node<'t>], ProfileError> {

@@ -9,7 +9,12 @@ const KEYS: &[&str] = &["method", "path", "has_param", "param_suffix", "query_on
 
 /// Compiles the conditions of `case`.
 pub(super) fn when(case: &Fields<'_, '_>) -> Result<When, ProfileError> {
-    let when = case.table("when", "`when`", KEYS)?;
+    conditions(case, "when", "`when`")
+}
+
+/// Compiles the conditions in the table `key`.
+pub(super) fn conditions(of: &Fields<'_, '_>, key: &str, what: &'static str) -> Result<When, ProfileError> {
+    let when = of.table(key, what, KEYS)?;
     let methods = match when.texts("method")? {
         None => None,
         Some(names) => Some(super::rule::methods(&when, "method", &names)?),

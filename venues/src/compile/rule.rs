@@ -7,7 +7,7 @@ use super::{attach, encode, inject, sign};
 use crate::error::ProfileError;
 use crate::request::Method;
 use crate::rule::{Covers, Inject, NonceKind, Rule, Sign, Target};
-use crate::template::{Names, Release, Slot, Stage, Template, Var, VarSet};
+use crate::template::{Names, ParamUse, Release, Slot, Stage, Template, Var, VarSet};
 
 /// What a rule asks of its key.
 pub(super) struct KeyUse {
@@ -17,7 +17,23 @@ pub(super) struct KeyUse {
     pub(super) sends_secret: Option<ProfileError>,
 }
 
+/// A parameter of a login, before anything reads it.
+pub(super) struct Told<'d> {
+    pub(super) at: usize,
+    pub(super) name: &'d str,
+    pub(super) kind: ParamUse,
+    pub(super) reads: VarSet,
+}
+
 pub(super) fn rule(fields: &Fields<'_, '_>) -> Result<(Rule, KeyUse), ProfileError> {
+    told(fields, None).map(|(rule, used, _)| (rule, used))
+}
+
+/// The same for a login, whose templates may use these parameters; says where their values go.
+pub(super) fn told(
+    fields: &Fields<'_, '_>,
+    params: Option<&[Told<'_>]>,
+) -> Result<(Rule, KeyUse, Vec<Slot>), ProfileError> {
     let clock = encode::clock(fields)?;
     let encode = encode::encode(fields)?;
     let body_methods = match fields.texts("body_methods")? {
@@ -26,6 +42,14 @@ pub(super) fn rule(fields: &Fields<'_, '_>) -> Result<(Rule, KeyUse), ProfileErr
     };
     let map = encode::map(fields)?;
     let mut names = Names::new(map.is_some(), clock.nonce != NonceKind::Absent);
+    if params.is_some() {
+        names.keep_empty();
+    }
+    let params = params.unwrap_or_default().iter().map(|param| {
+        let slot = names.param(param.name, param.kind, param.reads);
+        slot.map_err(|message| fields.error(param.at, message))
+    });
+    let params = params.collect::<Result<Vec<Slot>, ProfileError>>()?;
     let inject = inject::inject(fields, &mut names, clock)?;
     let (lets, mut late) = lets(fields, &mut names)?;
     let signing = sign::sign(fields, &mut names, clock)?;
@@ -71,7 +95,7 @@ pub(super) fn rule(fields: &Fields<'_, '_>) -> Result<(Rule, KeyUse), ProfileErr
         Some(Release::Mac) => PassphraseUse::Mac,
         Some(Release::Plain) => PassphraseUse::Plain,
     };
-    Ok((rule, KeyUse { key: signing.key, passphrase, sends_secret: signing.sends_secret }))
+    Ok((rule, KeyUse { key: signing.key, passphrase, sends_secret: signing.sends_secret }, params))
 }
 
 /// What the signed text reads, also by way of parameters that are injected into what it reads.

@@ -192,7 +192,13 @@ pub(super) fn json_template(
             if template.kind() == Kind::Bytes {
                 return Err(fields.error(node.at, "this would put raw bytes into JSON; add `|hex` or `|b64`"));
             }
-            if text == "{params_json}" { JsonTemplate::Raw(template) } else { JsonTemplate::Text(template) }
+            let param = names.param_in(&template);
+            let raw = text == "{params_json}" || param.is_some_and(|param| param.json);
+            let value = if raw { JsonTemplate::Raw(template) } else { JsonTemplate::Text(template) };
+            match param {
+                Some(param) if param.optional => JsonTemplate::Optional(Box::new(value)),
+                _ => value,
+            }
         }
         Item::List(list) => {
             let values = list.iter().map(|node| json_template(fields, names, clock, node, stage));
@@ -219,7 +225,7 @@ pub(super) fn json_members(
     let mut members = Vec::with_capacity(entries.len());
     for entry in entries {
         let value = json_template(fields, names, clock, &entry.value, stage)?;
-        if !matches!(&value, JsonTemplate::Text(template) if template.is_empty()) {
+        if names.keeps_empty() || !matches!(&value, JsonTemplate::Text(template) if template.is_empty()) {
             members.push((entry.name.to_string(), value));
         }
     }
@@ -251,6 +257,7 @@ impl JsonTemplate {
     pub(crate) fn reads(&self) -> VarSet {
         match self {
             Self::Literal(_) => VarSet::EMPTY,
+            Self::Optional(value) => value.reads(),
             Self::Int { template, .. } | Self::Raw(template) | Self::Text(template) => template.reads(),
             Self::Array(values) => values.iter().fold(VarSet::EMPTY, |set, value| set.union(value.reads())),
             Self::Object(members) => {

@@ -6,7 +6,7 @@ use regex_syntax::ParserBuilder;
 use regex_syntax::hir::{Class, Hir, HirKind};
 
 use super::Part;
-use crate::profile::Profile;
+use crate::profile::{Profile, RuleAt};
 use crate::request::{Body, Method, Param, Request};
 use crate::rule::When;
 
@@ -36,9 +36,13 @@ const PATH: &str = "/probe/one/two";
 const ADDED: &str = "omega";
 
 /// Requests that are signed by the case with this number, or by the base.
-pub(super) fn samples(profile: &Profile, case: Option<usize>) -> Vec<Sample> {
+pub(super) fn samples(profile: &Profile, at: RuleAt) -> Vec<Sample> {
     let any = When::default();
-    let when = case.and_then(|at| profile.compiled.cases.get(at)).map_or(&any, |(when, _)| when);
+    let case = match at {
+        RuleAt::Case(at) => profile.compiled.cases.get(at),
+        RuleAt::Base | RuleAt::Login(_) => None,
+    };
+    let when = case.map_or(&any, |(when, _)| when);
     let mut samples = Vec::new();
     for (method, known) in Method::ALL {
         if when.methods.as_ref().is_some_and(|methods| !methods.contains(known)) {
@@ -50,8 +54,7 @@ pub(super) fn samples(profile: &Profile, case: Option<usize>) -> Vec<Sample> {
             }
         }
     }
-    samples
-        .retain(|sample| profile.plan(&sample.request(&sample.list())).is_ok_and(|plan| plan.case == case));
+    samples.retain(|sample| profile.plan(&sample.request(&sample.list())).is_ok_and(|plan| plan.at == at));
     samples
 }
 
@@ -227,7 +230,7 @@ fn object(pairs: &[Pair]) -> String {
 }
 
 /// The shortest text that a pattern asks for.
-fn example(pattern: &str) -> String {
+pub(crate) fn example(pattern: &str) -> String {
     let mut bytes = Vec::new();
     if let Ok(hir) = ParserBuilder::new().unicode(false).utf8(false).build().parse(pattern) {
         write_example(&hir, &mut bytes);

@@ -33,6 +33,8 @@ pub(crate) struct Names {
     sends_secret: bool,
     used: VarSet,
     passphrase: Option<Release>,
+    params: Vec<(Slot, ParamUse)>,
+    keeps_empty: bool,
 }
 
 #[derive(Debug, Clone)]
@@ -41,6 +43,15 @@ struct Own {
     slot: Slot,
     kind: Kind,
     reads: VarSet,
+}
+
+/// What a parameter of a login is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct ParamUse {
+    /// A JSON value; else text.
+    pub(crate) json: bool,
+    /// It may be absent, and then so is a member that holds it alone.
+    pub(crate) optional: bool,
 }
 
 /// One way in which templates want to see all parameters as `name=value`.
@@ -101,7 +112,34 @@ impl Names {
             sends_secret: false,
             used: VarSet::EMPTY,
             passphrase: None,
+            params: Vec::new(),
+            keeps_empty: false,
         }
+    }
+
+    /// Defines a parameter of a login. `reads` is what its value tells of the request.
+    pub(crate) fn param(&mut self, name: &str, kind: ParamUse, reads: VarSet) -> Result<Slot, String> {
+        let value = Template { pieces: Box::default(), kind: Kind::Text, reads };
+        let slot = self.define(name, &value)?;
+        self.params.push((slot, kind));
+        Ok(slot)
+    }
+
+    /// Members of JSON that are empty text are members: nothing is laid over a login, so nothing is taken away.
+    pub(crate) const fn keep_empty(&mut self) {
+        self.keeps_empty = true;
+    }
+
+    /// Whether they are.
+    pub(crate) const fn keeps_empty(&self) -> bool {
+        self.keeps_empty
+    }
+
+    /// What the parameter is that this template yields and nothing else.
+    pub(crate) fn param_in(&self, template: &Template) -> Option<ParamUse> {
+        let [Piece::Value(slot, filters)] = &*template.pieces else { return None };
+        let found = self.params.iter().find(|(known, _)| known == slot).filter(|_| filters.is_empty())?;
+        Some(found.1)
     }
 
     /// Defines a name; says in which slot its value belongs.

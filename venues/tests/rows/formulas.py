@@ -41,6 +41,36 @@ class CoinexHmac:
         return {"url": "https://api.coinex.com" + target, "method": method, "headers": headers, "body": body}
 
 
+class BinanceWs:
+    """web-socket-api.md of binance-spot-api-docs, "SIGNED request example (HMAC)": sorted, with the API key, as they read.
+
+    The frame is the body; `path` is its method.
+    """
+
+    def __init__(self, credentials: dict[str, str]) -> None:
+        self.credentials = credentials
+        self.options: dict[str, Any] = {}
+
+    def hmac(self, text: bytes) -> str:
+        return hmac.new(self.credentials["secret"].encode(), text, hashlib.sha256).hexdigest()
+
+    def milliseconds(self) -> int:
+        raise AssertionError("the clock is not frozen")
+
+    def uuid(self) -> str:
+        raise AssertionError("the uuid is not frozen")
+
+    def sign(self, path: str, _: object, method: str, params: dict[str, Any]) -> dict[str, Any]:
+        given = {"recvWindow": 10000, **params}
+        all_of = {"apiKey": self.credentials["apiKey"], "timestamp": self.milliseconds(), **given}
+        ordered = dict(sorted(all_of.items()))
+        texts = (f"{name}={json.dumps(v) if isinstance(v, (bool, float)) else v}" for name, v in ordered.items())
+        signature = self.hmac("&".join(texts).encode())
+        frame = {"id": self.uuid(), "method": path, "params": {**ordered, "signature": signature}}
+        body = json.dumps(frame, separators=(",", ":"), ensure_ascii=False)
+        return {"url": f"https://ws-api.binance.com/ws-api/v3/{path}", "method": method, "headers": {}, "body": body}
+
+
 class LbankRsa(ccxt.lbank):  # type: ignore[misc]
     """https://www.lbank.com/docs/index.html#signature, with RSA. ccxt makes a PEM block of the key's whole lines of 64
     characters and drops the rest, so that no key of a usual length goes through it."""
@@ -50,4 +80,4 @@ class LbankRsa(ccxt.lbank):  # type: ignore[misc]
         return "\n".join(("-----BEGIN PRIVATE KEY-----", *lines, "-----END PRIVATE KEY-----", ""))
 
 
-FORMULAS = {"coinex-hmac": CoinexHmac, "lbank-rsa": LbankRsa}
+FORMULAS = {"binance-ws": BinanceWs, "coinex-hmac": CoinexHmac, "lbank-rsa": LbankRsa}

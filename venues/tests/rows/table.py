@@ -81,6 +81,8 @@ class Venue(NamedTuple):
     """Whether the row files are made by this program; the others came with the project."""
     ships: bool = True
     """Whether its profile ships; the rows of the others, whose profiles are tests, share one file."""
+    more: bool = False
+    """The rows that came with the project are few: `VENUE-more.jsonl` has more."""
     batch: Endpoint | None = None
     """An endpoint whose body is a list of orders."""
     tags: tuple[str, ...] = ()
@@ -135,10 +137,19 @@ VENUES = {
         written=False,
     ),
     "binance-ed25519": Venue(
-        "binance", both("private", "openOrders", "order/test"), secret=PEM, body="form", written=False
+        "binance", both("private", "openOrders", "order/test"), secret=PEM, body="form", more=True, written=False
+    ),
+    "binance-ws": Venue(
+        "",
+        (
+            ("", "order.place", "POST", "body"),
+            ("", "openOrders.status", "POST", "body"),
+            ("", "account.status", "POST", "body"),
+        ),
+        body="flat",
     ),
     "binance-rsa": Venue(
-        "binance", both("private", "openOrders", "order/test"), secret=RSA_PEM, body="form", written=False
+        "binance", both("private", "openOrders", "order/test"), secret=RSA_PEM, body="form", more=True, written=False
     ),
     "binancecoinm": Venue(
         "binancecoinm",
@@ -150,8 +161,17 @@ VENUES = {
         ),
         body="form",
     ),
+    "binanceus": Venue(
+        "binanceus",
+        (
+            ("private", "account", "GET", "query"),
+            ("private", "openOrders", "DELETE", "query"),
+            ("private", "order/test", "POST", "body"),
+        ),
+        body="form",
+    ),
     "binanceusdm": Venue(
-        "binanceusdm", both("fapiPrivate", "openOrders", "leverage"), body="form", written=False
+        "binanceusdm", both("fapiPrivate", "openOrders", "leverage"), body="form", more=True, written=False
     ),
     "bingx": Venue(
         "bingx",
@@ -220,7 +240,7 @@ VENUES = {
         ),
         "4.4.100",
     ),
-    "bitstamp": Venue("bitstamp", (("private", "user_transactions/", "POST", "body"),), body="form", written=False),
+    "bitstamp": Venue("bitstamp", (("private", "user_transactions/", "POST", "body"),), body="form", more=True, written=False),
     "bittrex": Venue(
         "bittrex",
         (
@@ -231,7 +251,8 @@ VENUES = {
         "4.0.100",
         raw=True,
         ascii=True,
-        written=False,
+        empty=False,
+        more=True, written=False,
     ),
     "bittrex1": Venue(
         "bittrex",
@@ -267,7 +288,21 @@ VENUES = {
         raw=True,
         empty=False,
         extra=("Referer",),
+        more=True, written=False,
+    ),
+    "coinbase-eddsa": Venue(
+        "coinbase",
+        (
+            (["v3", "private"], "brokerage/orders/historical/batch", "GET", "query"),
+            (["v3", "private"], "brokerage/orders", "POST", "body"),
+            (["v3", "private"], "brokerage/orders/batch_cancel", "POST", "body"),
+            (["v3", "private"], "brokerage/portfolios/7", "DELETE", "body"),
+        ),
+        key="55555555-6666-7777-8888-999999999999",
+        secret="Z+ppJSnycLr+TlsS5utPBgzJXnQiyt3m/VCkLzEAX1xBW1kGon8Q5Y0bEm5iWMvHkcrZeLEQqYb4IXTsBoGpgA==",
+        lists=True,
         written=False,
+        more=True,
     ),
     "coinbase-legacy": Venue(
         "coinbase",
@@ -309,11 +344,12 @@ VENUES = {
         body="flat",
         flags=False,
         floats=False,
-        written=False,
+        more=True, written=False,
     ),
     "deribit": Venue(
         "deribit",
         (("private", "sell", "GET", "query"), ("private", "get_account_summary", "GET", "query")),
+        more=True,
         written=False,
     ),
     "gate": Venue(
@@ -326,7 +362,7 @@ VENUES = {
         "gemini",
         (("private", "v1/order/new", "POST", "body"), ("private", "v1/balances", "POST", "body")),
         key="account-TESTkey0000000000001",
-        written=False,
+        more=True, written=False,
     ),
     "htx": Venue(
         "htx",
@@ -335,6 +371,7 @@ VENUES = {
             (["spot", "private"], "v1/order/batchcancel", "POST", "body"),
             (["contract", "private"], "linear-swap-api/v1/swap_cross_cancel", "POST", "body"),
         ),
+        more=True,
         written=False,
     ),
     "kraken": Venue(
@@ -355,6 +392,7 @@ VENUES = {
         ),
         secret=BASE64,
         empty=False,
+        more=True,
         written=False,
     ),
     "kucoin": Venue(
@@ -462,7 +500,7 @@ VENUES = {
         ),
         body="flat",
         empty=False,
-        written=False,
+        more=True, written=False,
     ),
     "whitebit": Venue(
         "whitebit",

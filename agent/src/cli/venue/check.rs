@@ -7,7 +7,10 @@ use strongroom_protocol::ErrorCode;
 use strongroom_venues::{Finding, Profile, SendOnly};
 
 use super::rows::{self, Compared};
-use super::{SEND_ONLY, about_send_only, actions, facts, facts_of_send_only, put, rule, rules, with_rules};
+use super::{
+    SEND_ONLY, about_send_only, actions, check_logins, facts, facts_of_send_only, logins, put, rule, rules,
+    with_rules,
+};
 use crate::cli::{Json, Stop, output};
 use crate::fault::Fault;
 use crate::signer::profiles::compiled_from;
@@ -53,9 +56,11 @@ impl Check {
             output::data(&facts(&profile, &[]));
             output::data(&rules(&findings));
             actions(&profile);
+            logins(&profile);
             compared.print();
         }
         warn(&profile, &findings);
+        check_logins(&self.file.display().to_string(), &profile)?;
         if let Some((finding, unseen)) = findings.iter().find_map(|f| Some((f, f.unseen.as_ref()?))) {
             return Err(self.overclaims(finding, unseen).into());
         }

@@ -3,7 +3,7 @@
 
 use clap::Args;
 use serde_json::{Value, json};
-use strongroom_venues::{Profile, SendOnly, builtin_profiles, send_only_profiles};
+use strongroom_venues::{Login, Profile, SendOnly, builtin_profiles, send_only_profiles};
 
 use super::{SHIPPED, about, about_send_only, put};
 use crate::cli::{Json, Stop, output, running};
@@ -39,7 +39,7 @@ impl List {
         for (_, text) in send_only_profiles() {
             let Some(venue) = SendOnly::compile(text).map_err(Fault::defect)? else { continue };
             rows.push(
-                [venue.id(), venue.name(), "static", "none", "shipped, send mode only"]
+                [venue.id(), venue.name(), "static", "none", "", "shipped, send mode only"]
                     .map(str::to_owned)
                     .to_vec(),
             );
@@ -76,7 +76,7 @@ impl List {
             output::json(&Value::Array(values));
             return Ok(());
         }
-        output::data(&output::table(&["ID", "NAME", "ALGORITHM", "COVERS", "FROM"], &rows));
+        output::data(&output::table(&["ID", "NAME", "ALGORITHM", "COVERS", "WS", "FROM"], &rows));
         for (_, chosen) in &own {
             if let Err(fault) = chosen {
                 output::talk(&format!("warning: {}; {}", fault.message, fault.hint));
@@ -93,7 +93,10 @@ impl List {
 
 fn row(profile: &Profile, from: &str) -> Vec<String> {
     let algorithm = profile.key_spec().algorithm.to_string();
-    [profile.id(), profile.name(), &algorithm, profile.covers().name(), from].map(str::to_owned).to_vec()
+    let logins = profile.logins().iter().map(Login::name).collect::<Vec<_>>().join(" ");
+    [profile.id(), profile.name(), &algorithm, profile.covers().name(), &logins, from]
+        .map(str::to_owned)
+        .to_vec()
 }
 
 fn shown(profile: &Profile, from: &str) -> Value {

@@ -142,6 +142,18 @@ pub(super) fn check(profile: &Profile, path: &Path) -> Result<(), Fault> {
             "add `hosts = [\"https://…\"]`",
         ));
     }
+    if let Some(finding) = profile.check_logins().iter().find(|one| one.undeclared || one.unguarded) {
+        return Err(Fault::new(
+            ErrorCode::Invalid,
+            format!(
+                "{} has a WebSocket login `{}` that is signed like `{}`, and does not say so",
+                path.display(),
+                finding.login,
+                finding.request
+            ),
+            format!("`strongroom venue check {}` says more", path.display()),
+        ));
+    }
     match profile.probe().iter().find_map(|finding| finding.unseen.as_ref()) {
         None => Ok(()),
         Some(unseen) => Err(Fault::new(

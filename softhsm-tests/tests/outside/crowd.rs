@@ -1,0 +1,131 @@
+//! Many who ask much: what one of them may take from the others, and from the disk.
+
+use std::collections::HashSet;
+use std::time::Duration;
+
+use rustix::process::Signal;
+use strongroom_client::ErrorCode;
+use strongroom_protocol::{Body, Operation, Sign};
+use strongroom_softhsm_tests::raw::{Heard, Raw, frame};
+use strongroom_softhsm_tests::room::{Room, signal};
+
+use crate::audit::lines;
+use crate::keys::{BINANCE, KRAKEN};
+
+const SOON: Duration = Duration::from_secs(60);
+
+fn sign(path: &str) -> Operation<'_> {
+    Operation::Sign(Sign {
+        credential: "binance-main",
+        method: "GET",
+        path,
+        query: Vec::new(),
+        body: Body::Empty,
+    })
+}
+
+/// All have asked before the agent looks, so that it does not matter how fast anything is: what counts is in which
+/// order it acts. The lines of its log tell.
+#[test]
+fn serves_who_asks_for_one_thing_before_those_who_ask_for_much() {
+    const GREEDY: usize = 12;
+    const EACH: u64 = 250;
+    let room = Room::new();
+    let _ = room.enroll(&BINANCE, &[]).ok();
+    let agent = room.start_unlocked();
+    let connect = || {
+        let mut peer = Raw::connect(&room.socket());
+        peer.ask(0, Operation::Status).unwrap();
+        assert_eq!(peer.hear(SOON), Heard::Good(0), "it is let in");
+        peer
+    };
+    let mut greedy: Vec<Raw> = (0..GREEDY).map(|_| connect()).collect();
+    let mut modest = connect();
+    let much: Vec<u8> = (1..=EACH).flat_map(|id| frame(id, sign("/api/v3/account"))).collect();
+    signal(agent.pid(), Signal::STOP);
+    for peer in &mut greedy {
+        peer.write(&much).unwrap();
+    }
+    modest.ask(1, sign("/api/v3/openOrders")).unwrap();
+    signal(agent.pid(), Signal::CONT);
+    assert_eq!(modest.hear(SOON), Heard::Good(1));
+    for peer in &mut greedy {
+        let mut left: HashSet<u64> = (1..=EACH).collect();
+        while !left.is_empty() {
+            match peer.hear(SOON) {
+                Heard::Good(id) => assert!(left.remove(&id), "{id} is answered, once"),
+                other => panic!("{other:?}"),
+            }
+        }
+    }
+    let paths: Vec<String> =
+        lines(&room).iter().filter_map(|line| line["path"].as_str().map(str::to_owned)).collect();
+    assert_eq!(paths.len(), GREEDY * EACH as usize + 1);
+    let place = paths.iter().position(|path| path == "/api/v3/openOrders").unwrap();
+    assert!(place < paths.len() / 4, "{place} of {} were served before", paths.len());
+}
+
+#[test]
+fn tells_of_the_records_without_reading_them() {
+    let room = Room::new();
+    for key in [&BINANCE, &KRAKEN] {
+        let _ = room.enroll(key, &[]).ok();
+    }
+    let counts = || {
+        let status = room.client().status().unwrap();
+        (status.credentials, status.ready)
+    };
+    let names =
+        || room.client().list().unwrap().into_iter().map(|credential| credential.name).collect::<Vec<_>>();
+    let agent = room.start();
+    let (records, aside) = (room.data().join("records"), room.data().join("aside"));
+    for _ in 0..2 {
+        // What is not there cannot be read.
+        std::fs::rename(&records, &aside).unwrap();
+        assert_eq!(counts().0, 2);
+        assert_eq!(names(), ["binance-main", "kraken-main"]);
+        assert_eq!(room.client().show("kraken-main").unwrap().venue, "kraken");
+        let absent = room.client().show("okx-main").unwrap_err();
+        assert_eq!(absent.code(), Some(ErrorCode::NotFound));
+        std::fs::rename(&aside, &records).unwrap();
+        let _ = room.unlock().ok();
+        assert_eq!(counts(), (2, 2));
+    }
+    room.client().remove("binance-main").unwrap();
+    assert_eq!((counts(), names()), ((1, 1), vec!["kraken-main".to_owned()]));
+    let _ = room.enroll(&BINANCE, &[]).ok();
+    assert_eq!(counts(), (2, 2));
+    room.client().lock().unwrap();
+    assert_eq!(counts(), (2, 0));
+    agent.kill();
+    let _agent = room.start();
+    assert_eq!(counts(), (2, 0), "after a kill");
+}
+
+#[test]
+fn notices_records_that_somebody_has_taken_away_or_put_there() {
+    let room = Room::new();
+    for key in [&BINANCE, &KRAKEN] {
+        let _ = room.enroll(key, &[]).ok();
+    }
+    let _agent = room.start();
+    let told = || {
+        let listed = room.client().list().unwrap().into_iter();
+        let names: Vec<String> = listed.map(|credential| credential.name).collect();
+        assert_eq!(room.client().status().unwrap().credentials as usize, names.len());
+        names
+    };
+    let path = room.record("kraken-main");
+    let text = std::fs::read(&path).unwrap();
+    for _ in 0..2 {
+        std::fs::remove_file(&path).unwrap();
+        assert_eq!(told(), ["binance-main"]);
+        let _ = room.unlock().ok();
+        assert_eq!(told(), ["binance-main"]);
+        std::fs::write(&path, &text).unwrap();
+        assert_eq!(told(), ["binance-main", "kraken-main"]);
+        let _ = room.unlock().ok();
+        assert_eq!(room.client().status().unwrap().ready, 2);
+        room.client().lock().unwrap();
+    }
+}

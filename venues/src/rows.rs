@@ -73,6 +73,18 @@ fn is_request(row: &Value<'_>) -> bool {
     expects_url && row.get("api").and_then(Value::as_text) != Some("ws")
 }
 
+/// Whether a row is a WebSocket login, and no request.
+///
+/// # Errors
+/// Where it is neither.
+pub fn is_login(row: &Value<'_>) -> Result<bool, String> {
+    let is_login = row.get("api").and_then(Value::as_text) == Some("ws");
+    if is_login || is_request(row) {
+        return Ok(is_login);
+    }
+    Err("only requests and logins are signed, and this row has no `expected.url`".to_owned())
+}
+
 /// Signs a row's request by `profile` and compares it with what the row expects.
 #[must_use]
 pub fn compare(profile: &Profile, row: &Value<'_>) -> Outcome {
@@ -171,10 +183,7 @@ fn texts_in(value: Option<&Value<'_>>) -> Vec<String> {
 /// # Errors
 /// Why the engine refuses it, or what the row does not say.
 pub fn sign(profile: &Profile, row: &Value<'_>) -> Result<Signed, String> {
-    let is_login = row.get("api").and_then(Value::as_text) == Some("ws");
-    if !is_login && !is_request(row) {
-        return Err("only requests and logins are signed, and this row has no `expected.url`".to_owned());
-    }
+    let is_login = is_login(row)?;
     let source = row.get("request").ok_or("the row has no `request`")?;
     let texts = if is_login { Texts::of_login(source)? } else { Texts::of(source)? };
     let request = if is_login { texts.login(source) } else { texts.request(source)? };

@@ -170,6 +170,7 @@ fn answer(profiles: &mut HashMap<String, Compiled>, line: &[u8]) -> Vec<u8> {
 
 fn sign(profiles: &mut HashMap<String, Compiled>, row: &Value<'_>) -> Result<SignedRequest, String> {
     let venue = rows::exchange(row)?;
+    rows::is_login(row)?;
     if !profiles.contains_key(venue)
         && let Some(compiled) = builtin(venue)
     {

@@ -306,12 +306,12 @@ fn looks_at_what_a_login_opens() {
     for (id, login) in [("upbit", "`login` of Upbit"), ("woo", "`login` of WOO X")] {
         let grants = "[[grant]]\nid = \"g\"\nto = \"user:1\"\nallow = [\"read\", \"session\"]\n\
                       accept_unbound = [\"body\", \"method\"]";
-        let found = scope::check(&venue(id), &Grants::parse(grants).unwrap());
+        let found = scope::check(venue(id), &Grants::parse(grants).unwrap());
         let said = format!("the WebSocket login {login} has the signature of a request for `cancel` as well");
         let finding = found.iter().find(|finding| finding.reason == said);
         assert!(finding.is_some_and(|finding| named(finding) == ["parameterless"]), "{id}: {found:?}");
         let accepted = grants.replace("\"method\"", "\"method\", \"path\"");
-        assert!(scope::check(&venue(id), &Grants::parse(&accepted).unwrap()).is_empty(), "{id}");
+        assert!(scope::check(venue(id), &Grants::parse(&accepted).unwrap()).is_empty(), "{id}");
     }
 }
 

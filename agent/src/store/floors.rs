@@ -243,7 +243,7 @@ mod tests {
         let first = older.begin_anew(generation);
         assert!(first > newest, "{first} {newest}");
         assert_eq!(older.generation(), first);
-        for each in ["a.b", "c", "never seen"] {
+        for each in ["a.b", "c", "never-seen"] {
             assert_eq!(older.of(&name(each)), first, "{each}");
         }
         // A file that did not count begins above its own floors.

@@ -6,6 +6,7 @@ use sha3::Keccak256;
 
 use super::{Cut, MAX_TEXT_BYTES};
 use crate::codec::{self, Escape};
+use crate::compile::near::did_you_mean;
 use crate::error::RequestError;
 
 /// Whether a value is text or raw bytes.
@@ -59,9 +60,32 @@ pub(crate) enum Filter {
 }
 
 /// Names of the filters, for an error message.
-pub(crate) const NAMES: &str = "address, amp, b64, b64url, bytes, cut:REGEX, else:HEX, hash, HEX, hex, js, \
-                                keccak256, lead:HEX, lower, mac, md5, pct, prefix:TEXT, q, sha256, sha384, \
-                                sha512, u64, upper";
+pub(crate) const NAMES: &[&str] = &[
+    "address",
+    "amp",
+    "b64",
+    "b64url",
+    "bytes",
+    "cut:REGEX",
+    "else:HEX",
+    "hash",
+    "HEX",
+    "hex",
+    "js",
+    "keccak256",
+    "lead:HEX",
+    "lower",
+    "mac",
+    "md5",
+    "pct",
+    "prefix:TEXT",
+    "q",
+    "sha256",
+    "sha384",
+    "sha512",
+    "u64",
+    "upper",
+];
 
 /// What is said when a template yields more than the engine carries.
 pub(crate) const TOO_LONG: RequestError =
@@ -105,12 +129,12 @@ impl Filter {
             ("else" | "lead", None) => {
                 return Err(format!("the filter `{name}` needs an argument, as in `{name}:00`"));
             }
-            (_, Some(_)) => {
-                return Err(format!(
-                    "the filter `{name}` is unknown or takes no argument; filters are {NAMES}"
-                ));
+            (_, argument) => {
+                let names = NAMES.iter().map(|known| known.split(':').next().unwrap_or(known));
+                let near = did_you_mean(name, names);
+                let what = if argument.is_some() { "unknown or takes no argument" } else { "unknown" };
+                return Err(format!("the filter `{name}` is {what}{near}; filters are {}", NAMES.join(", ")));
             }
-            (_, None) => return Err(format!("the filter `{name}` is unknown; filters are {NAMES}")),
         })
     }
 

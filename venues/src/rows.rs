@@ -29,7 +29,7 @@ pub enum Outcome {
         /// At least one.
         differences: Vec<Difference>,
         /// What was signed.
-        signed: Signed,
+        signed: Box<Signed>,
     },
     /// The row is of a kind that is not signed as a request: a WebSocket login, or a signature alone.
     OtherKind,
@@ -97,7 +97,11 @@ pub fn compare(profile: &Profile, row: &Value<'_>) -> Outcome {
         Err(why) => return Outcome::Refused(why),
     };
     let differences = differences(row, expected, &signed.request);
-    if differences.is_empty() { Outcome::Same } else { Outcome::Differs { differences, signed } }
+    if differences.is_empty() {
+        Outcome::Same
+    } else {
+        Outcome::Differs { differences, signed: Box::new(signed) }
+    }
 }
 
 fn differences(row: &Value<'_>, expected: &Value<'_>, found: &SignedRequest) -> Vec<Difference> {

@@ -60,7 +60,7 @@ pub(crate) enum SignError {
     #[error(transparent)]
     Request(#[from] RequestError),
     #[error("{broken}")]
-    Rule { broken: RequestError, docs: String },
+    Rule { broken: Box<RequestError>, docs: String },
     #[error(
         "the request's own {what} is {} the agent's clock; at most {bound_ms} ms, ahead or behind, are accepted", distance(*ahead_ms)
     )]
@@ -244,7 +244,7 @@ enum Step {
 impl Live {
     /// A request that breaks a rule of the venue, with the page on which the venue says it.
     fn rule(&self, broken: RequestError) -> SignError {
-        SignError::Rule { broken, docs: self.profile.docs().to_owned() }
+        SignError::Rule { broken: Box::new(broken), docs: self.profile.docs().to_owned() }
     }
 
     /// Checks the request, decides what time it is for it, and writes the bytes that the venue checks.

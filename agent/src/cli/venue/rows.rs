@@ -31,7 +31,7 @@ struct Failed {
 
 #[derive(Debug)]
 enum Why {
-    Differs(Vec<Difference>, Signed),
+    Differs(Vec<Difference>, Box<Signed>),
     Refused(String),
 }
 

@@ -108,7 +108,7 @@ fn refuses_profiles_with_line_and_column() {
         ),
         (
             "let = { a = \"{path|shout}\" }",
-            "line 4, column 20: the filter `shout` is unknown; filters are amp, b64, b64url, bytes, cut:REGEX, hash, HEX, hex, js, lower, mac, md5, pct, prefix:TEXT, q, sha256, sha384, sha512, upper",
+            "line 4, column 20: the filter `shout` is unknown; filters are address, amp, b64, b64url, bytes, cut:REGEX, else:HEX, hash, HEX, hex, js, keccak256, lead:HEX, lower, mac, md5, pct, prefix:TEXT, q, sha256, sha384, sha512, u64, upper",
         ),
         (
             "let = { a = \"{path|cut:(}\" }",

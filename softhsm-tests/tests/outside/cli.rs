@@ -26,8 +26,9 @@ const CREDENTIAL: [&str; 15] = [
     "token_serial",
     "venue",
 ];
-const STATUS: [&str; 15] = [
+const STATUS: [&str; 16] = [
     "admins",
+    "checkpoint",
     "credentials",
     "keeper_pid",
     "locked",

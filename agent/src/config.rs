@@ -61,6 +61,11 @@ impl Places {
         })
     }
 
+    /// The folder of the user's own profiles: beside the configuration.
+    pub(crate) fn venues(&self) -> PathBuf {
+        self.config.with_file_name("venues")
+    }
+
     /// The agent's socket.
     ///
     /// # Errors

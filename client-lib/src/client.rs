@@ -14,7 +14,7 @@ use crate::reply::{
     self, ClientEntry, Credential, FromReply, Grants, Listing, Metrics, Page, Progress, Question, Questions,
     SignedRequest, Status, Token, WsLogin,
 };
-use crate::request::{Enrollment, Login, NewGrants, SignRequest, WsLoginRequest};
+use crate::request::{Enrollment, Login, NewGrants, Repin, SignRequest, WsLoginRequest};
 use crate::socket::{Address, default_socket};
 use crate::token::{ClientToken, default_token};
 use crate::{DEFAULT_DEADLINE, TOKEN_DEADLINE};
@@ -239,6 +239,15 @@ impl Client {
     pub fn set_grants(&self, grants: &NewGrants, login: impl Into<Login>) -> Result<(), Error> {
         let login = login.into();
         self.call_once(grants.to_wire(&login), &[login.pin.as_ref()])
+    }
+
+    /// Has a credential sign by the profile of its venue as that is now. Never retried.
+    ///
+    /// # Errors
+    /// [`Error`]; code `Invalid` where the profile does not go with the credential, or either was changed meanwhile.
+    pub fn repin(&self, repin: &Repin, login: impl Into<Login>) -> Result<(), Error> {
+        let login = login.into();
+        self.call_once(repin.to_wire(&login), &[login.pin.as_ref()])
     }
 
     /// Deletes a credential. Never retried.

@@ -54,7 +54,7 @@ pub use reply::{
     Checkpoint, ClientEntry, Credential, Grants, Metrics, Progress, Protection, Question, SignedRequest,
     Status, Token, WsLogin,
 };
-pub use request::{Enrollment, Login, NewGrants, SignRequest, Value, WsLoginRequest};
+pub use request::{Enrollment, Login, NewGrants, Repin, SignRequest, Value, WsLoginRequest};
 pub use socket::default_socket;
 pub use token::{ClientToken, default_token};
 

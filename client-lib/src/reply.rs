@@ -79,6 +79,8 @@ pub struct Credential {
     pub accept_unbound: Vec<String>,
     /// Whether any use of it is denied and raises an alarm. Told to admins only.
     pub honey: bool,
+    /// SHA-256 of the user's own profile that it signs by, in hexadecimal; empty for a profile that ships.
+    pub profile: String,
 }
 
 /// What the agent has counted.
@@ -558,6 +560,7 @@ impl From<&wire::Credential<'_>> for Credential {
                 .map(str::to_owned)
                 .collect(),
             honey: credential.honey,
+            profile: credential.profile.to_owned(),
         }
     }
 }

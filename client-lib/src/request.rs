@@ -380,6 +380,40 @@ impl NewGrants {
     }
 }
 
+/// To have a credential sign by the profile of its venue as that is now.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Repin {
+    credential: String,
+    revision: u64,
+    profile: String,
+    base_url: Option<String>,
+}
+
+impl Repin {
+    /// Moves `credential` on to the text with the SHA-256 `profile` (in hexadecimal; empty for a profile that ships).
+    /// The agent refuses where its record has another `revision` meanwhile, or the venue another text.
+    pub fn new(credential: impl Into<String>, revision: u64, profile: impl Into<String>) -> Self {
+        Self { credential: credential.into(), revision, profile: profile.into(), base_url: None }
+    }
+
+    /// With another one of the profile's hosts.
+    #[must_use]
+    pub fn base_url(mut self, base_url: impl Into<String>) -> Self {
+        self.base_url = Some(base_url.into());
+        self
+    }
+
+    pub(crate) fn to_wire(&self, login: &Login) -> wire::Operation<'_> {
+        wire::Operation::Repin(wire::Repin {
+            credential: &self.credential,
+            revision: self.revision,
+            profile: &self.profile,
+            base_url: self.base_url.as_deref(),
+            login: login.to_wire(),
+        })
+    }
+}
+
 /// How the agent is to log in to its token: with the PIN that a descriptor gives, or without one.
 ///
 /// A descriptor is the read end of a pipe that holds the PIN and whose write end is closed; it can be given

@@ -17,7 +17,7 @@ mod tests;
 pub use frame::{FrameBuffer, FrameError, MAX_FRAME_BYTES};
 pub use message::{
     Body, ClientEntry, ClientToken, Credential, Enroll, ErrorCode, LoggedIn, Login, Operation, Param,
-    Progress, Protection, Question, Refusal, Reply, Request, Response, SetGrants, Sign, Signed, Status,
-    Token, WsLogin,
+    Progress, Protection, Question, Refusal, Repin, Reply, Request, Response, SetGrants, Sign, Signed,
+    Status, Token, WsLogin,
 };
 pub use wire::{DecodeError, EncodeError, VERSION, decode, encode, peek_id};

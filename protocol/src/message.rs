@@ -84,6 +84,9 @@ pub enum Operation<'a> {
     },
     /// Build and sign one WebSocket login.
     WsLogin(WsLogin<'a>),
+    /// Have a credential sign by the profile of its venue as that is now. Goes with one descriptor, the PIN, or with
+    /// none.
+    Repin(Repin<'a>),
 }
 
 /// A WebSocket login. The agent builds its text; nothing else is signed for it.
@@ -96,6 +99,23 @@ pub struct WsLogin<'a> {
     pub name: Option<&'a str>,
     /// What the login is told, by name, in any order.
     pub params: Vec<(&'a str, Param<'a>)>,
+}
+
+/// To have a credential sign by another text of its venue's profile.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Encode, BorrowDecode)]
+#[cfg_attr(test, derive(wincode::SchemaRead, wincode::SchemaWrite))]
+pub struct Repin<'a> {
+    /// Name of the credential.
+    pub credential: &'a str,
+    /// The revision that was looked at: refused where it is not that of the record any more.
+    pub revision: u64,
+    /// SHA-256 of the text that was looked at, as 64 hexadecimal digits; empty for a profile that ships. Refused where
+    /// the agent finds another one.
+    pub profile: &'a str,
+    /// One of the hosts of the profile; where absent, the credential's stays.
+    pub base_url: Option<&'a str>,
+    /// How to log in.
+    pub login: Login,
 }
 
 /// Other grants of a credential.
@@ -385,6 +405,8 @@ pub struct Credential<'a> {
     pub accept_unbound: &'a str,
     /// Whether any use of it is denied and raises an alarm. Told to admins only.
     pub honey: bool,
+    /// SHA-256 of the user's own profile that it signs by, as 64 hexadecimal digits; empty for a profile that ships.
+    pub profile: &'a str,
 }
 
 /// How the agent is.

@@ -10,8 +10,8 @@ use std::path::Path;
 
 use strongroom_protocol::{
     Body, ClientEntry, ClientToken, Credential, Enroll, ErrorCode, LoggedIn, Login, Operation, Param,
-    Progress, Protection, Question, Refusal, Reply, Request, Response, SetGrants, Sign, Signed, Status,
-    Token, WsLogin, decode, encode,
+    Progress, Protection, Question, Refusal, Repin, Reply, Request, Response, SetGrants, Sign, Signed,
+    Status, Token, WsLogin, decode, encode,
 };
 
 fn requests() -> Vec<(&'static str, Request<'static>)> {
@@ -82,6 +82,19 @@ fn requests() -> Vec<(&'static str, Request<'static>)> {
             Request { id: 12, operation: Operation::Hello { token: ClientToken("strongroom_00") } },
         ),
         ("request-add-client", Request { id: 13, operation: Operation::AddClient { name: "grid-bot" } }),
+        (
+            "request-repin",
+            Request {
+                id: 16,
+                operation: Operation::Repin(Repin {
+                    credential: "tidepool-main",
+                    revision: 2,
+                    profile: "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855",
+                    base_url: Some("https://api.tidepool.example"),
+                    login: Login { pin: true, final_try: false },
+                }),
+            },
+        ),
         ("request-clients", Request { id: 14, operation: Operation::Clients }),
         (
             "request-remove-client",
@@ -127,6 +140,7 @@ fn responses() -> Vec<(&'static str, Response<'static>)> {
         grants: 2,
         accept_unbound: "method,path",
         honey: true,
+        profile: "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855",
     };
     let refusal = Refusal {
         code: ErrorCode::Locked.number(),

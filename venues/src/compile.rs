@@ -12,8 +12,11 @@ mod document;
 mod encode;
 mod inject;
 mod login;
+pub(crate) mod near;
 mod rule;
 mod sign;
+
+use std::sync::Arc;
 
 use strongroom_link::key::{Algorithm, KeySpec, MAX_SECRET_BYTES, PassphraseUse, SecretForm};
 
@@ -21,6 +24,7 @@ use self::document::{Entry, Fields, Item, merge};
 use crate::error::ProfileError;
 use crate::profile::Compiled;
 use crate::rule::{Rule, When};
+use crate::send_only::SendOnly;
 use crate::template::Var;
 
 /// The keys that only the base has.
@@ -35,8 +39,16 @@ pub(crate) const MAX_ENTRIES: usize = 64;
 /// Shortest secret that is accepted where the profile says nothing.
 const MIN_SECRET_BYTES: u16 = 8;
 
+/// What a profile's text can be.
+pub(crate) enum Text {
+    /// A venue whose requests are signed.
+    Signed(Arc<Compiled>),
+    /// One whose secret goes out with every request, and where the text says so.
+    SendOnly(SendOnly, ProfileError),
+}
+
 /// Compiles `text`.
-pub(crate) fn compile(text: &str) -> Result<Compiled, ProfileError> {
+pub(crate) fn compile(text: &str) -> Result<Text, ProfileError> {
     let root = document::read(text)?;
     let Item::Table(entries) = &root.item else {
         return Err(ProfileError::at(text, 0, "a profile is a table"));
@@ -56,11 +68,13 @@ pub(crate) fn compile(text: &str) -> Result<Compiled, ProfileError> {
     let mut key = None;
     let mut passphrase = PassphraseUse::Absent;
     let mut needs_uid = false;
+    let mut refusal = None;
     let mut rules = Vec::with_capacity(sources.len());
     for (when, entries) in &sources {
         let fields = Fields::of(text, root.at, "a profile", entries, &known)?;
         let (rule, used) = rule::rule(&fields)?;
         check_key(&fields, &mut key, used.key)?;
+        refusal = refusal.or(used.sends_secret);
         passphrase = check_passphrase(&fields, passphrase, used.passphrase)?;
         needs_uid |= rule.used.contains(Var::Uid);
         rules.push((when.clone(), rule));
@@ -70,6 +84,16 @@ pub(crate) fn compile(text: &str) -> Result<Compiled, ProfileError> {
         passphrase = check_passphrase(&fields, passphrase, used.passphrase)?;
         Ok(())
     })?;
+    if let Some(refusal) = refusal {
+        if let Some((algorithm, _)) = key {
+            let message = format!(
+                "a credential has one key: either it is sent (`static`), or it signs (`{algorithm}`)"
+            );
+            return Err(fields.error(fields.place("sign"), message));
+        }
+        let venue = SendOnly { id: id.to_owned(), name, docs, checked, hosts };
+        return Ok(Text::SendOnly(venue, refusal));
+    }
     let (algorithm, form) =
         key.ok_or_else(|| fields.error(root.at, "the profile never signs: `sign.alg` is `none` everywhere"))?;
     let key_spec = KeySpec { algorithm, form, passphrase, min_bytes, max_bytes };
@@ -77,7 +101,9 @@ pub(crate) fn compile(text: &str) -> Result<Compiled, ProfileError> {
     let base = rules.next().ok_or_else(|| fields.error(root.at, "the profile has no rule"))?.1;
     let (id, cases): (String, Vec<(When, Rule)>) = (id.to_owned(), rules.collect());
     let actions = actions::actions(&fields, &base, &cases)?;
-    Ok(Compiled { id, name, docs, checked, hosts, key_spec, needs_uid, actions, base, cases, logins })
+    let compiled =
+        Compiled { id, name, docs, checked, hosts, key_spec, needs_uid, actions, base, cases, logins };
+    Ok(Text::Signed(Arc::new(compiled)))
 }
 
 fn id<'d>(fields: &Fields<'d, '_>) -> Result<&'d str, ProfileError> {

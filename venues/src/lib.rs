@@ -22,7 +22,10 @@ mod plan;
 mod probe;
 mod profile;
 mod request;
+#[cfg(feature = "sign-vectors")]
+pub mod rows;
 mod rule;
+mod send_only;
 mod signed;
 mod template;
 
@@ -37,4 +40,5 @@ pub use probe::Finding;
 pub use profile::Profile;
 pub use request::{Body, Param, Request};
 pub use rule::{Covers, NonceKind};
+pub use send_only::{SendOnly, send_only, send_only_profiles};
 pub use signed::SignedRequest;

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use strongroom_link::key::KeySpec;
 
 use crate::actions::ActionTable;
-use crate::compile::compile;
+use crate::compile::{self, compile};
 use crate::error::{ProfileError, RequestError};
 use crate::login::Login;
 use crate::plan::Plan;
@@ -60,7 +60,10 @@ impl Profile {
     /// # Errors
     /// The first thing that is wrong, with line and column.
     pub fn compile(text: &str) -> Result<Self, ProfileError> {
-        compile(text).map(|compiled| Self { compiled: Arc::new(compiled) })
+        match compile(text)? {
+            compile::Text::Signed(compiled) => Ok(Self { compiled }),
+            compile::Text::SendOnly(_, refusal) => Err(refusal),
+        }
     }
 
     /// The id by which a credential names its venue.

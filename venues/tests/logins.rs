@@ -1,6 +1,11 @@
 //! WebSocket logins: what is signed for them, what they are refused, and for what else their signatures are good.
 
-#![expect(clippy::unwrap_used, clippy::panic, reason = "a test may stop at the first surprise")]
+#![expect(
+    clippy::indexing_slicing,
+    clippy::panic,
+    clippy::unwrap_used,
+    reason = "a test may stop at the first surprise"
+)]
 
 use strongroom_venues::{
     Account, Action, Body, Covers, LoginFinding, Moment, Param, Profile, Request, RequestError, builtin,

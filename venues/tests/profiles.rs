@@ -49,7 +49,7 @@ fn refuses_profiles_with_line_and_column() {
     for (line, expected) in [
         (
             "profil = 1",
-            "line 4, column 1: a profile has no key `profil`; its keys are profile, schema, name, docs, checked, hosts, secret, actions, order, case, ws, covers, clock, encode, body_methods, inject, let, sign, attach, map",
+            "line 4, column 1: a profile has no key `profil` (did you mean `profile`?); its keys are profile, schema, name, docs, checked, hosts, secret, actions, order, case, ws, covers, clock, encode, body_methods, inject, let, sign, attach, map",
         ),
         ("schema = 2", "line 4, column 10: `schema` must be a whole number between 1 and 1"),
         ("name = 7", "line 4, column 8: `name` must be text"),
@@ -71,11 +71,11 @@ fn refuses_profiles_with_line_and_column() {
         ),
         (
             "clock = { ts = \"m\" }",
-            "line 4, column 16: `ts` cannot be `m`; it is one of ms, s, ns, iso-ms, iso-s",
+            "line 4, column 16: `ts` cannot be `m` (did you mean `ms`?); it is one of ms, s, ns, iso-ms, iso-s",
         ),
         (
             "clock = { tz = 1 }",
-            "line 4, column 11: `clock` has no key `tz`; its keys are ts, plus_s, nonce, skew_ms",
+            "line 4, column 11: `clock` has no key `tz` (did you mean `ts`?); its keys are ts, plus_s, nonce, skew_ms",
         ),
         ("encode = { sort = true }", "line 4, column 19: `sort` must be text"),
         ("encode = { json_ascii = 1 }", "line 4, column 25: `json_ascii` must be true or false"),
@@ -87,11 +87,11 @@ fn refuses_profiles_with_line_and_column() {
         ("inject = [{ name = \"a\" }]", "line 4, column 11: an entry of `inject` needs the key `value`"),
         (
             "inject = [{ name = \"a\", value = \"{body}\" }]",
-            "line 4, column 33: an injected value cannot use `{body}`: it comes first",
+            "line 4, column 35: an injected value cannot use `{body}`: it comes first",
         ),
         (
             "inject = [{ name = \"a\", value = \"{passphrase}\" }]",
-            "line 4, column 33: the passphrase never becomes part of the signed text or of a signed parameter",
+            "line 4, column 35: the passphrase never becomes part of the signed text or of a signed parameter",
         ),
         (
             "inject = [{ name = \"a\", value = \"b\", type = \"int\" }]",
@@ -104,44 +104,44 @@ fn refuses_profiles_with_line_and_column() {
         ("let = { ts = \"1\" }", "line 4, column 9: `ts` is a variable already"),
         (
             "let = { a = \"{b}\" }",
-            "line 4, column 13: the variable `b` is unknown; known are base, body, each, hex16, host, item, key, kv, kvconcat, kvquery, method, nonce, op, params_json, passphrase, path, query, sig, ts, uid, uuid, uuid16, uuid22",
+            "line 4, column 15: the variable `b` is unknown; known are base, body, each, hex16, host, item, key, kv, kvconcat, kvquery, method, nonce, op, params_json, passphrase, path, query, sig, ts, uid, uuid, uuid16, uuid22",
         ),
         (
             "let = { a = \"{path|shout}\" }",
-            "line 4, column 13: the filter `shout` is unknown; filters are amp, b64, b64url, bytes, cut:REGEX, hash, HEX, hex, js, lower, mac, md5, pct, prefix:TEXT, q, sha256, sha384, sha512, upper",
+            "line 4, column 20: the filter `shout` is unknown; filters are amp, b64, b64url, bytes, cut:REGEX, hash, HEX, hex, js, lower, mac, md5, pct, prefix:TEXT, q, sha256, sha384, sha512, upper",
         ),
         (
             "let = { a = \"{path|cut:(}\" }",
-            "line 4, column 13: `{path|cut:(}` is not closed: a `}` or a `)` is missing",
+            "line 4, column 14: `{path|cut:(}` is not closed: a `}` or a `)` is missing",
         ),
         (
             "let = { a = \"{path|sha256|upper}\" }",
-            "line 4, column 13: the filter `upper` needs text, but gets raw bytes; put `hex` or `b64` before it",
+            "line 4, column 27: the filter `upper` needs text, but gets raw bytes; put `hex` or `b64` before it",
         ),
         (
             "let = { a = \"{path|mac}\" }",
-            "line 4, column 13: `mac` works on the passphrase alone, as in `{passphrase|mac|b64}`: anything else would let a profile sign freely",
+            "line 4, column 20: `mac` works on the passphrase alone, as in `{passphrase|mac|b64}`: anything else would let a profile sign freely",
         ),
         (
             "let = { a = \"{sig}\" }",
-            "line 4, column 13: `{sig}` exists only behind the signature: in `attach`",
+            "line 4, column 15: `{sig}` exists only behind the signature: in `attach`",
         ),
         (
             "let = { a = \"{item}\" }",
-            "line 4, column 13: `{item}` is one element of a list, and only `sign.each` has it",
+            "line 4, column 15: `{item}` is one element of a list, and only `sign.each` has it",
         ),
-        ("let = { a = \"{each}\" }", "line 4, column 13: `{each}` may stand only in `sign.message`"),
+        ("let = { a = \"{each}\" }", "line 4, column 15: `{each}` may stand only in `sign.message`"),
         (
             "let = { a = \"{secret}\" }",
-            "line 4, column 13: `{secret}` may stand only in the message of a `hash-…` algorithm, without filters; no other template ever sees the secret",
+            "line 4, column 15: `{secret}` may stand only in the message of a `hash-…` algorithm, without filters; no other template ever sees the secret",
         ),
         (
             "let = { a = \"{nonce}\" }",
-            "line 1, column 1: a template uses `{nonce}`, but `clock` has no `nonce`",
+            "line 4, column 15: a template uses `{nonce}`, but `clock` has no `nonce`",
         ),
         (
             "let = { a = \"{op}\" }",
-            "line 4, column 13: `{op}` is the word for this endpoint, but the profile has no `map`",
+            "line 4, column 15: `{op}` is the word for this endpoint, but the profile has no `map`",
         ),
         ("map = { \"GET a\" = \"b\" }", "line 4, column 9: `GET a` must look like `POST /path`"),
         (
@@ -166,7 +166,10 @@ fn refuses_profiles_with_line_and_column() {
             "[[case]]\nwhen = { path = \"a\" }\nattach = { headers = { \"a b\" = \"c\" } }",
             "line 6, column 24: `a b` is no header name",
         ),
-        ("[actions]\nrule = []", "line 5, column 1: `actions` has no key `rule`; its keys are rules"),
+        (
+            "[actions]\nrule = []",
+            "line 5, column 1: `actions` has no key `rule` (did you mean `rules`?); its keys are rules",
+        ),
         ("[actions]\nrules = 1", "line 5, column 9: `rules` must be a list of at most 64 tables"),
         ("[actions]\nrules = [1]", "line 5, column 10: a rule is a table"),
         ("[actions]\nrules = [{ path = \"/\" }]", "line 5, column 10: a rule needs the key `action`"),
@@ -225,7 +228,7 @@ fn refuses_ways_of_signing_that_it_cannot_keep_safe() {
     for (sign, expected) in [
         (
             "alg = \"static\"",
-            "`static` would hand the secret itself to the bot; it needs send mode, which this version lacks",
+            "`static` sends the secret itself with every request, so a bot would have to be given it; that needs send mode, which this version does not have",
         ),
         ("alg = \"secp256k1\"", "`secp256k1` signatures are not supported by this version"),
         (

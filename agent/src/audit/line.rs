@@ -41,6 +41,8 @@ pub(crate) enum Kind {
     /// What stood behind the last whole line was set aside.
     Recovered,
     Remove,
+    /// A credential was moved on to another text of its venue's profile.
+    Repin,
     /// A data folder that was restored from a backup was taken over.
     Restore,
     Sign,
@@ -51,7 +53,7 @@ pub(crate) enum Kind {
 
 impl Kind {
     /// All of them.
-    pub(crate) const ALL: [Self; 15] = [
+    pub(crate) const ALL: [Self; 16] = [
         Self::Checkpoint,
         Self::Client,
         Self::Connect,
@@ -62,6 +64,7 @@ impl Kind {
         Self::Prune,
         Self::Recovered,
         Self::Remove,
+        Self::Repin,
         Self::Restore,
         Self::Sign,
         Self::Start,
@@ -82,6 +85,7 @@ impl Kind {
             Self::Prune => "prune",
             Self::Recovered => "recovered",
             Self::Remove => "remove",
+            Self::Repin => "repin",
             Self::Restore => "restore",
             Self::Sign => "sign",
             Self::Start => "start",
@@ -174,6 +178,9 @@ pub(crate) struct Event<'a> {
     /// Whether a record that was rolled back was accepted.
     #[serde(default)]
     pub(crate) accept_older: Option<bool>,
+    /// SHA-256 of the user's own profile that it signs by from now on.
+    #[serde(default, deserialize_with = "hash_text")]
+    pub(crate) profile: Option<Hash>,
     #[serde(default)]
     pub(crate) cause: Option<Cow<'a, str>>,
     #[serde(default)]
@@ -260,6 +267,7 @@ impl<'a> Event<'a> {
         if let Some(yes) = self.accept_older {
             pen.member("accept_older", |out| out.extend_from_slice(if yes { b"true" } else { b"false" }));
         }
+        hash(pen, "profile", &self.profile);
         text(pen, "cause", &self.cause);
         number(pen, "micros", self.micros.map(i128::from));
         text(pen, "version", &self.version);
@@ -314,6 +322,7 @@ impl<'a> Event<'a> {
             grants: None,
             accept_unbound: None,
             accept_older: None,
+            profile: None,
             cause: None,
             micros: None,
             version: None,

@@ -21,6 +21,7 @@ use crate::identity::Kernel;
 use crate::policy::Policy;
 use crate::server::{self, Server};
 use crate::signer::Signer;
+use crate::signer::profiles::Profiles;
 use crate::store::Store;
 use crate::watch;
 
@@ -46,7 +47,9 @@ impl Agent {
         let store = Store::open(&places.data)?;
         let unlock = self.unlock(&config)?;
         raise_descriptor_limit();
-        block_on(serve(config, store, unlock, || places.socket().map(ToOwned::to_owned)))?;
+        block_on(serve(config, store, Profiles::new(places), unlock, || {
+            places.socket().map(ToOwned::to_owned)
+        }))?;
         Ok(())
     }
 
@@ -83,6 +86,7 @@ impl Agent {
 async fn serve(
     config: Config,
     store: Store,
+    profiles: Profiles,
     unlock: Option<Login>,
     socket: impl FnOnce() -> Result<PathBuf, Fault>,
 ) -> Result<(), Fault> {
@@ -95,7 +99,7 @@ async fn serve(
     }
     let confirm_within = config.agent.confirm_s.into();
     let (clients, policy) = (Clients::open(store.clients_path()), Policy::own(config.agent.admins.clone()));
-    let signer = Signer::new(config, store)?;
+    let signer = Signer::new(config, store, profiles)?;
     let listening = server::listen(socket)?;
     let own = std::process::id();
     let life = |kind| Event {

@@ -15,6 +15,7 @@ use crate::audit::log::{AuditLog, MAX_CAUSE_BYTES};
 use crate::config::{AuditConfig, Config, Places};
 use crate::fault::{Fault, chain};
 use crate::identity::Principal;
+use crate::signer::profiles::Profiles;
 use crate::signer::{ANCHOR_BEHIND, credential_name, report};
 use crate::store::Store;
 use crate::store::record::CredentialName;
@@ -179,7 +180,7 @@ impl Show {
         if self.json.json {
             output::json(&credential.json());
         } else {
-            output::data(&credential.facts());
+            output::data(&credential.facts(&Profiles::new(places)));
         }
         Ok(())
     }

@@ -23,7 +23,7 @@ use crate::policy::Permit;
 use crate::signer::Signer;
 use crate::signer::enroll::{self, Enrollment, Secrets};
 use crate::signer::grants::read;
-use crate::signer::profiles::Profiles;
+use crate::signer::profiles::{Chosen, Profiles};
 use crate::store::{self, Store};
 
 /// Wrap an exchange secret and keep it under a name.
@@ -81,7 +81,7 @@ impl Enroll {
     pub(super) fn run(self, places: &Places) -> Result<(), Stop> {
         let config = Config::read(&places.config)?;
         // What can be found wrong is found before a person has typed a secret.
-        let profile = Profiles::default().get(&self.venue)?;
+        let Chosen { profile, own } = Profiles::new(places).offered(&self.venue)?;
         let spec = profile.key_spec();
         let has_passphrase = spec.passphrase != PassphraseUse::Absent;
         if !has_passphrase && self.passphrase_fd.is_some() {
@@ -116,6 +116,13 @@ impl Enroll {
             output::json(&json!({ "enrolled": self.name, "venue": self.venue }));
         } else {
             output::data(&format!("enrolled {} at {}", self.name, profile.name()));
+            if let Some(own) = own {
+                output::talk(&format!(
+                    "it signs by {} as it is now, whatever becomes of the file; `strongroom venue repin {}` moves it on",
+                    own.path.display(),
+                    self.name
+                ));
+            }
             if grants.is_empty() {
                 output::talk(&how_on(&self.name, &profile)?);
             }
@@ -198,7 +205,7 @@ impl Enroll {
         let order = Permit::of_the_owner().order(enrollment);
         let store = Store::open(&places.data)?;
         block_on(async {
-            let signer = Signer::new(config, store)?;
+            let signer = Signer::new(config, store, Profiles::new(places))?;
             let enrolled = Rc::clone(&signer).enroll(order).await;
             signer.audit().close();
             enrolled

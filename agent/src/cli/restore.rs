@@ -13,6 +13,7 @@ use crate::crew::token;
 use crate::fault::Fault;
 use crate::policy::Permit;
 use crate::signer::Signer;
+use crate::signer::profiles::Profiles;
 use crate::signer::restore::{AcceptRestored, Restored};
 use crate::store::Store;
 
@@ -42,7 +43,7 @@ impl AcceptRestore {
         let login = self.pin.road(config.agent.pinentry.as_deref(), facts)?.login()?;
         let store = Store::open(&places.data)?;
         let Restored { revision, accepted, left } = block_on(async {
-            let signer = Signer::new(config, store)?;
+            let signer = Signer::new(config, store, Profiles::new(places))?;
             let order = Permit::of_the_owner().order(AcceptRestored { login });
             let restored = Rc::clone(&signer).accept_restored(order).await;
             signer.audit().close();

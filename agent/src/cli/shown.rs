@@ -4,6 +4,7 @@ use serde_json::{Value, json};
 use strongroom_client::Credential;
 
 use super::output;
+use crate::signer::profiles::{Profiles, Standing};
 use crate::signer::report::{CUSTODY, CredentialReport};
 
 /// One credential; what is not known is empty.
@@ -25,6 +26,8 @@ pub(super) struct Shown {
     grants: u32,
     accept_unbound: Vec<String>,
     honey: bool,
+    /// SHA-256 of the user's own profile that it signs by; empty where it signs by one that ships.
+    profile: String,
 }
 
 impl From<Credential> for Shown {
@@ -46,6 +49,7 @@ impl From<Credential> for Shown {
             grants: told.grants,
             accept_unbound: told.accept_unbound,
             honey: told.honey,
+            profile: told.profile,
         }
     }
 }
@@ -72,6 +76,7 @@ impl From<CredentialReport> for Shown {
             custody: CUSTODY.to_owned(),
             ready: report.ready,
             fault: report.fault,
+            profile: report.profile,
             ..known
         }
     }
@@ -84,6 +89,17 @@ impl Shown {
             (true, _) => "honey: any use is denied and raises an alarm",
             (false, true) => "ready",
             (false, false) => &self.fault,
+        }
+    }
+
+    /// What it signs by, where that is a profile of the user's.
+    fn profile(&self, profiles: &Profiles) -> String {
+        let Ok(hash) = self.profile.parse() else { return String::new() };
+        let standing = profiles.standing(&self.venue, hash);
+        match (&standing, standing.behind(&self.name)) {
+            (_, Some(behind)) => format!("{hash}: it {behind}"),
+            (Standing::Current(path), None) => format!("{hash}: as {} is now", path.display()),
+            (_, None) => hash.to_string(),
         }
     }
 
@@ -104,10 +120,11 @@ impl Shown {
             "grants": self.grants,
             "accept_unbound": self.accept_unbound,
             "honey": self.honey,
+            "profile": self.profile,
         })
     }
 
-    pub(super) fn facts(&self) -> String {
+    pub(super) fn facts(&self, profiles: &Profiles) -> String {
         let grants = match self.revision {
             0 => String::new(),
             _ => self.grants.to_string(),
@@ -115,6 +132,7 @@ impl Shown {
         output::facts(&[
             ("name", &self.name),
             ("venue", &self.venue),
+            ("profile", &self.profile(profiles)),
             ("key id", &self.key_id),
             ("host", &self.base_url),
             ("algorithm", &self.algorithm),

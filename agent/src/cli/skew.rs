@@ -36,7 +36,7 @@ impl VenueSkew {
                     .collect::<Vec<_>>(),
             );
         };
-        let _known = Profiles::default().get(&id)?;
+        let _known = Profiles::new(places).look(&id)?;
         let Some(skew) = self.ms else {
             let ms = config.venue_skew_ms.of(&id);
             return self.json.print(&[(id, ms)]);

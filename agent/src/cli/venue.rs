@@ -1,18 +1,23 @@
 //! `strongroom venue`: the exchanges that are known, and whether a profile of one's own holds what it says.
 
-use std::path::{Path, PathBuf};
+mod check;
+mod list;
+mod repin;
+mod rows;
 
 use clap::{Args, Subcommand};
 use serde_json::{Value, json};
 use strongroom_link::key::PassphraseUse;
 use strongroom_protocol::ErrorCode;
-use strongroom_venues::{ActionRule, Binds, Finding, Login, LoginFinding, Profile, builtin_profiles};
+use strongroom_venues::{
+    ActionRule, Binds, Finding, Login, LoginFinding, Profile, SendOnly, builtin_profiles, send_only,
+};
 
 use super::skew::VenueSkew;
 use super::{Json, Stop, output};
 use crate::config::Places;
 use crate::fault::Fault;
-use crate::signer::profiles::Profiles;
+use crate::signer::profiles::{Chosen, Profiles};
 
 /// List, show and check venue profiles, and say how far their clocks are off. Nothing of this needs an agent, a token or
 /// a network.
@@ -24,20 +29,16 @@ pub(super) struct Venue {
 
 #[derive(Debug, Subcommand)]
 enum Command {
-    /// List the venues that ship
-    List(List),
+    /// List the venues that ship, and those of your own
+    List(list::List),
     /// Show one venue: its hosts, its secret, what its signature binds, and what its endpoints do
     Show(Show),
     /// Show or set how far a venue's clock is from this machine's
     Skew(VenueSkew),
-    /// Check a profile: its grammar, and by changing requests whether its signature binds what `covers` says
-    Check(Check),
-}
-
-#[derive(Debug, Args)]
-struct List {
-    #[command(flatten)]
-    json: Json,
+    /// Check a profile: its grammar, what its signature binds, and requests that you trust
+    Check(check::Check),
+    /// Have a credential sign by your profile as it is now, where it was enrolled by an older text
+    Repin(repin::Repin),
 }
 
 #[derive(Debug, Args)]
@@ -51,60 +52,45 @@ struct Show {
     json: Json,
 }
 
-#[derive(Debug, Args)]
-struct Check {
-    /// The profile, in TOML
-    file: PathBuf,
-    #[command(flatten)]
-    json: Json,
-}
-
 impl Venue {
     pub(super) fn run(self, places: &Places) -> Result<(), Stop> {
         match self.command {
             Command::Check(command) => command.run(),
-            Command::List(command) => command.run(),
-            Command::Show(command) => command.run(),
+            Command::List(command) => command.run(places),
+            Command::Repin(command) => command.run(places),
+            Command::Show(command) => command.run(places),
             Command::Skew(command) => command.run(places),
         }
     }
 }
 
-impl List {
-    fn run(self) -> Result<(), Stop> {
-        let profiles =
-            builtin_profiles().iter().map(|(_, text)| Profile::compile(text).map_err(Fault::defect));
-        let profiles = profiles.collect::<Result<Vec<Profile>, Fault>>()?;
-        if self.json.json {
-            output::json(&Value::Array(profiles.iter().map(about).collect()));
+impl Show {
+    fn run(self, places: &Places) -> Result<(), Stop> {
+        if let Some(venue) = send_only(&self.id) {
+            let venue = venue.map_err(Fault::defect)?;
+            if self.json.json {
+                output::json(&about_send_only(&venue));
+            } else {
+                output::data(&facts_of_send_only(&venue));
+            }
             return Ok(());
         }
-        let row = |profile: &Profile| {
-            let algorithm = profile.key_spec().algorithm.to_string();
-            vec![
-                profile.id().to_owned(),
-                profile.name().to_owned(),
-                algorithm,
-                profile.covers().name().to_owned(),
-                profile.logins().iter().map(Login::name).collect::<Vec<_>>().join(" "),
-            ]
-        };
-        let rows: Vec<_> = profiles.iter().map(row).collect();
-        output::data(&output::table(&["ID", "NAME", "ALGORITHM", "COVERS", "WS"], &rows));
-        Ok(())
-    }
-}
-
-impl Show {
-    fn run(self) -> Result<(), Stop> {
-        let profile = Profiles::default().get(&self.id)?;
+        let Chosen { profile, own } = Profiles::new(places).look(&self.id)?;
         if self.toml {
-            let text = builtin_profiles().iter().find(|(id, _)| *id == self.id).map_or("", |(_, text)| text);
-            output::data(text.trim_end());
-        } else if self.json.json {
-            output::json(&with_rules(&profile, &profile.probe()));
+            let shipped =
+                builtin_profiles().iter().find(|(id, _)| *id == self.id).map_or("", |(_, text)| text);
+            output::data(own.as_ref().map_or(shipped, |own| &own.text).trim_end());
+            return Ok(());
+        }
+        let from = own.as_ref().map_or_else(|| SHIPPED.to_owned(), |own| own.path.display().to_string());
+        let sha256 = own.as_ref().map(|own| own.hash.to_string()).unwrap_or_default();
+        if self.json.json {
+            let mut value = with_rules(&profile, &profile.probe());
+            put(&mut value, "from", from.into());
+            put(&mut value, "sha256", sha256.into());
+            output::json(&value);
         } else {
-            output::data(&facts(&profile));
+            output::data(&facts(&profile, &[("from", &from), ("sha256", &sha256)]));
             output::data(&rules(&profile.probe()));
             actions(&profile);
             logins(&profile);
@@ -113,52 +99,41 @@ impl Show {
     }
 }
 
-impl Check {
-    fn run(self) -> Result<(), Stop> {
-        let shown = self.file.display();
-        let text = read(&self.file)?;
-        let profile = Profile::compile(&text).map_err(|error| {
-            let place = format!("{shown}:{}:{}", error.line(), error.column());
-            let hint =
-                "docs/reference/profiles.md has the grammar; `strongroom venue show ID --toml` an example";
-            Fault::new(ErrorCode::Invalid, format!("{place}: {}", error.message()), hint)
-        })?;
-        let findings = profile.probe();
-        if self.json.json {
-            output::json(&with_rules(&profile, &findings));
-        } else {
-            output::data(&facts(&profile));
-            output::data(&rules(&findings));
-            actions(&profile);
-            logins(&profile);
-        }
-        for finding in
-            findings.iter().filter(|finding| finding.tried == 0 && finding.claimed.name() != "none")
-        {
-            output::talk(&format!("warning: {}: no request reaches it, so nothing was tried", rule(finding)));
-        }
-        for finding in findings.iter().filter(|finding| finding.recut) {
-            output::talk(&format!(
-                "warning: {}: values are signed unescaped, so that one value can be signed like two parameters",
-                rule(finding)
-            ));
-        }
-        check_logins(&shown.to_string(), &profile)?;
-        let Some((finding, unseen)) = findings.iter().find_map(|f| Some((f, f.unseen.as_ref()?))) else {
-            return Ok(());
-        };
-        let claimed = finding.claimed.name();
-        let message = format!("{shown}: {} claims `covers = \"{claimed}\"`, but {unseen}", rule(finding));
-        let hint = format!("sign more, or write `covers = \"{}\"`", finding.found.name());
-        Err(Fault::new(ErrorCode::Invalid, message, hint).into())
-    }
+/// Where a profile comes from that is part of the program.
+const SHIPPED: &str = "shipped";
+
+/// Why nobody can enrol a key of such a venue.
+const SEND_ONLY: &str = "send mode only: the secret itself goes out with every request, so nothing is signed";
+
+fn facts_of_send_only(venue: &SendOnly) -> String {
+    output::facts(&[
+        ("id", venue.id()),
+        ("name", venue.name()),
+        ("hosts", &venue.hosts().join(" ")),
+        ("algorithm", SEND_ONLY),
+        ("documented at", venue.docs()),
+        ("compared", venue.checked()),
+    ])
 }
 
-fn read(file: &Path) -> Result<String, Fault> {
-    std::fs::read_to_string(file).map_err(|error| {
-        let message = format!("{} cannot be read: {error}", file.display());
-        Fault::new(ErrorCode::NotFound, message, "name a profile: a file of TOML")
+fn about_send_only(venue: &SendOnly) -> Value {
+    json!({
+        "id": venue.id(),
+        "name": venue.name(),
+        "hosts": venue.hosts(),
+        "algorithm": "static",
+        "docs": venue.docs(),
+        "checked": venue.checked(),
+        "covers": "none",
+        "send_mode_only": true,
     })
+}
+
+/// Adds a member to an object.
+fn put(value: &mut Value, name: &str, member: Value) {
+    if let Some(members) = value.as_object_mut() {
+        members.insert(name.to_owned(), member);
+    }
 }
 
 /// How a rule is called.
@@ -174,10 +149,10 @@ const fn passphrase(of: PassphraseUse) -> &'static str {
     }
 }
 
-fn facts(profile: &Profile) -> String {
+fn facts(profile: &Profile, more: &[(&str, &str)]) -> String {
     let spec = profile.key_spec();
     let secret = format!("{}, {} to {} bytes", spec.form, spec.min_bytes, spec.max_bytes);
-    output::facts(&[
+    let known = [
         ("id", profile.id()),
         ("name", profile.name()),
         ("hosts", &profile.hosts().join(" ")),
@@ -187,7 +162,8 @@ fn facts(profile: &Profile) -> String {
         ("user id", if profile.needs_uid() { "needed" } else { "" }),
         ("documented at", profile.docs()),
         ("compared", profile.checked()),
-    ])
+    ];
+    output::facts(&[&known, more].concat())
 }
 
 /// What the signature of each rule binds, as it claims and as it was found.

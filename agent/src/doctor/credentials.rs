@@ -9,6 +9,7 @@ use super::{Check, Installation};
 use crate::config::Config;
 use crate::fault::chain;
 use crate::signer::grants::{unbound, unbound_meaning};
+use crate::signer::profiles::{FoundFile, Profiles};
 use crate::signer::report::CUSTODY;
 use crate::store::record::{CredentialName, Meta, Record};
 use crate::store::{self, StoreError};
@@ -34,8 +35,11 @@ pub(super) fn checks(installation: &Installation<'_>) -> Vec<Check> {
         check.about(name.to_string())
     };
     let accepted: Vec<Check> = found.iter().flat_map(|(name, record)| accepted(name, record)).collect();
+    let profiles = Profiles::new(installation.places);
+    let pinned: Vec<Check> =
+        found.iter().filter_map(|(name, record)| pinned(&profiles, name, record)).collect();
     let budgets = budgets(&installation.places.data);
-    found.into_iter().map(check).chain(accepted).chain(budgets).collect()
+    found.into_iter().map(check).chain(accepted).chain(pinned).chain(own(&profiles)).chain(budgets).collect()
 }
 
 /// Whether what each credential's grants have spent can be read.
@@ -55,6 +59,38 @@ fn budgets(data: &Path) -> Vec<Check> {
             ),
         };
         check.about(name.to_string())
+    };
+    found.into_iter().map(check).collect()
+}
+
+/// Whether a credential of a user's own profile signs as one that is enrolled now would.
+fn pinned(profiles: &Profiles, name: &CredentialName, record: &Result<Record, StoreError>) -> Option<Check> {
+    const ID: &str = "profile";
+    let meta = &record.as_ref().ok()?.meta;
+    let hash = meta.profile?;
+    let check = match profiles.of(meta) {
+        Err(fault) => Check::weak(ID, fault.message, fault.hint),
+        Ok(_) => match profiles.standing(&meta.venue, hash).behind(name.as_str()) {
+            Some(behind) => Check::notice(ID, format!("it {behind}"), ""),
+            None => Check::ok(ID, "it signs by your profile as that is now"),
+        },
+    };
+    Some(check.about(name.to_string()))
+}
+
+/// Files in the folder of the user's own profiles that no key can be enrolled by.
+fn own(profiles: &Profiles) -> Vec<Check> {
+    const ID: &str = "own-profile";
+    let found = match profiles.own() {
+        Ok(found) => found,
+        Err(fault) => return vec![Check::unknown(ID, fault.message, "run doctor as the agent's user")],
+    };
+    let check = |(path, chosen): FoundFile| {
+        let check = match chosen {
+            Ok(_) => Check::ok(ID, "nobody else can change it, and it compiles"),
+            Err(fault) => Check::weak(ID, fault.message, fault.hint),
+        };
+        check.about(path.display().to_string())
     };
     found.into_iter().map(check).collect()
 }

@@ -25,6 +25,7 @@ use crate::signer::enroll::{Enrollment, Secrets};
 use crate::signer::grants::SetGrants;
 use crate::signer::login::TokenReport;
 use crate::signer::metrics::Measure;
+use crate::signer::repin::Repin;
 use crate::signer::report::{CUSTODY, CredentialReport, Inspect, StatusReport};
 use crate::signer::sign::SignOrder;
 use crate::signer::{LockNow, Remove, Signer, Unlock};
@@ -58,6 +59,7 @@ const fn needs(operation: &Operation<'_>) -> Needs {
         | Operation::Pending { .. }
         | Operation::Remove { .. }
         | Operation::RemoveClient { .. }
+        | Operation::Repin(_)
         | Operation::SetGrants(_)
         | Operation::Token
         | Operation::Unlock(_) => Needs::Admin,
@@ -78,6 +80,7 @@ const fn name(operation: &Operation<'_>) -> &'static str {
         Operation::Pending { .. } => "pending",
         Operation::Remove { .. } => "remove",
         Operation::RemoveClient { .. } => "remove-client",
+        Operation::Repin(_) => "repin",
         Operation::SetGrants(_) => "set-grants",
         Operation::Show { .. } => "show",
         Operation::Sign(_) => "sign",
@@ -198,6 +201,11 @@ fn perform(
             let login = login(wanted.login, descriptors)?;
             let order = permit.order(SetGrants::new(&wanted, login)?);
             spawn(server, connection, id, "set-grants", async |signer| signer.set_grants(order).await);
+        }
+        Operation::Repin(wanted) => {
+            let login = login(wanted.login, descriptors)?;
+            let order = permit.order(Repin::new(&wanted, login)?);
+            spawn(server, connection, id, "repin", async |signer| signer.repin(order).await);
         }
         Operation::Token => {
             let order = permit.order(inspect);
@@ -478,6 +486,7 @@ impl CredentialReport {
             grants: 0,
             accept_unbound,
             honey: false,
+            profile: &self.profile,
         };
         let Some(meta) = &self.meta else { return unread };
         Credential {

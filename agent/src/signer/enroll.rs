@@ -6,12 +6,14 @@
 use std::os::fd::OwnedFd;
 use std::rc::Rc;
 
+use strongroom_link::key::PassphraseUse;
 use strongroom_policy::Grants;
 use strongroom_protocol::{Enroll, ErrorCode};
 use strongroom_venues::Profile;
 
 use super::grants::InForce;
 use super::keep::{KeepJob, Making};
+use super::profiles::Chosen;
 use super::{Signer, busy, credential_name, grants, unfit};
 use crate::audit::line::Kind;
 use crate::crew::token::Login;
@@ -58,6 +60,7 @@ impl Enrollment {
         identifier("key id", wanted.key_id)?;
         wanted.uid.map(|uid| identifier("uid", uid)).transpose()?;
         check_uid(profile, wanted.venue, wanted.uid)?;
+        check_passphrase(profile, wanted.venue, wanted.passphrase)?;
         grants::check(profile, &grants::read(wanted.grants)?)?;
         base_url(profile, wanted.venue, wanted.base_url).map(drop)
     }
@@ -93,24 +96,45 @@ fn identifier(what: &str, text: &str) -> Result<String, Fault> {
 }
 
 /// An account id exactly where the venue's requests carry one.
-fn check_uid(profile: &Profile, venue: &str, uid: Option<&str>) -> Result<(), Fault> {
+pub(super) fn check_uid(profile: &Profile, venue: &str, uid: Option<&str>) -> Result<(), Fault> {
     let (message, hint) = match (profile.needs_uid(), uid) {
         (true, None) => (format!("requests to {venue} carry an account id"), "give it with --uid"),
         (false, Some(_)) => (format!("requests to {venue} carry no account id"), "leave --uid out"),
         (true, Some(_)) | (false, None) => return Ok(()),
     };
-    Err(Fault::new(ErrorCode::Invalid, message, hint))
+    Err(Fault::new(ErrorCode::Invalid, message, told_by(profile, hint)))
+}
+
+/// A passphrase exactly where the venue's keys have one.
+fn check_passphrase(profile: &Profile, venue: &str, given: bool) -> Result<(), Fault> {
+    let (message, hint) = match (profile.key_spec().passphrase, given) {
+        (PassphraseUse::Absent, false) | (PassphraseUse::Mac | PassphraseUse::Plain, true) => return Ok(()),
+        (PassphraseUse::Absent, true) => ("have no passphrase", "leave it out"),
+        (PassphraseUse::Mac, false) => {
+            ("have a passphrase, of which requests carry the MAC under the secret", "give it with the secret")
+        }
+        (PassphraseUse::Plain, false) => {
+            ("have a passphrase, which requests carry", "give it with the secret")
+        }
+    };
+    let message = format!("keys of {venue} {message}");
+    Err(Fault::new(ErrorCode::Invalid, message, told_by(profile, hint)))
+}
+
+/// A hint, and the page on which the venue says so.
+fn told_by(profile: &Profile, hint: &str) -> String {
+    if profile.docs().is_empty() { hint.to_owned() } else { format!("{hint}; see {}", profile.docs()) }
 }
 
 /// The wanted one of the profile's hosts, or its first.
-fn base_url(profile: &Profile, venue: &str, wanted: Option<&str>) -> Result<String, Fault> {
+pub(super) fn base_url(profile: &Profile, venue: &str, wanted: Option<&str>) -> Result<String, Fault> {
     let hosts = profile.hosts();
     match wanted {
         Some(wanted) if hosts.iter().any(|host| host == wanted) => Ok(wanted.to_owned()),
         Some(wanted) => Err(Fault::new(
             ErrorCode::Invalid,
             format!("{wanted} is no host of {venue}"),
-            format!("its hosts are: {}", hosts.join(", ")),
+            told_by(profile, &format!("its hosts are: {}", hosts.join(", "))),
         )),
         None => hosts.first().cloned().ok_or_else(|| Fault::defect("a profile without hosts")),
     }
@@ -144,16 +168,17 @@ impl Signer {
         if existing == Existing::Keep && before.is_ok() {
             return Err(exists_already(name.as_str()));
         }
-        let profile = self.profiles.get(&venue)?;
-        grants::check(&profile, &grants)?;
-        let mut meta = self.meta(name, &profile, venue, key_id, uid, base_url)?;
+        let chosen = self.profiles.offered(&venue)?;
+        grants::check(&chosen.profile, &grants)?;
+        check_passphrase(&chosen.profile, &venue, secrets.passphrase.is_some())?;
+        let mut meta = self.meta(name, &chosen, venue, key_id, uid, base_url)?;
         (meta.grants, meta.honey) = (grants, honey);
         // Nobody opens it, so nobody knows who has written this.
         let claimed = before.map_or(0, |before| before.meta.revision);
         let Secrets { login, secret, passphrase } = secrets;
         let job = KeepJob {
             name: meta.name.clone(),
-            profile,
+            chosen,
             login,
             existing,
             doing: "enrolled",
@@ -177,12 +202,13 @@ impl Signer {
     fn meta(
         &self,
         name: CredentialName,
-        profile: &Profile,
+        chosen: &Chosen,
         venue: String,
         key_id: String,
         uid: Option<String>,
         base_url: Option<String>,
     ) -> Result<Meta, Fault> {
+        let profile = &chosen.profile;
         check_uid(profile, &venue, uid.as_deref())?;
         let base_url = self::base_url(profile, &venue, base_url.as_deref())?;
         let (spec, token) = (profile.key_spec(), &self.config.token);
@@ -205,6 +231,7 @@ impl Signer {
             rung: token.rung,
             revision: 0,
             honey: false,
+            profile: chosen.hash(),
             grants: Grants::NONE,
         })
     }

@@ -8,6 +8,7 @@ use strongroom_protocol::ErrorCode;
 use strongroom_venues::Profile;
 
 use super::keep::{KeepJob, Making};
+use super::profiles::Chosen;
 use super::{Signer, busy, credential_name};
 use crate::audit::line::{Event, Kind, clip_list};
 use crate::crew::CrewError;
@@ -16,6 +17,7 @@ use crate::crew::token::{Login, TokenWorker};
 use crate::fault::{Fault, chain};
 use crate::policy::Authorized;
 use crate::store::atomic::Existing;
+use crate::store::profiles::ProfileHash;
 use crate::store::record::{CredentialName, Meta, Record, Wrapped};
 
 /// What of a record is in force from now on, for the audit log.
@@ -25,6 +27,7 @@ pub(super) struct InForce {
     grants: Vec<Cow<'static, str>>,
     accept_unbound: Vec<Cow<'static, str>>,
     accept_older: bool,
+    profile: Option<ProfileHash>,
 }
 
 impl InForce {
@@ -36,17 +39,19 @@ impl InForce {
             grants: clip_list(ids, MAX_LIST_BYTES),
             accept_unbound: clip_list(unbound, MAX_LIST_BYTES),
             accept_older: false,
+            profile: meta.profile,
         }
     }
 
     /// Adds it to what a line tells.
     pub(super) fn tell<'a>(self, event: Event<'a>) -> Event<'a> {
-        let Self { revision, grants, accept_unbound, accept_older } = self;
+        let Self { revision, grants, accept_unbound, accept_older, profile } = self;
         Event {
             revision: Some(revision),
             grants: Some(grants),
             accept_unbound: (!accept_unbound.is_empty()).then_some(accept_unbound),
             accept_older: accept_older.then_some(true),
+            profile: profile.map(ProfileHash::bytes),
             ..event
         }
     }
@@ -199,11 +204,12 @@ impl Signer {
             return Err(Fault::new(ErrorCode::Invalid, message, "look at them again, and repeat the change"));
         }
         self.check_token(old)?;
-        let profile = self.profiles.get(&old.venue)?;
+        let profile = self.profiles.of(old)?;
         check(&profile, &grants)?;
         let job = KeepJob {
             name,
-            profile,
+            // The copy of a user's own is there.
+            chosen: Chosen { profile, own: None },
             login,
             existing: Existing::Replace,
             doing: "given other grants",

@@ -2,12 +2,11 @@
 
 use std::rc::Rc;
 
-use strongroom_venues::Profile;
-
 use super::filling::{Filling, overtaken};
 use super::floors::SignedFloors;
 use super::keyring::Live;
 use super::login::{Keep, PinSource};
+use super::profiles::Chosen;
 use super::unlock::open;
 use super::{Signer, State, on_disk};
 use crate::crew::keeper::Keeper;
@@ -19,7 +18,8 @@ use crate::store::record::{CredentialName, Record};
 /// What is kept, and how.
 pub(super) struct KeepJob {
     pub(super) name: CredentialName,
-    pub(super) profile: Rc<Profile>,
+    /// By what it signs from now on.
+    pub(super) chosen: Chosen,
     pub(super) login: Login,
     pub(super) existing: Existing,
     /// What happens to the credential, as in "it was being …".
@@ -48,7 +48,7 @@ impl Signer {
         job: KeepJob,
         make: impl AsyncFnOnce(Making<'_>) -> Result<Record, Fault>,
     ) -> Result<(), Fault> {
-        let KeepJob { name, profile, login, existing, doing, again } = job;
+        let KeepJob { name, chosen: Chosen { profile, own }, login, existing, doing, again } = job;
         let nonces = self.nonces(&name)?;
         let locks_before = self.locks.get();
         let (keeper, slot, filling) = match self.live_keeper() {
@@ -69,7 +69,7 @@ impl Signer {
             let making = Making { keeper: &keeper, worker: &mut worker, floors: &floors };
             let record = make(making).await?;
             open(&keeper, &mut worker, &record, slot).await?;
-            on_disk(self.store.writing(&record, existing)).await?;
+            on_disk(self.store.writing(&record, own.map(|own| own.text), existing)).await?;
             self.known.borrow_mut().note(&record.meta);
             let raised = self.raise_floors(&keeper, &mut floors, std::iter::once(&*record.meta)).await;
             self.anchor(&keeper, &mut worker, &mut floors).await;

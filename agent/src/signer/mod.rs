@@ -18,6 +18,7 @@ mod known;
 pub(crate) mod login;
 pub(crate) mod metrics;
 pub(crate) mod profiles;
+pub(crate) mod repin;
 pub(crate) mod report;
 pub(crate) mod restore;
 pub(crate) mod sign;
@@ -137,7 +138,7 @@ impl Signer {
     ///
     /// # Errors
     /// Where the audit log cannot be opened, or the system gives no threads.
-    pub(crate) fn new(config: Config, store: Store) -> Result<Rc<Self>, Fault> {
+    pub(crate) fn new(config: Config, store: Store, profiles: Profiles) -> Result<Rc<Self>, Fault> {
         let audit = Rc::new(AuditLog::open(&store.audit_folder(), config.audit)?);
         let locked = Keyring::locked("it has not been unlocked since it was started");
         let reserver = Reserver::start().map_err(Fault::defect)?;
@@ -153,7 +154,7 @@ impl Signer {
             books: Rc::new(books),
             own: own.clone(),
             checkpoint_awaited: Cell::new(false),
-            profiles: Profiles::default(),
+            profiles,
             known: RefCell::new(known),
             reserver,
             budget_writer,

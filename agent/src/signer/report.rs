@@ -37,6 +37,8 @@ pub(crate) struct CredentialReport {
     pub(crate) ready: bool,
     /// Why not; empty where it can.
     pub(crate) fault: String,
+    /// SHA-256 of the user's own profile that it signs by; empty for one that ships.
+    pub(crate) profile: String,
 }
 
 /// Bytes of credentials behind which a page ends. One credential has at most a few thousand, so that a
@@ -46,6 +48,12 @@ const PAGE_BYTES: usize = 32 * 1024;
 const LOOKED_AT: usize = 64;
 
 impl CredentialReport {
+    fn new(name: CredentialName, meta: Option<Rc<Meta>>, ready: bool, fault: String) -> Self {
+        let profile = meta.as_ref().and_then(|meta| meta.profile);
+        let profile = profile.map_or_else(String::new, |hash| hash.to_string());
+        Self { name, meta, ready, fault, profile }
+    }
+
     /// About how much room it takes in an answer.
     fn bytes(&self) -> usize {
         let meta = self.meta.as_ref().map_or(0, |meta| {
@@ -53,7 +61,7 @@ impl CredentialReport {
         });
         // Lengths, numbers and the names of algorithm, custody and rung.
         const REST: usize = 64;
-        [REST, meta, self.name.as_str().len(), self.fault.len()].iter().sum()
+        [REST, meta, self.name.as_str().len(), self.fault.len(), self.profile.len()].iter().sum()
     }
 }
 
@@ -213,7 +221,7 @@ impl Signer {
                 (false, keyring.fault(name).unwrap_or("it was added since the last unlock").to_owned())
             }
         };
-        CredentialReport { name: name.clone(), meta: said.as_ref().ok().cloned(), ready, fault }
+        CredentialReport::new(name.clone(), said.as_ref().ok().cloned(), ready, fault)
     }
 }
 
@@ -225,7 +233,7 @@ pub(crate) fn offline(folder: &std::path::Path) -> Result<Vec<CredentialReport>,
     let reports = store::read_records(folder)?.into_iter().map(|(name, record)| {
         let fault =
             record.as_ref().err().map_or_else(|| "no agent is running".to_owned(), |error| chain(error));
-        CredentialReport { name, meta: record.ok().map(|record| record.meta), ready: false, fault }
+        CredentialReport::new(name, record.ok().map(|record| record.meta), false, fault)
     });
     Ok(reports.collect())
 }

@@ -129,7 +129,7 @@ impl Signer {
         };
         open(keeper, worker, &new, 0).await?;
         keeper.forget(0).await?;
-        on_disk(self.store.writing(&new, Existing::Replace)).await?;
+        on_disk(self.store.writing(&new, None, Existing::Replace)).await?;
         Ok(Ok(()))
     }
 }

@@ -59,6 +59,8 @@ pub(crate) enum SignError {
     NotReady { name: String, fault: String },
     #[error(transparent)]
     Request(#[from] RequestError),
+    #[error("{broken}")]
+    Rule { broken: Box<RequestError>, docs: String },
     #[error(
         "the request's own {what} is {} the agent's clock; at most {bound_ms} ms, ahead or behind, are accepted", distance(*ahead_ms)
     )]
@@ -93,7 +95,14 @@ impl From<SignError> for Fault {
             SignError::NotReady { .. } => {
                 (Unavailable, "`strongroom show` says more; enrol it again with --replace if need be")
             }
-            SignError::Request(_) => (Invalid, "docs/reference/profiles.md explains the venue's profile"),
+            SignError::Rule { docs, .. } if !docs.is_empty() => {
+                let hint =
+                    format!("the venue says it at {docs}; docs/reference/profiles.md explains its profile");
+                return Self::new(Invalid, message, hint);
+            }
+            SignError::Request(_) | SignError::Rule { .. } => {
+                (Invalid, "docs/reference/profiles.md explains the venue's profile")
+            }
             SignError::Time { .. } => (Invalid, "leave the time out; the agent gives it"),
             SignError::Unconfirmed(Unconfirmed::TooMany { .. } | Unconfirmed::TooManyOfOne { .. }) => {
                 (Unavailable, "an admin answers them by `strongroom confirm`; then ask again")
@@ -233,6 +242,11 @@ enum Step {
 }
 
 impl Live {
+    /// A request that breaks a rule of the venue, with the page on which the venue says it.
+    fn rule(&self, broken: RequestError) -> SignError {
+        SignError::Rule { broken: Box::new(broken), docs: self.profile.docs().to_owned() }
+    }
+
     /// Checks the request, decides what time it is for it, and writes the bytes that the venue checks.
     fn canonicalise(
         &mut self,
@@ -254,7 +268,7 @@ impl Live {
             Ok(plan) => plan,
             Err(error) => {
                 account.request(request, None);
-                return Err(error.into());
+                return Err(self.rule(error));
             }
         };
         account.request(request, Some(&plan));
@@ -293,7 +307,7 @@ impl Live {
             uid: self.meta.uid.as_deref(),
             base_url: &self.meta.base_url,
         };
-        let canonical = plan.canonicalise(&holder, &moment)?;
+        let canonical = plan.canonicalise(&holder, &moment).map_err(|error| self.rule(error))?;
         account.canonical(canonical.message());
         Ok(Step::Sign(canonical))
     }

@@ -221,7 +221,7 @@ impl Signer {
         if let Some(floors) = keyring.floors() {
             floors.check(meta).map_err(NotLoaded::Record)?;
         }
-        let profile = self.profiles.get(&meta.venue).map_err(NotLoaded::Record)?;
+        let profile = self.profiles.of(meta).map_err(NotLoaded::Record)?;
         let nonces = self.nonces(&meta.name).map_err(NotLoaded::Record)?;
         let slot = keyring.reserve_slot();
         if let Err(error) = open(keyring.keeper(), worker, record, slot).await {

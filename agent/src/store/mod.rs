@@ -5,6 +5,7 @@
 //! ```text
 //! lock                 held while an agent runs or a command writes
 //! records/NAME.toml    one credential, its secret wrapped
+//! profiles/SHA256.toml a user's own profile, as it was when a credential was enrolled by it
 //! budgets/NAME.toml    what that credential's grants have spent
 //! nonces/NAME.toml     how far that credential's nonces are reserved
 //! clients.toml         who has a client token
@@ -19,6 +20,7 @@ pub(crate) mod budget;
 pub(crate) mod floors;
 pub(crate) mod latch;
 pub(crate) mod nonce;
+pub(crate) mod profiles;
 pub(crate) mod record;
 pub(crate) mod removed;
 
@@ -32,6 +34,7 @@ use strongroom_protocol::ErrorCode;
 
 use self::atomic::Existing;
 use self::latch::PinLatch;
+use self::profiles::{COPIES, ProfileHash};
 use self::record::{CredentialName, Record};
 use self::removed::Removed;
 use crate::fault::{Fault, chain};
@@ -41,6 +44,8 @@ use crate::fault::{Fault, chain};
 pub(crate) enum StoreError {
     #[error("there is no credential `{}`", path.file_stem().unwrap_or_default().display())]
     Absent { path: PathBuf },
+    #[error("the copy of the profile that it signs by, {}, {fault}", path.display())]
+    Copy { path: PathBuf, fault: &'static str },
     #[error("{} exists already", path.display())]
     Exists { path: PathBuf },
     #[error("{} {fault}, so nobody can say which records are too old", path.display())]
@@ -62,6 +67,11 @@ impl From<StoreError> for Fault {
     fn from(error: StoreError) -> Self {
         let (code, hint) = match &error {
             StoreError::Absent { .. } => (ErrorCode::NotFound, "`strongroom list` shows what there is"),
+            StoreError::Copy { .. } => (
+                ErrorCode::Unavailable,
+                "restore it from the backup of the data folder, or have the credential sign by the profile as it is now: \
+                 `strongroom venue repin`",
+            ),
             StoreError::Exists { .. } => (ErrorCode::Exists, "choose another name, or use --replace"),
             StoreError::Floors { .. } => (
                 ErrorCode::Unavailable,
@@ -102,7 +112,7 @@ impl Store {
     /// # Errors
     /// [`StoreError::Owned`] where another process has it; [`StoreError::Io`].
     pub(crate) fn open(folder: &Path) -> Result<Self, StoreError> {
-        let below = [RECORDS, NONCES, FLOORS, BUDGETS].map(|below| folder.join(below));
+        let below = [RECORDS, NONCES, FLOORS, BUDGETS, COPIES].map(|below| folder.join(below));
         for folder in std::iter::once(folder).chain(below.iter().map(PathBuf::as_path)) {
             atomic::make_folder(folder)?;
         }
@@ -158,17 +168,28 @@ impl Store {
     }
 
     /// The job of writing a record: after it the record is on the disk; before, the old state is. It
-    /// waits for the disk, so it is run beside the thread that serves clients.
+    /// waits for the disk, so it is run beside the thread that serves clients. `profile` is the text whose hash the
+    /// record names, where there may be no copy of it yet.
     ///
     /// The job fails with [`StoreError::Exists`] where there is a record that must not be replaced, or
     /// with [`StoreError::Io`].
     pub(crate) fn writing(
         &self,
         record: &Record,
+        profile: Option<String>,
         existing: Existing,
     ) -> impl FnOnce() -> Result<(), StoreError> + Send + use<> {
         let (path, text) = (record_path(&self.folder, &record.meta.name), record.to_text());
-        move || atomic::write(&path, text.as_bytes(), existing)
+        let folder = self.folder.clone();
+        move || {
+            if let Some(text) = profile {
+                let path = profiles::copy_path(&folder, ProfileHash::of(&text));
+                atomic::write(&path, text.as_bytes(), Existing::Replace)?;
+            }
+            let written = atomic::write(&path, text.as_bytes(), existing);
+            profiles::sweep(&folder);
+            written
+        }
     }
 
     /// The job of deleting a record, to be run like [`writing`](Self::writing). Its reserved nonces
@@ -179,8 +200,12 @@ impl Store {
         &self,
         name: &CredentialName,
     ) -> impl FnOnce() -> Result<(), StoreError> + Send + use<> {
-        let path = record_path(&self.folder, name);
-        move || atomic::remove(&path)
+        let (path, folder) = (record_path(&self.folder, name), self.folder.clone());
+        move || {
+            atomic::remove(&path)?;
+            profiles::sweep(&folder);
+            Ok(())
+        }
     }
 
     /// The job of noting that the floor of a removed record is to be raised, to be run like

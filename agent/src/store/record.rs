@@ -14,6 +14,7 @@ use strongroom_link::key::{Algorithm, KeySpec, PassphraseUse, SecretForm};
 use strongroom_link::token::{KekId, Rung};
 use strongroom_policy::{Grants, is_name};
 
+use super::profiles::ProfileHash;
 use crate::config::{by_name, kek_id};
 
 /// Name of a credential, as bots use it: also its file name, so it is held to safe characters.
@@ -115,6 +116,9 @@ pub(crate) struct Meta {
     /// A trap: any use of it is denied, and raises an alarm.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub(crate) honey: bool,
+    /// The text of the user's own profile that it signs by; none where it signs by a profile that ships.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) profile: Option<ProfileHash>,
     /// Who may do what with it.
     #[serde(rename = "grant", default, skip_serializing_if = "Grants::is_empty")]
     pub(crate) grants: Grants,
@@ -179,6 +183,7 @@ impl Meta {
     /// little-endian lengths, in this order. docs/reference/record.md defines it.
     pub(crate) fn context(&self) -> Vec<u8> {
         let grants = self.grants.canonical();
+        let profile = self.profile.map(|hash| hash.to_string());
         let fields: [(&str, &str); 16] = [
             ("name", self.name.as_str()),
             ("venue", &self.venue),
@@ -200,7 +205,9 @@ impl Meta {
         let mut context = b"strongroom record 2\0".to_vec();
         let fields = fields.iter().flat_map(|(name, value)| [name.as_bytes(), value.as_bytes()]);
         let honey: &[&[u8]] = if self.honey { &[b"honey", b"true"] } else { &[] };
-        for part in fields.chain([b"grants".as_slice(), &grants]).chain(honey.iter().copied()) {
+        let pinned = profile.iter().flat_map(|hash| [b"profile".as_slice(), hash.as_bytes()]);
+        let last = honey.iter().copied().chain(pinned);
+        for part in fields.chain([b"grants".as_slice(), &grants]).chain(last) {
             context.extend_from_slice(&u32::try_from(part.len()).unwrap_or(u32::MAX).to_le_bytes());
             context.extend_from_slice(part);
         }

@@ -18,7 +18,7 @@ use crate::reply::{
     ClientEntry, Credential, FromReply, Grants, Listing, Metrics, Page, Progress, Question, Questions,
     SignedRequest, Status, Token, WsLogin,
 };
-use crate::request::{Enrollment, Login, NewGrants, SignRequest, WsLoginRequest};
+use crate::request::{Enrollment, Login, NewGrants, Repin, SignRequest, WsLoginRequest};
 use crate::socket::{Address, default_socket};
 use crate::token::{ClientToken, default_token};
 use crate::{DEFAULT_DEADLINE, TOKEN_DEADLINE};
@@ -246,6 +246,16 @@ impl AsyncClient {
     pub async fn set_grants(&self, grants: &NewGrants, login: impl Into<Login>) -> Result<(), Error> {
         let login = login.into();
         let operation = grants.to_wire(&login);
+        self.call_once(operation, login.pin.into_iter().collect()).await
+    }
+
+    /// Has a credential sign by the profile of its venue as that is now. Never retried.
+    ///
+    /// # Errors
+    /// [`Error`]; code `Invalid` where the profile does not go with the credential, or either was changed meanwhile.
+    pub async fn repin(&self, repin: &Repin, login: impl Into<Login>) -> Result<(), Error> {
+        let login = login.into();
+        let operation = repin.to_wire(&login);
         self.call_once(operation, login.pin.into_iter().collect()).await
     }
 

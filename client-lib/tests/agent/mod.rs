@@ -255,6 +255,7 @@ pub fn credential(name: &str) -> strongroom_protocol::Credential<'_> {
         grants: 1,
         accept_unbound: "method,path",
         honey: false,
+        profile: "",
     }
 }
 

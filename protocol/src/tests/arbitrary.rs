@@ -6,7 +6,8 @@ use proptest::prelude::*;
 
 use crate::{
     Body, ClientEntry, ClientToken, Credential, Enroll, LoggedIn, Login, Operation, Param, Progress,
-    Protection, Question, Refusal, Reply, Request, Response, SetGrants, Sign, Signed, Status, Token, WsLogin,
+    Protection, Question, Refusal, Repin, Reply, Request, Response, SetGrants, Sign, Signed, Status, Token,
+    WsLogin,
 };
 
 type Text = &'static str;
@@ -98,6 +99,7 @@ fn operation() -> impl Strategy<Value = Operation<'static>> {
         1 => (number(), any::<bool>()).prop_map(|(number, yes)| Operation::Confirm { number, yes }),
         2 => (text(), option::of(text()), params())
             .prop_map(|(credential, name, params)| Operation::WsLogin(WsLogin { credential, name, params })),
+        1 => repin(),
     ]
 }
 
@@ -105,6 +107,14 @@ fn set_grants() -> impl Strategy<Value = Operation<'static>> {
     (text(), number(), text(), any::<bool>(), login()).prop_map(
         |(credential, revision, grants, accept_older, login)| {
             Operation::SetGrants(SetGrants { credential, revision, grants, accept_older, login })
+        },
+    )
+}
+
+fn repin() -> impl Strategy<Value = Operation<'static>> {
+    (text(), number(), text(), option::of(text()), login()).prop_map(
+        |(credential, revision, profile, base_url, login)| {
+            Operation::Repin(Repin { credential, revision, profile, base_url, login })
         },
     )
 }
@@ -175,7 +185,7 @@ fn client() -> impl Strategy<Value = ClientEntry<'static>> {
 /// Boxed, because strategies lie on the stack, and this one is in others twice.
 fn credential() -> BoxedStrategy<Credential<'static>> {
     let numbers = (number(), number(), small_number());
-    (proptest::array::uniform10(text()), numbers, any::<[bool; 2]>())
+    (proptest::array::uniform11(text()), numbers, any::<[bool; 2]>())
         .prop_map(|(texts, (enrolled_unix, revision, grants), [ready, honey])| {
             let [
                 name,
@@ -188,6 +198,7 @@ fn credential() -> BoxedStrategy<Credential<'static>> {
                 token_serial,
                 fault,
                 accept_unbound,
+                profile,
             ] = texts;
             Credential {
                 name,
@@ -205,6 +216,7 @@ fn credential() -> BoxedStrategy<Credential<'static>> {
                 grants,
                 accept_unbound,
                 honey,
+                profile,
             }
         })
         .boxed()

@@ -88,6 +88,7 @@ fn reads_the_longest_lists_of_the_smallest_items() {
         grants: 0,
         accept_unbound: "",
         honey: false,
+        profile: "",
     };
     let status = |weaknesses| Status {
         version: "",
@@ -112,7 +113,7 @@ fn reads_the_longest_lists_of_the_smallest_items() {
     let page = |page| Reply::Credentials { page, more: false };
     for (case, reply, larger) in [
         ("headers", signed(vec![("", ""); 32_763]), signed(vec![("", ""); 32_765])),
-        ("credentials", page(vec![empty; 4_368]), page(vec![empty; 4_369])),
+        ("credentials", page(vec![empty; 4_095]), page(vec![empty; 4_096])),
         ("weaknesses", Reply::Status(status(vec![""; 65_514])), Reply::Status(status(vec![""; 65_515]))),
     ] {
         let mut stream = Vec::new();

@@ -44,6 +44,7 @@ mod logins;
 mod memory;
 mod metrics;
 mod nonces;
+mod own_venue;
 mod peers;
 mod pinentry;
 mod processes;

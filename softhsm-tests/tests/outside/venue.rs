@@ -63,6 +63,172 @@ fn checks_the_venue_of_the_how_to_as_its_console_shows() {
     assert_eq!(missing.status.code(), Some(4));
 }
 
+/// The rows of the how-to.
+fn rows() -> &'static str {
+    let (_, after) = PAGE.split_once("```json title=\"tidepool.jsonl\"\n").unwrap();
+    after.split_once("```").unwrap().0
+}
+
+#[test]
+fn compares_with_requests_that_are_trusted_as_the_how_to_shows() {
+    let folder = tempfile::tempdir().unwrap();
+    let write = |name: &str, text: &str| std::fs::write(folder.path().join(name), text).unwrap();
+    let check = |profile: &str, rows: &str| venue(folder.path(), &["check", profile, "--vectors", rows]);
+    write("tidepool.toml", profile());
+    write("unsorted.toml", &profile().replace("encode = { sort = \"query\" }\n", ""));
+    write("tidepool.jsonl", rows());
+
+    let good = check("tidepool.toml", "tidepool.jsonl");
+    assert_eq!(good.status.code(), Some(0), "{}", text(&good.stderr));
+    let said = shown("strongroom venue check tidepool.toml --vectors tidepool.jsonl | tail -n 1");
+    assert_eq!(text(&good.stdout).lines().last().unwrap(), said);
+
+    let unsorted = check("unsorted.toml", "tidepool.jsonl");
+    assert_eq!(unsorted.status.code(), Some(3));
+    let stdout = text(&unsorted.stdout);
+    let differs = &stdout[stdout.find("DIFFERS").unwrap()..];
+    let said =
+        shown("strongroom venue check unsorted.toml --vectors tidepool.jsonl | sed -n '/^DIFFERS/,$p'");
+    assert_eq!(format!("{differs}{}", text(&unsorted.stderr)).trim_end(), said);
+
+    // One that only informs does not count, and differs; and rows of others are none to compare with.
+    let row = |at: usize| rows().lines().nth(at).unwrap();
+    let quirk = row(1).replacen('{', "{\"quirk\": \"sorted otherwise\", ", 1);
+    write("quirk.jsonl", &format!("{quirk}\n{}\n", row(0)));
+    let quirk = check("unsorted.toml", "quirk.jsonl");
+    assert_eq!(quirk.status.code(), Some(0));
+    let last = "1 of 1 requests are signed as expected (1 that only inform differ)";
+    assert_eq!(text(&quirk.stdout).lines().last().unwrap(), last);
+    for (name, rows, said) in [
+        (
+            "others.jsonl",
+            row(0).replace("\"exchange\": \"tidepool\"", "\"exchange\": \"kraken\""),
+            "no row is for this profile (1 ",
+        ),
+        ("empty.jsonl", String::new(), "no row is for this profile (0 "),
+        ("broken.jsonl", format!("{}\n{{", row(0)), "broken.jsonl:2: no JSON: "),
+        ("nameless.jsonl", "{}".to_owned(), "nameless.jsonl:1: the row names no `exchange`"),
+        (
+            "header.jsonl",
+            row(0).replace("\"TP-KEY\": \"tp-1\", ", ""),
+            "1 of 1 requests are signed otherwise",
+        ),
+        (
+            "method.jsonl",
+            row(2).replace("\"method\": \"GET\", \"headers\"", "\"method\": \"PUT\", \"headers\""),
+            "1 of 1 requests are signed otherwise",
+        ),
+        (
+            "body.jsonl",
+            row(2).replace("\"body\": null}, \"compare\"", "\"body\": \"{}\"}, \"compare\""),
+            "1 of 1 requests are signed otherwise",
+        ),
+    ] {
+        assert!(!rows.contains("\"quirk\""));
+        write(name, &rows);
+        let run = check("tidepool.toml", name);
+        assert_eq!(run.status.code(), Some(3), "{name}: {}", text(&run.stdout));
+        assert!(text(&run.stderr).contains(said), "{name}: {}", text(&run.stderr));
+    }
+    let optional = row(0)
+        .replace("\"TP-KEY\": \"tp-1\", ", "")
+        .replace("\"optional_headers\": []", "\"optional_headers\": [\"tp-key\"]");
+    write("optional.jsonl", &optional);
+    assert_eq!(check("tidepool.toml", "optional.jsonl").status.code(), Some(0));
+}
+
+/// Every row of every vector file, by the command that a user has.
+#[test]
+fn agrees_with_the_vectors_of_what_ships() {
+    let folder = tempfile::tempdir().unwrap();
+    let vectors = Path::new(env!("CARGO_MANIFEST_DIR")).join("../vectors");
+    // One of each kind: hash in the text, passphrase, JWTs of all three algorithms, Ed25519, a body of JSON.
+    for id in
+        ["kraken", "okx", "kucoin", "coinbase", "coinbase-eddsa", "upbit", "coinex", "backpack", "gemini"]
+    {
+        let toml = venue(folder.path(), &["show", id, "--toml"]);
+        let path = folder.path().join(format!("{id}.toml"));
+        std::fs::write(&path, &toml.stdout).unwrap();
+        let rows = vectors.join(format!("{id}.jsonl"));
+        let words = ["check", path.to_str().unwrap(), "--vectors", rows.to_str().unwrap()];
+        let run = venue(folder.path(), &words);
+        assert_eq!(run.status.code(), Some(0), "{id}: {}{}", text(&run.stdout), text(&run.stderr));
+        let last = text(&run.stdout).lines().last().unwrap().to_owned();
+        assert!(last.contains("are signed as expected") && !last.starts_with("0 "), "{id}: {last}");
+    }
+    // The control: a signature of ES256 that does not hold.
+    let rows = std::fs::read_to_string(vectors.join("coinbase.jsonl")).unwrap();
+    let other = rows.replace("\"compare\": \"jwt\"", "\"compare\": \"exact\"");
+    assert_ne!(rows, other);
+    std::fs::write(folder.path().join("exact.jsonl"), other).unwrap();
+    let run = venue(folder.path(), &["check", "coinbase.toml", "--vectors", "exact.jsonl"]);
+    assert_eq!(run.status.code(), Some(3));
+}
+
+/// Every command of the how-to's last steps, with the real agent.
+#[test]
+fn enrols_and_signs_as_the_how_to_says() {
+    let room = Room::new();
+    let agent = room.start_unlocked();
+    // Where the page has the configuration.
+    let home = room.folder().join(".config");
+    std::fs::create_dir_all(&home).unwrap();
+    std::os::unix::fs::symlink(room.config().parent().unwrap(), home.join("strongroom")).unwrap();
+    std::fs::write(room.folder().join("tidepool.toml"), profile()).unwrap();
+    std::fs::write(room.folder().join("pin"), &room.token.pin).unwrap();
+    std::fs::write(room.folder().join("secret"), "VGlkZXBvb2wgdGVzdHMgb25seTogdGhpcyBvcGVucyBub3RoaW5nLg==")
+        .unwrap();
+    let (_, steps) = PAGE.split_once("## 5. Use it").unwrap();
+    let (steps, _) = steps.split_once("## 6.").unwrap();
+    let (mut ran, mut compared) = (0, 0);
+    for block in steps.split("```console\n").skip(1) {
+        for line in block.split_once("```").unwrap().0.lines() {
+            let Some(command) = line.strip_prefix("$ ") else { continue };
+            let asks = command.contains(" enroll ") || command.contains(" repin ");
+            if command.contains(" repin ") {
+                edit(&room.folder().join(".config/strongroom/venues/tidepool.toml"), |text| {
+                    text.replace(
+                        "https://api.tidepool.example",
+                        "https://api.tidepool.example\", \"https://eu.tidepool.example",
+                    )
+                });
+            }
+            let mut shell = Command::new("/bin/bash");
+            room.surround(&mut shell);
+            let bin = strongroom_softhsm_tests::room::program("strongroom");
+            let path = format!("{}:/usr/bin:/bin", bin.parent().unwrap().display());
+            // What a person types comes from descriptors.
+            let mut script = command.to_owned();
+            if asks {
+                script.push_str(" --pin-fd 3 3<pin");
+            }
+            if command.contains(" enroll ") {
+                script.push_str(" --secret-fd 4 4<secret");
+            }
+            let run =
+                shell.args(["-c", &script]).env("PATH", path).current_dir(room.folder()).output().unwrap();
+            assert!(run.status.success(), "{command}: {}", text(&run.stderr));
+            // What comes behind a command on the page, but for time and signature.
+            let shown = shown(command);
+            let shown = shown.split("$ ").next().unwrap_or("").trim_end();
+            let masked = |text: &str| -> Vec<String> {
+                let mask = |line: &str| match line.split_once("\": \"") {
+                    Some((name @ ("    \"TP-SIGN" | "    \"TP-TIME"), _)) => name.to_owned(),
+                    _ => line.to_owned(),
+                };
+                text.trim_end().lines().map(mask).collect()
+            };
+            if !shown.is_empty() {
+                assert_eq!(masked(&text(&run.stdout)), masked(shown), "{command}");
+                compared += 1;
+            }
+            ran += 1;
+        }
+    }
+    assert!(ran >= 6 && compared >= 2, "{ran} {compared}");
+    drop(agent);
+}
+
 #[test]
 fn lists_and_shows_what_ships() {
     let folder = tempfile::tempdir().unwrap();

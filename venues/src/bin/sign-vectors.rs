@@ -20,11 +20,8 @@ use std::io::{BufRead, BufReader, BufWriter, Write};
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
-use strongroom_keeper::key::SigningKey;
-use strongroom_link::key::{KeySpec, MAX_SECRET_BYTES, PassphraseUse};
 use strongroom_venues::json::{self, Value};
-use strongroom_venues::{Account, Body, Moment, Param, Profile, Request, SignedRequest};
-use strongroom_venues::{NonceKind, TimeNeeds, builtin};
+use strongroom_venues::{Profile, SignedRequest, builtin, rows};
 
 const USAGE: &str = "usage: sign-vectors [--profiles DIR] FILE.jsonl… | --actions FILE";
 
@@ -172,12 +169,8 @@ fn answer(profiles: &mut HashMap<String, Compiled>, line: &[u8]) -> Vec<u8> {
 }
 
 fn sign(profiles: &mut HashMap<String, Compiled>, row: &Value<'_>) -> Result<SignedRequest, String> {
-    let venue = row.get("exchange").and_then(Value::as_text).ok_or("the row names no `exchange`")?;
-    let expects_url = row.get("expected").and_then(|expected| expected.get("url")).is_some();
-    let is_login = row.get("api").and_then(Value::as_text) == Some("ws");
-    if !expects_url && !is_login {
-        return Err("only requests and logins are signed, and this row has no `expected.url`".to_owned());
-    }
+    let venue = rows::exchange(row)?;
+    rows::is_login(row)?;
     if !profiles.contains_key(venue)
         && let Some(compiled) = builtin(venue)
     {
@@ -188,135 +181,5 @@ fn sign(profiles: &mut HashMap<String, Compiled>, row: &Value<'_>) -> Result<Sig
         Some(Err(error)) => return Err(error.clone()),
         None => return Err(format!("there is no profile for `{venue}`")),
     };
-    let source = row.get("request").ok_or("the row has no `request`")?;
-    let texts = if is_login { Texts::of_login(source)? } else { Texts::of(source)? };
-    let request = if is_login { texts.login(source) } else { texts.request(source)? };
-    let credentials = row.get("credentials").ok_or("the row has no `credentials`")?;
-    let default = profile.hosts().first().map_or("https://api.example.com", String::as_str);
-    let base_url = source.get("base_url").and_then(Value::as_text).filter(|_| is_login).unwrap_or(default);
-    let account = Account {
-        key_id: text_of(credentials, "apiKey")?,
-        uid: credentials.get("uid").and_then(Value::as_text),
-        base_url: if is_login { base_url } else { text_of(source, "base_url")? },
-    };
-
-    let plan = profile.plan(&request).map_err(|error| error.to_string())?;
-    let moment = moment(row, plan.time())?;
-    let canonical = plan.canonicalise(&account, &moment).map_err(|error| error.to_string())?;
-    // Rows carry made-up secrets, of any length; everything else about them is checked.
-    let spec = KeySpec { min_bytes: 1, max_bytes: MAX_SECRET_BYTES, ..profile.key_spec() };
-    let passphrase = match spec.passphrase {
-        PassphraseUse::Absent => None,
-        PassphraseUse::Mac | PassphraseUse::Plain => Some(text_of(credentials, "password")?.as_bytes()),
-    };
-    let key = SigningKey::parse(&spec, text_of(credentials, "secret")?.as_bytes(), passphrase)
-        .map_err(|refusal| refusal.to_string())?;
-    let mut signature = Vec::new();
-    if canonical.needs_signature() {
-        key.sign(canonical.message(), canonical.secret_at(), &mut signature)
-            .map_err(|refusal| refusal.to_string())?;
-    }
-    canonical.finish(&signature, key.released_passphrase()).map_err(|error| error.to_string())
-}
-
-fn text_of<'r>(object: &'r Value<'_>, name: &str) -> Result<&'r str, String> {
-    object.get(name).and_then(Value::as_text).ok_or_else(|| format!("the row has no text `{name}`"))
-}
-
-/// The parameters of a row's request as the JSON texts that a client would send.
-struct Texts {
-    query: Vec<(String, String)>,
-    body: Option<Vec<u8>>,
-}
-
-impl Texts {
-    fn of(source: &Value<'_>) -> Result<Self, String> {
-        let mut query = Vec::new();
-        match source.get("query") {
-            None | Some(Value::Null) => {}
-            Some(Value::Array(pairs)) => {
-                for pair in pairs {
-                    let Value::Array(pair) = pair else {
-                        return Err("`query` is not a list of pairs".to_owned());
-                    };
-                    let [Value::Text(name), value] = pair.as_slice() else {
-                        return Err("`query` is not a list of pairs".to_owned());
-                    };
-                    query.push((name.to_string(), text(value)?));
-                }
-            }
-            Some(_) => return Err("`query` is not a list of pairs".to_owned()),
-        }
-        let body = match source.get("body") {
-            None | Some(Value::Null) => None,
-            Some(value) => Some(text(value)?.into_bytes()),
-        };
-        Ok(Self { query, body })
-    }
-
-    /// What a login is told: the row's `params`, an object.
-    fn of_login(source: &Value<'_>) -> Result<Self, String> {
-        let mut query = Vec::new();
-        if let Some(Value::Object(params)) = source.get("params") {
-            for (name, value) in params {
-                query.push((name.to_string(), text(value)?));
-            }
-        }
-        Ok(Self { query, body: None })
-    }
-
-    /// The login that the row names, or the first of the profile.
-    fn login<'t>(&'t self, source: &'t Value<'_>) -> Request<'t> {
-        Request {
-            method: "WS",
-            path: source.get("login").and_then(Value::as_text).unwrap_or_default(),
-            query: self.query.iter().map(|(name, value)| (name.as_str(), Param::Json(value))).collect(),
-            body: Body::Empty,
-        }
-    }
-
-    fn request<'t>(&'t self, source: &'t Value<'_>) -> Result<Request<'t>, String> {
-        Ok(Request {
-            method: text_of(source, "method")?,
-            path: text_of(source, "path")?,
-            query: self.query.iter().map(|(name, value)| (name.as_str(), Param::Json(value))).collect(),
-            body: self.body.as_deref().map_or(Body::Empty, Body::Json),
-        })
-    }
-}
-
-fn text(value: &Value<'_>) -> Result<String, String> {
-    let mut out = Vec::new();
-    json::write(value, false, &mut out);
-    String::from_utf8(out).map_err(|error| error.to_string())
-}
-
-/// The row's frozen clock, and what the caller itself set where it did.
-fn moment(row: &Value<'_>, needs: TimeNeeds) -> Result<Moment, String> {
-    let frozen = row.get("frozen").ok_or("the row has no `frozen`")?;
-    let ms: u64 = match frozen.get("time_ms") {
-        Some(Value::Number(digits)) => digits.parse().map_err(|_| "`frozen.time_ms` is no whole number")?,
-        _ => return Err("the row has no `frozen.time_ms`".to_owned()),
-    };
-    let unix_ns = ms.checked_mul(1_000_000).ok_or("`frozen.time_ms` is too large")?;
-    let nonce = match needs.nonce {
-        NonceKind::S => ms / 1000,
-        NonceKind::Ns => unix_ns,
-        _ => ms,
-    };
-    Ok(Moment {
-        unix_ns: needs.caller_timestamp.map_or(unix_ns, |time| time.unix_ns),
-        nonce: needs.caller_nonce.unwrap_or(nonce),
-        uuid: bytes16(frozen, "uuid")?,
-        random16: bytes16(frozen, "random_hex16")?,
-    })
-}
-
-/// 16 bytes in hexadecimal, with or without hyphens; zeros where the row has none.
-fn bytes16(frozen: &Value<'_>, name: &str) -> Result<[u8; 16], String> {
-    let Some(text) = frozen.get(name).and_then(Value::as_text) else { return Ok([0; 16]) };
-    let digits: String = text.chars().filter(|c| *c != '-').collect();
-    u128::from_str_radix(&digits, 16)
-        .map(u128::to_be_bytes)
-        .map_err(|_| format!("`frozen.{name}` is no 16 bytes in hexadecimal"))
+    rows::sign(profile, row).map(|signed| signed.request)
 }

@@ -4,6 +4,7 @@ use std::borrow::Cow;
 
 use toml::de::{DeTable, DeValue};
 
+use super::near::did_you_mean;
 use crate::error::ProfileError;
 
 /// A value and the byte at which it starts.
@@ -124,8 +125,9 @@ impl<'d, 't> Fields<'d, 't> {
         match entries.iter().find(|entry| !known.contains(&entry.name.as_ref())) {
             None => Ok(Self { text, at, what, entries }),
             Some(entry) => {
+                let near = did_you_mean(&entry.name, known.iter().copied());
                 let known = known.join(", ");
-                let message = format!("{what} has no key `{}`; its keys are {known}", entry.name);
+                let message = format!("{what} has no key `{}`{near}; its keys are {known}", entry.name);
                 Err(ProfileError::at(text, entry.at, message))
             }
         }
@@ -162,6 +164,20 @@ impl<'d, 't> Fields<'d, 't> {
 
     pub(crate) fn error(&self, at: usize, message: impl Into<String>) -> ProfileError {
         ProfileError::at(self.text, at, message)
+    }
+
+    /// The byte of the text at which the one at `offset` of a value at `at` stands; that of the value itself where it is
+    /// written with escapes.
+    pub(crate) fn within(&self, at: usize, value: &str, offset: usize) -> usize {
+        let written = self.text.get(at..).unwrap_or_default();
+        let opening = ["\"\"\"\n", "'''\n", "\"\"\"", "'''", "\"", "'"];
+        let inside = opening.iter().find_map(|quote| Some((quote.len(), written.strip_prefix(quote)?)));
+        match inside {
+            Some((quote, inside)) if inside.starts_with(value) => {
+                at.saturating_add(quote).saturating_add(offset)
+            }
+            _ => at,
+        }
     }
 
     /// Where `name` stands, or else the table itself.
@@ -235,7 +251,8 @@ impl<'d, 't> Fields<'d, 't> {
             Some((_, choice)) => Ok(Some(*choice)),
             None => {
                 let known: Vec<&str> = choices.iter().map(|(known, _)| *known).collect();
-                let message = format!("`{name}` cannot be `{text}`; it is one of {}", known.join(", "));
+                let near = did_you_mean(text, known.iter().copied());
+                let message = format!("`{name}` cannot be `{text}`{near}; it is one of {}", known.join(", "));
                 Err(self.error(self.place(name), message))
             }
         }

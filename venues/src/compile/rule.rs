@@ -13,6 +13,8 @@ use crate::template::{Names, ParamUse, Release, Slot, Stage, Template, Var, VarS
 pub(super) struct KeyUse {
     pub(super) key: Option<(Algorithm, SecretForm)>,
     pub(super) passphrase: PassphraseUse,
+    /// Where the rule says that the secret itself is sent.
+    pub(super) sends_secret: Option<ProfileError>,
 }
 
 /// A parameter of a login, before anything reads it.
@@ -39,7 +41,7 @@ pub(super) fn told(
         Some(names) => methods(fields, "body_methods", &names)?,
     };
     let map = encode::map(fields)?;
-    let mut names = Names::new(map.is_some());
+    let mut names = Names::new(map.is_some(), clock.nonce != NonceKind::Absent);
     if params.is_some() {
         names.keep_empty();
     }
@@ -53,11 +55,6 @@ pub(super) fn told(
     let signing = sign::sign(fields, &mut names, clock)?;
     let signs = !matches!(signing.sign, Sign::Absent);
     let attach = attach::attach(fields, &mut names, clock, signs, &mut late)?;
-    if names.used().contains(Var::Nonce) && clock.nonce == NonceKind::Absent {
-        return Err(
-            fields.error(fields.place("clock"), "a template uses `{nonce}`, but `clock` has no `nonce`")
-        );
-    }
     let covers = fields.choice("covers", Covers::ALL)?;
     let reads = with_injected(signing.reads, &inject);
     let all = reads.contains_any(&Var::ALL_PARAMETERS);
@@ -98,7 +95,7 @@ pub(super) fn told(
         Some(Release::Mac) => PassphraseUse::Mac,
         Some(Release::Plain) => PassphraseUse::Plain,
     };
-    Ok((rule, KeyUse { key: signing.key, passphrase }, params))
+    Ok((rule, KeyUse { key: signing.key, passphrase, sends_secret: signing.sends_secret }, params))
 }
 
 /// What the signed text reads, also by way of parameters that are injected into what it reads.
@@ -123,7 +120,9 @@ pub(super) fn template(
     text: &str,
     stage: Stage,
 ) -> Result<Template, ProfileError> {
-    names.template(text, stage).map_err(|message| fields.error(at, message))
+    names
+        .template(text, stage)
+        .map_err(|wrong| fields.error(fields.within(at, text, wrong.at), wrong.message))
 }
 
 pub(super) fn methods(

@@ -16,6 +16,8 @@ pub(super) struct Signing {
     pub(super) key: Option<(Algorithm, SecretForm)>,
     /// What the signed text reads.
     pub(super) reads: VarSet,
+    /// Where it says that the secret itself is sent, and why that is not done.
+    pub(super) sends_secret: Option<ProfileError>,
 }
 
 const KEYS: &[&str] = &["alg", "jwt_alg", "decode", "each", "message", "out", "jwt_header", "claims"];
@@ -27,6 +29,7 @@ enum Alg {
     Key(Algorithm),
     None,
     Refused(&'static str),
+    Static,
 }
 
 const ALGS: &[(&str, Alg)] = &[
@@ -43,13 +46,12 @@ const ALGS: &[(&str, Alg)] = &[
         Alg::Refused("`hash-md5` puts a secret under a broken hash; the keeper does not compute it"),
     ),
     ("secp256k1", Alg::Refused("`secp256k1` signatures are not supported by this version")),
-    (
-        "static",
-        Alg::Refused(
-            "`static` would hand the secret itself to the bot; it needs send mode, which this version lacks",
-        ),
-    ),
+    ("static", Alg::Static),
 ];
+
+/// Why a venue of static keys is not signed for.
+const STATIC: &str = "`static` sends the secret itself with every request, so a bot would have to be given it; that needs \
+                      send mode, which this version does not have";
 
 /// Compiles `[sign]` of `fields`.
 pub(super) fn sign(
@@ -62,7 +64,12 @@ pub(super) fn sign(
         return Err(sign.error(sign.at, "a profile needs `sign.alg`"));
     };
     match alg {
-        Alg::None => Ok(Signing { sign: Sign::Absent, key: None, reads: VarSet::EMPTY }),
+        Alg::None => Ok(Signing { sign: Sign::Absent, key: None, reads: VarSet::EMPTY, sends_secret: None }),
+        Alg::Static => {
+            names.allow_secret();
+            let sends_secret = Some(sign.error(sign.place("alg"), STATIC));
+            Ok(Signing { sign: Sign::Absent, key: None, reads: VarSet::EMPTY, sends_secret })
+        }
         Alg::Refused(why) => Err(sign.error(sign.place("alg"), why)),
         Alg::Key(algorithm) => {
             let key = (algorithm, form(&sign, algorithm)?);
@@ -78,7 +85,12 @@ pub(super) fn sign(
                 }
                 reads = reads.union(each.reads());
             }
-            Ok(Signing { sign: Sign::Text { each, message, out, hash }, key: Some(key), reads })
+            Ok(Signing {
+                sign: Sign::Text { each, message, out, hash },
+                key: Some(key),
+                reads,
+                sends_secret: None,
+            })
         }
         Alg::Jwt => jwt(&sign, names, clock),
     }
@@ -110,7 +122,7 @@ fn jwt(sign: &Fields<'_, '_>, names: &mut Names, clock: Clock) -> Result<Signing
     };
     let claims = json_template(sign, names, clock, claims, stage)?;
     let reads = header.reads().union(claims.reads());
-    Ok(Signing { sign: Sign::Jwt { header, claims }, key: Some(key), reads })
+    Ok(Signing { sign: Sign::Jwt { header, claims }, key: Some(key), reads, sends_secret: None })
 }
 
 /// How the secret is written, as far as it fits the algorithm.

@@ -5,6 +5,7 @@ use sha2::{Digest, Sha256, Sha384, Sha512};
 
 use super::{Cut, MAX_TEXT_BYTES};
 use crate::codec::{self, Escape};
+use crate::compile::near::did_you_mean;
 use crate::error::RequestError;
 
 /// Whether a value is text or raw bytes.
@@ -48,8 +49,27 @@ pub(crate) enum Filter {
 }
 
 /// Names of the filters, for an error message.
-pub(crate) const NAMES: &str = "amp, b64, b64url, bytes, cut:REGEX, hash, HEX, hex, js, lower, mac, md5, pct, \
-                                prefix:TEXT, q, sha256, sha384, sha512, upper";
+pub(crate) const NAMES: &[&str] = &[
+    "amp",
+    "b64",
+    "b64url",
+    "bytes",
+    "cut:REGEX",
+    "hash",
+    "HEX",
+    "hex",
+    "js",
+    "lower",
+    "mac",
+    "md5",
+    "pct",
+    "prefix:TEXT",
+    "q",
+    "sha256",
+    "sha384",
+    "sha512",
+    "upper",
+];
 
 /// What is said when a template yields more than the engine carries.
 pub(crate) const TOO_LONG: RequestError =
@@ -81,12 +101,12 @@ impl Filter {
             ("cut" | "prefix", None) => {
                 return Err(format!("the filter `{name}` needs an argument, as in `{name}:x`"));
             }
-            (_, Some(_)) => {
-                return Err(format!(
-                    "the filter `{name}` is unknown or takes no argument; filters are {NAMES}"
-                ));
+            (_, argument) => {
+                let names = NAMES.iter().map(|known| known.split(':').next().unwrap_or(known));
+                let near = did_you_mean(name, names);
+                let what = if argument.is_some() { "unknown or takes no argument" } else { "unknown" };
+                return Err(format!("the filter `{name}` is {what}{near}; filters are {}", NAMES.join(", ")));
             }
-            (_, None) => return Err(format!("the filter `{name}` is unknown; filters are {NAMES}")),
         })
     }
 

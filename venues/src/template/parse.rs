@@ -1,6 +1,7 @@
 //! Compiling a template: which names it may use, and where.
 
 use super::{Filter, Kind, Piece, Slot, Template, Var, VarSet};
+use crate::compile::near::did_you_mean;
 
 /// When a template runs decides what it may read.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -27,7 +28,9 @@ pub(crate) struct Names {
     kv: Vec<KvForm>,
     next: Slot,
     has_map: bool,
+    has_nonce: bool,
     has_each: bool,
+    sends_secret: bool,
     used: VarSet,
     passphrase: Option<Release>,
     params: Vec<(Slot, ParamUse)>,
@@ -70,6 +73,24 @@ pub(crate) enum Release {
     Plain,
 }
 
+/// What is wrong with a template, and at which of its bytes.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Wrong {
+    pub(crate) at: usize,
+    pub(crate) message: String,
+}
+
+impl Wrong {
+    const fn at(at: usize, message: String) -> Self {
+        Self { at, message }
+    }
+
+    /// The same in a text that has `bytes` more in front.
+    fn behind(self, bytes: usize) -> Self {
+        Self { at: self.at.saturating_add(bytes), ..self }
+    }
+}
+
 /// Longest template, in bytes.
 const MAX_TEMPLATE_BYTES: usize = 4096;
 /// Most pieces of one template.
@@ -80,13 +101,15 @@ const MAX_FILTERS: usize = 6;
 pub(super) const MAX_OWN: usize = 48;
 
 impl Names {
-    pub(crate) const fn new(has_map: bool) -> Self {
+    pub(crate) const fn new(has_map: bool, has_nonce: bool) -> Self {
         Self {
             lets: Vec::new(),
             kv: Vec::new(),
             next: Slot::FIRST_OWN,
             has_map,
+            has_nonce,
             has_each: false,
+            sends_secret: false,
             used: VarSet::EMPTY,
             passphrase: None,
             params: Vec::new(),
@@ -164,15 +187,20 @@ impl Names {
         self.has_each = true;
     }
 
+    /// From here on a template behind the signature may use `{secret}`: there is none, the secret itself is sent.
+    pub(crate) const fn allow_secret(&mut self) {
+        self.sends_secret = true;
+    }
+
     /// What of the passphrase the templates use.
     pub(crate) const fn passphrase(&self) -> Option<Release> {
         self.passphrase
     }
 
-    /// Compiles `text`. The error is a sentence without a place.
-    pub(crate) fn template(&mut self, text: &str, stage: Stage) -> Result<Template, String> {
+    /// Compiles `text`.
+    pub(crate) fn template(&mut self, text: &str, stage: Stage) -> Result<Template, Wrong> {
         if text.len() > MAX_TEMPLATE_BYTES {
-            return Err(format!("a template has at most {MAX_TEMPLATE_BYTES} bytes"));
+            return Err(Wrong::at(0, format!("a template has at most {MAX_TEMPLATE_BYTES} bytes")));
         }
         let mut pieces = Vec::new();
         let mut literal = String::new();
@@ -181,7 +209,10 @@ impl Names {
         let mut rest = text;
         while let Some((before, after)) = rest.split_once('{') {
             literal.push_str(before);
-            let Some((inside, behind)) = expression(after)? else {
+            // Where the expression begins, behind its brace.
+            let at = text.len().saturating_sub(after.len());
+            let found = expression(after).map_err(|message| Wrong::at(at.saturating_sub(1), message))?;
+            let Some((inside, behind)) = found else {
                 // A brace that opens no expression is text: JSON envelopes are full of them.
                 literal.push('{');
                 rest = after;
@@ -190,7 +221,7 @@ impl Names {
             if !literal.is_empty() {
                 pieces.push(Piece::Literal(std::mem::take(&mut literal).into_bytes().into()));
             }
-            let value = self.expression(inside, stage)?;
+            let value = self.expression(inside, stage).map_err(|wrong| wrong.behind(at))?;
             reads = reads.union(value.reads);
             if value.kind == Kind::Bytes {
                 kind = Kind::Bytes;
@@ -203,41 +234,47 @@ impl Names {
             pieces.push(Piece::Literal(literal.into_bytes().into()));
         }
         if pieces.len() > MAX_PIECES {
-            return Err(format!("a template has at most {MAX_PIECES} pieces"));
+            return Err(Wrong::at(0, format!("a template has at most {MAX_PIECES} pieces")));
         }
         if pieces.iter().filter(|piece| matches!(piece, Piece::Secret)).count() > 1 {
-            return Err("the secret stands in the signed text once".to_owned());
+            return Err(Wrong::at(0, "the secret stands in the signed text once".to_owned()));
         }
         self.used = self.used.union(reads);
         Ok(Template { pieces: pieces.into(), kind, reads })
     }
 
-    fn expression(&mut self, inside: &str, stage: Stage) -> Result<Compiled, String> {
+    /// The place of an error is counted from the beginning of `inside`.
+    fn expression(&mut self, inside: &str, stage: Stage) -> Result<Compiled, Wrong> {
+        let whole = |message: String| Wrong::at(0, message);
         let mut parts = split_filters(inside).into_iter();
-        let variable = parts.next().unwrap_or_default();
+        let (_, variable) = parts.next().unwrap_or_default();
         let (name, argument) = match variable.split_once(':') {
             Some((name, argument)) => (name, Some(argument)),
             None => (variable, None),
         };
-        let mut filters: Vec<&str> = parts.filter(|filter| *filter != "bytes").collect();
+        let mut filters: Vec<(usize, &str)> = parts.filter(|(_, filter)| *filter != "bytes").collect();
         if filters.len() > MAX_FILTERS {
-            return Err(format!("`{{{inside}}}` has more than {MAX_FILTERS} filters"));
+            return Err(whole(format!("`{{{inside}}}` has more than {MAX_FILTERS} filters")));
         }
         if name == SECRET {
             return match stage {
+                Stage::Late if self.sends_secret && argument.is_none() => {
+                    // Nothing runs it: it is checked, like the rest of such a profile.
+                    Ok(Compiled { piece: Piece::Secret, kind: Kind::Text, reads: VarSet::default() })
+                }
                 Stage::Signed { hash: true } if filters.is_empty() && argument.is_none() => {
                     Ok(Compiled { piece: Piece::Secret, kind: Kind::Text, reads: VarSet::default() })
                 }
                 _ => {
-                    Err("`{secret}` may stand only in the message of a `hash-…` algorithm, without filters; \
-                          no other template ever sees the secret"
-                        .to_owned())
+                    let message = "`{secret}` may stand only in the message of a `hash-…` algorithm, without filters; no \
+                                   other template ever sees the secret";
+                    Err(whole(message.to_owned()))
                 }
             };
         }
-        let mut source = self.variable(name, argument, stage)?;
+        let mut source = self.variable(name, argument, stage).map_err(whole)?;
         if name == Var::Passphrase.name() {
-            let release = if filters.first() == Some(&"mac") {
+            let release = if filters.first().is_some_and(|(_, filter)| *filter == "mac") {
                 filters.remove(0);
                 source.kind = Kind::Bytes;
                 Release::Mac
@@ -245,25 +282,30 @@ impl Names {
                 Release::Plain
             };
             if self.passphrase.is_some_and(|known| known != release) {
-                return Err("a profile uses either the passphrase or its MAC, not both".to_owned());
+                return Err(whole("a profile uses either the passphrase or its MAC, not both".to_owned()));
             }
             self.passphrase = Some(release);
         }
         let mut kind = source.kind;
         let mut compiled = Vec::with_capacity(filters.len());
-        for text in filters {
+        for (at, text) in filters {
+            let wrong = |message: String| Wrong::at(at, message);
             if text == "mac" {
-                return Err("`mac` works on the passphrase alone, as in `{passphrase|mac|b64}`: \
+                return Err(wrong(
+                    "`mac` works on the passphrase alone, as in `{passphrase|mac|b64}`: \
                             anything else would let a profile sign freely"
-                    .to_owned());
+                        .to_owned(),
+                ));
             }
             let (filter, argument) = match text.split_once(':') {
                 Some((filter, argument)) => (filter, Some(argument)),
                 None => (text, None),
             };
-            let filter = Filter::parse(filter, argument)?;
+            let filter = Filter::parse(filter, argument).map_err(wrong)?;
             kind = filter.yields(kind).ok_or_else(|| {
-                format!("the filter `{text}` needs text, but gets raw bytes; put `hex` or `b64` before it")
+                wrong(format!(
+                    "the filter `{text}` needs text, but gets raw bytes; put `hex` or `b64` before it"
+                ))
             })?;
             compiled.push(filter);
         }
@@ -288,7 +330,8 @@ impl Names {
         let Some(var) = Var::ALL.iter().copied().find(|var| var.name() == name) else {
             let own: Vec<&str> = self.lets.iter().map(|own| own.name.as_str()).collect();
             let known: Vec<&str> = Var::ALL.iter().map(|var| var.name()).chain(own).collect();
-            return Err(format!("the variable `{name}` is unknown; known are {}", known.join(", ")));
+            let near = did_you_mean(name, known.iter().copied());
+            return Err(format!("the variable `{name}` is unknown{near}; known are {}", known.join(", ")));
         };
         if argument.is_some() && !matches!(var, Var::Kv | Var::KvQuery) {
             return Err(format!("`{name}` takes no argument"));
@@ -298,6 +341,9 @@ impl Names {
             Var::Kv | Var::KvQuery => self.kv_slot(argument.unwrap_or("&"), var == Var::KvQuery)?,
             Var::Each if !self.has_each => {
                 return Err("`{each}` is what `sign.each` yields, and `sign` has no `each`".to_owned());
+            }
+            Var::Nonce if !self.has_nonce => {
+                return Err("a template uses `{nonce}`, but `clock` has no `nonce`".to_owned());
             }
             Var::Op if !self.has_map => {
                 return Err("`{op}` is the word for this endpoint, but the profile has no `map`".to_owned());
@@ -381,9 +427,10 @@ fn expression(after: &str) -> Result<Option<(&str, &str)>, String> {
     }
 }
 
-/// Splits at `|`, but not inside parentheses, so that `cut:^/(a|b)` stays whole.
-fn split_filters(inside: &str) -> Vec<&str> {
+/// Splits at `|`, but not inside parentheses, so that `cut:^/(a|b)` stays whole; with where each part begins.
+fn split_filters(inside: &str) -> Vec<(usize, &str)> {
     let mut depth = 0_usize;
+    let mut at = 0_usize;
     inside
         .split(|c| {
             match c {
@@ -392,6 +439,11 @@ fn split_filters(inside: &str) -> Vec<&str> {
                 _ => {}
             }
             c == '|' && depth == 0
+        })
+        .map(|part| {
+            let begin = at;
+            at = at.saturating_add(part.len()).saturating_add(1);
+            (begin, part)
         })
         .collect()
 }

@@ -32,6 +32,7 @@ FROZEN: dict[str, Any] = {
     "random_hex16": "d00dfeedcafef00d1122334455667788",
 }
 PASSPHRASE = "TestPass phrase+1"
+OTHERS = "ccxt-further"
 Params = Any
 
 ORDER = {"symbol": "BTC_USDT", "side": "BUY", "quantity": "0.00100000", "price": "61234.50"}
@@ -63,6 +64,8 @@ def exchange(profile: str) -> Any:
     made.microseconds = lambda: time * 1000
     if venue.version == "1.20.1":
         made.nonce = made.seconds
+    if profile == "bigone":
+        made.options["exchangeMillisecondsCorrection"] = 0
     made.random_bytes = lambda length: FROZEN["random_hex16"] if length == 16 else refuse()
     for name in ("uuid", "uuid16", "uuid22"):
         setattr(made, name, lambda *_, text=FROZEN[name]: text)
@@ -248,6 +251,12 @@ def main(arguments: list[str]) -> int:
     match arguments:
         case ["write" | "check" as task, folder]:
             stale = []
+            texts = {name: written(name) for name in here if VENUES[name].written and VENUES[name].ships}
+            others = [written(name) for name in here if not VENUES[name].ships]
+            if others:
+                texts[OTHERS] = "".join(others)
+            for name, text in texts.items():
+                file = Path(folder) / f"{name}.jsonl"
             for name in here:
                 if not (VENUES[name].written or VENUES[name].more):
                     continue
@@ -261,6 +270,7 @@ def main(arguments: list[str]) -> int:
                 print(f"{name} is not what ccxt {ccxt.__version__} gives", file=sys.stderr)
             return 1 if stale else 0
         case ["random", count, seed]:
+            for name in [name for name in here if VENUES[name].ships]:
             # RSA takes ccxt 40 ms a row, and signs the texts that the venue signs by HMAC.
             for name in (name for name in here if not name.endswith("-rsa")):
                 for made in random_rows(name, int(count), int(seed)):

@@ -79,6 +79,8 @@ class Venue(NamedTuple):
     """Headers in which ccxt names itself."""
     written: bool = True
     """Whether the row files are made by this program; the others came with the project."""
+    ships: bool = True
+    """Whether its profile ships; the rows of the others, whose profiles are tests, share one file."""
     more: bool = False
     """The rows that came with the project are few: `VENUE-more.jsonl` has more."""
     batch: Endpoint | None = None
@@ -533,5 +535,59 @@ VENUES = {
             (["private", "inverse"], "future/trade/v1/order/create", "POST", "body"),
         ),
         tags=("order", "future/trade/v1/order/create"),
+    ),
+    # Written from the documentation of the grammar alone, without a change of the engine.
+    "bigone": Venue(
+        "bigone",
+        (("private", "viewer/orders", "GET", "query"), ("private", "orders", "POST", "body")),
+        extra=("User-Agent",),
+        ships=False,
+    ),
+    "bit2c": Venue(
+        "bit2c",
+        (("private", "Account/Balance", "GET", "query"), ("private", "Order/AddOrder", "POST", "body")),
+        body="form",
+        ships=False,
+    ),
+    "blofin": Venue(
+        "blofin",
+        (("private", "account/balance", "GET", "query"), ("private", "trade/order", "POST", "body")),
+        passphrase=True,
+        ships=False,
+    ),
+    "btcturk": Venue(
+        "btcturk",
+        (("private", "users/balances", "GET", "query"), ("private", "order", "POST", "body")),
+        secret=BASE64,
+        ships=False,
+    ),
+    "coincheck": Venue(
+        "coincheck",
+        (("private", "exchange/orders/opens", "GET", "query"), ("private", "exchange/orders", "POST", "body")),
+        body="form",
+        ships=False,
+    ),
+    "digifinex": Venue(
+        "digifinex",
+        (
+            (["private", "spot"], "spot/order", "GET", "query"),
+            (["private", "spot"], "spot/order/new", "POST", "body"),
+            (["private", "swap"], "account/positions", "GET", "query"),
+        ),
+        body="form",
+        ships=False,
+    ),
+    "hashkey": Venue(
+        "hashkey",
+        (("private", "api/v1/spot/openOrders", "GET", "query"), ("private", "api/v1/spot/order", "POST", "body")),
+        body="form",
+        extra=("INPUT-SOURCE",),
+        ships=False,
+    ),
+    "latoken": Venue(
+        "latoken",
+        (("private", "auth/account", "GET", "query"), ("private", "auth/order/place", "POST", "body")),
+        body="flat",
+        ships=False,
     ),
 }

@@ -96,6 +96,7 @@ fn writes_what_grants_are_in_force_and_reads_it_back() {
             grants: Some(grants),
             accept_unbound: accepted,
             accept_older: Some(true),
+            profile: Some([7; 32]),
             ..Event::of(Kind::Grants)
         };
         let line = text(&event);

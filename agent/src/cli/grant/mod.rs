@@ -15,6 +15,7 @@ use clap::{Args, Subcommand};
 use strongroom_client::{Client, NewGrants};
 use strongroom_policy::Grants;
 use strongroom_protocol::{self as wire, ErrorCode, Login};
+use strongroom_venues::Profile;
 
 use super::pin::{Facts, PinSource};
 use super::{Stop, block_on, running};
@@ -98,14 +99,16 @@ impl<'a> Desk<'a> {
         }
     }
 
-    fn venue(&self) -> Result<String, Stop> {
-        match &self.agent {
-            Some(agent) => Ok(agent.show(self.credential)?.venue),
-            None => {
-                let meta = store::read_record(&self.places.data, &credential_name(self.credential)?)?.meta;
-                Ok(meta.venue.clone())
-            }
-        }
+    /// The profile by which the credential signs, as far as it can be read here: an agent of another user has a data
+    /// folder of its own, and looks itself.
+    fn profile(&self) -> Result<Option<Rc<Profile>>, Stop> {
+        let profiles = Profiles::new(self.places);
+        let Some(agent) = &self.agent else {
+            let meta = store::read_record(&self.places.data, &credential_name(self.credential)?)?.meta;
+            return Ok(Some(profiles.of(&meta)?));
+        };
+        let told = agent.show(self.credential)?;
+        Ok(profiles.pinned(&told.venue, told.profile.parse().ok()).ok())
     }
 
     /// Puts other grants in the place of those of `revision`.
@@ -113,7 +116,9 @@ impl<'a> Desk<'a> {
         let config = Config::read(&self.places.config)?;
         let text = grants.to_toml();
         // What the agent would refuse is found before a person has typed a PIN.
-        check(&*Profiles::default().get(&self.venue()?)?, &read(&text)?)?;
+        if let Some(profile) = self.profile()? {
+            check(&profile, &read(&text)?)?;
+        }
         let road = pin.road(config.agent.pinentry.as_deref(), || match &self.agent {
             Some(agent) => Ok(Facts::try_from(agent.token()?)?),
             None => block_on(async { Ok(Facts::from(&token::look(&config).await?)) }),
@@ -135,7 +140,7 @@ impl<'a> Desk<'a> {
         let order = Permit::of_the_owner().order(order);
         let store = Store::open(&self.places.data)?;
         block_on(async {
-            let signer = Signer::new(config, store)?;
+            let signer = Signer::new(config, store, Profiles::new(self.places))?;
             let set = Rc::clone(&signer).set_grants(order).await;
             signer.audit().close();
             set

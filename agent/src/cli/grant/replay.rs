@@ -23,7 +23,7 @@ use crate::store::{self, record::Meta};
 /// What the record on the disk says of a credential, and the profile of its venue.
 pub(super) fn credential(places: &Places, name: &str) -> Result<(Rc<Meta>, Rc<Profile>), Stop> {
     let meta = store::read_record(&places.data, &credential_name(name)?)?.meta;
-    let profile = Profiles::default().get(&meta.venue)?;
+    let profile = Profiles::new(places).of(&meta)?;
     Ok((meta, profile))
 }
 

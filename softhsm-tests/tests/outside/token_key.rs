@@ -177,6 +177,89 @@ fn finds_a_log_that_somebody_wrote_anew_who_has_all_keys_but_that_of_the_token()
     assert_eq!(verify(&room, &["--token-key", &other]).0, 3, "another key is demanded");
 }
 
+/// A log that somebody writes who has no key but one of their own.
+struct Invented {
+    key: SigningKey,
+    rows: Vec<String>,
+    prev: String,
+}
+
+impl Invented {
+    /// One that goes on behind genuine rows.
+    fn behind(rows: &[String]) -> Self {
+        let prev = rows.last().map_or_else(|| "0".repeat(64), |row| hex(&Sha256::digest(format!("{row}\n"))));
+        Self { key: SigningKey::from_bytes(&[9; 32]), rows: rows.to_vec(), prev }
+    }
+
+    fn line(&mut self, members: &str) {
+        let (seq, time) = (self.rows.len() + 1, "2026-11-22T04:00:00.000000Z");
+        let row = format!("{{\"seq\":{seq},\"time\":\"{time}\",\"prev\":\"{}\",{members}}}", self.prev);
+        self.prev = hex(&Sha256::digest(format!("{row}\n")));
+        self.rows.push(row);
+    }
+
+    fn lines(&mut self, kinds: &[&str]) {
+        for kind in kinds {
+            let verdict = if ["sign", "unlock"].contains(kind) { ",\"verdict\":\"allowed\"" } else { "" };
+            match *kind {
+                "checkpoint" => self.checkpoint(),
+                kind => self.line(&format!("\"kind\":\"{kind}\",\"uid\":7{verdict}")),
+            }
+        }
+    }
+
+    /// Over the line before.
+    fn checkpoint(&mut self) {
+        let (covers, at) = (format!("{}:{}", self.rows.len(), self.prev), "2026-11-22T04:00:00.000000Z");
+        let message = format!("strongroom audit checkpoint 1\n{covers}\n{at}\n");
+        let signature = hex(&self.key.sign(message.as_bytes()).to_bytes());
+        let key = hex(self.key.verifying_key().as_bytes());
+        self.line(&format!(
+            "\"kind\":\"checkpoint\",\"key\":\"{key}\",\"covers\":\"{covers}\",\"at\":\"{at}\",\"signature\":\"{signature}\""
+        ));
+    }
+}
+
+#[test]
+fn finds_logs_that_somebody_wrote_who_has_no_key_at_all() {
+    let room = Room::new();
+    let _ = room.enroll(&BINANCE, &[]).ok();
+    for _ in 0..2 {
+        session(&room);
+    }
+    let own = ["--token-key", &init_told(&room)];
+    let nothing = room.folder().join("nothing").display().to_string();
+    let genuine = rows(&room);
+    assert_eq!(findings(&room, &own), Vec::<String>::new(), "the control");
+    assert_eq!(verify(&room, &own).0, 0, "the control");
+    let vouched = genuine.iter().position(|row| is_of_token(row)).unwrap() + 1;
+    let uncertified = "the token has not vouched for the key of the checkpoint in line ";
+    let again = ["sign", "lock", "checkpoint"];
+    for (case, kept, kinds, found) in [
+        ("a lock before each checkpoint", vouched, [again, again].concat(), vec![uncertified; 2]),
+        ("a start before each", vouched, vec!["start", "sign", "checkpoint"], vec![uncertified]),
+        ("no start", 0, vec!["sign", "checkpoint", "sign", "checkpoint"], vec![UNVOUCHED]),
+        ("a lock first", 0, vec!["lock", "checkpoint", "lock", "checkpoint"], vec![UNVOUCHED]),
+        ("no checkpoint", 0, vec!["start", "unlock", "sign", "sign"], vec![UNVOUCHED]),
+        ("unlocked only", 0, vec!["start", "unlock"], vec![UNVOUCHED]),
+        ("signed only", 0, vec!["sign"], vec![UNVOUCHED]),
+    ] {
+        let mut invented = Invented::behind(&genuine[..kept]);
+        invented.lines(&kinds);
+        let text: String = invented.rows.iter().map(|row| format!("{row}\n")).collect();
+        std::fs::write(log(&room), text).unwrap();
+        assert_eq!(verify(&room, &own).0, 3, "{case}");
+        let all = findings(&room, &own);
+        assert_eq!(all.len(), found.len(), "{case}: {all:?}");
+        assert!(all.iter().zip(found).all(|(one, found)| one.starts_with(found)), "{case}: {all:?}");
+        // It is the token's key that tells, and nothing else.
+        assert_eq!(verify(&room, &["--config", &nothing]).0, 0, "{case}: the control");
+    }
+    let text: String = genuine.iter().map(|row| format!("{row}\n")).collect();
+    std::fs::write(log(&room), text).unwrap();
+    assert_eq!(verify(&room, &own).0, 0, "the control");
+}
+
 #[test]
 fn takes_rsa_where_the_token_has_no_curves() {
     let token = FreshToken::new("strongroom test");

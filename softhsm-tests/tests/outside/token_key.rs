@@ -136,6 +136,65 @@ fn makes_a_key_at_init_that_cannot_leave_the_token_and_signs_at_each_unlock() {
     assert_like(&shown, &format!("*token: * up to line *\ntoken key: {told}\n*"), "");
 }
 
+/// Makes both halves of a P-256 pair outside, and puts them where `init` looks for its own.
+fn import_pair(room: &Room) {
+    let file = |name: &str| room.folder().join(name).display().to_string();
+    let (pem, private, public) = (file("pair.pem"), file("private.der"), file("public.der"));
+    for arguments in [
+        vec!["genpkey", "-algorithm", "EC", "-pkeyopt", "ec_paramgen_curve:P-256", "-out", &pem],
+        vec!["pkey", "-in", &pem, "-outform", "DER", "-out", &private],
+        vec!["pkey", "-in", &pem, "-pubout", "-outform", "DER", "-out", &public],
+    ] {
+        let run = std::process::Command::new("openssl").args(&arguments).output().unwrap();
+        assert!(run.status.success(), "{run:?}");
+    }
+    for (path, class, more) in
+        [(&private, "privkey", &["--sensitive", "--usage-sign"][..]), (&public, "pubkey", &[])]
+    {
+        let write = ["--write-object", path, "--type", class, "--label", "strongroom audit", "--id", "77"];
+        let run = room.token.pkcs11_tool(&[&write[..], &["--private"], more].concat());
+        assert!(run.status.success(), "{run:?}");
+    }
+}
+
+#[test]
+fn takes_no_key_that_came_from_outside_and_says_whether_it_found_or_made_one() {
+    let room = Room::bare();
+    import_pair(&room);
+    let run = room.init(&["--json"]);
+    assert_like(
+        &run.stderr,
+        "warning: the token's key for the audit log is not used, *it came from outside*CKA_LOCAL*",
+        "",
+    );
+    assert_eq!(run.json()["audit_key"], Value::Null);
+    // It stays out where it is found later, too.
+    let _ = room.enroll(&BINANCE, &[]).ok();
+    session(&room);
+    assert!(!rows(&room).iter().any(|row| is_of_token(row)));
+
+    let room = Room::bare();
+    let made = room.init(&["--json"]);
+    let said = made.stderr.clone();
+    let key = made.json()["audit_key"].as_str().unwrap().to_owned();
+    assert_like(&said, &format!("*the token has made a key for the audit log: {key}*"), "made");
+    let again = room.init(&["--json"]);
+    assert!(!again.stderr.contains("key for the audit log"), "the configuration names it: {again:?}");
+    std::fs::remove_file(room.config()).unwrap();
+    let found = room.init(&["--json"]);
+    let said = found.stderr.clone();
+    assert_eq!(found.json()["audit_key"], key.as_str());
+    assert_like(
+        &said,
+        &format!("*the token had a key for the audit log already, *: {key}; *"),
+        "found, and it was born there",
+    );
+    // The control: it is used.
+    let _ = room.enroll(&BINANCE, &[]).ok();
+    session(&room);
+    assert!(rows(&room).iter().any(|row| is_of_token(row)));
+}
+
 #[test]
 fn finds_a_log_that_somebody_wrote_anew_who_has_all_keys_but_that_of_the_token() {
     let room = Room::new();

@@ -415,6 +415,11 @@ impl StatusReport {
         Status {
             principal,
             admins: admins.iter().map(String::as_str).collect(),
+            checkpoint: self.checkpoint.map_or(0, |checkpoint| checkpoint.line),
+            checkpoint_unix: self
+                .checkpoint
+                .and_then(|checkpoint| u64::try_from(checkpoint.at.as_second()).ok())
+                .unwrap_or_default(),
             version: env!("CARGO_PKG_VERSION"),
             pid: std::process::id(),
             locked: self.locked.is_some(),

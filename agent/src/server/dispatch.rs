@@ -155,9 +155,15 @@ fn perform(
                     "ask for it by `ws_login`, or `strongroom ws-login`",
                 ));
             }
+            if let Some(slot) = signer.slow_slot(request.credential) {
+                connection.asks_slowly(slot);
+            }
             sign(server, connection, id, permit.order(order(request, inspect.sight)), frame);
         }
         Operation::WsLogin(wanted) => {
+            if let Some(slot) = signer.slow_slot(wanted.credential) {
+                connection.asks_slowly(slot);
+            }
             sign(server, connection, id, permit.order(login_order(wanted, inspect.sight)), frame);
         }
         Operation::Status => {

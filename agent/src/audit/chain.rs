@@ -355,7 +355,8 @@ impl Verifier {
         for (from, to, place) in missing {
             self.found(Fault::Missing { from, to }, place);
         }
-        if self.vouching.is_missing() {
+        // Where lines are missing or edited, the token's may be among them.
+        if self.findings.is_empty() && self.vouching.is_missing() {
             self.found(Fault::Unvouched, end);
         }
         self.findings.sort_by_key(|finding| (finding.fault.seq(), finding.place));

@@ -21,6 +21,8 @@ use crate::key::{LONGEST_SIGNATURE_BYTES, SigningKey};
 use crate::line::Line;
 use crate::serve::KeeperError;
 
+/// How much lower the thread's priority is than that of the rest of the process, as `nice` counts.
+const NICE: i32 = 5;
 /// The work is done on the secret stack; this one only waits and sends.
 const ORDINARY_STACK_BYTES: usize = 64 * 1024;
 
@@ -95,6 +97,7 @@ impl Queue {
         let message = Vec::with_capacity(MAX_FRAME_BYTES);
         let work = move || {
             memory::no_alternate_stack();
+            step_back();
             let confined = confine::filter_slow_thread();
             let is_confined = confined.is_ok();
             self.lock().confined = Some(confined);
@@ -214,6 +217,16 @@ impl Desk {
             Err(refusal) => FromKeeper::Refused { job, refusal },
         }
         .encode(&mut self.answer);
+    }
+}
+
+/// Has this thread, and no other, give way: where there are fewer processors than work, an HMAC of microseconds would
+/// else wait for a signature of milliseconds. It is not the lowest priority, lest others on the machine starve it. The
+/// filter forbids the call from then on. Where it fails, all are slower and nothing is wrong.
+fn step_back() {
+    // On Linux this is of the thread that calls; the kernel bounds it.
+    if let Ok(nice) = rustix::process::getpriority_process(None) {
+        let _ = rustix::process::setpriority_process(None, nice.saturating_add(NICE));
     }
 }
 

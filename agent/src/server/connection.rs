@@ -167,10 +167,21 @@ impl Connection {
         // Who has only one request does not stand behind those who have many.
         if self.in_work.get() > 0 {
             server.signer.has_room().await;
-            if let Some(slot) = self.slow_slot.take()
-                && let Some(keeper) = server.signer.busy_with(slot)
-            {
-                keeper.has_few_slow(slot).await;
+            self.has_few_slow(server).await;
+        }
+    }
+
+    /// Waits while it has something in work and there are many signatures before it that take long. One whose questions
+    /// were all answered goes on at once, whoever else waits.
+    async fn has_few_slow(&self, server: &Server) {
+        let Some(slot) = self.slow_slot.take() else { return };
+        while !self.over.get()
+            && self.in_work.get() > 0
+            && let Some(keeper) = server.signer.busy_with(slot)
+        {
+            tokio::select! {
+                () = keeper.has_few_slow(slot) => {}
+                () = self.taken.notified() => {}
             }
         }
     }

@@ -218,6 +218,22 @@ fn confines_and_guards_both_threads() {
     }
 }
 
+#[test]
+fn gives_way_with_its_second_thread_alone() {
+    let (keeper, _port) = loaded();
+    let nice = |thread: u32| -> i32 {
+        let stat =
+            std::fs::read_to_string(format!("/proc/{}/task/{thread}/stat", keeper.id())).expect("it runs");
+        // The name in brackets is the second field, and may have blanks in it; the nice value is the nineteenth.
+        let behind_name = stat.rsplit_once(')').expect("a name").1;
+        behind_name.split_whitespace().nth(16).expect("a nice value").parse().expect("a number")
+    };
+    let threads = threads(&keeper);
+    let (first, second) = (nice(threads[0]), nice(threads[1]));
+    // 19 is the most; who runs the tests may have begun low already.
+    assert_eq!(second, (first + 5).min(19));
+}
+
 /// As code that an attacker has brought in would: the calls are made inside of the second thread.
 #[test]
 #[cfg(target_arch = "x86_64")]

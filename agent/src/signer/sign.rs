@@ -81,7 +81,9 @@ impl From<SignError> for Fault {
             SignError::Audit(error) => return Self::from(error),
             SignError::Budget(error) => return Self::from(error),
             SignError::Crew(error) => return Self { message, ..Self::from(error) },
-            SignError::Denied(_) => (Denied, "an admin sees why by `strongroom grant explain`"),
+            SignError::Denied(_) => {
+                (Denied, "an admin sees why by `strongroom grant explain CREDENTIAL METHOD PATH`")
+            }
             SignError::NoCredential { .. } => (NotFound, "`strongroom list` shows what there is"),
             SignError::Nonce(NonceError::Store(error)) => return Self { message, ..Self::from(error) },
             SignError::Nonce(NonceError::NotRising { .. }) => {
@@ -92,9 +94,7 @@ impl From<SignError> for Fault {
                 "set the clock; if it is right, see docs/reference/files.md about the nonce file",
             ),
             SignError::Locked { .. } => (Locked, "run `strongroom unlock`"),
-            SignError::NotReady { .. } => {
-                (Unavailable, "`strongroom show` says more; enrol it again with --replace if need be")
-            }
+            SignError::NotReady { .. } => (Unavailable, "`strongroom doctor` says more, and what mends it"),
             SignError::Rule { docs, .. } if !docs.is_empty() => {
                 let hint =
                     format!("the venue says it at {docs}; docs/reference/profiles.md explains its profile");

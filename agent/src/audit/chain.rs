@@ -349,7 +349,8 @@ impl Verifier {
             self.found(Fault::Missing { from, to }, place);
         }
         if self.vouching.is_missing() {
-            self.found(Fault::Unvouched, end);
+            // It is about no line in particular.
+            self.found(Fault::Unvouched, Place { line: 0, ..end });
         }
         self.findings.sort_by_key(|finding| (finding.fault.seq(), finding.place));
         let Self { findings, head, lines, signed, keys, vouching, .. } = self;

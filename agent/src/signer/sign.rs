@@ -73,10 +73,25 @@ pub(crate) enum SignError {
     Clock,
 }
 
+/// What to say where a profile has no login at all, and so none of any name.
+fn without_a_login(error: &RequestError) -> Option<String> {
+    match error {
+        RequestError::NoLogin { name, venue, .. } if name.is_empty() => {
+            Some(format!("the profile {venue} has no WebSocket login"))
+        }
+        _ => None,
+    }
+}
+
 impl From<SignError> for Fault {
     fn from(error: SignError) -> Self {
         use ErrorCode::{Denied, Invalid, Locked, NotFound, Unavailable};
-        let message = chain(&error);
+        let message = match &error {
+            SignError::Request(request) => without_a_login(request),
+            SignError::Rule { broken, .. } => without_a_login(broken),
+            _ => None,
+        };
+        let message = message.unwrap_or_else(|| chain(&error));
         let (code, hint) = match error {
             SignError::Audit(error) => return Self::from(error),
             SignError::Budget(error) => return Self::from(error),

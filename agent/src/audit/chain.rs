@@ -357,7 +357,8 @@ impl Verifier {
         }
         // Where lines are missing or edited, the token's may be among them.
         if self.findings.is_empty() && self.vouching.is_missing() {
-            self.found(Fault::Unvouched, end);
+            // It is about no line in particular.
+            self.found(Fault::Unvouched, Place { line: 0, ..end });
         }
         self.findings.sort_by_key(|finding| (finding.fault.seq(), finding.place));
         let Self { findings, head, lines, signed, keys, vouching, .. } = self;

@@ -101,9 +101,10 @@ impl Enroll {
             Some(agent) => Ok(Facts::try_from(agent.token()?)?),
             None => block_on(async { Ok(Facts::from(&token::look(&config).await?)) }),
         })?;
-        let secret = secret::secret(self.secret_stdin, self.secret_fd, spec.form, &self.name)?;
-        let passphrase =
-            has_passphrase.then(|| secret::passphrase(self.passphrase_fd, &self.name)).transpose()?;
+        let secret = secret::secret(self.secret_stdin, self.secret_fd, spec.form, &self.name, &self.key_id)?;
+        let passphrase = has_passphrase
+            .then(|| secret::passphrase(self.passphrase_fd, &self.name, &self.venue))
+            .transpose()?;
         let secrets = Secrets { login: road.login()?, secret, passphrase };
         match agent {
             Some(client) => {

@@ -1,10 +1,8 @@
 //! `strongroom metrics`: what the agent has counted.
 
-use std::io::{self, Write as _};
-
 use clap::Args;
 
-use super::{Stop, client};
+use super::{Stop, client, output};
 use crate::config::Places;
 
 /// Print what the agent has counted, in the text format of Prometheus.
@@ -16,8 +14,7 @@ pub(super) struct Metrics {}
 impl Metrics {
     pub(super) fn run(self, places: &Places) -> Result<(), Stop> {
         let metrics = client(places)?.metrics()?;
-        // A reader that has gone away is no error of ours.
-        let _ = io::stdout().lock().write_all(metrics.text.as_bytes());
+        output::raw(&metrics.text);
         Ok(())
     }
 }

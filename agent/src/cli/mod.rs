@@ -21,6 +21,7 @@ mod shown;
 mod sign;
 mod skew;
 mod terminal;
+mod usage;
 mod venue;
 mod ws_login;
 
@@ -123,8 +124,18 @@ const WEAK: u8 = 10;
 
 /// Runs the command line of this process.
 pub(crate) fn main() -> ExitCode {
-    let cli = Cli::parse_from(std::env::args_os().collect::<Vec<OsString>>());
-    match run(cli) {
+    let words: Vec<OsString> = std::env::args_os().collect();
+    let cli = match Cli::try_parse_from(&words) {
+        Ok(cli) => cli,
+        Err(error) => usage::unsaid(error, &words).exit(),
+    };
+    let done = run(cli);
+    let done = match (output::finish(), done) {
+        // What went wrong before says more; that it is weak was not said where it was not written.
+        (Err(fault), Ok(()) | Err(Stop::Weak)) => Err(Stop::Fault(fault)),
+        (_, done) => done,
+    };
+    match done {
         Ok(()) => ExitCode::SUCCESS,
         Err(Stop::Fault(fault)) => {
             output::fault(&fault);

@@ -1,17 +1,50 @@
 //! Standard output is data, standard error is talk.
 
 use std::io::{self, Write as _};
+use std::sync::OnceLock;
 
 use serde_json::{Value, json};
 use strongroom_client::{Protection, Status};
+use strongroom_protocol::ErrorCode;
 
 use crate::fault::Fault;
 use crate::signer::ANCHOR_BEHIND;
 use crate::signer::grants::unbound_meaning;
 
-/// Prints data. A reader that has gone away is no error of ours.
+/// Why data could not be written, the first time.
+static UNWRITTEN: OnceLock<io::Error> = OnceLock::new();
+
+/// Prints data. Whether it was written, [`finish`] says when the command ends.
 pub(super) fn data(text: &str) {
-    let _ = writeln!(io::stdout().lock(), "{text}");
+    written(writeln!(io::stdout().lock(), "{text}"));
+}
+
+/// Prints data as it is, without a line break after it.
+pub(super) fn raw(text: &str) {
+    written(io::stdout().lock().write_all(text.as_bytes()));
+}
+
+/// Takes note of what came of writing to standard output. A reader that has gone away is no error of ours.
+pub(super) fn written(result: io::Result<()>) {
+    if let Err(error) = result
+        && error.kind() != io::ErrorKind::BrokenPipe
+    {
+        // Only the first one tells: what comes after it is written behind a hole.
+        let _ = UNWRITTEN.set(error);
+    }
+}
+
+/// Writes out what is left of the data.
+///
+/// # Errors
+/// Where any of the data was not written.
+pub(super) fn finish() -> Result<(), Fault> {
+    written(io::stdout().lock().flush());
+    UNWRITTEN.get().map_or(Ok(()), |error| {
+        let message = format!("standard output cannot be written: {error}");
+        let hint = "what the command was to do is done, and what it had to say is lost: look at it again, or undo it";
+        Err(Fault::new(ErrorCode::Unavailable, message, hint))
+    })
 }
 
 /// Prints talk.

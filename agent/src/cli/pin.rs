@@ -147,7 +147,13 @@ const TERMINAL: &str = "none";
 impl Road {
     /// Gets the PIN, where it does not come from elsewhere.
     pub(super) fn login(self) -> Result<Login, Fault> {
-        let wanted = Wanted { what: "PIN", limit: MAX_PIN_BYTES, options: "--pin-stdin or --pin-fd" };
+        let wanted = Wanted {
+            what: "PIN",
+            limit: MAX_PIN_BYTES,
+            options: "--pin-stdin or --pin-fd",
+            public: None,
+            because: None,
+        };
         let pin = match self.way {
             Way::Stdin => Some(wanted.given(true, None)?),
             Way::Descriptor(number) => Some(wanted.given(false, Some(number))?),
@@ -174,7 +180,7 @@ impl From<Login> for client::Login {
     }
 }
 
-fn by_pinentry(wanted: &Wanted, program: &str, token: &str, warning: &str) -> Result<OwnedFd, Fault> {
+fn by_pinentry(wanted: &Wanted<'_>, program: &str, token: &str, warning: &str) -> Result<OwnedFd, Fault> {
     let description = format!("PIN of token {token}\n{warning}");
     let question = Question { title: "Strongroom", description: description.trim_end(), prompt: "PIN:" };
     let mut pin = wanted.buffer()?;

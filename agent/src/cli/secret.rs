@@ -22,8 +22,15 @@ pub(super) fn secret(
     number: Option<u32>,
     form: SecretForm,
     name: &str,
+    key_id: &str,
 ) -> Result<OwnedFd, Fault> {
-    let what = Wanted { what: "secret", limit: MAX_SECRET_BYTES, options: "--secret-stdin or --secret-fd" };
+    let what = Wanted {
+        what: "secret",
+        limit: MAX_SECRET_BYTES,
+        options: "--secret-stdin or --secret-fd",
+        public: Some(key_id),
+        because: None,
+    };
     match (stdin, number, form) {
         (false, None, SecretForm::Pem) => what.typed(|terminal, into| {
             terminal.pem(&format!("Secret of {name} (paste the whole PEM block): "), into)
@@ -34,8 +41,15 @@ pub(super) fn secret(
 }
 
 /// The passphrase, as a pipe that gives it.
-pub(super) fn passphrase(number: Option<u32>, name: &str) -> Result<OwnedFd, Fault> {
-    let what = Wanted { what: "passphrase", limit: MAX_PASSPHRASE_BYTES, options: "--passphrase-fd" };
+pub(super) fn passphrase(number: Option<u32>, name: &str, venue: &str) -> Result<OwnedFd, Fault> {
+    let because = format!("keys of {venue} have a passphrase");
+    let what = Wanted {
+        what: "passphrase",
+        limit: MAX_PASSPHRASE_BYTES,
+        options: "--passphrase-fd",
+        public: None,
+        because: Some(&because),
+    };
     match number {
         Some(_) => what.given(false, number),
         None => what.line(&format!("Passphrase of {name}: ")),
@@ -43,15 +57,19 @@ pub(super) fn passphrase(number: Option<u32>, name: &str) -> Result<OwnedFd, Fau
 }
 
 /// One thing that must come from outside.
-pub(super) struct Wanted {
+pub(super) struct Wanted<'a> {
     pub(super) what: &'static str,
     /// Most bytes that it can have.
     pub(super) limit: u16,
     /// What to use where there is no terminal.
     pub(super) options: &'static str,
+    /// What stands in the open, and so cannot be it.
+    pub(super) public: Option<&'a str>,
+    /// Why it is wanted, where that is not plain.
+    pub(super) because: Option<&'a str>,
 }
 
-impl Wanted {
+impl Wanted<'_> {
     /// From standard input or from a descriptor.
     pub(super) fn given(&self, stdin: bool, number: Option<u32>) -> Result<OwnedFd, Fault> {
         let mut buffer = self.buffer()?;
@@ -76,9 +94,9 @@ impl Wanted {
         ask: impl FnOnce(&mut Terminal, &mut SecretBuffer) -> io::Result<()>,
     ) -> Result<OwnedFd, Fault> {
         let mut buffer = self.buffer()?;
-        let asked = Terminal::hush().and_then(|mut terminal| ask(&mut terminal, &mut buffer));
-        asked
-            .map_err(|error| self.unreadable(&error, format!("without a terminal, use {}", self.options)))?;
+        let mut terminal = Terminal::hush().map_err(|error| self.nobody(&error))?;
+        ask(&mut terminal, &mut buffer).map_err(|error| self.unreadable(&error, self.without_terminal()))?;
+        drop(terminal);
         self.piped(&buffer)
     }
 
@@ -98,6 +116,12 @@ impl Wanted {
             let too_long = io::Error::other(format!("it has more than {} bytes", self.limit));
             return Err(self.unreadable(&too_long, String::new()));
         }
+        if self.public.is_some_and(|public| public.as_bytes() == bytes.trim_ascii()) {
+            let message = format!("the {} is the key id once more, which stands in the open", self.what);
+            let hint = "give the venue's public half as --key-id, and its secret half as the secret; where that \
+                        was the secret, others may have read it: make a new key at the venue";
+            return Err(Fault::new(ErrorCode::Invalid, message, hint));
+        }
         let piped = || -> io::Result<OwnedFd> {
             let (reader, writer) = rustix::pipe::pipe_with(rustix::pipe::PipeFlags::CLOEXEC)?;
             rustix::fs::fcntl_setfl(&writer, rustix::fs::OFlags::NONBLOCK)?;
@@ -105,6 +129,18 @@ impl Wanted {
             if written == bytes.len() { Ok(reader) } else { Err(io::ErrorKind::WriteZero.into()) }
         };
         piped().map_err(Fault::defect)
+    }
+
+    fn without_terminal(&self) -> String {
+        format!("without a terminal, use {}", self.options)
+    }
+
+    /// There is no terminal at which anybody could be asked.
+    fn nobody(&self, error: &io::Error) -> Fault {
+        let because = self.because.map(|because| format!("{because}, and ")).unwrap_or_default();
+        let message =
+            format!("{because}the {} cannot be asked for: there is no terminal ({error})", self.what);
+        Fault::new(ErrorCode::Invalid, message, self.without_terminal())
     }
 
     fn unreadable(&self, error: &io::Error, hint: String) -> Fault {

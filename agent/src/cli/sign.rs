@@ -1,11 +1,11 @@
 //! `strongroom sign`: one signature from the command line.
 
-use std::io::Read as _;
+use std::io::{self, Read};
 
 use clap::Args;
 use serde_json::{Map, Value, json};
 use strongroom_client::{SignRequest, SignedRequest, Value as Param};
-use strongroom_protocol::ErrorCode;
+use strongroom_protocol::{ErrorCode, MAX_FRAME_BYTES};
 
 use super::{Stop, client, output};
 use crate::config::Places;
@@ -120,16 +120,24 @@ pub(super) fn parameter(text: &str) -> Result<(&str, Param<'_>), Fault> {
 
 fn read_body(body: &str) -> Result<Vec<u8>, Fault> {
     let read = match body.strip_prefix('@') {
-        Some(path) => std::fs::read(path),
-        None if body == "-" => {
-            let mut bytes = Vec::new();
-            std::io::stdin().read_to_end(&mut bytes).map(|_| bytes)
-        }
+        Some(path) => std::fs::File::open(path).and_then(whole),
+        None if body == "-" => whole(io::stdin()),
         None => Ok(body.as_bytes().to_vec()),
     };
     read.map_err(|error| {
         Fault::new(ErrorCode::Invalid, format!("the body cannot be read: {error}"), "name a file that exists")
     })
+}
+
+/// Reads all of a body, and no more than a frame can carry: what is read may have no end.
+fn whole(from: impl Read) -> io::Result<Vec<u8>> {
+    let mut bytes = Vec::new();
+    let limit = u64::try_from(MAX_FRAME_BYTES).unwrap_or(u64::MAX);
+    from.take(limit.saturating_add(1)).read_to_end(&mut bytes)?;
+    if bytes.len() > MAX_FRAME_BYTES {
+        return Err(io::Error::other(format!("it has more than {MAX_FRAME_BYTES} bytes")));
+    }
+    Ok(bytes)
 }
 
 fn curl(signed: &SignedRequest) -> String {

@@ -137,7 +137,11 @@ fn readable(meta: &Meta, config: Option<&Config>, told: Option<&Credential>) -> 
         Some(told) if !told.ready => Check::weak(
             ID,
             format!("it cannot sign: {}", told.fault),
-            "run `strongroom unlock`; `strongroom show` says more",
+            if meta.profile.is_some() {
+                "mend what that says, and run `strongroom unlock`"
+            } else {
+                "run `strongroom unlock`; `strongroom show` says more"
+            },
         ),
         _ => Check::ok(ID, fact),
     }

@@ -3,6 +3,7 @@
 //! A credential of a venue that ships signs by the profile of the running release. One of a user's own profile signs by
 //! the text with which it was enrolled: its record names the SHA-256, and the store keeps the copy.
 
+mod diff;
 mod own;
 
 use std::cell::RefCell;
@@ -126,7 +127,18 @@ impl Profiles {
     /// Where the copy of a user's own is not there, was changed, or does not compile any more; where no profile of that
     /// name ships any more.
     pub(crate) fn of(&self, meta: &Meta) -> Result<Rc<Profile>, Fault> {
-        self.pinned(&meta.venue, meta.profile)
+        let found = self.pinned(&meta.venue, meta.profile);
+        if meta.profile.is_none() {
+            return found;
+        }
+        // Who is told of it later is told of the message alone.
+        found.map_err(|fault| {
+            let cure = format!(
+                "`strongroom venue repin {}` has it sign by your profile as that is now",
+                meta.name.as_str()
+            );
+            Fault { message: format!("{}; {cure}", fault.message), ..fault }
+        })
     }
 
     /// The same, by what a record says of it.
@@ -144,6 +156,15 @@ impl Profiles {
             Fault::new(ErrorCode::Unavailable, message, hint)
         })?;
         Ok(Rc::new(profile))
+    }
+
+    /// What each line of a pinned text was, and is in the text that was chosen; none where either is not a user's own.
+    pub(crate) fn changed_lines(&self, pinned: Option<ProfileHash>, chosen: &Chosen) -> Vec<String> {
+        let old = pinned.and_then(|hash| read_copy(&self.data, hash).ok());
+        match (old, &chosen.own) {
+            (Some(old), Some(own)) => diff::lines(&old, &own.text),
+            _ => Vec::new(),
+        }
     }
 
     /// How the text to which a credential is pinned stands to the profile of its venue as that is now.
@@ -222,10 +243,12 @@ fn send_only_fault(venue: &SendOnly) -> Fault {
         "refusing {}: it takes key and secret as they are in every request, so a bot would have to be given the secret",
         venue.name()
     );
-    let hint = format!(
-        "such keys need send mode, in which the agent sends the request itself; this version does not have it ({})",
-        venue.docs()
-    );
+    let mut hint =
+        "such keys need send mode, in which the agent sends the request itself; this version does not have it"
+            .to_owned();
+    if !venue.docs().is_empty() {
+        hint.push_str(&format!(" ({})", venue.docs()));
+    }
     Fault::new(ErrorCode::Invalid, message, hint)
 }
 

@@ -120,18 +120,31 @@ pub(crate) struct StatusReport {
 impl Signer {
     /// How the agent is.
     pub(crate) fn status(&self, order: Authorized<Inspect>) -> StatusReport {
+        let who = order.decision().who;
         let Inspect { sight } = order.spend();
         let known = self.known();
         // They name credentials.
         let unbound = known.unbound().filter(|_| sight == Sight::All);
-        let (locked, since, ready, keeper) = match &*self.keyring.borrow() {
+        let (locked, since, all_ready, keeper) = match &*self.keyring.borrow() {
             State::Locked(keyring) => (Some(keyring.state.reason.clone()), keyring.since, 0, None),
             State::Unlocked(keyring) => (None, keyring.since, keyring.len(), Some(keyring.keeper().clone())),
+        };
+        // How many there are is told of those that a list would have.
+        let (credentials, ready) = match sight {
+            Sight::All => (known.len(), all_ready),
+            Sight::Granted => {
+                let seen = |said: &Said| {
+                    said.as_ref().is_ok_and(|meta| meta.grants.iter().any(|grant| is_to(&grant.to, &who)))
+                };
+                let own: Vec<_> = known.behind("").filter(|(_, said)| seen(said)).collect();
+                let ready = own.iter().filter(|(name, said)| self.report(name, said).ready);
+                (own.len(), ready.count())
+            }
         };
         StatusReport {
             locked,
             since,
-            credentials: u32::try_from(known.len()).unwrap_or(u32::MAX),
+            credentials: u32::try_from(credentials).unwrap_or(u32::MAX),
             ready: u32::try_from(ready).unwrap_or(u32::MAX),
             keeper_pid: keeper.as_ref().map_or(0, Keeper::pid),
             keeper: keeper.as_ref().map(Keeper::protection),

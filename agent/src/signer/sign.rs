@@ -74,15 +74,32 @@ pub(crate) enum SignError {
     Clock,
 }
 
+/// What to say where a profile has no login at all, and so none of any name.
+fn without_a_login(error: &RequestError) -> Option<String> {
+    match error {
+        RequestError::NoLogin { name, venue, .. } if name.is_empty() => {
+            Some(format!("the profile {venue} has no WebSocket login"))
+        }
+        _ => None,
+    }
+}
+
 impl From<SignError> for Fault {
     fn from(error: SignError) -> Self {
         use ErrorCode::{Denied, Invalid, Locked, NotFound, Unavailable};
-        let message = chain(&error);
+        let message = match &error {
+            SignError::Request(request) => without_a_login(request),
+            SignError::Rule { broken, .. } => without_a_login(broken),
+            _ => None,
+        };
+        let message = message.unwrap_or_else(|| chain(&error));
         let (code, hint) = match error {
             SignError::Audit(error) => return Self::from(error),
             SignError::Budget(error) => return Self::from(error),
             SignError::Crew(error) => return Self { message, ..Self::from(error) },
-            SignError::Denied(_) => (Denied, "an admin sees why by `strongroom grant explain`"),
+            SignError::Denied(_) => {
+                (Denied, "an admin sees why by `strongroom grant explain CREDENTIAL METHOD PATH`")
+            }
             SignError::NoCredential { .. } => (NotFound, "`strongroom list` shows what there is"),
             SignError::Nonce(NonceError::Store(error)) => return Self { message, ..Self::from(error) },
             SignError::Nonce(NonceError::NotRising { .. }) => {
@@ -93,9 +110,7 @@ impl From<SignError> for Fault {
                 "set the clock; if it is right, see docs/reference/files.md about the nonce file",
             ),
             SignError::Locked { .. } => (Locked, "run `strongroom unlock`"),
-            SignError::NotReady { .. } => {
-                (Unavailable, "`strongroom show` says more; enrol it again with --replace if need be")
-            }
+            SignError::NotReady { .. } => (Unavailable, "`strongroom doctor` says more, and what mends it"),
             SignError::Rule { docs, .. } if !docs.is_empty() => {
                 let hint =
                     format!("the venue says it at {docs}; docs/reference/profiles.md explains its profile");

@@ -143,7 +143,7 @@ fn has_no_option_and_no_variable_that_takes_a_secret_or_a_pin() {
             .unwrap();
         let said = String::from_utf8_lossy(&output.stderr).into_owned();
         assert_eq!(output.status.code(), Some(3), "{said}");
-        assert!(said.starts_with("error: the secret cannot be read: "), "{said}");
+        assert!(said.starts_with("error: the secret cannot be asked for: there is no terminal"), "{said}");
         assert!(said.ends_with("hint: without a terminal, use --secret-stdin or --secret-fd\n"), "{said}");
     }
     assert!(!room.record("x").exists());

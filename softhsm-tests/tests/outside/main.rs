@@ -44,6 +44,7 @@ mod logins;
 mod memory;
 mod metrics;
 mod nonces;
+mod output;
 mod own_venue;
 mod peers;
 mod pinentry;

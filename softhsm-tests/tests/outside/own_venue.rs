@@ -104,7 +104,11 @@ fn signs_by_the_text_of_the_enrolment_until_it_is_moved_on() {
     assert_eq!(run.code(), 9, "{}", run.stderr);
 
     let dry = repin(&room, &["--dry-run"]);
-    assert_like(&dry.stdout, "*how requests are written has changed*", "a dry run");
+    assert_like(
+        &dry.stdout,
+        "*how requests are written has changed\n- sign = *{method}{path}*\n+ sign = *{method} {path}*",
+        "a dry run",
+    );
     assert_eq!(signature(&room), before, "a dry run changes nothing");
     let _ = repin(&room, &[]).ok();
     let after = signature(&room);
@@ -168,11 +172,15 @@ fn closes_a_credential_whose_copy_was_tampered_with_or_is_gone() {
     };
     fault("");
     edit(&path, |text| text.replace("GET", "POST"));
-    fault("the copy of the profile that it signs by, */profiles/*.toml, was changed");
+    fault(
+        "the copy of the profile that it signs by, */profiles/*.toml, was changed; `strongroom venue repin tidepool-main`*",
+    );
     std::fs::write(&path, PROFILE).unwrap();
     fault("");
     std::fs::remove_file(&path).unwrap();
-    fault("the copy of the profile that it signs by, */profiles/*.toml, is not there");
+    fault(
+        "the copy of the profile that it signs by, */profiles/*.toml, is not there; `strongroom venue repin tidepool-main`*",
+    );
     // The remedy that it names.
     let agent = room.start_unlocked();
     let run = repin(&room, &[]);

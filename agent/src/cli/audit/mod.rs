@@ -236,19 +236,18 @@ impl Show {
         let mut to = io::BufWriter::new(io::stdout().lock());
         let mut separator = "[\n";
         read(folder, &self.filter, |line| {
-            // A reader that has gone away is no error of ours.
-            let _ = if self.json.json {
+            output::written(if self.json.json {
                 let text = write!(to, "{separator}{}", as_json(line));
                 separator = ",\n";
                 text
             } else {
                 writeln!(to, "{}", as_text(line))
-            };
+            });
         })?;
         if self.json.json {
-            let _ = writeln!(to, "{}", if separator == "[\n" { "[]" } else { "\n]" });
+            output::written(writeln!(to, "{}", if separator == "[\n" { "[]" } else { "\n]" }));
         }
-        let _ = to.flush();
+        output::written(to.flush());
         Ok(())
     }
 }

@@ -1,5 +1,6 @@
 //! `strongroom grant edit`.
 
+use std::ffi::OsString;
 use std::io::{self, BufRead as _, IsTerminal as _, Read as _, Write as _};
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -45,7 +46,15 @@ impl Edit {
                 let grants = read(&text_of(file)?)?;
                 self.write(&desk, &held, &grants)?
             }
-            None => self.by_hand(&desk, &held)?,
+            None => {
+                // The one that nobody has named needs a terminal, and without one takes what it reads for commands.
+                if named_editor().is_none() && !(io::stdin().is_terminal() && io::stdout().is_terminal()) {
+                    let message =
+                        "there is no terminal for the editor `vi`, and $VISUAL and $EDITOR name none";
+                    return Err(Fault::new(ErrorCode::Invalid, message, "use --file").into());
+                }
+                self.by_hand(&desk, &held)?
+            }
         };
         let Some(grants) = changed else {
             output::talk("nothing was changed");
@@ -123,10 +132,15 @@ const HEADER: &str = "# The grants of {credential}. What none of them allows is 
                       # symbols = [\"BTCUSDT\", \"ETH*\"]\n\
                       # max_notional = \"500\"\n\n";
 
+/// The editor that the environment names.
+fn named_editor() -> Option<OsString> {
+    let set = |name: &str| std::env::var_os(name).filter(|value| !value.is_empty());
+    set("VISUAL").or_else(|| set("EDITOR"))
+}
+
 /// Runs the person's editor on a file, and waits.
 fn editor(file: &Path) -> Result<(), Fault> {
-    let set = |name: &str| std::env::var_os(name).filter(|value| !value.is_empty());
-    let program = set("VISUAL").or_else(|| set("EDITOR")).unwrap_or_else(|| "vi".into());
+    let program = named_editor().unwrap_or_else(|| "vi".into());
     // By the shell, as other programs do it: the variable may hold arguments.
     let mut command = Command::new("/bin/sh");
     let mut script = program.clone();

@@ -1,5 +1,7 @@
 //! `strongroom venue check`: does a profile hold what it says?
 
+use std::fs::File;
+use std::io::{self, Read as _};
 use std::path::{Path, PathBuf};
 
 use clap::Args;
@@ -85,13 +87,24 @@ impl Check {
 /// The text of a file that the user has named.
 ///
 /// # Errors
-/// Where it cannot be read.
+/// Where it cannot be read, or has no end in sight.
 pub(super) fn read(file: &Path) -> Result<String, Fault> {
-    std::fs::read_to_string(file).map_err(|error| {
+    let read = || {
+        let mut text = String::new();
+        File::open(file)?.take(MAX_FILE_BYTES.saturating_add(1)).read_to_string(&mut text)?;
+        if u64::try_from(text.len()).is_ok_and(|bytes| bytes <= MAX_FILE_BYTES) {
+            return Ok(text);
+        }
+        Err(io::Error::other(format!("it has more than {MAX_FILE_BYTES} bytes")))
+    };
+    read().map_err(|error: io::Error| {
         let message = format!("{} cannot be read: {error}", file.display());
         Fault::new(ErrorCode::NotFound, message, "name a file of text: a profile in TOML, or rows of JSON")
     })
 }
+
+/// More than any file of rows has: the compiler has a limit of its own for profiles.
+const MAX_FILE_BYTES: u64 = 64 * 1024 * 1024;
 
 /// Says what is no mistake, and yet worth knowing.
 fn warn(profile: &Profile, findings: &[Finding]) {

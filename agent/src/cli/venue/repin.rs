@@ -53,12 +53,22 @@ impl Repin {
         let agent = running(places)?;
         let held = self.held(places, agent.as_ref())?;
         let chosen = profiles.offered(&held.venue)?;
+        if held.profile.is_none() && chosen.own.is_none() && self.base_url.is_none() {
+            let message = format!("{} signs by a profile that ships; repin is for your own", self.name);
+            let hint =
+                "nothing is to be done: such a credential signs by the profile of the release that runs";
+            return Err(Fault::new(ErrorCode::Invalid, message, hint).into());
+        }
         let old = profiles.pinned(&held.venue, held.profile);
         if chosen.hash() == held.profile && old.is_ok() && self.base_url.is_none() {
             return self.say(&held, &chosen, &[], "nothing was changed: it signs by that text already");
         }
         let changes = match &old {
-            Ok(old) => changes(old, &chosen.profile, &held.base_url, self.base_url.as_deref()),
+            Ok(old) => {
+                let mut changes = changes(old, &chosen.profile, &held.base_url, self.base_url.as_deref());
+                changes.extend(profiles.changed_lines(held.profile, &chosen));
+                changes
+            }
             Err(fault) => vec![format!("what it signs by now cannot be shown: {}", fault.message)],
         };
         // What the agent would refuse is found before a person has typed a PIN, where the record can be read.

@@ -1,0 +1,73 @@
+//! What is said of a command line that is none.
+
+use std::ffi::OsString;
+
+use clap::Error;
+use clap::error::{ContextKind, ContextValue};
+
+/// Commands beside whose names a person may have typed a secret or a PIN by mistake.
+const SECRETIVE: [&str; 6] = ["accept-restore", "enroll", "grant", "init", "repin", "unlock"];
+
+/// The error without what was typed, where that may be a secret: a terminal is scrolled back, and a log is kept.
+pub(super) fn unsaid(mut error: Error, words: &[OsString]) -> Error {
+    if !words.iter().skip(1).any(|word| SECRETIVE.iter().any(|command| word == command)) {
+        return error;
+    }
+    let is_option = error.kind() != clap::error::ErrorKind::UnknownArgument;
+    for kind in [ContextKind::InvalidArg, ContextKind::InvalidSubcommand, ContextKind::InvalidValue] {
+        // The names of options that are known are nobody's secret.
+        if error.get(kind).is_some() && !(is_option && kind == ContextKind::InvalidArg) {
+            error.insert(kind, ContextValue::String(HIDDEN.to_owned()));
+        }
+    }
+    // Advice that has it once more.
+    error.remove(ContextKind::Suggested);
+    error.remove(ContextKind::TrailingArg);
+    error
+}
+
+const HIDDEN: &str = "(not shown: it may be a secret)";
+
+#[cfg(test)]
+mod tests {
+    use clap::Parser as _;
+
+    use super::*;
+    use crate::cli::Cli;
+
+    fn said(words: &[&str]) -> String {
+        let words: Vec<OsString> = words.iter().map(OsString::from).collect();
+        unsaid(Cli::try_parse_from(&words).unwrap_err(), &words).to_string()
+    }
+
+    #[test]
+    fn says_nothing_of_what_may_be_a_secret() {
+        let enroll = ["strongroom", "enroll", "a", "--venue", "binance", "--key-id", "k"];
+        for more in [
+            &["hunter2"][..],
+            &["--hunter2"],
+            &["-----BEGIN hunter2"],
+            &["--secret-fd", "hunter2"],
+            &["--secret-stdin=hunter2"],
+            &["--secret=hunter2"],
+            &["--secret", "hunter2"],
+        ] {
+            let said = said(&[&enroll, more].concat());
+            assert!(!said.contains("hunter2"), "{more:?}: {said}");
+        }
+        for words in [
+            &["strongroom", "unlock", "hunter2"][..],
+            &["strongroom", "grant", "hunter2"],
+            &["strongroom", "--data", "/tmp", "init", "--pin-fd", "hunter2"],
+        ] {
+            let said = said(words);
+            assert!(!said.contains("hunter2"), "{words:?}: {said}");
+        }
+    }
+
+    #[test]
+    fn says_what_was_typed_where_it_is_no_secret() {
+        assert!(said(&["strongroom", "list", "everything"]).contains("everything"));
+        assert!(said(&["strongroom", "enroll"]).contains("--venue <VENUE>"));
+    }
+}

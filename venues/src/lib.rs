@@ -9,6 +9,7 @@
 #![forbid(unsafe_code)]
 
 mod actions;
+mod beside;
 mod builtin;
 mod canonical;
 mod clock;

@@ -4,7 +4,7 @@ use std::collections::HashMap;
 
 use crate::codec::Escape;
 use crate::request::Method;
-use crate::template::{KvForm, Pattern, Slot, Template, VarSet};
+use crate::template::{Beside, KvForm, Pattern, Slot, Template, VarSet};
 
 /// How requests of one kind are signed: the base of a profile, or the base with a case laid over it.
 #[derive(Debug)]
@@ -26,6 +26,8 @@ pub(crate) struct Rule {
     pub(crate) used: VarSet,
     /// The forms of all parameters that templates use.
     pub(crate) kv: Vec<KvForm>,
+    /// Where the signed text has a number beside what the caller says.
+    pub(crate) beside: Beside,
     /// The first slot that is not in use.
     pub(crate) slots: Slot,
 }

@@ -4,11 +4,13 @@
 //! decided when it is compiled, by the [`Stage`] in which it runs. Values are bytes, and a template
 //! knows whether it yields text or raw bytes, so that a digest cannot end up in a header by mistake.
 
+mod beside;
 mod filter;
 mod parse;
 mod pattern;
 mod vars;
 
+pub(crate) use self::beside::{Beside, Clash};
 pub(crate) use self::filter::{Filter, Kind};
 pub(crate) use self::parse::{KvForm, Names, ParamUse, Release, Stage};
 pub(crate) use self::pattern::{Cut, Pattern, check as check_pattern};

@@ -7,7 +7,7 @@ use super::{attach, encode, inject, sign};
 use crate::error::ProfileError;
 use crate::request::Method;
 use crate::rule::{Covers, Inject, NonceKind, Rule, Sign, Target};
-use crate::template::{Names, ParamUse, Release, Slot, Stage, Template, Var, VarSet};
+use crate::template::{Beside, Names, ParamUse, Release, Slot, Stage, Template, Var, VarSet};
 
 /// What a rule asks of its key.
 pub(super) struct KeyUse {
@@ -58,6 +58,13 @@ pub(super) fn told(
     let covers = fields.choice("covers", Covers::ALL)?;
     let reads = with_injected(signing.reads, &inject);
     let all = reads.contains_any(&Var::ALL_PARAMETERS);
+    let beside = match &signing.sign {
+        Sign::Text { message, .. } => {
+            let nonce = if clock.nonce.rises() { VarSet::EMPTY.with(Var::Nonce) } else { VarSet::EMPTY };
+            Beside::of(&lets, message, nonce.with(Var::Ts), &params)
+        }
+        Sign::Absent | Sign::Jwt { .. } => Beside::default(),
+    };
     let rule = Rule {
         clock,
         encode,
@@ -73,6 +80,7 @@ pub(super) fn told(
         signs_body: all || reads.contains_any(&[Var::Body, Var::Item]),
         used: names.used(),
         kv: names.kv().to_vec(),
+        beside,
         slots: names.end(),
     };
     if let (true, Some(covers)) = (signs, covers) {

@@ -259,6 +259,85 @@ fn refuses_a_passphrase_that_does_not_fit_its_use() {
     assert_eq!(parse(&spec, b"secret", Some(&longest)).released_passphrase(), longest);
 }
 
+/// From the tests of the vendor's SDK (hyperliquid-python-sdk, tests/signing_test.py): an action on the main net and
+/// on the test net, whose signatures have both recovery numbers.
+const WALLET: &str = "0123456789012345678901234567890123456789012345678901234567890123";
+const EIP712: [(&str, &str); 2] = [
+    (
+        "1901d79297fcdf2ffcd4ae223d01edaa2ba214ff8f401d7c9300d995d17c82aa4040ebb2abb9a58ab060d1a028aad1b3d535e98109e64aafc8bc604c38779ab0a175",
+        "053749d5b30552aeb2fca34b530185976545bb22d0b3ce6f62e31be961a59298755c40ba9bf05223521753995abb2f73ab3229be8ec921f350cb447e384d8ed81b",
+    ),
+    (
+        "1901d79297fcdf2ffcd4ae223d01edaa2ba214ff8f401d7c9300d995d17c82aa40403a4bd52376052a3ca2843ae21a77ce01817e5027fedf850890619609d92b5261",
+        "542af61ef1f429707e3c76c5293c80d01f74ef853e34b76efffcb57e574f951017b8b32f086e8cdede991f1e2c529f5dd5297cbe8128500e00cbaf766204a6131c",
+    ),
+];
+
+#[test]
+fn signs_eip_712_messages_as_wallets_do() {
+    for secret in [WALLET.to_owned(), format!("0x{WALLET}")] {
+        let key = parse(&spec(Algorithm::Secp256k1, SecretForm::Hex32), secret.as_bytes(), None);
+        for (message, expected) in EIP712 {
+            assert_eq!(signature(&key, &hex(message)), hex(expected));
+        }
+        assert_eq!(key.released_passphrase(), b"");
+    }
+}
+
+#[test]
+fn signs_nothing_but_eip_712_messages_with_a_wallet() {
+    let key = parse(&spec(Algorithm::Secp256k1, SecretForm::Hex32), WALLET.as_bytes(), None);
+    let message = hex(EIP712[0].0);
+    let prefixed = |first: u8, second: u8| [&[first, second], &message[2..]].concat();
+    for (case, message) in [
+        ("nothing", Vec::new()),
+        ("a digest", message[2..34].to_vec()),
+        ("one byte less", message[..65].to_vec()),
+        ("one byte more", [&message[..], &[0]].concat()),
+        ("a signed text of EIP-191", prefixed(0x19, 0x45)),
+        ("a validator's text", prefixed(0x19, 0x00)),
+        ("a transaction of EIP-1559", prefixed(0x02, 0xf8)),
+        ("a transaction", prefixed(0xf8, 0x40)),
+    ] {
+        let mut out = b"before".to_vec();
+        assert_eq!(key.sign(&message, None, &mut out), Err(Refusal::WrongMessage), "{case}");
+        assert_eq!(out, b"before", "{case}");
+    }
+    let mut out = Vec::new();
+    assert_eq!(key.sign(&message, Some(0), &mut out), Err(Refusal::WrongMessage));
+    assert_eq!(key.sign(&message, None, &mut out), Ok(()));
+}
+
+#[test]
+fn refuses_what_is_no_private_key_of_a_wallet() {
+    let order = "fffffffffffffffffffffffffffffffebaaedce6af48a03bbfd25e8cd0364141";
+    let below = "fffffffffffffffffffffffffffffffebaaedce6af48a03bbfd25e8cd0364140";
+    let words = "legal winner thank year wave sausage worth useful legal winner thank yellow";
+    let wallet = spec(Algorithm::Secp256k1, SecretForm::Hex32);
+    for (case, secret, expected) in [
+        ("empty", String::new(), Refusal::SecretEmpty),
+        ("only 0x", "0x".to_owned(), Refusal::SecretNotHex32),
+        ("an address", format!("0x{}", &WALLET[..40]), Refusal::SecretNotHex32),
+        ("a digit short", WALLET[1..].to_owned(), Refusal::SecretNotHex32),
+        ("a digit more", format!("{WALLET}0"), Refusal::SecretNotHex32),
+        ("no digit", format!("{}g", &WALLET[1..]), Refusal::SecretNotHex32),
+        ("0x twice", format!("0x0x{}", &WALLET[2..]), Refusal::SecretNotHex32),
+        ("0X", format!("0X{WALLET}"), Refusal::SecretNotHex32),
+        ("space", format!(" {}", &WALLET[1..]), Refusal::SecretNotHex32),
+        ("a public key", format!("02{WALLET}"), Refusal::SecretPublicKey),
+        ("a long public key", format!("0x04{WALLET}{WALLET}"), Refusal::SecretPublicKey),
+        ("words", words.to_owned(), Refusal::SecretMnemonic),
+        ("zero", "0".repeat(64), Refusal::SecretOutOfRange),
+        ("the order of the curve", order.to_owned(), Refusal::SecretOutOfRange),
+        ("all ones", "f".repeat(64), Refusal::SecretOutOfRange),
+    ] {
+        assert_eq!(SigningKey::parse(&wallet, secret.as_bytes(), None).err(), Some(expected), "{case}");
+    }
+    for secret in [below.to_owned(), below.to_uppercase(), format!("{}1", "0".repeat(63))] {
+        assert_eq!(SigningKey::parse(&wallet, secret.as_bytes(), None).err(), None, "{secret}");
+    }
+}
+
 #[test]
 fn refuses_a_secret_of_the_wrong_shape() {
     use Algorithm::{Ed25519, Es256, HmacSha256};
@@ -334,8 +413,8 @@ fn refuses_a_secret_outside_the_limits_of_its_venue() {
 
 #[test]
 fn refuses_specs_whose_parts_do_not_go_together() {
-    use Algorithm::{Ed25519, Es256, HashSha256, HmacSha256, HmacSha384, HmacSha512, RsaSha256};
-    use SecretForm::{Base64, Base64Seed32, Pem, Utf8};
+    use Algorithm::{Ed25519, Es256, HashSha256, HmacSha256, HmacSha384, HmacSha512, RsaSha256, Secp256k1};
+    use SecretForm::{Base64, Base64Seed32, Hex32, Pem, Utf8};
     let text = "NhqPtmdSJYdKjVHjA7PZj4Mge3R5YNiP1e3UZjInClVN65XAbvqqM6A7H5fATj0j";
     let rsa = include_str!("pem/rsa2048-pkcs8.pem");
     let bare_rsa: String = rsa.lines().filter(|line| !line.starts_with('-')).collect();
@@ -347,6 +426,7 @@ fn refuses_specs_whose_parts_do_not_go_together() {
                 Es256 => form == Pem,
                 RsaSha256 => matches!(form, Pem | Base64),
                 Ed25519 => matches!(form, Pem | Base64Seed32),
+                Secp256k1 => form == Hex32,
             };
             let secret = match (form, algorithm) {
                 (Pem, Ed25519) => include_str!("pem/ed25519-pkcs8.pem"),
@@ -354,6 +434,7 @@ fn refuses_specs_whose_parts_do_not_go_together() {
                 (Pem, RsaSha256) => rsa,
                 (Base64Seed32, _) => "Tmhxd3F0bWRTSllkS2pWSGpBN1BaajRNZ2UzUjVZTmk=",
                 (Pem, _) => P256_PKCS8,
+                (Hex32, _) => WALLET,
                 _ => text,
             };
             let refused = SigningKey::parse(&spec(algorithm, form), secret.as_bytes(), None).err();

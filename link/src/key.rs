@@ -22,6 +22,10 @@ pub enum Algorithm {
     HmacSha512,
     /// RSA PKCS#1 v1.5 with SHA-256 (RFC 8017 section 8.2): as many bytes as the modulus, 256 to 512.
     RsaSha256,
+    /// ECDSA over secp256k1 of an EIP-712 message, with nonces by RFC 6979 and a low s: 65 bytes, r, s, and 27
+    /// or 28. The message is `19 01`, the domain separator and the hash of the struct, 66 bytes, and the keeper
+    /// itself hashes it; it signs nothing else.
+    Secp256k1,
 }
 
 /// How the venue writes the secret that it hands out.
@@ -32,6 +36,8 @@ pub enum SecretForm {
     /// Standard base64 of an Ed25519 seed, 32 bytes, or of the seed and the public key behind it, 64 bytes; or the same
     /// in hexadecimal.
     Base64Seed32,
+    /// 64 hexadecimal digits, with or without `0x` in front: a private key of 32 bytes.
+    Hex32,
     /// PEM, not encrypted: PKCS#8 for all, SEC1 for P-256 too, PKCS#1 for RSA too.
     Pem,
     /// The text itself is the key, byte for byte.
@@ -116,10 +122,12 @@ names!(Algorithm {
     HmacSha384 = 5 "hmac-sha384",
     HmacSha512 = 6 "hmac-sha512",
     RsaSha256 = 7 "rsa-sha256",
+    Secp256k1 = 8 "secp256k1",
 });
 names!(SecretForm {
     Base64 = 1 "base64",
     Base64Seed32 = 2 "base64-seed32",
+    Hex32 = 6 "hex32",
     Pem = 3 "pem",
     Utf8 = 4 "utf8",
 });

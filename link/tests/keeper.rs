@@ -84,7 +84,7 @@ fn bytes() -> impl Strategy<Value = Vec<u8>> {
 }
 
 /// Every refusal that there is.
-fn refusals(number: u32, version: u8) -> [Refusal; 35] {
+fn refusals(number: u32, version: u8) -> [Refusal; 39] {
     [
         Refusal::KeyringFull { limit: number },
         Refusal::PassphraseMissing,
@@ -114,6 +114,10 @@ fn refusals(number: u32, version: u8) -> [Refusal; 35] {
         Refusal::PinAbsent,
         Refusal::PinNotSent,
         Refusal::PinUnfit,
+        Refusal::SecretNotHex32,
+        Refusal::SecretMnemonic,
+        Refusal::SecretPublicKey,
+        Refusal::SecretOutOfRange,
         Refusal::SigningQueueFull,
         Refusal::SecretIsPem,
         Refusal::SecretRsaSize,

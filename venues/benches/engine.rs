@@ -69,6 +69,23 @@ fn engine(criterion: &mut Criterion) {
     }
 }
 
+/// Typed data: MessagePack, four digests, and a body in which the signature goes.
+fn typed_data(criterion: &mut Criterion) {
+    let Some(Ok(profile)) = builtin("hyperliquid") else { return };
+    let account = Account { base_url: "https://api.hyperliquid.xyz", ..ACCOUNT };
+    let moment = Moment { nonce: 1_754_000_123_456, ..Moment::default() };
+    let body = Body::Json(
+        br#"{"action":{"type":"order","orders":[{"a":0,"b":true,"p":"61234","s":"0.001","r":false,"t":{"limit":{"tif":"Gtc"}}}],"grouping":"na"}}"#,
+    );
+    let request = Request { method: "POST", path: "/exchange", query: Vec::new(), body };
+    criterion.bench_function("hyperliquid/whole", |bencher| {
+        bencher.iter(|| {
+            let plan = profile.plan(black_box(&request)).ok()?;
+            plan.canonicalise(&account, &moment).ok()?.finish(&[0x5a; 65], &[]).ok()
+        });
+    });
+}
+
 /// What a policy asks of one order: what it does, and its fields.
 fn policy(criterion: &mut Criterion) {
     for (id, path, body) in [
@@ -95,5 +112,5 @@ fn policy(criterion: &mut Criterion) {
     }
 }
 
-criterion_group!(benches, engine, policy);
+criterion_group!(benches, engine, policy, typed_data);
 criterion_main!(benches);

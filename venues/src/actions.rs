@@ -205,6 +205,8 @@ pub struct ActionRule {
     pub(crate) path: String,
     /// Nothing where it is not known.
     pub(crate) needs: Option<Vec<String>>,
+    /// Holds only for requests that fit one of these; for all, if there is none.
+    pub(crate) when: Vec<Condition>,
     pub(crate) binds: Binds,
 }
 
@@ -244,6 +246,12 @@ impl ActionRule {
     #[must_use]
     pub fn needs_nothing(&self) -> bool {
         self.needs.as_ref().is_some_and(Vec::is_empty)
+    }
+
+    /// The conditions on parameters, of which one must fit; empty if there are none.
+    #[must_use]
+    pub fn when(&self) -> String {
+        orders::written(&self.when)
     }
 
     /// What is bound by every signature that a request under this rule may get.
@@ -295,10 +303,12 @@ impl ActionTable {
         rules.fold(Binds::ALL, |binds, rule| binds.and(rule.binds))
     }
 
-    /// The action of `method` on `path`, and the rule that says so.
+    /// The action of `method` on `path`, and the rule that says so: whatever the parameters are, so that rules with
+    /// conditions on these are passed over.
     #[must_use]
     pub fn classify(&self, method: &str, path: &str) -> (Action, &str) {
-        let rule = Method::parse(method).and_then(|method| self.first(method, path));
+        let rule = Method::parse(method)
+            .and_then(|method| self.fitting(method, path).find(|rule| rule.when.is_empty()));
         rule.map_or((Action::Unknown, "unknown"), |rule| (rule.action, &rule.id))
     }
 }

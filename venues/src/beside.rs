@@ -64,11 +64,11 @@ impl Plan<'_> {
     /// Whether the endpoint does the same without some of the zeros at its end.
     fn stays_without(&self, count: usize) -> bool {
         let table = &self.compiled.actions;
-        let id = self.fits.map(|rule| &rule.id);
+        let ids = |path| table.fitting(self.method, path).map(|rule| &rule.id);
         let mut path = self.path;
         (0..count).all(|_| {
             path = path.strip_suffix('0').unwrap_or(path);
-            table.first(self.method, path).map(|rule| &rule.id) == id
+            ids(path).eq(ids(self.path))
         })
     }
 }

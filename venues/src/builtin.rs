@@ -43,6 +43,7 @@ const PROFILES: &[(&str, &str)] = profiles![
     "gate",
     "gemini",
     "htx",
+    "hyperliquid",
     "kraken",
     "krakenfutures",
     "kucoin",

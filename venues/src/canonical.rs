@@ -3,9 +3,9 @@
 use std::sync::Arc;
 
 use crate::clock::{self, Moment};
-use crate::compile::MAX_ENTRIES;
 use crate::error::{Place, RequestError};
-use crate::json::{self, Value};
+use crate::injected::Injected;
+use crate::json::{self, Member, Value};
 use crate::login::LoginFacts;
 use crate::pairs::{self, Given, Pair, Style};
 use crate::plan::Plan;
@@ -14,6 +14,7 @@ use crate::request::Parsed;
 use crate::rule::{BodyForm, Rule, Sign};
 use crate::signed;
 use crate::template::{Slot, Template, Values, Var};
+use crate::views;
 
 /// Whose request it is. The agent takes all of this from the credential's record, nothing from the
 /// caller.
@@ -36,6 +37,8 @@ pub struct CanonicalRequest {
     pub(crate) values: Values,
     pub(crate) message: Vec<u8>,
     pub(crate) secret_at: Option<u32>,
+    /// For `attach.body_json_after`: where in the body its members go.
+    pub(crate) insert_at: usize,
     /// For `attach.body_json`: the caller's members as JSON, with neither brace.
     pub(crate) members_json: Vec<u8>,
     /// For `attach.body_form_sorted`: the caller's pairs, each with its name.
@@ -89,25 +92,37 @@ pub(crate) fn canonicalise(
     plan.put_login(account, &mut values)?;
     put_word(plan, rule, &mut values)?;
     clock::put(moment, rule.clock, rule.used, &mut values);
+    for (word, slot) in &rule.host_words {
+        let word = rule.by_host.word(account.base_url, word)?;
+        values.put_text(*slot, word);
+    }
 
     let injected = Injected::render(plan, rule, &values)?;
     let query = injected.pairs(plan, rule, Place::Query);
     let body = injected.pairs(plan, rule, Place::Body);
     put_query(plan, rule, &query, sent_query, &mut values)?;
-    values.put(Var::Body.slot(), |out| write_body(plan, rule, &body, out))?;
+    let mut insert_at = 0;
+    values.put(Var::Body.slot(), |out| {
+        let start = out.len();
+        insert_at = write_body(plan, rule, &body, out)?.saturating_sub(start);
+        Ok(())
+    })?;
+    let members = injected.members(plan);
+    views::put(rule, &body, &plan.compiled.id, &mut values)?;
     put_parameters(plan, rule, &query, &body, &mut values)?;
     for (slot, template) in &rule.lets {
         values.put_template(*slot, template)?;
     }
     put_each(plan, rule, &mut values)?;
     plan.check_beside(&values)?;
-    let (message, secret_at) = message(rule, &values)?;
+    let (message, secret_at) = message(plan, rule, members, &values)?;
     let mut request = CanonicalRequest {
         compiled: Arc::clone(plan.compiled),
         at: plan.at,
         values,
         message,
         secret_at,
+        insert_at,
         members_json: Vec::new(),
         form: Vec::new(),
         login: plan.login_facts(account, moment),
@@ -162,68 +177,6 @@ fn put_word(plan: &Plan<'_>, rule: &Rule, values: &mut Values) -> Result<(), Req
     }
 }
 
-/// The values of the injected parameters, one after the other.
-struct Injected {
-    text: String,
-    /// Where each ends.
-    ends: [usize; MAX_ENTRIES],
-}
-
-impl Injected {
-    fn render(plan: &Plan<'_>, rule: &Rule, values: &Values) -> Result<Self, RequestError> {
-        let mut text = Vec::with_capacity(rule.inject.len().saturating_mul(40));
-        let mut ends = [0; MAX_ENTRIES];
-        for ((at, inject), end) in rule.inject.iter().enumerate().zip(&mut ends) {
-            let start = text.len();
-            if !plan.is_given(at) {
-                inject.value.render(values, &mut text)?;
-            }
-            if inject.bare && inject.value.is_exactly(Var::Uid) {
-                signed::check_whole_number(text.get(start..).unwrap_or_default())?;
-            }
-            *end = text.len();
-        }
-        let text = String::from_utf8(text).map_err(|_| RequestError::Bug("an injected value is not text"))?;
-        Ok(Self { text, ends })
-    }
-
-    /// All parameters of one place: injected in front, the caller's, injected behind; then sorted.
-    fn pairs<'m>(&'m self, plan: &'m Plan<'_>, rule: &'m Rule, place: Place) -> Vec<Pair<'m>> {
-        let (members, sort) = match place {
-            Place::Query => (plan.sent_query(), rule.encode.sort_query),
-            Place::Body => (plan.body.members(), rule.encode.sort_body),
-        };
-        let mut pairs = Vec::with_capacity(members.len().saturating_add(rule.inject.len()));
-        self.extend(plan, rule, place, true, &mut pairs);
-        pairs.extend(members.iter().map(|(name, value)| Pair { name, value: Given::Value(value) }));
-        self.extend(plan, rule, place, false, &mut pairs);
-        if sort {
-            pairs.sort_by_key(|pair| pair.name);
-        }
-        pairs
-    }
-
-    fn extend<'m>(
-        &'m self,
-        plan: &Plan<'_>,
-        rule: &'m Rule,
-        place: Place,
-        front: bool,
-        pairs: &mut Vec<Pair<'m>>,
-    ) {
-        let mut start = 0;
-        for (at, (inject, end)) in rule.inject.iter().zip(self.ends).enumerate() {
-            let span = start..end;
-            start = end;
-            if inject.front == front && !plan.is_given(at) && plan.resolve(inject.to) == place {
-                let text = self.text.get(span).unwrap_or_default();
-                let value = if inject.bare { Given::Bare(text) } else { Given::Text(text) };
-                pairs.push(Pair { name: &inject.name, value });
-            }
-        }
-    }
-}
-
 fn style<'s>(plan: &'s Plan<'_>, rule: &'s Rule, place: Place, wire: bool) -> Style<'s> {
     Style {
         escape: match place {
@@ -271,17 +224,18 @@ fn put_query(
     values.put(sent, |out| pairs::write(&kept, wire, out))
 }
 
+/// Writes the body; says where in `out` more members could go.
 fn write_body(
     plan: &Plan<'_>,
     rule: &Rule,
     pairs: &[Pair<'_>],
     out: &mut Vec<u8>,
-) -> Result<(), RequestError> {
+) -> Result<usize, RequestError> {
     let ascii = rule.encode.json_ascii;
     let given = match (&plan.body, rule.encode.body) {
         (Parsed::Array(values), _) => {
             json::write_array(values, ascii, out);
-            return Ok(());
+            return Ok(out.len());
         }
         (Parsed::Members(_), BodyForm::Json) => true,
         _ => !pairs.is_empty(),
@@ -291,14 +245,15 @@ fn write_body(
             if plan.takes_body() {
                 out.extend_from_slice(rule.encode.empty_body.as_bytes());
             }
-            Ok(())
         }
         BodyForm::Json => {
-            pairs::write_json(pairs, ascii, out);
-            Ok(())
+            let after = |pair: &Pair<'_>| rule.attach.body_json_after.iter().any(|name| name == pair.name);
+            let front = pairs.iter().rposition(after).map_or(0, |last| last.saturating_add(1));
+            return Ok(pairs::write_json(pairs, front, ascii, out));
         }
-        BodyForm::Form => pairs::write(pairs, style(plan, rule, Place::Body, true), out),
+        BodyForm::Form => pairs::write(pairs, style(plan, rule, Place::Body, true), out)?,
     }
+    Ok(out.len())
 }
 
 /// The views on all parameters together that some signed texts are made of.
@@ -362,14 +317,25 @@ fn put_each(plan: &Plan<'_>, rule: &Rule, values: &mut Values) -> Result<(), Req
     Ok(())
 }
 
-fn message(rule: &Rule, values: &Values) -> Result<(Vec<u8>, Option<u32>), RequestError> {
-    if matches!(rule.sign, Sign::Absent) {
-        return Ok((Vec::new(), None));
-    }
+fn message(
+    plan: &Plan<'_>,
+    rule: &Rule,
+    body: &[Member<'_>],
+    values: &Values,
+) -> Result<(Vec<u8>, Option<u32>), RequestError> {
     // Nearly every message is a choice of the values.
-    let mut message = Vec::with_capacity(values.size());
+    let size = match rule.sign {
+        Sign::Absent => return Ok((Vec::new(), None)),
+        Sign::Eip712 { .. } => 0,
+        Sign::Jwt { .. } | Sign::Text { .. } => values.size(),
+    };
+    let mut message = Vec::with_capacity(size);
     match &rule.sign {
         Sign::Absent => Ok((message, None)),
+        Sign::Eip712 { data, .. } => {
+            data.write(body, values, &plan.compiled.id, &mut message)?;
+            Ok((message, None))
+        }
         Sign::Jwt { header, claims } => {
             let mut json = Vec::with_capacity(512);
             signed::render_json(header, values, &mut json)?;
@@ -395,7 +361,8 @@ fn message(rule: &Rule, values: &Values) -> Result<(Vec<u8>, Option<u32>), Reque
 
 /// Keeps what `attach.body_json` and `attach.body_form_sorted` write again with the signature in it.
 fn keep_members(plan: &Plan<'_>, rule: &Rule, request: &mut CanonicalRequest) -> Result<(), RequestError> {
-    if rule.attach.body_json.as_ref().is_some_and(|body| !body.envelope) {
+    let inserted = !rule.attach.body_json_after.is_empty();
+    if rule.attach.body_json.as_ref().is_some_and(|body| !body.envelope && !inserted) {
         for (name, value) in plan.body.members() {
             let out = &mut request.members_json;
             if !out.is_empty() {

@@ -17,6 +17,36 @@ fn digits(bytes: &[u8], alphabet: &[u8; 16], out: &mut Vec<u8>) {
     }
 }
 
+/// The bytes that `digits` are; nothing where they are no pairs of hexadecimal digits.
+pub(crate) fn unhex(digits: &str) -> Option<Vec<u8>> {
+    let (pairs, rest) = digits.as_bytes().as_chunks::<2>();
+    if !rest.is_empty() {
+        return None;
+    }
+    pairs.iter().map(|[high, low]| Some(nibble(*high)?.wrapping_shl(4) | nibble(*low)?)).collect()
+}
+
+/// The 20 bytes of an address of Ethereum: 40 hexadecimal digits, with or without `0x` in front.
+pub(crate) fn address(text: &[u8]) -> Option<[u8; 20]> {
+    let digits = text.strip_prefix(b"0x").unwrap_or(text);
+    let (pairs, rest) = digits.as_chunks::<2>();
+    let pairs: &[[u8; 2]; 20] = pairs.try_into().ok().filter(|_| rest.is_empty())?;
+    let mut address = [0; 20];
+    for (byte, [high, low]) in address.iter_mut().zip(pairs) {
+        *byte = nibble(*high)?.wrapping_shl(4) | nibble(*low)?;
+    }
+    Some(address)
+}
+
+const fn nibble(digit: u8) -> Option<u8> {
+    match digit {
+        b'0'..=b'9' => Some(digit.wrapping_sub(b'0')),
+        b'a'..=b'f' => Some(digit.wrapping_sub(b'a').wrapping_add(10)),
+        b'A'..=b'F' => Some(digit.wrapping_sub(b'A').wrapping_add(10)),
+        _ => None,
+    }
+}
+
 /// Appends `bytes` in base64 with padding (RFC 4648 section 4).
 pub(crate) fn base64(bytes: &[u8], out: &mut Vec<u8>) {
     const ALPHABET: &[u8; 64] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";

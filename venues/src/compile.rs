@@ -7,8 +7,10 @@
 
 mod actions;
 mod attach;
+mod by_host;
 mod case;
 mod document;
+mod eip712;
 mod encode;
 mod inject;
 mod login;
@@ -28,8 +30,10 @@ use crate::send_only::SendOnly;
 use crate::template::Var;
 
 /// The keys that only the base has.
-const BASE_KEYS: &[&str] =
-    &["profile", "schema", "name", "docs", "checked", "hosts", "secret", "actions", "order", "case", "ws"];
+const BASE_KEYS: &[&str] = &[
+    "profile", "schema", "name", "docs", "checked", "hosts", "secret", "by_host", "actions", "order", "case",
+    "ws",
+];
 /// The keys that a case may lay over the base.
 const RULE_KEYS: &[&str] =
     &["covers", "clock", "encode", "body_methods", "inject", "let", "sign", "attach", "map"];
@@ -72,7 +76,11 @@ pub(crate) fn compile(text: &str) -> Result<Text, ProfileError> {
     let mut rules = Vec::with_capacity(sources.len());
     for (when, entries) in &sources {
         let fields = Fields::of(text, root.at, "a profile", entries, &known)?;
-        let (rule, used) = rule::rule(&fields)?;
+        let (mut rule, used) = rule::rule(&fields)?;
+        // By these the rule was picked, so that it is known what they are.
+        rule.members
+            .iter_mut()
+            .for_each(|members| members.extend(when.param.iter().map(|(path, _)| path.clone())));
         check_key(&fields, &mut key, used.key)?;
         refusal = refusal.or(used.sends_secret);
         passphrase = check_passphrase(&fields, passphrase, used.passphrase)?;

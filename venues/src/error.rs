@@ -177,11 +177,25 @@ pub enum RequestError {
     /// A method that the engine does not know.
     #[error("method `{0}` is none of DELETE, GET, PATCH, POST, PUT")]
     Method(String),
+    /// A parameter that the agent sets, and the caller may set only alike.
+    #[error("`{name}` must be `{value}` at this host; leave it out, and the agent sets it")]
+    MustBe {
+        /// Name of the parameter.
+        name: String,
+        /// What the agent sets.
+        value: String,
+    },
     /// The agent canonicalised with a time or nonce other than the one it accepted from the caller.
     #[error("the moment differs from the `{name}` that the request carries")]
     Moment {
         /// Name of the parameter.
         name: String,
+    },
+    /// A filter that makes bytes of text got other text.
+    #[error("a value that is signed as bytes is not {expected}")]
+    NoBytes {
+        /// What it must be.
+        expected: &'static str,
     },
     /// A login that the profile does not have.
     #[error("the profile {venue} has no WebSocket login `{name}`; it has {known}")]
@@ -239,6 +253,16 @@ pub enum RequestError {
         /// The limit with its unit.
         limit: &'static str,
     },
+    /// A value that has another type than the one in which it is signed, or is missing.
+    #[error("`{name}` must be {expected}, because {venue} signs it so")]
+    Typed {
+        /// Name of the parameter.
+        name: String,
+        /// The type, or what is missing.
+        expected: &'static str,
+        /// The profile.
+        venue: String,
+    },
     /// The venue needs an account id that the credential lacks.
     #[error("{0} needs the account's user id; enrol the credential with a uid")]
     UidMissing(String),
@@ -247,6 +271,14 @@ pub enum RequestError {
         "the URL would contain a space, a `#` or a character beyond ASCII that the profile does not escape"
     )]
     Url,
+    /// The signature would not bind this member of the body.
+    #[error("{venue} does not sign `{name}` in this request; leave it out")]
+    UnsignedMember {
+        /// The name, and the names around it.
+        name: String,
+        /// The profile.
+        venue: String,
+    },
     /// The signature would not bind this part, although the profile promises to bind parameters.
     #[error("{venue} does not sign the {place} of a {method} to this path; {hint}")]
     Unsigned {

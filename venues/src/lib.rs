@@ -10,14 +10,19 @@
 
 mod actions;
 mod beside;
+mod body_path;
 mod builtin;
+mod by_host;
 mod canonical;
 mod clock;
 mod codec;
 mod compile;
+mod eip712;
 mod error;
+mod injected;
 pub mod json;
 mod login;
+mod msgpack;
 mod pairs;
 mod plan;
 mod probe;
@@ -29,6 +34,7 @@ mod rule;
 mod send_only;
 mod signed;
 mod template;
+mod views;
 
 pub use actions::{Action, ActionRule, ActionTable, Binds, Classified, NoAction, Order, Side, Unreadable};
 pub use builtin::{builtin, builtin_profiles};

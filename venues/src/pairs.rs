@@ -46,15 +46,27 @@ pub(crate) fn write(pairs: &[Pair<'_>], style: Style<'_>, out: &mut Vec<u8>) -> 
     pairs.iter().try_for_each(|pair| writer.pair(pair))
 }
 
-/// Appends `pairs` as a JSON object.
-pub(crate) fn write_json(pairs: &[Pair<'_>], ascii: bool, out: &mut Vec<u8>) {
-    json::write_members(pairs.iter().map(|pair| (pair.name, pair.value)), ascii, out, |value, ascii, out| {
-        match value {
+/// Appends `pairs` as a JSON object; says where in `out` the first `front` of them end.
+pub(crate) fn write_json(pairs: &[Pair<'_>], front: usize, ascii: bool, out: &mut Vec<u8>) -> usize {
+    out.push(b'{');
+    let mut end = out.len();
+    for (at, pair) in pairs.iter().enumerate() {
+        if at > 0 {
+            out.push(b',');
+        }
+        json::write_string(pair.name, ascii, out);
+        out.push(b':');
+        match pair.value {
             Given::Bare(text) => out.extend_from_slice(text.as_bytes()),
             Given::Text(text) => json::write_string(text, ascii, out),
             Given::Value(value) => json::write(value, ascii, out),
         }
-    });
+        if at.saturating_add(1) == front {
+            end = out.len();
+        }
+    }
+    out.push(b'}');
+    end
 }
 
 /// Appends names and values without anything between them, names sorted, at every depth.

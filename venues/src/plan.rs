@@ -4,13 +4,14 @@ use std::cell::OnceCell;
 use std::sync::Arc;
 
 use crate::actions::{ActionRule, Classified};
+use crate::body_path;
 use crate::canonical::{Account, CanonicalRequest, canonicalise};
 use crate::clock::{self, Moment};
 use crate::error::{Place, RequestError};
 use crate::json::{Member, Value};
 use crate::profile::{Compiled, Profile, RuleAt};
 use crate::request::{self, Method, Parsed, Request};
-use crate::rule::{BodyForm, Covers, Inject, NonceKind, Rule, Target, When};
+use crate::rule::{BodyForm, Covers, IfGiven, Inject, NonceKind, Rule, Sign, Target, When};
 use crate::template::Var;
 
 /// A checked request and the rule by which it will be signed.
@@ -94,7 +95,7 @@ impl<'a> Plan<'a> {
             query: Vec::new(),
             body: Parsed::None,
             method,
-            fits: if path.is_empty() { None } else { compiled.actions.first(method, path) },
+            fits: None,
             classified: OnceCell::new(),
             recuts: OnceCell::new(),
             given: 0,
@@ -105,6 +106,7 @@ impl<'a> Plan<'a> {
 
     pub(crate) fn checked(mut self) -> Result<Self, RequestError> {
         self.check()?;
+        self.fits = self.rule_for(self.method);
         Ok(self)
     }
 
@@ -153,7 +155,33 @@ impl<'a> Plan<'a> {
         if !matches!(self.body, Parsed::None) && !rule.signs_body {
             return unsigned(Place::Body, "put the parameters into the query");
         }
-        Ok(())
+        match &rule.members {
+            None => Ok(()),
+            Some(members) => self.check_members(rule, members),
+        }
+    }
+
+    /// Where only some members of a body are signed, there may be no others.
+    fn check_members(&self, rule: &Rule, members: &[body_path::BodyPath]) -> Result<(), RequestError> {
+        if let Parsed::Array(_) = self.body {
+            let rule = "signs some members of a body by their names";
+            return Err(RequestError::ArrayBody { rule, venue: self.venue() });
+        }
+        let given = self.body.members();
+        let bound = match &rule.sign {
+            Sign::Eip712 { data, .. } => data.bound(given, &self.compiled.id)?,
+            Sign::Absent | Sign::Jwt { .. } | Sign::Text { .. } => Vec::new(),
+        };
+        let known: Vec<&body_path::BodyPath> = members.iter().chain(&bound).collect();
+        // Where another rule of the profile signs a member, `null` says here that there is none.
+        let absent = |(name, value): &&Member<'_>| {
+            let named = |path: &body_path::BodyPath| path.first() == name && path.rest().is_empty();
+            matches!(value, Value::Null) && rule.views.iter().any(|view| named(&view.path))
+        };
+        match body_path::unknown(given.iter().filter(|member| !absent(member)), &known) {
+            None => Ok(()),
+            Some(name) => Err(RequestError::UnsignedMember { name, venue: self.venue() }),
+        }
     }
 
     /// A form and a query are often read as one, and some venues sign all parameters as one: a name in
@@ -195,8 +223,8 @@ impl<'a> Plan<'a> {
 
     /// What happens when the caller already gave a parameter that the agent injects.
     fn check_injected(&mut self, rule: &'a Rule, at: usize, inject: &'a Inject) -> Result<(), RequestError> {
-        let Some(place) = self.place_of(&inject.name) else { return Ok(()) };
-        let text = self.member(&inject.name).and_then(Value::scalar);
+        let Some((place, value)) = self.given(inject) else { return Ok(()) };
+        let text = value.scalar();
         if inject.value.is_exactly(Var::Ts) {
             let time = text.and_then(|text| clock::read_time(text, rule.clock));
             let Some(unix_ns) = time else {
@@ -207,8 +235,12 @@ impl<'a> Plan<'a> {
             let Some(nonce) = text.and_then(clock::read_number) else {
                 return Err(self.caller_time(&inject.name, WHOLE));
             };
+            if self.caller_nonce.is_some_and(|(_, other)| other != nonce) {
+                let expected = "the same number in every place where it stands";
+                return Err(self.caller_time(&inject.name, expected));
+            }
             self.caller_nonce = Some((&inject.name, nonce));
-        } else if !inject.unless_present {
+        } else if inject.given == IfGiven::Refuse {
             return Err(RequestError::AgentSets { name: inject.name.clone(), place, venue: self.venue() });
         }
         self.given |= bit(at);
@@ -219,9 +251,14 @@ impl<'a> Plan<'a> {
         RequestError::CallerTime { name: name.to_owned(), expected, venue: self.venue() }
     }
 
-    fn member(&self, name: &str) -> Option<&Value<'a>> {
+    /// What the caller itself has set instead of this parameter.
+    pub(crate) fn given(&self, inject: &Inject) -> Option<(Place, &Value<'a>)> {
+        if let Some(path) = &inject.inside {
+            return path.find(self.body.members()).map(|value| (Place::Body, value));
+        }
+        let place = self.place_of(&inject.name)?;
         let mut all = self.sent_query().iter().chain(self.body.members());
-        all.find(|(known, _)| known == name).map(|(_, value)| value)
+        all.find(|(known, _)| *known == inject.name).map(|(_, value)| (place, value))
     }
 
     fn place_of(&self, name: &str) -> Option<Place> {
@@ -354,6 +391,10 @@ impl When {
             && self.param_suffix.iter().all(|(name, suffix)| {
                 params()
                     .any(|(n, value)| n == name && value.scalar().is_some_and(|text| text.ends_with(suffix)))
+            })
+            && self.param.iter().all(|(path, texts)| {
+                let text = path.find(body.members()).and_then(Value::as_text);
+                text.is_some_and(|text| texts.iter().any(|known| known == text))
             })
             && self.path.as_ref().is_none_or(|pattern| pattern.is_match(path.as_bytes()))
     }

@@ -5,6 +5,7 @@
 //! what is promised. This looks at what comes out.
 
 mod sample;
+mod shaped;
 
 pub(crate) use self::sample::example;
 use self::sample::{Sample, samples};
@@ -135,12 +136,12 @@ enum Signed {
 }
 
 fn signed(profile: &Profile, sample: &Sample) -> Signed {
-    const ACCOUNT: Account<'static> =
-        Account { key_id: "key", uid: Some("7"), base_url: "https://api.example.com" };
+    let base_url = profile.hosts().first().map_or("https://api.example.com", String::as_str);
+    let account = Account { key_id: "key", uid: Some("7"), base_url };
     let moment = Moment { unix_ns: 1_754_000_123_456_000_000, nonce: 1_754_000_123_456, ..Moment::default() };
     let list = sample.list();
     let request = sample.request(&list);
-    let canonical = profile.plan(&request).and_then(|plan| plan.canonicalise(&ACCOUNT, &moment));
+    let canonical = profile.plan(&request).and_then(|plan| plan.canonicalise(&account, &moment));
     match canonical {
         Ok(canonical) if canonical.needs_signature() => Signed::Text(canonical.message().to_vec()),
         Ok(_) => Signed::Not,

@@ -2,9 +2,12 @@
 
 use std::collections::HashMap;
 
+use crate::body_path::BodyPath;
+use crate::by_host::HostWords;
 use crate::codec::Escape;
+use crate::eip712::TypedData;
 use crate::request::Method;
-use crate::template::{Beside, KvForm, Pattern, Slot, Template, VarSet};
+use crate::template::{Beside, KvForm, Pattern, Slot, Template, VarSet, View};
 
 /// How requests of one kind are signed: the base of a profile, or the base with a case laid over it.
 #[derive(Debug)]
@@ -28,6 +31,14 @@ pub(crate) struct Rule {
     pub(crate) kv: Vec<KvForm>,
     /// Where the signed text has a number beside what the caller says.
     pub(crate) beside: Beside,
+    /// The parameters of the body that templates use.
+    pub(crate) views: Vec<View>,
+    /// Where only some members of the body are signed: those that are, besides the fields of typed data. Nothing
+    /// else may be in a body then.
+    pub(crate) members: Option<Vec<BodyPath>>,
+    /// The words of the host that templates use, and where they go.
+    pub(crate) host_words: Vec<(Box<str>, Slot)>,
+    pub(crate) by_host: HostWords,
     /// The first slot that is not in use.
     pub(crate) slots: Slot,
 }
@@ -164,12 +175,34 @@ pub(crate) enum Arrays {
 #[derive(Debug)]
 pub(crate) struct Inject {
     pub(crate) to: Target,
-    pub(crate) front: bool,
+    pub(crate) at: At,
     pub(crate) name: String,
+    /// The way to it, where it goes into an object of the body.
+    pub(crate) inside: Option<BodyPath>,
     pub(crate) value: Template,
     /// Written without quotes in JSON.
     pub(crate) bare: bool,
-    pub(crate) unless_present: bool,
+    pub(crate) given: IfGiven,
+}
+
+/// Where among the caller's parameters an injected one goes.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum At {
+    /// Behind the one of this name; behind all, if there is none.
+    After(String),
+    Back,
+    Front,
+}
+
+/// What happens where the caller has set an injected parameter itself.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum IfGiven {
+    /// The caller's stays.
+    Keep,
+    /// The request is refused, unless it is a time or a nonce.
+    Refuse,
+    /// The caller's stays if it is what the agent would set.
+    Same,
 }
 
 /// Where an injected parameter goes.
@@ -186,6 +219,11 @@ pub(crate) enum Target {
 pub(crate) enum Sign {
     /// Nothing is signed: the request only carries the key id, or nothing at all.
     Absent,
+    /// ECDSA over the curve of Ethereum's wallets.
+    Eip712 {
+        data: TypedData,
+        out: Output,
+    },
     Jwt {
         header: JsonTemplate,
         claims: JsonTemplate,
@@ -198,6 +236,22 @@ pub(crate) enum Sign {
         /// The secret is part of the text that is hashed.
         hash: bool,
     },
+}
+
+impl Sign {
+    /// Where the values are that the signed text reads.
+    pub(crate) fn slots(&self) -> Vec<Slot> {
+        match self {
+            Self::Absent => Vec::new(),
+            Self::Eip712 { data, .. } => data.templates().flat_map(Template::slots).collect(),
+            Self::Jwt { header, claims } => {
+                [header, claims].into_iter().flat_map(JsonTemplate::slots).collect()
+            }
+            Self::Text { each, message, .. } => {
+                each.iter().chain([message]).flat_map(Template::slots).collect()
+            }
+        }
+    }
 }
 
 /// How a signature is written.
@@ -229,6 +283,20 @@ pub(crate) enum JsonTemplate {
     Text(Template),
 }
 
+impl JsonTemplate {
+    fn slots(&self) -> Vec<Slot> {
+        match self {
+            Self::Literal(_) => Vec::new(),
+            Self::Int { template, .. } | Self::Raw(template) | Self::Text(template) => {
+                template.slots().collect()
+            }
+            Self::Array(values) => values.iter().flat_map(Self::slots).collect(),
+            Self::Optional(value) => value.slots(),
+            Self::Object(members) => members.iter().flat_map(|(_, value)| value.slots()).collect(),
+        }
+    }
+}
+
 /// `[attach]`
 #[derive(Debug, Default)]
 pub(crate) struct Attach {
@@ -243,6 +311,8 @@ pub(crate) struct Attach {
     pub(crate) body: Option<Template>,
     pub(crate) body_append: Option<Template>,
     pub(crate) body_json: Option<BodyJson>,
+    /// The members of `body_json` go behind the last of these members, where this names some.
+    pub(crate) body_json_after: Vec<String>,
     pub(crate) body_form_sorted: Option<Vec<(String, Template)>>,
     /// Parameters that these templates add and a caller may not.
     pub(crate) reserved: Vec<String>,
@@ -265,6 +335,8 @@ pub(crate) struct When {
     pub(crate) param_suffix: Vec<(String, String)>,
     pub(crate) query_only: Option<bool>,
     pub(crate) empty: Option<bool>,
+    /// Members of the body, and the texts of which each must be one.
+    pub(crate) param: Vec<(BodyPath, Vec<String>)>,
 }
 
 impl When {
@@ -275,5 +347,6 @@ impl When {
             && self.param_suffix.is_empty()
             && self.query_only.is_none()
             && self.empty.is_none()
+            && self.param.is_empty()
     }
 }

@@ -5,7 +5,7 @@ use crate::codec;
 use crate::error::RequestError;
 use crate::json;
 use crate::login::LoginFacts;
-use crate::rule::{Attach, JsonTemplate, Output, Rule, Sign};
+use crate::rule::{Attach, BodyJson, JsonTemplate, Output, Rule, Sign};
 use crate::template::{Template, Values, Var};
 
 /// A request that is ready to be sent, byte for byte.
@@ -80,17 +80,19 @@ impl CanonicalRequest {
                     codec::base64url(signature, out);
                 });
             }
-            Sign::Text { out: form, .. } => self.values.put_with(Var::Sig, |out| match form {
-                Output::Base64 => codec::base64(signature, out),
-                Output::Base64Url => codec::base64url(signature, out),
-                Output::Hex => codec::hex(signature, out),
-                Output::HexUpper => codec::hex_upper(signature, out),
-                Output::HexBase64 => {
-                    let mut hex = Vec::new();
-                    codec::hex(signature, &mut hex);
-                    codec::base64(&hex, out);
-                }
-            }),
+            Sign::Text { out: form, .. } => {
+                self.values.put_with(Var::Sig, |out| written(signature, *form, out))
+            }
+            Sign::Eip712 { out: form, .. } => {
+                self.values.put_with(Var::Sig, |out| written(signature, *form, out));
+                // 65 bytes: r, s and the recovery number.
+                let (r, rest) = signature.split_at_checked(32).unwrap_or_default();
+                let (s, v) = rest.split_at_checked(32).unwrap_or_default();
+                self.values.put_with(Var::SigR, |out| codec::hex(r, out));
+                self.values.put_with(Var::SigS, |out| codec::hex(s, out));
+                let v = v.first().copied().unwrap_or_default();
+                self.values.put_with(Var::SigV, |out| crate::clock::number(v.into(), out));
+            }
         }
     }
 
@@ -138,21 +140,19 @@ impl CanonicalRequest {
         let mut body = Vec::with_capacity(values.var(Var::Body).len().saturating_add(128));
         if let Some(template) = &attach.body {
             template.render(values, &mut body)?;
+        } else if let Some(json) = attach.body_json.as_ref().filter(|_| !attach.body_json_after.is_empty()) {
+            let (front, rest) = values.var(Var::Body).split_at_checked(self.insert_at).unwrap_or_default();
+            body.extend_from_slice(front);
+            let behind = front.len() > 1;
+            let some = self.members(rule, json, behind, &mut body)?;
+            if some && !behind && rest.len() > 1 {
+                body.push(b',');
+            }
+            body.extend_from_slice(rest);
         } else if let Some(json) = &attach.body_json {
             body.push(b'{');
-            let mut first = true;
-            for (name, value) in &json.members {
-                if is_left_out(value, values)? {
-                    continue;
-                }
-                if !std::mem::take(&mut first) {
-                    body.push(b',');
-                }
-                json::write_string(name, rule.encode.json_ascii, &mut body);
-                body.push(b':');
-                render_json(value, values, &mut body)?;
-            }
-            if !first && !self.members_json.is_empty() {
+            let some = self.members(rule, json, false, &mut body)?;
+            if some && !self.members_json.is_empty() {
                 body.push(b',');
             }
             body.extend_from_slice(&self.members_json);
@@ -166,6 +166,30 @@ impl CanonicalRequest {
             append(template, values, b"&", &mut body)?;
         }
         Ok(body)
+    }
+
+    /// The members of `attach.body_json`, with neither brace; says whether there are some. `behind` says that
+    /// another is in front of them.
+    fn members(
+        &self,
+        rule: &Rule,
+        json: &BodyJson,
+        behind: bool,
+        body: &mut Vec<u8>,
+    ) -> Result<bool, RequestError> {
+        let mut some = false;
+        for (name, value) in &json.members {
+            if is_left_out(value, &self.values)? {
+                continue;
+            }
+            if std::mem::replace(&mut some, true) || behind {
+                body.push(b',');
+            }
+            json::write_string(name, rule.encode.json_ascii, body);
+            body.push(b':');
+            render_json(value, &self.values, body)?;
+        }
+        Ok(some)
     }
 
     /// The caller's pairs and the profile's, sorted by name.
@@ -188,6 +212,20 @@ impl CanonicalRequest {
             form.into_iter().map(|(_, text)| text).filter(|text| !text.is_empty()).collect();
         body.extend_from_slice(&texts.join(&b'&'));
         Ok(())
+    }
+}
+
+fn written(signature: &[u8], form: Output, out: &mut Vec<u8>) {
+    match form {
+        Output::Base64 => codec::base64(signature, out),
+        Output::Base64Url => codec::base64url(signature, out),
+        Output::Hex => codec::hex(signature, out),
+        Output::HexUpper => codec::hex_upper(signature, out),
+        Output::HexBase64 => {
+            let mut hex = Vec::new();
+            codec::hex(signature, &mut hex);
+            codec::base64(&hex, out);
+        }
     }
 }
 

@@ -12,7 +12,7 @@ mod vars;
 
 pub(crate) use self::beside::{Beside, Clash};
 pub(crate) use self::filter::{Filter, Kind};
-pub(crate) use self::parse::{KvForm, Names, ParamUse, Release, Stage};
+pub(crate) use self::parse::{KvForm, Names, ParamUse, Release, Stage, View};
 pub(crate) use self::pattern::{Cut, Pattern, check as check_pattern};
 pub(crate) use self::vars::{Slot, Values, Var, VarSet};
 
@@ -46,6 +46,14 @@ impl Template {
     /// The variables that it reads, also through other templates.
     pub(crate) const fn reads(&self) -> VarSet {
         self.reads
+    }
+
+    /// Where the values are that it reads.
+    pub(crate) fn slots(&self) -> impl Iterator<Item = Slot> {
+        self.pieces.iter().filter_map(|piece| match piece {
+            Piece::Value(slot, _) => Some(*slot),
+            Piece::Literal(_) | Piece::Secret => None,
+        })
     }
 
     /// Whether it is `{var}` and nothing else.

@@ -45,6 +45,9 @@ fn reads_the_orders_of_every_venue() {
         assert_eq!(orders(id, &request(method, path, query, body)), *expected, "{id} {path} {query} {body}");
     }
     for (id, _) in builtin_profiles().iter().filter(|(id, _)| !WITHOUT.contains(id)) {
+        if *id == BY_ACTION {
+            continue;
+        }
         let like = if id.starts_with("binance") { "binance" } else { id };
         let like = if like.starts_with("coinbase-") { "coinbase" } else { like };
         let like = if like == "coinex-hmac" { "coinex" } else { like };
@@ -59,12 +62,18 @@ fn reads_the_orders_of_every_venue() {
 fn has_the_same_hosts_and_actions_whatever_the_kind_of_key() {
     let text = |id| builtin_profiles().iter().find(|(known, _)| *known == id).map(|(_, text)| *text).unwrap();
     for (id, other) in [("binance-rsa", "binance-ed25519"), ("bybit-rsa", "bybit"), ("lbank-rsa", "lbank")] {
-        let actions = |id| text(id).split_once("\n[actions]\n").map(|(_, actions)| actions).unwrap();
+        let actions = |id| {
+            let (_, actions) = text(id).split_once("\n[actions]\n").unwrap();
+            // Logins do depend on the kind of key.
+            actions.split_once("\n# WebSocket logins.\n").map_or(actions, |(actions, _)| actions)
+        };
         assert_eq!(actions(id), actions(other), "{id}");
         assert_eq!(profile(id).hosts(), profile(other).hosts(), "{id}");
     }
 }
 
+/// Here it is not the path that says what a request does: see `hyperliquid.rs`.
+const BY_ACTION: &str = "hyperliquid";
 /// Profiles without an action table.
 const WITHOUT: [&str; 3] = ["bitfinex1", "bittrex1", "poloniex-legacy"];
 
@@ -624,7 +633,7 @@ fn says_what_requests_do() {
         let rules = profile(id).actions().rules().len();
         assert_eq!(rules == 0, WITHOUT.contains(id), "{id} has {rules} rules");
         let listed = ENDPOINTS.iter().any(|(known, ..)| known == id);
-        assert_eq!(listed, !WITHOUT.contains(id), "{id}");
+        assert_eq!(listed, !WITHOUT.contains(id) && *id != BY_ACTION, "{id}");
     }
 }
 
@@ -1146,7 +1155,7 @@ fn reads_no_order_from_the_query_of_a_venue_that_takes_bodies() {
         let found = profile.plan(&request).expect(id).orders().err().map(|error| error.field);
         assert_eq!(found.as_deref(), expected, "{id} {query} {body}");
     }
-    let query = "symbol=A&side=Buy&ordType=Limit&orderQtyRq=1&priceRp=9";
+    let query = "symbol=A&side=Buy&orderQtyRq=1&priceRp=9&ordType=Limit";
     let request = request("PUT", "/g-orders/create", query, "");
     assert_eq!(profile("phemex").plan(&request).expect("planned").orders().expect("read").len(), 1);
 }

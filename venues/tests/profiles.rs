@@ -49,7 +49,7 @@ fn refuses_profiles_with_line_and_column() {
     for (line, expected) in [
         (
             "profil = 1",
-            "line 4, column 1: a profile has no key `profil` (did you mean `profile`?); its keys are profile, schema, name, docs, checked, hosts, secret, actions, order, case, ws, covers, clock, encode, body_methods, inject, let, sign, attach, map",
+            "line 4, column 1: a profile has no key `profil` (did you mean `profile`?); its keys are profile, schema, name, docs, checked, hosts, secret, by_host, actions, order, case, ws, covers, clock, encode, body_methods, inject, let, sign, attach, map",
         ),
         ("schema = 2", "line 4, column 10: `schema` must be a whole number between 1 and 1"),
         ("name = 7", "line 4, column 8: `name` must be text"),
@@ -104,11 +104,11 @@ fn refuses_profiles_with_line_and_column() {
         ("let = { ts = \"1\" }", "line 4, column 9: `ts` is a variable already"),
         (
             "let = { a = \"{b}\" }",
-            "line 4, column 15: the variable `b` is unknown; known are base, body, each, hex16, host, item, key, kv, kvconcat, kvquery, method, nonce, op, params_json, passphrase, path, query, sig, ts, uid, uuid, uuid16, uuid22",
+            "line 4, column 15: the variable `b` is unknown; known are base, body, each, hex16, host, item, key, kv, kvconcat, kvquery, method, nonce, op, params_json, passphrase, path, query, sig, ts, uid, uuid, uuid16, uuid22, by_host, msgpack, param, sig_r, sig_s, sig_v",
         ),
         (
             "let = { a = \"{path|shout}\" }",
-            "line 4, column 20: the filter `shout` is unknown; filters are amp, b64, b64url, bytes, cut:REGEX, hash, HEX, hex, js, lower, mac, md5, pct, prefix:TEXT, q, sha256, sha384, sha512, upper",
+            "line 4, column 20: the filter `shout` is unknown; filters are address, amp, b64, b64url, bytes, cut:REGEX, else:HEX, hash, HEX, hex, js, keccak256, lead:HEX, lower, mac, md5, pct, prefix:TEXT, q, sha256, sha384, sha512, u64, upper",
         ),
         (
             "let = { a = \"{path|cut:(}\" }",
@@ -230,7 +230,7 @@ fn refuses_ways_of_signing_that_it_cannot_keep_safe() {
             "alg = \"static\"",
             "`static` sends the secret itself with every request, so a bot would have to be given it; that needs send mode, which this version does not have",
         ),
-        ("alg = \"secp256k1\"", "`secp256k1` signatures are not supported by this version"),
+        ("alg = \"secp256k1\"", "`alg = \"secp256k1\"` needs `eip712`: it signs nothing else"),
         (
             "alg = \"hash-md5\"",
             "`hash-md5` puts a secret under a broken hash; the keeper does not compute it",
@@ -268,7 +268,7 @@ fn refuses_ways_of_signing_that_it_cannot_keep_safe() {
         ("alg = \"jwt\"", "`alg = \"jwt\"` needs `claims`"),
         (
             "alg = \"jwt\", claims = { a = { int = \"{path}\" } }",
-            "`int` must be `{ts}`, `{nonce}` or `{uid}`, and the clock must count in whole numbers",
+            "`int` must be `{ts}`, `{nonce}`, `{sig_v}` or `{uid}`, and the clock must count in whole numbers",
         ),
         (
             "alg = \"jwt\", claims = { a = \"{path|sha256}\" }",

@@ -164,6 +164,11 @@ fn signs_the_vectors_of_every_shipped_profile() {
     }
 }
 
+#[test]
+fn signs_what_the_sdk_of_hyperliquid_sends() {
+    assert_eq!(check_all(None, &["hyperliquid-sdk"]), 106);
+}
+
 /// Beside those that stand with their venues' requests.
 #[test]
 fn signs_the_logins_of_ccxt() {

@@ -184,7 +184,8 @@ fn actions(profile: &Profile) {
     }
     let row = |rule: &ActionRule| {
         let needs = rule.needs().join(" ");
-        vec![rule.id().to_owned(), bound(rule.binds()), rule.methods(), rule.path().to_owned(), needs]
+        let path = [rule.path(), rule.when().as_str()].join(" ").trim_end().to_owned();
+        vec![rule.id().to_owned(), bound(rule.binds()), rule.methods(), path, needs]
     };
     let rows: Vec<_> = table.rules().iter().map(row).collect();
     output::data(&output::table(&["ACTION", "BOUND", "METHODS", "PATH", "NEEDS"], &rows));

@@ -21,6 +21,9 @@ const PROGRAM: &str = "strongroom-keeper";
 /// So many signatures are few: their answers are looked for, not waited for.
 const FEW: usize = 4;
 
+/// The number of a question that is never sent.
+const NO_JOB: u64 = u64::MAX;
+
 /// A signature that was asked for; somebody has to take it.
 #[must_use = "an answer that nobody waits for ends the keeper"]
 pub(crate) struct SignatureAsked<'a> {
@@ -32,7 +35,9 @@ pub(crate) struct SignatureAsked<'a> {
 impl SignatureAsked<'_> {
     /// Says who takes it.
     pub(crate) fn then(self, deliver: impl FnOnce(Result<Signature<'_>, CrewError>) + 'static) {
-        match self.job {
+        // Who comes while the keeper is ending is told with the others how it did.
+        let ending = (self.link.state.get() == State::Ended).then_some(NO_JOB);
+        match self.job.or(ending) {
             Some(job) => {
                 let waiter = Waiter::Signature(Box::new(deliver));
                 self.link.waiting.borrow_mut().push_back((job, waiter));

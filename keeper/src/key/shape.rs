@@ -24,6 +24,26 @@ impl Decoded {
         Base64::decode(text, self.0.as_mut_slice()).map_err(|_| Refusal::SecretNotBase64)
     }
 
+    /// Decodes a private key of 64 hexadecimal digits. Wallets put `0x` in front of them, or do not.
+    pub(super) fn hex32(&mut self, text: &[u8]) -> Result<&[u8; 32], Refusal> {
+        const PUBLIC_KEY_DIGITS: [usize; 2] = [66, 130];
+        let digits = text.strip_prefix(b"0x").unwrap_or(text);
+        let hexadecimal = digits.iter().all(u8::is_ascii_hexdigit);
+        if hexadecimal && PUBLIC_KEY_DIGITS.contains(&digits.len()) {
+            return Err(Refusal::SecretPublicKey);
+        }
+        if text.split(|byte| *byte == b' ').filter(|word| word.iter().all(u8::is_ascii_lowercase)).count()
+            >= 12
+        {
+            return Err(Refusal::SecretMnemonic);
+        }
+        if digits.len() != 64 {
+            return Err(Refusal::SecretNotHex32);
+        }
+        base16ct::mixed::decode(digits, self.0.as_mut_slice()).map_err(|_| Refusal::SecretNotHex32)?;
+        self.0.first_chunk().ok_or(Refusal::SecretNotHex32)
+    }
+
     /// Decodes an Ed25519 seed, with or without the public key behind it, from base64 or from hexadecimal digits. What is
     /// the one is never the other: so many digits would be 48 or 96 bytes in base64.
     pub(super) fn seed(&mut self, text: &[u8]) -> Result<&[u8], Refusal> {

@@ -111,12 +111,18 @@ pub enum Refusal {
     SecretInconsistent,
     /// The secret is PEM, and the venue's secrets are not.
     SecretIsPem,
+    /// The secret is a phrase of words, from which wallets make private keys.
+    SecretMnemonic,
     /// The secret is not standard base64 with padding.
     SecretNotBase64,
+    /// The secret is no private key of 64 hexadecimal digits.
+    SecretNotHex32,
     /// The secret is no PEM block.
     SecretNotPem,
     /// The secret has bytes that are not printable ASCII, or space around it.
     SecretNotText,
+    /// The secret is a number that no private key of the curve is: zero, or too large.
+    SecretOutOfRange,
     /// The PEM block holds another kind of key, and names it.
     SecretKeyKind {
         /// Which.
@@ -139,6 +145,8 @@ pub enum Refusal {
     SecretMemoryFailed,
     /// The secret is encrypted PEM; Strongroom needs the plain key once, at enrolment.
     SecretPemEncrypted,
+    /// The secret is a public key in hexadecimal.
+    SecretPublicKey,
     /// The secret is longer than the venue's secrets are.
     SecretTooLong {
         /// Longest, in bytes as written by the venue.
@@ -205,6 +213,10 @@ impl Refusal {
             Self::SecretSeedLength { bytes } => (33, bytes),
             Self::SecretPemPublic => (34, 0),
             Self::SecretKeyKind { found } => (39, found.number()),
+            Self::SecretNotHex32 => (35, 0),
+            Self::SecretMnemonic => (36, 0),
+            Self::SecretPublicKey => (37, 0),
+            Self::SecretOutOfRange => (38, 0),
         }
     }
 
@@ -248,6 +260,10 @@ impl Refusal {
                 let found = KeyKind::ALL.into_iter().find(|kind| kind.number() == number);
                 Self::SecretKeyKind { found: found.ok_or(Malformed("kind of key"))? }
             }
+            35 => Self::SecretNotHex32,
+            36 => Self::SecretMnemonic,
+            37 => Self::SecretPublicKey,
+            38 => Self::SecretOutOfRange,
             _ => return Err(Malformed("refusal")),
         };
         // A number where none belongs would be a second way to write the same refusal.
@@ -302,6 +318,18 @@ impl fmt::Display for Refusal {
             Self::SecretKeyKind { found } => write!(f, "the PEM block holds {found}"),
             Self::SecretNotBase64 => {
                 f.write_str("the secret is not base64 (A-Z a-z 0-9 + / and = at the end)")
+            }
+            Self::SecretMnemonic => f.write_str(
+                "the secret is a phrase of words; export the private key of one account of that wallet, and enrol that",
+            ),
+            Self::SecretNotHex32 => f.write_str(
+                "the secret is no private key of 64 hexadecimal digits, with or without 0x in front (an address has 40)",
+            ),
+            Self::SecretOutOfRange => {
+                f.write_str("the secret is no private key of the curve: it is zero, or not below the curve's order")
+            }
+            Self::SecretPublicKey => {
+                f.write_str("the secret is a public key (66 or 130 hexadecimal digits); a private key has 64")
             }
             Self::SecretNotPem => f.write_str("the secret is no PEM block (-----BEGIN … PRIVATE KEY-----)"),
             Self::SecretNotText => f.write_str(

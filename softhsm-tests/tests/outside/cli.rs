@@ -9,7 +9,7 @@ fn keys(value: &Value) -> Vec<&str> {
     value.as_object().unwrap_or_else(|| panic!("{value}")).keys().map(String::as_str).collect()
 }
 
-const CREDENTIAL: [&str; 15] = [
+const CREDENTIAL: [&str; 16] = [
     "accept_unbound",
     "algorithm",
     "base_url",
@@ -20,6 +20,7 @@ const CREDENTIAL: [&str; 15] = [
     "honey",
     "key_id",
     "name",
+    "profile",
     "ready",
     "revision",
     "rung",

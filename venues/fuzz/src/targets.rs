@@ -222,7 +222,9 @@ pub(crate) fn go(profile: &Profile, request: &Request<'_>) -> Option<SignedReque
     let needs = plan.time();
     let unix_ns = needs.caller_timestamp.map_or(1_754_000_123_456_000_000, |time| time.unix_ns);
     let moment = Moment { unix_ns, nonce: needs.caller_nonce.unwrap_or(1), ..Moment::default() };
-    let signed = plan.canonicalise(&ACCOUNT, &moment).ok()?.finish(&[0x5a; 32], b"pass").ok()?;
+    let base_url = profile.hosts().first().map_or(ACCOUNT.base_url, String::as_str);
+    let account = Account { base_url, ..ACCOUNT };
+    let signed = plan.canonicalise(&account, &moment).ok()?.finish(&[0x5a; 32], b"pass").ok()?;
     check(profile, &plan, &signed);
     Some(signed)
 }

@@ -8,10 +8,11 @@ use crate::rule::{BodyForm, Covers, Rule, Sign};
 use crate::template::Var;
 
 impl ActionTable {
-    /// The first rule that fits.
-    pub(crate) fn first(&self, method: Method, path: &str) -> Option<&ActionRule> {
+    /// The rules whose method and path fit, in their order.
+    pub(crate) fn fitting(&self, method: Method, path: &str) -> impl Iterator<Item = &ActionRule> {
         let fits = self.paths.fits(path);
-        fits.iter().filter_map(|at| self.rules.get(*at)).find(|rule| rule.takes(method))
+        let rules = (0..fits.len()).filter_map(move |at| self.rules.get(*fits.get(at)?));
+        rules.filter(move |rule| rule.takes(method))
     }
 }
 
@@ -43,6 +44,21 @@ impl<'a> Plan<'a> {
     #[must_use]
     pub fn binds(&self) -> Binds {
         signed_as_bound(self.rule())
+    }
+
+    /// The rule that the request would fall under, if it were sent with `method`. None where a condition of a rule
+    /// cannot be read in one way.
+    pub(crate) fn rule_for(&self, method: Method) -> Option<&'a ActionRule> {
+        // A login that is like no endpoint.
+        if self.path.is_empty() {
+            return None;
+        }
+        for rule in self.compiled.actions.fitting(method, self.path) {
+            if rule.when.is_empty() || self.meets(&rule.when).ok()? {
+                return Some(rule);
+            }
+        }
+        None
     }
 
     /// What this request does.
@@ -102,8 +118,7 @@ impl<'a> Plan<'a> {
 
     /// Whether the signature would do for an endpoint of `rule`.
     fn could_be(&self, rule: &ActionRule, binds: Binds) -> bool {
-        let table = &self.compiled.actions;
-        let fits = |method| table.first(method, self.path).is_some_and(|first| first.id == rule.id);
+        let fits = |method| self.rule_for(method).is_some_and(|first| first.id == rule.id);
         (!binds.method || rule.takes(self.method))
             && (!binds.path || Method::ALL.iter().any(|(_, method)| fits(*method)))
             && (!binds.query || !binds.body || rule.needs().iter().all(|need| self.has_name_like(rule, need)))

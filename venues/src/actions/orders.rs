@@ -18,6 +18,8 @@ pub(crate) struct OrderTable {
     /// Holds only for orders that fit one of these; for all, if there is none.
     pub(crate) when: Vec<Condition>,
     pub(crate) symbol: Vec<Field>,
+    /// The symbol is a number.
+    pub(crate) numbered: bool,
     pub(crate) side: Vec<Field>,
     pub(crate) buy: Words,
     pub(crate) sell: Words,
@@ -183,10 +185,12 @@ impl<'s, 'p> Scope<'s, 'p> {
         Ok(found)
     }
 
-    fn text(&self, fields: &[Field]) -> Result<Option<Cow<'p, str>>, Unreadable> {
+    fn text(&self, fields: &[Field], numbered: bool) -> Result<Option<Cow<'p, str>>, Unreadable> {
         match self.one(fields)? {
             None => Ok(None),
-            Some((field, Found::Value(Value::Number(_)))) => Err(unreadable(field.to_string(), NOT_TEXT)),
+            Some((field, Found::Value(Value::Number(_)))) if !numbered => {
+                Err(unreadable(field.to_string(), NOT_TEXT))
+            }
             Some((field, found)) => found.scalar(field).map(Some),
         }
     }
@@ -273,6 +277,17 @@ impl std::fmt::Display for Field {
     }
 }
 
+/// Conditions for people: `action.type = order|modify`, with ` or ` between two.
+pub(super) fn written(conditions: &[Condition]) -> String {
+    let one = |(field, words): &(Field, Option<Words>)| match words {
+        Some(words) => format!("{field} = {words}"),
+        None => format!("no {field}"),
+    };
+    let all: Vec<String> =
+        conditions.iter().map(|tests| tests.iter().map(one).collect::<Vec<_>>().join(", ")).collect();
+    all.join(" or ")
+}
+
 impl Order<'_> {
     /// What takes an order back has nothing that a limit could read.
     const fn without_fields(action: Action) -> Self {
@@ -327,7 +342,7 @@ impl OrderTable {
         }
         let mut order = Order {
             action,
-            symbol: scope.text(&self.symbol)?,
+            symbol: scope.text(&self.symbol, self.numbered)?,
             side: self.side(scope)?,
             kind: scope.word(&self.kind)?.map(|(_, text)| text),
             quantity: scope.number(&self.quantity, self.signed)?,
@@ -349,7 +364,11 @@ impl OrderTable {
     }
 
     fn side(&self, scope: Scope<'_, '_>) -> Result<Option<Side>, Unreadable> {
-        let Some((field, word)) = scope.word(&self.side)? else { return Ok(None) };
+        let Some((field, found)) = scope.one(&self.side)? else { return Ok(None) };
+        let word = match found {
+            Found::Value(Value::Bool(side)) => Cow::Borrowed(if *side { "true" } else { "false" }),
+            found => found.scalar(field)?,
+        };
         match (self.buy.fit(&word), self.sell.fit(&word)) {
             (true, false) => Ok(Some(Side::Buy)),
             (false, true) => Ok(Some(Side::Sell)),
@@ -414,7 +433,7 @@ impl<'a> Plan<'a> {
             }
             Err(unreadable("order", NO_TABLE))
         };
-        let Some(batch) = tables().find_map(|table| table.batch.as_ref()) else {
+        let Some(batch) = self.batch(tables())? else {
             if matches!(self.body, Parsed::Array(_)) {
                 return Err(unreadable("body", LIST));
             }
@@ -437,6 +456,26 @@ impl<'a> Plan<'a> {
             orders.push(pick(scope)?.read(scope, action)?);
         }
         Ok(orders)
+    }
+
+    /// Where the list of orders is. A table without fields has it where its conditions hold for the request; the
+    /// conditions of one with fields are those of its elements.
+    fn batch<'t>(
+        &self,
+        mut tables: impl Iterator<Item = &'t OrderTable>,
+    ) -> Result<Option<&'t Batch>, Unreadable> {
+        tables.try_fold(None, |found, table| match &table.batch {
+            Some(batch) if found.is_none() => {
+                let here = table.has_fields() || table.when.is_empty() || self.meets(&table.when)?;
+                Ok(here.then_some(batch))
+            }
+            _ => Ok(found),
+        })
+    }
+
+    /// Whether the parameters fit one of `conditions`.
+    pub(super) fn meets(&self, conditions: &[Condition]) -> Result<bool, Unreadable> {
+        self.scope().holds(conditions)
     }
 
     /// Where the parameters of an order may be.
@@ -504,7 +543,7 @@ impl Batch {
             (Value::Object(members), None) => Ok((members, Action::Trade)),
             (Value::Object(members), Some(field)) => {
                 let scope = Scope { lists: [members, &[], &[]], ignored: &[], path: "" };
-                let word = scope.text(std::slice::from_ref(field))?;
+                let word = scope.text(std::slice::from_ref(field), false)?;
                 let word = word.ok_or_else(|| unreadable(field.to_string(), OPERATION))?;
                 Ok((members, known(&word, &field.to_string())?))
             }

@@ -10,6 +10,15 @@ pub(crate) enum Words {
     Pattern(Box<Pattern>),
 }
 
+impl std::fmt::Display for Words {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::Literal(words) => f.write_str(&words.join("|")),
+            Self::Pattern(pattern) => f.write_str(pattern.as_str()),
+        }
+    }
+}
+
 impl Words {
     pub(crate) fn compile(text: &str) -> Result<Self, String> {
         let is_word = |word: &str| {

@@ -14,11 +14,12 @@ use crate::request::Method;
 use crate::rule::{Rule, Sign, When};
 use crate::template::check_pattern;
 
-const RULE_KEYS: &[&str] = &["action", "method", "path", "needs"];
+const RULE_KEYS: &[&str] = &["action", "method", "path", "needs", "when"];
 const ORDER_KEYS: &[&str] = &[
     "path",
     "when",
     "symbol",
+    "numbered",
     "side",
     "buy",
     "sell",
@@ -127,7 +128,8 @@ fn rule(fields: &Fields<'_, '_>) -> Result<ActionRule, ProfileError> {
         return Err(fields.error(fields.place("needs"), "a parameter has a name"));
     }
     let path = path(fields)?.to_owned();
-    Ok(ActionRule { id: String::new(), action, methods, path, needs, binds: Binds::NONE })
+    let when = conditions(fields, "when")?;
+    Ok(ActionRule { id: String::new(), action, methods, path, needs, when, binds: Binds::NONE })
 }
 
 /// What is bound whatever signing rule a request with one of `methods` gets.
@@ -156,6 +158,7 @@ fn order(fields: &Fields<'_, '_>) -> Result<OrderTable, ProfileError> {
         path: path.to_owned(),
         when: conditions(fields, "when")?,
         symbol: places(fields, "symbol")?,
+        numbered: fields.flag("numbered")?.unwrap_or(false),
         side: places(fields, "side")?,
         buy: word(fields, "buy")?,
         sell: word(fields, "sell")?,

@@ -17,6 +17,7 @@ const KEYS: &[&str] = &[
     "body_append",
     "body",
     "body_json",
+    "body_json_after",
     "body_form_sorted",
     "late",
 ];
@@ -47,6 +48,7 @@ pub(super) fn attach(
         body: room.one("body")?,
         body_append: room.pairs("body_append")?,
         body_json: room.body_json()?,
+        body_json_after: room.body_json_after()?,
         body_form_sorted: room.body_form_sorted()?,
         late: std::mem::take(late),
         reserved: Vec::new(),
@@ -76,7 +78,7 @@ impl Room<'_, '_, '_> {
         if template.kind() == Kind::Bytes {
             return Err(self.fields.error(at, "this would send raw bytes; add `|hex` or `|b64`"));
         }
-        let carries_sig = template.reads().contains(Var::Sig);
+        let carries_sig = template.reads().contains_any(&Var::SIGNATURE);
         self.carries_sig |= carries_sig;
         Ok(Some(template).filter(|_| self.signs || !carries_sig))
     }
@@ -152,13 +154,25 @@ impl Room<'_, '_, '_> {
         }
         let entries = self.fields.entries("body_json")?;
         let mut members = sign::json_members(self.fields, self.names, self.clock, entries, Stage::Late)?;
-        self.carries_sig |= members.iter().any(|(_, value)| value.reads().contains(Var::Sig));
-        members.retain(|(_, value)| self.signs || !value.reads().contains(Var::Sig));
+        let carries_sig = |value: &JsonTemplate| value.reads().contains_any(&Var::SIGNATURE);
+        self.carries_sig |= members.iter().any(|(_, value)| carries_sig(value));
+        members.retain(|(_, value)| self.signs || !carries_sig(value));
         let envelope = members.iter().any(|(_, value)| holds_parameters(value));
         if !envelope {
             self.reserved.extend(members.iter().map(|(name, _)| name.clone()));
         }
         Ok(Some(BodyJson { members, envelope }))
+    }
+
+    fn body_json_after(&self) -> Result<Vec<String>, ProfileError> {
+        let names = self.fields.texts("body_json_after")?.unwrap_or_default();
+        if !names.is_empty() && self.fields.get("body_json").is_none() {
+            let place = self.fields.place("body_json_after");
+            return Err(self
+                .fields
+                .error(place, "`body_json_after` is where `body_json` goes, which is missing"));
+        }
+        Ok(names.into_iter().map(str::to_owned).collect())
     }
 
     fn body_form_sorted(&mut self) -> Result<Option<Vec<(String, Template)>>, ProfileError> {

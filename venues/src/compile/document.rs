@@ -86,7 +86,7 @@ fn node<'t>(text: &str, at: usize, value: DeValue<'t>) -> Result<Node<'t>, Profi
 }
 
 /// `base` with everything that `over` says instead: tables are merged at every depth, everything else
-/// is replaced.
+/// is replaced. Of typed data whose type is replaced only the domain is left.
 pub(crate) fn merge<'t>(base: &[Entry<'t>], over: &[Entry<'t>]) -> Table<'t> {
     let mut merged = base.to_vec();
     for entry in over {
@@ -94,7 +94,11 @@ pub(crate) fn merge<'t>(base: &[Entry<'t>], over: &[Entry<'t>]) -> Table<'t> {
             None => merged.push(entry.clone()),
             Some(known) => match (&known.value.item, &entry.value.item) {
                 (Item::Table(below), Item::Table(above)) => {
-                    let item = Item::Table(merge(below, above));
+                    let retyped = known.name == "eip712"
+                        && above.iter().any(|entry| matches!(entry.name.as_ref(), "type" | "types"));
+                    let keeps = |entry: &&Entry<'_>| !retyped || entry.name == "domain";
+                    let below: Table<'_> = below.iter().filter(keeps).cloned().collect();
+                    let item = Item::Table(merge(&below, above));
                     known.value = Node { at: entry.value.at, item };
                 }
                 _ => known.clone_from(entry),

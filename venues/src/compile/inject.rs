@@ -5,8 +5,9 @@ use std::borrow::Cow;
 use super::MAX_ENTRIES;
 use super::document::{Fields, Item, Node};
 use super::rule::template;
+use crate::body_path::BodyPath;
 use crate::error::ProfileError;
-use crate::rule::{Clock, Inject, Target, TimeFormat};
+use crate::rule::{At, Clock, IfGiven, Inject, Target, TimeFormat};
 use crate::template::{Kind, Names, Stage, Template, Var, VarSet};
 
 pub(super) fn inject(
@@ -68,14 +69,47 @@ fn injected(
     }
     let to = fields
         .choice("to", &[("query", Target::Query), ("body", Target::Body), ("params", Target::Params)])?;
-    Ok(Inject {
-        to: to.unwrap_or(Target::Params),
-        front: fields.choice("at", &[("front", true), ("back", false)])?.unwrap_or(false),
-        name: name.to_owned(),
-        value: template,
-        bare,
-        unless_present: fields.flag("unless_present")?.unwrap_or(false),
-    })
+    let to = to.unwrap_or(Target::Params);
+    let inside = match to {
+        Target::Body if name.contains('.') => {
+            Some(BodyPath::parse(name).map_err(|message| fields.error(fields.place("name"), message))?)
+        }
+        Target::Body | Target::Params | Target::Query => None,
+    };
+    let at = at(&fields)?;
+    if inside.is_some() && matches!(at, At::After(_)) {
+        return Err(
+            fields.error(fields.place("at"), "in an object a parameter goes to the `front` or the `back`")
+        );
+    }
+    Ok(Inject { to, at, name: name.to_owned(), inside, value: template, bare, given: given(&fields)? })
+}
+
+/// `front`, `back`, or `after:NAME`.
+fn at(fields: &Fields<'_, '_>) -> Result<At, ProfileError> {
+    match fields.text("at")? {
+        Some(text) if text.strip_prefix("after:").is_some_and(|name| !name.is_empty()) => {
+            Ok(At::After(text.trim_start_matches("after:").to_owned()))
+        }
+        _ => {
+            let front = fields.choice("at", &[("front", true), ("back", false)])?.unwrap_or(false);
+            Ok(if front { At::Front } else { At::Back })
+        }
+    }
+}
+
+/// `unless_present`: `true`, `false` or `"same"`.
+fn given(fields: &Fields<'_, '_>) -> Result<IfGiven, ProfileError> {
+    match fields.get("unless_present").map(|node| &node.item) {
+        Some(Item::Text(text)) if text == "same" => Ok(IfGiven::Same),
+        Some(Item::Text(_)) => {
+            let message = "`unless_present` must be true, false or `same`";
+            Err(fields.error(fields.place("unless_present"), message))
+        }
+        _ => {
+            Ok(if fields.flag("unless_present")?.unwrap_or(false) { IfGiven::Keep } else { IfGiven::Refuse })
+        }
+    }
 }
 
 /// Whether what `template` yields is JSON without quotes.
@@ -88,5 +122,6 @@ fn is_bare_json(template: &Template, text: &str, clock: Clock) -> bool {
 pub(super) fn is_whole_number(template: &Template, clock: Clock) -> bool {
     (template.is_exactly(Var::Ts) && !matches!(clock.ts, TimeFormat::IsoMs | TimeFormat::IsoS))
         || (template.is_exactly(Var::Nonce) && clock.nonce.rises())
+        || template.is_exactly(Var::SigV)
         || template.is_exactly(Var::Uid)
 }

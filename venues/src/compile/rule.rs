@@ -3,11 +3,12 @@
 use strongroom_link::key::{Algorithm, PassphraseUse, SecretForm};
 
 use super::document::{Entry, Fields, Item};
-use super::{attach, encode, inject, sign};
+use super::{attach, by_host, encode, inject, sign};
+use crate::body_path::BodyPath;
 use crate::error::ProfileError;
 use crate::request::Method;
-use crate::rule::{Covers, Inject, NonceKind, Rule, Sign, Target};
-use crate::template::{Beside, Names, ParamUse, Release, Slot, Stage, Template, Var, VarSet};
+use crate::rule::{Clock, Covers, IfGiven, Inject, NonceKind, Rule, Sign, Target};
+use crate::template::{Beside, Names, ParamUse, Release, Slot, Stage, Template, Var, VarSet, View};
 
 /// What a rule asks of its key.
 pub(super) struct KeyUse {
@@ -41,7 +42,8 @@ pub(super) fn told(
         Some(names) => methods(fields, "body_methods", &names)?,
     };
     let map = encode::map(fields)?;
-    let mut names = Names::new(map.is_some(), clock.nonce != NonceKind::Absent);
+    let by_host = by_host::by_host(fields)?;
+    let mut names = Names::new(map.is_some(), clock.nonce != NonceKind::Absent, by_host.clone());
     if params.is_some() {
         names.keep_empty();
     }
@@ -63,8 +65,16 @@ pub(super) fn told(
             let nonce = if clock.nonce.rises() { VarSet::EMPTY.with(Var::Nonce) } else { VarSet::EMPTY };
             Beside::of(&lets, message, nonce.with(Var::Ts), &params)
         }
-        Sign::Absent | Sign::Jwt { .. } => Beside::default(),
+        _ => Beside::default(),
     };
+    let seen = seen(&signing.sign, &lets);
+    let members = members(&names, reads, &seen, &inject, clock);
+    let views = names.views().iter().cloned();
+    let views = views.map(|view| View { signed: seen.contains(&view.slot), ..view }).collect();
+    let mut lets = lets;
+    lets.retain(|(slot, template)| {
+        seen.contains(slot) || !template.reads().contains_any(&[Var::Msgpack, Var::Param])
+    });
     let rule = Rule {
         clock,
         encode,
@@ -77,10 +87,14 @@ pub(super) fn told(
         covers: if signs { covers.unwrap_or(Covers::Nothing) } else { Covers::Nothing },
         signs_method: reads.contains(Var::Method) || reads.contains(Var::Op),
         signs_query: all || reads.contains(Var::Query),
-        signs_body: all || reads.contains_any(&[Var::Body, Var::Item]),
+        signs_body: all || reads.contains_any(&[Var::Body, Var::Item, Var::Msgpack, Var::Param]),
         used: names.used(),
         kv: names.kv().to_vec(),
         beside,
+        views,
+        members,
+        host_words: names.host_words().to_vec(),
+        by_host,
         slots: names.end(),
     };
     if let (true, Some(covers)) = (signs, covers) {
@@ -106,13 +120,50 @@ pub(super) fn told(
     Ok((rule, KeyUse { key: signing.key, passphrase, sends_secret: signing.sends_secret }, params))
 }
 
+/// The members of the body that are signed, where not all of it is: those that templates see, and what the agent
+/// sets itself.
+fn members(
+    names: &Names,
+    reads: VarSet,
+    seen: &[Slot],
+    inject: &[Inject],
+    clock: Clock,
+) -> Option<Vec<BodyPath>> {
+    let whole = reads.contains_any(&Var::ALL_PARAMETERS) || reads.contains_any(&[Var::Body, Var::Item]);
+    if whole || !reads.contains_any(&[Var::Msgpack, Var::Param]) {
+        return None;
+    }
+    let views = names.views().iter().filter(|view| seen.contains(&view.slot));
+    let seen = views.map(|view| view.path.clone());
+    let signed = |inject: &&Inject| {
+        let nonce = inject.value.is_exactly(Var::Nonce) && clock.nonce.rises() && reads.contains(Var::Nonce);
+        let time = inject.value.is_exactly(Var::Ts) && reads.contains(Var::Ts);
+        // What goes into an object of the body must be one of its fields.
+        inject.inside.is_none() && (nonce || time) || inject.given == IfGiven::Same
+    };
+    let set = inject.iter().filter(signed).filter_map(|inject| BodyPath::parse(&inject.name).ok());
+    Some(seen.chain(set).collect())
+}
+
+/// Where the values are that the signed text is made of, also by way of `lets`.
+fn seen(sign: &Sign, lets: &[(Slot, Template)]) -> Vec<Slot> {
+    let mut seen = sign.slots();
+    // A `let` uses only those before it.
+    for (slot, template) in lets.iter().rev() {
+        if seen.contains(slot) {
+            seen.extend(template.slots());
+        }
+    }
+    seen
+}
+
 /// What the signed text reads, also by way of parameters that are injected into what it reads.
 fn with_injected(reads: VarSet, inject: &[Inject]) -> VarSet {
     let all = reads.contains_any(&[Var::Kv, Var::KvConcat, Var::KvQuery]);
     let (query, body) = (all || reads.contains(Var::Query), all || reads.contains(Var::Body));
     inject.iter().fold(reads, |set, inject| {
         let signed = match inject.to {
-            Target::Body => body,
+            Target::Body => body || (inject.inside.is_some() && reads.contains(Var::Param)),
             Target::Params => query && body,
             Target::Query => query,
         };

@@ -3,6 +3,7 @@
 use strongroom_link::key::{Algorithm, SecretForm};
 
 use super::document::{Entry, Fields, Item, Node};
+use super::eip712::eip712;
 use super::inject::is_whole_number;
 use super::rule::template;
 use crate::error::ProfileError;
@@ -20,7 +21,8 @@ pub(super) struct Signing {
     pub(super) sends_secret: Option<ProfileError>,
 }
 
-const KEYS: &[&str] = &["alg", "jwt_alg", "decode", "each", "message", "out", "jwt_header", "claims"];
+const KEYS: &[&str] =
+    &["alg", "jwt_alg", "decode", "each", "message", "out", "jwt_header", "claims", "eip712"];
 
 /// Values of `alg` besides the key algorithms themselves.
 #[derive(Clone, Copy)]
@@ -45,7 +47,7 @@ const ALGS: &[(&str, Alg)] = &[
         "hash-md5",
         Alg::Refused("`hash-md5` puts a secret under a broken hash; the keeper does not compute it"),
     ),
-    ("secp256k1", Alg::Refused("`secp256k1` signatures are not supported by this version")),
+    ("secp256k1", Alg::Key(Algorithm::Secp256k1)),
     ("static", Alg::Static),
 ];
 
@@ -71,6 +73,17 @@ pub(super) fn sign(
             Ok(Signing { sign: Sign::Absent, key: None, reads: VarSet::EMPTY, sends_secret })
         }
         Alg::Refused(why) => Err(sign.error(sign.place("alg"), why)),
+        Alg::Key(Algorithm::Secp256k1) => {
+            if let Some(key) = ["message", "each"].into_iter().find(|key| sign.get(key).is_some()) {
+                let message =
+                    format!("`{key}` is for other algorithms: `secp256k1` signs what `eip712` says");
+                return Err(sign.error(sign.place(key), message));
+            }
+            let key = (Algorithm::Secp256k1, form(&sign, Algorithm::Secp256k1)?);
+            let (data, reads) = eip712(&sign, names)?;
+            let out = output(&sign, Algorithm::Secp256k1)?;
+            Ok(Signing { sign: Sign::Eip712 { data, out }, key: Some(key), reads, sends_secret: None })
+        }
         Alg::Key(algorithm) => {
             let key = (algorithm, form(&sign, algorithm)?);
             let hash = algorithm == Algorithm::HashSha256;
@@ -134,11 +147,13 @@ fn form(sign: &Fields<'_, '_>, algorithm: Algorithm) -> Result<SecretForm, Profi
             ("base64", SecretForm::Base64),
             ("base64-seed32", SecretForm::Base64Seed32),
             ("base64-seed", SecretForm::Base64Seed32),
+            ("hex32", SecretForm::Hex32),
             ("pem", SecretForm::Pem),
         ],
     )?;
     let form = match (algorithm, decode) {
         (Algorithm::Ed25519 | Algorithm::Es256 | Algorithm::RsaSha256, None) => SecretForm::Pem,
+        (Algorithm::Secp256k1, None) => SecretForm::Hex32,
         // A seed in plain base64 is the same as the first 32 bytes of one.
         (Algorithm::Ed25519, Some(SecretForm::Base64)) => SecretForm::Base64Seed32,
         (_, None) => SecretForm::Utf8,
@@ -152,6 +167,7 @@ fn form(sign: &Fields<'_, '_>, algorithm: Algorithm) -> Result<SecretForm, Profi
         Algorithm::HmacSha256 | Algorithm::HmacSha384 | Algorithm::HmacSha512 => {
             matches!(form, SecretForm::Utf8 | SecretForm::Base64)
         }
+        Algorithm::Secp256k1 => form == SecretForm::Hex32,
     };
     if fits {
         Ok(form)
@@ -245,7 +261,7 @@ fn int(
     let text = fields.required_text("int")?;
     let template = template(&fields, names, fields.place("int"), text, stage)?;
     if !is_whole_number(&template, clock) && json::parse(text.as_bytes()).is_err() {
-        let message = "`int` must be `{ts}`, `{nonce}` or `{uid}`, and the clock must count in whole numbers";
+        let message = "`int` must be `{ts}`, `{nonce}`, `{sig_v}` or `{uid}`, and the clock must count in whole numbers";
         return Err(fields.error(fields.place("int"), message));
     }
     let plus = fields.number("plus", -DAY, DAY)?.unwrap_or(0);

@@ -85,7 +85,6 @@ impl<'a> Plan<'a> {
         }
         if let Some(Like::Endpoint(method, path)) = like {
             (plan.method, plan.path) = (*method, path);
-            plan.fits = compiled.actions.first(*method, path);
         }
         plan.checked()
     }

@@ -5,13 +5,13 @@ use std::fmt;
 use regex_syntax::ParserBuilder;
 use regex_syntax::hir::{Class, Hir, HirKind};
 
-use super::Part;
+use super::{Part, shaped};
 use crate::profile::{Profile, RuleAt};
 use crate::request::{Body, Method, Param, Request};
 use crate::rule::When;
 
 /// A parameter: its name, and its value as JSON.
-type Pair = (String, String);
+pub(super) type Pair = (String, String);
 
 /// A made-up request.
 #[derive(Debug, Clone)]
@@ -49,7 +49,9 @@ pub(super) fn samples(profile: &Profile, at: RuleAt) -> Vec<Sample> {
             continue;
         }
         for path in paths(profile, when, method) {
-            for (query, body) in parameters(when) {
+            let bodies = shaped::bodies(profile, at, when).into_iter();
+            let shaped = bodies.map(|pairs| (Vec::new(), Shape::Members(pairs)));
+            for (query, body) in parameters(when).into_iter().chain(shaped) {
                 samples.push(Sample { method, path: path.clone(), query, body });
             }
         }
@@ -108,6 +110,11 @@ fn parameters(when: &When) -> Vec<(Vec<Pair>, Shape)> {
 }
 
 impl Sample {
+    /// A request with this body.
+    pub(super) fn with_body(pairs: Vec<Pair>) -> Self {
+        Self { method: "POST", path: PATH.to_owned(), query: Vec::new(), body: Shape::Members(pairs) }
+    }
+
     /// The body as JSON, if it is a list; for [`request`](Self::request).
     pub(super) fn list(&self) -> Vec<u8> {
         let Shape::List(list) = &self.body else { return Vec::new() };
@@ -206,11 +213,8 @@ fn changed(pairs: &[Pair]) -> Vec<Vec<Pair>> {
             changed.splice(at..=at, pair);
             changed
         };
-        // At the front, so that a suffix stays one.
-        let value =
-            if value.starts_with('"') { value.replacen('"', "\"9", 1) } else { value.replace('x', "9x") };
-        all.push(with(Some((name.clone(), value.clone()))));
-        all.push(with(Some((format!("{name}z"), value))));
+        all.extend(shaped::changed(value).into_iter().map(|value| with(Some((name.clone(), value)))));
+        all.push(with(Some((format!("{name}z"), value.clone()))));
         all.push(with(None));
     }
     if !pairs.is_empty() {
@@ -224,7 +228,7 @@ fn params(pairs: &[Pair]) -> Vec<(&str, Param<'_>)> {
 }
 
 /// `pairs` as a JSON object.
-fn object(pairs: &[Pair]) -> String {
+pub(super) fn object(pairs: &[Pair]) -> String {
     let members: Vec<String> = pairs.iter().map(|(name, value)| format!("\"{name}\":{value}")).collect();
     format!("{{{}}}", members.join(","))
 }

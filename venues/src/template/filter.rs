@@ -2,6 +2,7 @@
 
 use md5::Md5;
 use sha2::{Digest, Sha256, Sha384, Sha512};
+use sha3::Keccak256;
 
 use super::{Cut, MAX_TEXT_BYTES};
 use crate::codec::{self, Escape};
@@ -20,6 +21,8 @@ pub(crate) enum Kind {
 /// One step.
 #[derive(Debug, Clone)]
 pub(crate) enum Filter {
+    /// The 20 bytes of an address of Ethereum.
+    Address,
     /// Standard base64.
     B64,
     /// URL-safe base64 without padding.
@@ -28,10 +31,16 @@ pub(crate) enum Filter {
     Cut(Box<Cut>),
     /// Percent escapes.
     Escape(Escape),
+    /// Bytes instead of an empty value.
+    Else(Box<[u8]>),
     /// Lower-case hexadecimal.
     Hex,
     /// Upper-case hexadecimal.
     HexUpper,
+    /// The Keccak-256 digest, as Ethereum has it.
+    Keccak256,
+    /// Puts bytes in front of a value that is not empty.
+    Lead(Box<[u8]>),
     /// ASCII lower case.
     Lower,
     /// The MD5 digest; some venues sign it, nothing rests on it.
@@ -44,21 +53,27 @@ pub(crate) enum Filter {
     Sha384,
     /// The SHA-512 digest.
     Sha512,
+    /// A whole number as eight bytes, the highest first.
+    U64,
     /// ASCII upper case.
     Upper,
 }
 
 /// Names of the filters, for an error message.
 pub(crate) const NAMES: &[&str] = &[
+    "address",
     "amp",
     "b64",
     "b64url",
     "bytes",
     "cut:REGEX",
+    "else:HEX",
     "hash",
     "HEX",
     "hex",
     "js",
+    "keccak256",
+    "lead:HEX",
     "lower",
     "mac",
     "md5",
@@ -68,6 +83,7 @@ pub(crate) const NAMES: &[&str] = &[
     "sha256",
     "sha384",
     "sha512",
+    "u64",
     "upper",
 ];
 
@@ -75,20 +91,28 @@ pub(crate) const NAMES: &[&str] = &[
 pub(crate) const TOO_LONG: RequestError =
     RequestError::TooLong { what: "text that a template yields", limit: "512 KiB" };
 
+/// What the filters that make bytes of text want.
+const ADDRESS: &str = "an address: 0x and 40 hexadecimal digits";
+const U64: &str = "a whole number in plain digits";
+
 impl Filter {
     /// The filter called `name`, if there is one; `mac` and `bytes` are no steps of their own and not
     /// found here.
     pub(crate) fn parse(name: &str, argument: Option<&str>) -> Result<Self, String> {
         let prefix = |text: &str| Self::Prefix(text.into());
         Ok(match (name, argument) {
+            ("address", None) => Self::Address,
             ("amp", None) => prefix("&"),
             ("b64", None) => Self::B64,
             ("b64url", None) => Self::B64url,
             ("cut", Some(text)) => Self::Cut(Box::new(Cut::compile(text)?)),
+            ("else", Some(digits)) => Self::Else(bytes(digits)?),
             ("hash", None) => prefix("#"),
             ("HEX", None) => Self::HexUpper,
             ("hex", None) => Self::Hex,
             ("js", None) => Self::Escape(Escape::Js),
+            ("keccak256", None) => Self::Keccak256,
+            ("lead", Some(digits)) => Self::Lead(bytes(digits)?),
             ("lower", None) => Self::Lower,
             ("md5", None) => Self::Md5,
             ("pct", None) => Self::Escape(Escape::Pct),
@@ -97,9 +121,13 @@ impl Filter {
             ("sha256", None) => Self::Sha256,
             ("sha384", None) => Self::Sha384,
             ("sha512", None) => Self::Sha512,
+            ("u64", None) => Self::U64,
             ("upper", None) => Self::Upper,
             ("cut" | "prefix", None) => {
                 return Err(format!("the filter `{name}` needs an argument, as in `{name}:x`"));
+            }
+            ("else" | "lead", None) => {
+                return Err(format!("the filter `{name}` needs an argument, as in `{name}:00`"));
             }
             (_, argument) => {
                 let names = NAMES.iter().map(|known| known.split(':').next().unwrap_or(known));
@@ -113,7 +141,17 @@ impl Filter {
     /// What it yields for a value of `kind`; nothing where it needs text and gets bytes.
     pub(crate) const fn yields(&self, kind: Kind) -> Option<Kind> {
         match (self, kind) {
-            (Self::Md5 | Self::Sha256 | Self::Sha384 | Self::Sha512, _) => Some(Kind::Bytes),
+            (
+                Self::Else(_)
+                | Self::Keccak256
+                | Self::Lead(_)
+                | Self::Md5
+                | Self::Sha256
+                | Self::Sha384
+                | Self::Sha512,
+                _,
+            )
+            | (Self::Address | Self::U64, Kind::Text) => Some(Kind::Bytes),
             (Self::B64 | Self::B64url | Self::Hex | Self::HexUpper, _) | (_, Kind::Text) => Some(Kind::Text),
             (_, Kind::Bytes) => None,
         }
@@ -131,6 +169,7 @@ pub(crate) fn apply(filters: &[Filter], value: &[u8], out: &mut Vec<u8>) -> Resu
     }
     // A digest stays on the stack; text goes straight into `out` if no other filter waits for it.
     match first {
+        Filter::Keccak256 => return apply(rest, &Keccak256::digest(value), out),
         Filter::Md5 => return apply(rest, &Md5::digest(value), out),
         Filter::Sha256 => return apply(rest, &Sha256::digest(value), out),
         Filter::Sha384 => return apply(rest, &Sha384::digest(value), out),
@@ -138,17 +177,34 @@ pub(crate) fn apply(filters: &[Filter], value: &[u8], out: &mut Vec<u8>) -> Resu
         _ => {}
     }
     if rest.is_empty() {
-        rewrite(first, value, out);
-        return Ok(());
+        return rewrite(first, value, out);
     }
     let mut between = Vec::with_capacity(value.len());
-    rewrite(first, value, &mut between);
+    rewrite(first, value, &mut between)?;
     apply(rest, &between, out)
 }
 
-/// The filters that make text of a value.
-fn rewrite(filter: &Filter, value: &[u8], out: &mut Vec<u8>) {
+/// The filters that are no digests.
+fn rewrite(filter: &Filter, value: &[u8], out: &mut Vec<u8>) -> Result<(), RequestError> {
     match filter {
+        // What is not there has no bytes either.
+        Filter::Address | Filter::U64 if value.is_empty() => {}
+        Filter::Address => {
+            let address = codec::address(value).ok_or(RequestError::NoBytes { expected: ADDRESS })?;
+            out.extend_from_slice(&address);
+        }
+        Filter::U64 => {
+            let number = std::str::from_utf8(value).ok().and_then(crate::clock::read_number);
+            let number = number.ok_or(RequestError::NoBytes { expected: U64 })?;
+            out.extend_from_slice(&number.to_be_bytes());
+        }
+        Filter::Else(bytes) => out.extend_from_slice(if value.is_empty() { bytes } else { value }),
+        Filter::Lead(bytes) => {
+            if !value.is_empty() {
+                out.extend_from_slice(bytes);
+                out.extend_from_slice(value);
+            }
+        }
         Filter::B64 => codec::base64(value, out),
         Filter::B64url => codec::base64url(value, out),
         Filter::Cut(cut) => cut.apply(value, out),
@@ -163,6 +219,13 @@ fn rewrite(filter: &Filter, value: &[u8], out: &mut Vec<u8>) {
                 out.extend_from_slice(value);
             }
         }
-        Filter::Md5 | Filter::Sha256 | Filter::Sha384 | Filter::Sha512 => {}
+        Filter::Keccak256 | Filter::Md5 | Filter::Sha256 | Filter::Sha384 | Filter::Sha512 => {}
     }
+    Ok(())
+}
+
+/// The bytes that an argument in hexadecimal means.
+fn bytes(digits: &str) -> Result<Box<[u8]>, String> {
+    let bytes = codec::unhex(digits).filter(|bytes| !bytes.is_empty());
+    bytes.map(Into::into).ok_or_else(|| format!("`{digits}` is no bytes in hexadecimal"))
 }

@@ -1,6 +1,8 @@
 //! Compiling a template: which names it may use, and where.
 
 use super::{Filter, Kind, Piece, Slot, Template, Var, VarSet};
+use crate::body_path::BodyPath;
+use crate::by_host::HostWords;
 use crate::compile::near::did_you_mean;
 
 /// When a template runs decides what it may read.
@@ -26,6 +28,9 @@ pub(crate) enum Stage {
 pub(crate) struct Names {
     lets: Vec<Own>,
     kv: Vec<KvForm>,
+    views: Vec<View>,
+    host_words: Vec<(Box<str>, Slot)>,
+    by_host: HostWords,
     next: Slot,
     has_map: bool,
     has_nonce: bool,
@@ -62,6 +67,17 @@ pub(crate) struct KvForm {
     /// Whether they are escaped as in a query (`kvquery`), or not at all (`kv`).
     pub(crate) escaped: bool,
     pub(crate) slot: Slot,
+}
+
+/// One parameter of the body that templates want to see.
+#[derive(Debug, Clone)]
+pub(crate) struct View {
+    pub(crate) path: BodyPath,
+    /// As MessagePack (`msgpack`), or the text of a scalar (`param`).
+    pub(crate) packed: bool,
+    pub(crate) slot: Slot,
+    /// Whether the signed text reads it; a case may have a `let` of the base that it does not use.
+    pub(crate) signed: bool,
 }
 
 /// What of the passphrase a profile wants.
@@ -101,10 +117,13 @@ const MAX_FILTERS: usize = 6;
 pub(super) const MAX_OWN: usize = 48;
 
 impl Names {
-    pub(crate) const fn new(has_map: bool, has_nonce: bool) -> Self {
+    pub(crate) const fn new(has_map: bool, has_nonce: bool, by_host: HostWords) -> Self {
         Self {
             lets: Vec::new(),
             kv: Vec::new(),
+            views: Vec::new(),
+            host_words: Vec::new(),
+            by_host,
             next: Slot::FIRST_OWN,
             has_map,
             has_nonce,
@@ -159,8 +178,9 @@ impl Names {
     }
 
     fn take_slot(&mut self) -> Result<Slot, String> {
-        if self.lets.len().saturating_add(self.kv.len()) >= MAX_OWN {
-            return Err(format!("a profile has at most {MAX_OWN} `let`s, `kv` and `kvquery` forms"));
+        let own = [self.lets.len(), self.kv.len(), self.views.len(), self.host_words.len()];
+        if own.into_iter().fold(0, usize::saturating_add) >= MAX_OWN {
+            return Err(format!("a profile has at most {MAX_OWN} `let`s and variables with an argument"));
         }
         let slot = self.next;
         self.next = slot.next();
@@ -180,6 +200,16 @@ impl Names {
     /// The forms of all parameters that templates use.
     pub(crate) fn kv(&self) -> &[KvForm] {
         &self.kv
+    }
+
+    /// The parameters of the body that templates use.
+    pub(crate) fn views(&self) -> &[View] {
+        &self.views
+    }
+
+    /// The words of the host that templates use.
+    pub(crate) fn host_words(&self) -> &[(Box<str>, Slot)] {
+        &self.host_words
     }
 
     /// From here on a template may use `{each}`.
@@ -315,12 +345,15 @@ impl Names {
     fn variable(&mut self, name: &str, argument: Option<&str>, stage: Stage) -> Result<Source, String> {
         if let Some(own) = self.lets.iter().find(|own| own.name == name) {
             let source = Source { slot: own.slot, kind: own.kind, reads: own.reads };
-            let late = own.reads.contains(Var::Passphrase) || own.reads.contains(Var::Sig);
+            let late = own.reads.contains(Var::Passphrase) || own.reads.contains_any(&Var::SIGNATURE);
             return match (argument, stage) {
                 (Some(_), _) => Err(format!("`{name}` takes no argument")),
                 (None, Stage::Inject) => {
                     Err(format!("an injected value cannot use `{{{name}}}`: it comes first"))
                 }
+                (None, Stage::Late) if own.reads.contains_any(&[Var::Msgpack, Var::Param]) => Err(format!(
+                    "`{{{name}}}` has single members of the body in it, which are for the signed text"
+                )),
                 (None, Stage::Each | Stage::Signed { .. }) if late => Err(format!(
                     "`{{{name}}}` uses the passphrase, which never becomes part of the signed text"
                 )),
@@ -333,11 +366,22 @@ impl Names {
             let near = did_you_mean(name, known.iter().copied());
             return Err(format!("the variable `{name}` is unknown{near}; known are {}", known.join(", ")));
         };
-        if argument.is_some() && !matches!(var, Var::Kv | Var::KvQuery) {
+        if argument.is_some()
+            && !matches!(var, Var::ByHost | Var::Kv | Var::KvQuery | Var::Msgpack | Var::Param)
+        {
             return Err(format!("`{name}` takes no argument"));
         }
         allowed(var, stage)?;
+        let mut kind = Kind::Text;
         let slot = match var {
+            Var::ByHost => self.host_slot(argument.unwrap_or_default())?,
+            Var::Msgpack | Var::Param => {
+                let packed = var == Var::Msgpack;
+                if packed {
+                    kind = Kind::Bytes;
+                }
+                self.view_slot(argument.unwrap_or_default(), packed)?
+            }
             Var::Kv | Var::KvQuery => self.kv_slot(argument.unwrap_or("&"), var == Var::KvQuery)?,
             Var::Each if !self.has_each => {
                 return Err("`{each}` is what `sign.each` yields, and `sign` has no `each`".to_owned());
@@ -350,7 +394,27 @@ impl Names {
             }
             var => var.slot(),
         };
-        Ok(Source { slot, kind: Kind::Text, reads: VarSet::default().with(var) })
+        Ok(Source { slot, kind, reads: VarSet::default().with(var) })
+    }
+
+    fn view_slot(&mut self, path: &str, packed: bool) -> Result<Slot, String> {
+        let path = BodyPath::parse(path)?;
+        if let Some(view) = self.views.iter().find(|view| view.path == path && view.packed == packed) {
+            return Ok(view.slot);
+        }
+        let slot = self.take_slot()?;
+        self.views.push(View { path, packed, slot, signed: false });
+        Ok(slot)
+    }
+
+    fn host_slot(&mut self, word: &str) -> Result<Slot, String> {
+        self.by_host.check(word)?;
+        if let Some((_, slot)) = self.host_words.iter().find(|(known, _)| **known == *word) {
+            return Ok(*slot);
+        }
+        let slot = self.take_slot()?;
+        self.host_words.push((word.into(), slot));
+        Ok(slot)
     }
 
     fn kv_slot(&mut self, separator: &str, escaped: bool) -> Result<Slot, String> {
@@ -386,13 +450,25 @@ fn allowed(var: Var, stage: Stage) -> Result<(), String> {
         (Var::Item, _) => Err("`{item}` is one element of a list, and only `sign.each` has it".to_owned()),
         (Var::Each, Stage::Signed { .. }) => Ok(()),
         (Var::Each, _) => Err("`{each}` may stand only in `sign.message`".to_owned()),
+        (Var::Msgpack | Var::Param, Stage::Late) => {
+            Err(format!("`{{{name}}}` is for the signed text: in `let` and in `sign`"))
+        }
         (_, Stage::Late) | (Var::Passphrase, Stage::Let) => Ok(()),
-        (Var::Sig, _) => Err("`{sig}` exists only behind the signature: in `attach`".to_owned()),
+        (Var::Sig | Var::SigR | Var::SigS | Var::SigV, _) => {
+            Err(format!("`{{{name}}}` exists only behind the signature: in `attach`"))
+        }
         (Var::Passphrase, _) => {
             Err("the passphrase never becomes part of the signed text or of a signed parameter".to_owned())
         }
         (
-            Var::Body | Var::Kv | Var::KvConcat | Var::KvQuery | Var::ParamsJson | Var::Query,
+            Var::Body
+            | Var::Kv
+            | Var::KvConcat
+            | Var::KvQuery
+            | Var::Msgpack
+            | Var::Param
+            | Var::ParamsJson
+            | Var::Query,
             Stage::Inject,
         ) => Err(format!("an injected value cannot use `{{{name}}}`: it comes first")),
         _ => Ok(()),

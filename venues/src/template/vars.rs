@@ -60,11 +60,20 @@ vars! {
     Uuid = 20 "uuid",
     Uuid16 = 21 "uuid16",
     Uuid22 = 22 "uuid22",
+    ByHost = 23 "by_host",
+    Msgpack = 24 "msgpack",
+    Param = 25 "param",
+    SigR = 26 "sig_r",
+    SigS = 27 "sig_s",
+    SigV = 28 "sig_v",
 }
 
 impl Var {
     /// The views on all parameters together, query and body.
     pub(crate) const ALL_PARAMETERS: [Self; 4] = [Self::Kv, Self::KvConcat, Self::KvQuery, Self::ParamsJson];
+
+    /// The signature, or a part of it.
+    pub(crate) const SIGNATURE: [Self; 4] = [Self::Sig, Self::SigR, Self::SigS, Self::SigV];
 
     /// Its slot.
     pub(crate) const fn slot(self) -> Slot {
@@ -176,6 +185,13 @@ impl Values {
         let start = self.bytes.len();
         self.bytes.extend_from_slice(bytes);
         self.set(var.slot(), start..self.bytes.len());
+    }
+
+    /// Puts `text` into `slot`.
+    pub(crate) fn put_text(&mut self, slot: Slot, text: &str) {
+        let start = self.bytes.len();
+        self.bytes.extend_from_slice(text.as_bytes());
+        self.set(slot, start..self.bytes.len());
     }
 
     /// Puts what `write` appends into the slot of `var`.

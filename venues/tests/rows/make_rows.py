@@ -21,6 +21,7 @@ from urllib.parse import urlsplit
 
 import ccxt  # type: ignore[import-untyped]
 
+import hyperliquid_rows
 from formulas import FORMULAS
 from table import VENUES, Endpoint, Venue
 
@@ -251,17 +252,17 @@ def main(arguments: list[str]) -> int:
     match arguments:
         case ["write" | "check" as task, folder]:
             stale = []
-            texts = {name: written(name) for name in here if VENUES[name].written and VENUES[name].ships}
+            texts = {}
             others = [written(name) for name in here if not VENUES[name].ships]
             if others:
                 texts[OTHERS] = "".join(others)
+            for name in (name for name in here if VENUES[name].ships):
+                if VENUES[name].written or VENUES[name].more:
+                    texts[f"{name}{'' if VENUES[name].written else '-more'}"] = written(name)
+            if hyperliquid_rows.VERSION == ccxt.__version__:
+                texts["hyperliquid"] = hyperliquid_rows.written(FROZEN)
             for name, text in texts.items():
                 file = Path(folder) / f"{name}.jsonl"
-            for name in here:
-                if not (VENUES[name].written or VENUES[name].more):
-                    continue
-                file = Path(folder) / f"{name}{'' if VENUES[name].written else '-more'}.jsonl"
-                text = written(name)
                 if task == "write":
                     file.write_text(text)
                 elif not file.is_file() or file.read_text() != text:
@@ -270,10 +271,13 @@ def main(arguments: list[str]) -> int:
                 print(f"{name} is not what ccxt {ccxt.__version__} gives", file=sys.stderr)
             return 1 if stale else 0
         case ["random", count, seed]:
-            for name in [name for name in here if VENUES[name].ships]:
             # RSA takes ccxt 40 ms a row, and signs the texts that the venue signs by HMAC.
-            for name in (name for name in here if not name.endswith("-rsa")):
+            for name in (name for name in here if VENUES[name].ships and not name.endswith("-rsa")):
                 for made in random_rows(name, int(count), int(seed)):
+                    print(json.dumps(made, ensure_ascii=False))
+            if hyperliquid_rows.VERSION == ccxt.__version__:
+                value = Requests("whitebit", int(seed)).json  # which takes any JSON
+                for made in hyperliquid_rows.random_rows(int(count), int(seed), FROZEN, value):
                     print(json.dumps(made, ensure_ascii=False))
             return 0
     print(__doc__, file=sys.stderr)

@@ -67,6 +67,18 @@ impl Template {
         self.pieces.windows(2).any(|two| matches!(two, [one, other] if is(one, first) && is(other, second)))
     }
 
+    /// Whether it begins with all that `other` is.
+    pub(crate) fn begins_with(&self, other: &Self) -> bool {
+        let same = |(one, other): (&Piece, &Piece)| match (one, other) {
+            (Piece::Literal(one), Piece::Literal(other)) => one.starts_with(other),
+            (Piece::Value(one, filters), Piece::Value(other, others)) => {
+                one == other && filters.is_empty() && others.is_empty()
+            }
+            _ => false,
+        };
+        self.pieces.len() >= other.pieces.len() && self.pieces.iter().zip(&other.pieces).all(same)
+    }
+
     /// Whether it always yields nothing, which is how a case takes something away.
     pub(crate) const fn is_empty(&self) -> bool {
         self.pieces.is_empty()

@@ -101,6 +101,7 @@ impl<'a> Plan<'a> {
         }
         let mut found: Vec<Action> = self.login_rule().map(|login| login.also.clone()).unwrap_or_default();
         found.extend(self.same_login().filter(|login| !login.push_only).map(|_| Action::Session));
+        found.extend(self.is_free_login().then_some(Action::Session));
         if !binds.method || !binds.path {
             let rules = &self.compiled.actions.rules;
             let others = rules

@@ -51,8 +51,8 @@ pub use error::{Error, ProtocolError};
 #[cfg(feature = "tokio")]
 pub use nonblocking::AsyncClient;
 pub use reply::{
-    ClientEntry, Credential, Grants, Metrics, Progress, Protection, Question, SignedRequest, Status, Token,
-    WsLogin,
+    Checkpoint, ClientEntry, Credential, Grants, Metrics, Progress, Protection, Question, SignedRequest,
+    Status, Token, WsLogin,
 };
 pub use request::{Enrollment, Login, NewGrants, Repin, SignRequest, Value, WsLoginRequest};
 pub use socket::default_socket;

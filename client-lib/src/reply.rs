@@ -135,6 +135,19 @@ pub struct Status {
     pub principal: String,
     /// Who may do everything but sign: `user:1000` each.
     pub admins: Vec<String>,
+    /// The last checkpoint of the audit log since the agent was started; `None` if there is none, or who asks is no
+    /// admin.
+    pub checkpoint: Option<Checkpoint>,
+}
+
+/// Where a checkpoint stands in the audit log.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Checkpoint {
+    /// Number of its line.
+    pub line: u64,
+    /// When it was written, in seconds since 1970.
+    pub unix: u64,
 }
 
 /// One client that has a token.
@@ -389,6 +402,8 @@ impl FromReply for Status {
                 protection: status.protection.iter().map(Protection::from).collect(),
                 principal: status.principal.to_owned(),
                 admins: status.admins.iter().map(|&admin| admin.to_owned()).collect(),
+                checkpoint: (status.checkpoint > 0)
+                    .then_some(Checkpoint { line: status.checkpoint, unix: status.checkpoint_unix }),
             }),
             other => Err(unwanted(&other)),
         }

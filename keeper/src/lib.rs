@@ -16,6 +16,7 @@ pub mod envelope;
 mod kept_pin;
 pub mod key;
 pub mod keyring;
+mod line;
 mod secret_pipe;
 mod seed_port;
 pub mod serve;

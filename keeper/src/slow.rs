@@ -2,10 +2,9 @@
 //!
 //! An RSA signature takes a thousand times as long as an HMAC. So that bots whose signatures are HMACs do not wait
 //! for it, the thread of the front's socket only queues it here and goes on; this thread signs, one after the other,
-//! and sends each answer itself. What waits is bounded in number and in bytes. The thread has a secret stack of its
-//! own, and even fewer system calls than the other.
+//! and sends each answer itself. What waits is bounded, and each key has its turn ([`Line`]). The thread has a secret
+//! stack of its own, and even fewer system calls than the other.
 
-use std::collections::VecDeque;
 use std::io;
 use std::os::fd::BorrowedFd;
 use std::os::unix::net::UnixStream;
@@ -19,13 +18,9 @@ use strongroom_locked::memory::{self, Aside};
 
 use crate::confine;
 use crate::key::{LONGEST_SIGNATURE_BYTES, SigningKey};
+use crate::line::Line;
 use crate::serve::KeeperError;
 
-/// Most signatures that wait. RSA with 4096 bits takes some milliseconds, so the last waits for about two seconds,
-/// within the front's patience.
-const QUEUE_JOBS: usize = 256;
-/// Most bytes of messages that wait: at least two of the longest.
-const QUEUE_BYTES: usize = 2 * MAX_FRAME_BYTES;
 /// The work is done on the secret stack; this one only waits and sends.
 const ORDINARY_STACK_BYTES: usize = 64 * 1024;
 
@@ -70,9 +65,7 @@ pub(crate) struct Queue {
 
 /// Lies in ordinary memory: messages are no secrets, and keys are behind pointers.
 struct State {
-    waiting: VecDeque<(Slow, usize)>,
-    /// The messages of `waiting`, one behind the other.
-    messages: VecDeque<u8>,
+    line: Line<Slow>,
     /// With which slot's key the thread signs now.
     busy: Option<u32>,
     confined: Option<Result<(), ConfineError>>,
@@ -83,14 +76,8 @@ struct State {
 impl Queue {
     /// Has all the memory that it will ever need.
     pub(crate) fn roomy() -> Self {
-        let state = State {
-            waiting: VecDeque::with_capacity(QUEUE_JOBS),
-            messages: VecDeque::with_capacity(QUEUE_BYTES),
-            busy: None,
-            confined: None,
-            is_over: false,
-            given_back: None,
-        };
+        let state =
+            State { line: Line::roomy(), busy: None, confined: None, is_over: false, given_back: None };
         Self { state: Mutex::new(state), stir: Condvar::new(), done: Condvar::new() }
     }
 
@@ -132,14 +119,7 @@ impl Queue {
     /// # Errors
     /// [`Refusal::SigningQueueFull`].
     pub(crate) fn put(&self, slow: Slow, message: &[u8]) -> Result<(), Refusal> {
-        let mut state = self.lock();
-        let bytes = state.messages.len().saturating_add(message.len());
-        if state.waiting.len() >= QUEUE_JOBS || bytes > QUEUE_BYTES {
-            return Err(Refusal::SigningQueueFull);
-        }
-        state.messages.extend(message);
-        state.waiting.push_back((slow, message.len()));
-        drop(state);
+        self.lock().line.put(slow.slot, slow, message)?;
         self.stir.notify_one();
         Ok(())
     }
@@ -148,18 +128,7 @@ impl Queue {
     /// is one signature at most.
     pub(crate) fn forget(&self, slot: u32, mut dropped: impl FnMut(u64)) {
         let mut state = self.lock();
-        let State { waiting, messages, .. } = &mut *state;
-        let mut at = 0_usize;
-        waiting.retain(|(slow, length)| {
-            let end = at.saturating_add(*length);
-            if slow.slot != slot {
-                at = end;
-                return true;
-            }
-            messages.drain(at..end);
-            dropped(slow.job);
-            false
-        });
+        state.line.drop_all_of(slot, |slow| dropped(slow.job));
         while state.busy == Some(slot) {
             state = wait(&self.done, state);
         }
@@ -169,7 +138,7 @@ impl Queue {
     pub(crate) fn end(&self) -> Aside {
         let mut state = self.lock();
         state.is_over = true;
-        state.waiting.clear();
+        state.line.clear();
         self.stir.notify_one();
         loop {
             match state.given_back.take() {
@@ -207,10 +176,8 @@ impl Queue {
             if state.is_over {
                 return None;
             }
-            if let Some((slow, length)) = state.waiting.pop_front() {
-                message.clear();
-                message.extend(state.messages.drain(..length));
-                state.busy = Some(slow.slot);
+            if let Some((slot, slow)) = state.line.take(message) {
+                state.busy = Some(slot);
                 return Some(slow);
             }
             state = wait(&self.stir, state);

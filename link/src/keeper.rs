@@ -30,6 +30,16 @@ pub const LOCKED_BYTES: usize = 7 * 1024 * 1024;
 /// Longest PIN that is kept, in bytes. Longer than any token takes.
 pub const MAX_PIN_BYTES: u16 = 255;
 
+/// Most signatures that take long and wait in the keeper. RSA with 4096 bits takes some milliseconds, so the last of
+/// them waits for about two seconds.
+pub const SLOW_JOBS: usize = 256;
+
+/// Most of them that wait for one credential.
+pub const SLOW_JOBS_OF_ONE: usize = 64;
+
+/// Most bytes of their messages: at least two of the longest.
+pub const SLOW_BYTES: usize = 2 * frame::MAX_FRAME_BYTES;
+
 /// A question to the keeper.
 #[derive(Debug)]
 pub enum ToKeeper<'a> {

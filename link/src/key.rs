@@ -28,6 +28,14 @@ pub enum Algorithm {
     Secp256k1,
 }
 
+impl Algorithm {
+    /// Whether a signature takes so long, a millisecond and more, that others must not wait for it.
+    #[must_use]
+    pub const fn takes_long(self) -> bool {
+        matches!(self, Self::RsaSha256)
+    }
+}
+
 /// How the venue writes the secret that it hands out.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum SecretForm {

@@ -443,6 +443,11 @@ pub struct Status<'a> {
     pub principal: &'a str,
     /// Who may do everything but sign: `user:1000` each.
     pub admins: Vec<&'a str>,
+    /// The line of the audit log in which its last checkpoint stands; 0 if none was signed since the agent was
+    /// started. Told to admins only.
+    pub checkpoint: u64,
+    /// When that was, in seconds since 1970; 0 if there is none.
+    pub checkpoint_unix: u64,
 }
 
 /// What protects one process that holds secrets.

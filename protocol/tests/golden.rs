@@ -175,6 +175,8 @@ fn responses() -> Vec<(&'static str, Response<'static>)> {
         }],
         principal: "client:grid-bot",
         admins: vec!["user:1000"],
+        checkpoint: 4_242,
+        checkpoint_unix: 1_700_000_003,
     };
     let client = ClientEntry { name: "grid-bot", created_unix: 1_700_000_002, used_unix: 0, connections: 3 };
     let question = Question {

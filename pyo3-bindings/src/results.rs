@@ -281,6 +281,12 @@ impl Status {
         self.0.admins.iter().map(String::as_str).collect()
     }
 
+    /// Line and time (seconds since 1970) of the last checkpoint of the audit log since the agent was started.
+    #[getter]
+    fn checkpoint(&self) -> Option<(u64, u64)> {
+        self.0.checkpoint.map(|checkpoint| (checkpoint.line, checkpoint.unix))
+    }
+
     fn __repr__(&self, py: Python<'_>) -> PyResult<String> {
         let locked = if self.0.locked { "True" } else { "False" };
         let version = quoted(py, &self.0.version)?;

@@ -61,6 +61,7 @@ def test_tells_how_the_agent_is(agent: Agent) -> None:
     assert (status.token_serial, status.token_label, status.rung) == ("8f2c01d4", "strongroom", "aes-cbc")
     assert status.weaknesses == ["danger_accept_any_caller_time"]
     assert (status.principal, status.admins) == ("user:1000", ["user:0"])
+    assert status.checkpoint == (4_242, 1_700_000_003)
     [keeper] = status.protection
     assert (keeper.process, keeper.pid) == ("keeper", 4712)
     assert (keeper.secret_memory, keeper.guarded, keeper.landlock) == (True, False, "partial")

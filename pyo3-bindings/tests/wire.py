@@ -158,4 +158,5 @@ def status(id: int) -> bytes:
     message += number(1) + text("danger_accept_any_caller_time")
     protection = text("keeper") + number(4712) + b"\1\0" + text("partial")
     principals = text("user:1000") + number(1) + text("user:0")
-    return frame(number(id) + b"\5" + message + number(1) + protection + principals)
+    checkpoint = number(4_242) + number(1_700_000_003)
+    return frame(number(id) + b"\5" + message + number(1) + protection + principals + checkpoint)

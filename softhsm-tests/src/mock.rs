@@ -28,13 +28,15 @@ pub struct Fault {
     pub code: &'static str,
     /// The call does its work first.
     pub after: bool,
+    /// How often it happens in all processes together; 0 means each time. One such fault at a time.
+    pub times: usize,
 }
 
 impl Fault {
     /// Something that happens at one call.
     #[must_use]
     pub fn new(call: &str, nth: u32, act: &'static str) -> Self {
-        Self { call: call.to_owned(), nth, act, code: "", after: false }
+        Self { call: call.to_owned(), nth, act, code: "", after: false, times: 0 }
     }
 
     /// A call that fails with a code.
@@ -48,13 +50,20 @@ impl Fault {
     pub fn after(self) -> Self {
         Self { after: true, ..self }
     }
+
+    /// The same, so often in all processes together.
+    #[must_use]
+    pub fn times(self, times: usize) -> Self {
+        Self { times, ..self }
+    }
 }
 
 impl fmt::Display for Fault {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { call, nth, act, code, after } = self;
+        let Self { call, nth, act, code, after, times } = self;
         let when = if *after { " after" } else { "" };
-        write!(f, "{call}#{nth} {act}{when} {code}")
+        let often = if *times == 0 { String::new() } else { format!(" {times} times") };
+        write!(f, "{call}#{nth} {act}{when} {code}{often}")
     }
 }
 
@@ -138,6 +147,12 @@ impl Mock {
         self.calls().iter().filter(|call| *call == "C_Login").count()
     }
 
+    /// How often a fault of a bounded number has happened since it was set.
+    #[must_use]
+    pub fn spent(&self) -> usize {
+        std::fs::read(self.folder.join("spent.log")).unwrap_or_default().len()
+    }
+
     /// Empties the log.
     pub fn forget_calls(&self) {
         let _ = std::fs::remove_file(self.folder.join("calls.log"));
@@ -205,11 +220,12 @@ impl Mock {
         if !pad.is_empty() {
             text.push_str(&format!("pad = \"{pad}\"\n"));
         }
-        for Fault { call, nth, act, code, after } in faults {
+        for Fault { call, nth, act, code, after, times } in faults {
             text.push_str(&format!(
-                "\n[[fault]]\ncall = \"{call}\"\nnth = {nth}\ndo = \"{act}\"\ncode = \"{code}\"\nafter = {after}\nms = 300\n"
+                "\n[[fault]]\ncall = \"{call}\"\nnth = {nth}\ndo = \"{act}\"\ncode = \"{code}\"\nafter = {after}\ntimes = {times}\nms = 300\n"
             ));
         }
+        let _ = std::fs::remove_file(self.folder.join("spent.log"));
         // A module that reads it meanwhile sees the old script or the new.
         let new = self.folder.join("mock.new");
         let written = std::fs::write(&new, text).and_then(|()| std::fs::rename(&new, self.script()));

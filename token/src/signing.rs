@@ -15,6 +15,25 @@ const RSA_EXPONENT: &[u8] = &[1, 0, 1];
 /// What PKCS #1 puts before a SHA-256 digest.
 const DIGEST_INFO: &[u8] = b"\x30\x31\x30\x0d\x06\x09\x60\x86\x48\x01\x65\x03\x04\x02\x01\x05\x00\x04\x20";
 
+/// What the private half must be, and what it means that it is not, or that the token does not tell. Somebody may have a
+/// copy of a key that was not born in the token, and sign by that.
+const DEMANDS: &[(AttributeType, bool, &str)] = &[
+    (AttributeType::Sensitive, true, "its value may be read (CKA_SENSITIVE is not true)"),
+    (AttributeType::Extractable, false, "it may leave the token (CKA_EXTRACTABLE is not false)"),
+    (AttributeType::Local, true, "it came from outside, so a copy may exist (CKA_LOCAL is not true)"),
+    (
+        AttributeType::AlwaysSensitive,
+        true,
+        "its value could be read once, so a copy may exist (CKA_ALWAYS_SENSITIVE is not true)",
+    ),
+    (
+        AttributeType::NeverExtractable,
+        true,
+        "it was extractable once, so a copy may exist (CKA_NEVER_EXTRACTABLE is not true)",
+    ),
+    (AttributeType::Sign, true, "it does not sign (CKA_SIGN is not true)"),
+];
+
 /// Both halves, as the token has them.
 pub(crate) struct Pair {
     private: ObjectHandle,
@@ -37,16 +56,19 @@ pub(crate) fn find(session: &Session, label: &str) -> Call<Result<Option<Pair>, 
     let [private] = keys.as_slice() else {
         return Ok(if keys.is_empty() { Ok(None) } else { Err(unfit(label, "there are several")) });
     };
-    for (attribute, wanted, fault) in [
-        (AttributeType::Sensitive, true, "its value may be read (CKA_SENSITIVE is not true)"),
-        (AttributeType::Extractable, false, "it may leave the token (CKA_EXTRACTABLE is not false)"),
-        (AttributeType::Sign, true, "it does not sign (CKA_SIGN is not true)"),
-    ] {
-        let told = match session.get_attributes(*private, &[attribute])?.pop() {
-            Some(Attribute::Sensitive(told) | Attribute::Extractable(told) | Attribute::Sign(told)) => told,
+    for (attribute, wanted, fault) in DEMANDS {
+        let told = match session.get_attributes(*private, &[*attribute])?.pop() {
+            Some(
+                Attribute::Sensitive(told)
+                | Attribute::Extractable(told)
+                | Attribute::Local(told)
+                | Attribute::AlwaysSensitive(told)
+                | Attribute::NeverExtractable(told)
+                | Attribute::Sign(told),
+            ) => told,
             _ => !wanted,
         };
-        if told != wanted {
+        if told != *wanted {
             return Ok(Err(unfit(label, fault)));
         }
     }

@@ -189,7 +189,7 @@ impl Verifier {
             noted: Vec::new(),
             key: None,
             keys: Vec::new(),
-            vouching: Vouching::default(),
+            vouching: Vouching::new(whole),
             signed: 0,
             first: None,
             pruned: Vec::new(),
@@ -256,7 +256,7 @@ impl Verifier {
             self.before = None;
         }
         self.compare(head, place);
-        self.vouching.line(line.seq, line.event.kind);
+        self.vouching.line(line.seq, &line.event);
         if matches!(line.event.kind, Kind::Checkpoint | Kind::Prune) {
             self.checkpoint(&line, place);
         }
@@ -277,8 +277,8 @@ impl Verifier {
             return self.pruned.push(covers);
         }
         match self.recent.iter().rev().find(|head| head.seq == covers.seq) {
-            // That line is missing, which is found already, or elsewhere.
-            None => return,
+            None if self.explains_absence(covers.seq) => return,
+            None => return self.found(Fault::Forged { seq: line.seq }, place),
             Some(head) if *head != covers => return self.found(Fault::Forged { seq: line.seq }, place),
             Some(_) => {}
         }
@@ -291,6 +291,13 @@ impl Verifier {
         if !self.keys.contains(&key) {
             self.keys.push(key);
         }
+    }
+
+    /// Whether a checkpoint may cover a line that was not read: one before the first, or one of which something is found
+    /// already. It vouches for nothing then, neither for that line nor for its own key.
+    fn explains_absence(&self, seq: u64) -> bool {
+        let is_elsewhere = self.first.is_some_and(|first| seq < first.seq);
+        is_elsewhere || !self.missing.is_empty() || !self.findings.is_empty()
     }
 
     /// Takes what stands behind the last newline.

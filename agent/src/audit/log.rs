@@ -77,6 +77,9 @@ struct Inner {
     turned_away: HashMap<TurnedAway, (Instant, u64)>,
     /// Up to which line a checkpoint was asked for.
     checkpoint: u64,
+    /// The last one that was written, and the one that was collected behind it.
+    last_checkpoint: Option<CheckpointAt>,
+    next_checkpoint: Option<CheckpointAt>,
     /// A file was begun since it was asked last.
     rotated: bool,
 }
@@ -90,6 +93,14 @@ struct Sheets {
     empty: Vec<Vec<u8>>,
     /// How the last line began.
     last: Option<(Kind, Rc<Principal>, Vec<u8>)>,
+}
+
+/// Where a checkpoint stands in the log.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct CheckpointAt {
+    /// Number of its line.
+    pub(crate) line: u64,
+    pub(crate) at: Timestamp,
 }
 
 /// How the log is.
@@ -144,6 +155,8 @@ impl AuditLog {
             stopped: None,
             turned_away: HashMap::new(),
             checkpoint: head.seq,
+            last_checkpoint: None,
+            next_checkpoint: None,
             rotated: false,
         };
         let log = Self {
@@ -202,13 +215,17 @@ impl AuditLog {
 
     fn note_members(&self, kind: Kind, members: impl FnOnce(&mut Pen<'_>)) -> Result<(), AuditError> {
         let mut inner = self.inner.borrow_mut();
-        let Inner { head, clock, buffer, kinds, stopped, .. } = &mut *inner;
+        let Inner { head, clock, buffer, kinds, stopped, next_checkpoint, .. } = &mut *inner;
         if let Some(stopped) = stopped {
             let count = stopped.lost.entry(kind.name()).or_default();
             *count = count.saturating_add(1);
             return Err(self.stopped_by(&stopped.cause));
         }
-        head.write(clock, Timestamp::now(), members, buffer);
+        let now = Timestamp::now();
+        head.write(clock, now, members, buffer);
+        if kind == Kind::Checkpoint {
+            *next_checkpoint = Some(CheckpointAt { line: head.seq, at: now });
+        }
         kinds.push(kind);
         Ok(())
     }
@@ -355,6 +372,11 @@ impl AuditLog {
         inner.written
     }
 
+    /// The last checkpoint that was written since the log was opened.
+    pub(crate) fn last_checkpoint(&self) -> Option<CheckpointAt> {
+        self.inner.borrow().last_checkpoint
+    }
+
     /// How it is, for who watches.
     pub(crate) fn state(&self) -> LogState {
         self.heed_disk();
@@ -452,6 +474,7 @@ impl Inner {
         self.segment.append(&self.buffer)?;
         self.bytes = self.bytes.saturating_add(more);
         self.written = self.head;
+        self.last_checkpoint = self.next_checkpoint.take().or(self.last_checkpoint);
         Ok(())
     }
 
@@ -469,6 +492,7 @@ impl Inner {
             *count = count.saturating_add(1);
         }
         self.buffer.clear();
+        self.next_checkpoint = None;
         self.head = self.written;
     }
 

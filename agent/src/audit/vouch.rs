@@ -11,7 +11,7 @@ use sha2::{Digest as _, Sha256};
 use strongroom_link::token::SigningKey;
 
 use super::checkpoint::{Checkpoint, PublicKey};
-use super::line::{Event, Kind};
+use super::line::{Event, Kind, Verdict};
 
 /// Names a key of a token: SHA-256 of its `SubjectPublicKeyInfo`, as `openssl` computes it too.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -83,19 +83,40 @@ pub(crate) enum Unvouched {
     Uncertified,
 }
 
+/// Whose checkpoints are taken.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Trusted {
+    /// Nobody's: the token has vouched for none since the agent was started or locked.
+    Nobody,
+    /// The key that the token has vouched for.
+    Key(PublicKey),
+    /// Any: where the session begins is not in this part of the log.
+    Elsewhere,
+}
+
+impl Trusted {
+    fn takes(self, key: &PublicKey) -> bool {
+        match self {
+            Self::Nobody => false,
+            Self::Key(own) => own == *key,
+            Self::Elsewhere => true,
+        }
+    }
+}
+
 /// Follows what the token vouches for.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(crate) struct Vouching {
     /// Demanded of every signature of the token.
     demanded: Option<Fingerprint>,
-    /// The last line since which a login is needed before anything is signed.
-    ended: Option<u64>,
-    /// The key that the token has vouched for since.
-    certified: Option<PublicKey>,
+    /// By whom this session is signed.
+    current: Trusted,
+    /// By whom the one before is, up to the lock that has ended it: the last checkpoint stands behind that.
+    closing: Option<(Trusted, u64)>,
     keys: Vec<Fingerprint>,
     first: u64,
     last: u64,
-    /// A checkpoint of a session has nothing of the token behind it, and none before had.
+    /// Something that nobody does before the token has signed, and it had not.
     missed: bool,
 }
 
@@ -111,6 +132,19 @@ pub(crate) struct Vouched {
 }
 
 impl Vouching {
+    /// Of a whole log, or of one whose beginning is elsewhere.
+    pub(crate) const fn new(whole: bool) -> Self {
+        Self {
+            demanded: None,
+            current: if whole { Trusted::Nobody } else { Trusted::Elsewhere },
+            closing: None,
+            keys: Vec::new(),
+            first: 0,
+            last: 0,
+            missed: false,
+        }
+    }
+
     /// Demands that every signature of the token is by this key, and that there is one behind every checkpoint
     /// since the first.
     pub(crate) const fn demand(&mut self, key: Fingerprint) {
@@ -118,10 +152,19 @@ impl Vouching {
     }
 
     /// Notes what a line tells.
-    pub(crate) fn line(&mut self, seq: u64, kind: Kind) {
-        if matches!(kind, Kind::Lock | Kind::Start) {
-            self.ended = Some(seq);
-            self.certified = None;
+    pub(crate) fn line(&mut self, seq: u64, event: &Event<'_>) {
+        match event.kind {
+            Kind::Start => (self.current, self.closing) = (Trusted::Nobody, None),
+            // A second lock ends no session: what the first one bounds stays bounded.
+            Kind::Lock if self.current != Trusted::Nobody => {
+                self.closing = Some((self.current, seq));
+                self.current = Trusted::Nobody;
+            }
+            // The token has signed before either of them.
+            Kind::Unlock | Kind::Sign if !was_turned_down(event) => {
+                self.missed |= self.current == Trusted::Nobody && self.first == 0;
+            }
+            _ => {}
         }
     }
 
@@ -144,15 +187,15 @@ impl Vouching {
                 self.first = seq;
             }
             self.last = self.last.max(found.covers.seq);
-            self.certified = Some(found.key);
+            self.current = Trusted::Key(found.key);
             if !self.keys.contains(&key) {
                 self.keys.push(key);
             }
             return Ok(());
         }
-        // A lock has the last checkpoint of its session behind it.
-        let is_of_before = self.ended.is_none_or(|ended| found.covers.seq <= ended);
-        if self.demanded.is_none() || is_of_before || self.certified == Some(found.key) {
+        let is_of_before =
+            self.closing.is_some_and(|(by, ended)| by.takes(&found.key) && found.covers.seq <= ended);
+        if self.demanded.is_none() || is_of_before || self.current.takes(&found.key) {
             return Ok(());
         }
         if self.first == 0 {
@@ -163,15 +206,20 @@ impl Vouching {
         Err(Unvouched::Uncertified)
     }
 
-    /// Whether there are checkpoints, and none of the token where one is demanded.
+    /// Whether one is demanded, and the log tells of an unlocked agent and has no signature of the token.
     pub(crate) const fn is_missing(&self) -> bool {
-        self.missed && self.first == 0
+        self.demanded.is_some() && self.missed && self.first == 0
     }
 
     pub(crate) fn finish(self) -> Vouched {
         let Self { first, last, keys, .. } = self;
         Vouched { first, last, keys }
     }
+}
+
+/// Whether it was asked for, and not done.
+const fn was_turned_down(event: &Event<'_>) -> bool {
+    matches!(event.verdict, Some(Verdict::Denied | Verdict::Honey | Verdict::Refused))
 }
 
 /// Which key of a token has signed what this line says; nothing where its signature does not hold.

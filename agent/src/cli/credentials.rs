@@ -95,6 +95,9 @@ impl Status {
         }
         let state = if status.locked { format!("locked: {}", status.reason) } else { "unlocked".to_owned() };
         let keeper = status.keeper_pid.map_or_else(|| "none runs".to_owned(), |pid| format!("process {pid}"));
+        let checkpoint = status.checkpoint.map_or_else(String::new, |checkpoint| {
+            format!("line {} of the audit log, at {}", checkpoint.line, output::when(checkpoint.unix))
+        });
         output::data(&output::facts(&[
             ("agent", &format!("{} (process {})", status.version, status.pid)),
             ("state", &state),
@@ -104,6 +107,7 @@ impl Status {
             ("token", &format!("{} (serial {})", status.token_label, status.token_serial)),
             ("rung", &status.rung),
             ("protection", &protection(&status)),
+            ("checkpoint", &checkpoint),
             ("admins", &status.admins.join(", ")),
             ("you are", &status.principal),
         ]));

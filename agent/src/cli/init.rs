@@ -187,25 +187,42 @@ impl Wanted<'_> {
         worker: &mut TokenWorker,
         before: Option<Fingerprint>,
     ) -> Result<Option<Fingerprint>, Fault> {
-        let made = match worker.signing_key(&self.init.kek_label, true).await {
+        let label = &self.init.kek_label;
+        let mut verb = "has";
+        let asked = match worker.signing_key(label, false).await {
+            Ok(None) => {
+                verb = "has made";
+                worker.signing_key(label, true).await
+            }
+            asked => asked,
+        };
+        let key = match asked {
             Ok(key) => key.as_ref().map(Fingerprint::of),
             Err(CrewError::Token(refusal)) if before.is_none() => {
+                let why = match &refusal {
+                    TokenRefusal::SigningKeyUnfit { .. } => "the token's key for the audit log is not used",
+                    _ => "the token makes no key that signs",
+                };
                 output::talk(&format!(
-                    "warning: the token makes no key that signs, so the keeper alone vouches for the audit log: {refusal}"
+                    "warning: {why}, so the keeper alone vouches for the audit log: {refusal}"
                 ));
                 None
             }
             Err(error) => return Err(error.into()),
         };
-        if let (Some(before), Some(made)) = (before, made)
-            && before != made
-        {
-            output::talk(&format!(
-                "warning: the token's key for the audit log is another than before: {made}, not {before}; what the old one \
-                 has signed is verified with `audit verify --token-key {before}`"
-            ));
+        match (before, key) {
+            (Some(before), Some(key)) if before != key => output::talk(&format!(
+                "warning: the token's key for the audit log is another than before: the token {verb} {key}, not {before}; \
+                 what the old one has signed is verified with `audit verify --token-key {before}`"
+            )),
+            (None, Some(key)) if verb == "has" => output::talk(&format!(
+                "warning: the token had a key for the audit log already, which this configuration did not name: {key}; it was \
+                 born in the token, and whoever has the PIN may have had it make one"
+            )),
+            (None, Some(key)) => output::talk(&format!("the token has made a key for the audit log: {key}")),
+            _ => {}
         }
-        Ok(made)
+        Ok(key)
     }
 
     /// The one token that fits all that was said.

@@ -48,6 +48,10 @@ pub(super) fn status_json(status: &Status) -> Value {
         "weaknesses": status.weaknesses,
         "principal": status.principal,
         "admins": status.admins,
+        "checkpoint": status.checkpoint.map(|checkpoint| json!({
+            "line": checkpoint.line,
+            "time": when(checkpoint.unix),
+        })),
         "protection": status.protection.iter().map(protection_json).collect::<Vec<_>>(),
     })
 }

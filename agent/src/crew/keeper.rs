@@ -30,6 +30,8 @@ pub(crate) struct SignatureAsked<'a> {
     link: &'a Link,
     /// Absent where the keeper runs no more.
     job: Option<u64>,
+    /// The slot and how long the message is, where it takes long.
+    slow: Option<(u32, usize)>,
 }
 
 impl SignatureAsked<'_> {
@@ -40,7 +42,12 @@ impl SignatureAsked<'_> {
         match self.job.or(ending) {
             Some(job) => {
                 let waiter = Waiter::Signature(Box::new(deliver));
-                self.link.waiting.borrow_mut().push_back((job, waiter));
+                match self.slow {
+                    Some((slot, message_bytes)) => {
+                        self.link.slow.borrow_mut().put(job, slot, message_bytes, waiter);
+                    }
+                    None => self.link.waiting.borrow_mut().push_back((job, waiter)),
+                }
             }
             None => deliver(Err(ended(None))),
         }
@@ -231,7 +238,29 @@ impl Keeper {
         if let Some(job) = job {
             self.link.queue(ToKeeper::Sign { job, slot, secret_at, message });
         }
-        SignatureAsked { link: &self.link, job }
+        SignatureAsked { link: &self.link, job, slow: None }
+    }
+
+    /// The same for a key whose signatures [take long](strongroom_link::key::Algorithm::takes_long).
+    pub(crate) fn sign_slowly(&self, slot: u32, message: &[u8]) -> SignatureAsked<'_> {
+        SignatureAsked { slow: Some((slot, message.len())), ..self.sign(slot, None, message) }
+    }
+
+    /// Whether one more signature that takes long may be asked of this slot; else the keeper would refuse it.
+    pub(crate) fn has_room_for_slow(&self, slot: u32) -> bool {
+        self.link.slow.borrow().has_room(slot)
+    }
+
+    /// Waits until those who have asked this slot for signatures that take long may ask for more.
+    pub(crate) async fn has_few_slow(&self, slot: u32) {
+        while self.has_many_slow(slot) {
+            self.link.drained.notified().await;
+        }
+    }
+
+    /// Whether those who have asked this slot for signatures that take long are to ask no more.
+    pub(crate) fn has_many_slow(&self, slot: u32) -> bool {
+        !self.link.is_over() && self.link.slow.borrow().has_many(slot)
     }
 
     /// Has one message signed, and waits for it.

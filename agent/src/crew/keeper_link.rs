@@ -5,7 +5,7 @@
 //! answers are looked for before anybody sleeps (docs/adr/0007).
 //!
 //! The keeper answers in order, but for signatures that take long, which all others go past (docs/adr/0022). So
-//! whoever an answer goes past is set aside.
+//! whoever waits for one of those is noted apart.
 
 use std::cell::{Cell, RefCell};
 use std::collections::VecDeque;
@@ -25,6 +25,7 @@ use tokio::time::timeout;
 
 use super::CrewError;
 use super::outbox::Outbox;
+use super::slow::Slow;
 use super::spawn::Helper;
 
 pub(super) const WHO: &str = "keeper";
@@ -60,8 +61,8 @@ pub(super) struct Link {
     pub(super) inbox: RefCell<Inbox>,
     /// In the order of the questions.
     pub(super) waiting: RefCell<VecDeque<(u64, Waiter)>>,
-    /// Those whom an answer to a later question has gone past.
-    passed: RefCell<VecDeque<(u64, Waiter)>>,
+    /// Those who wait for signatures that take long.
+    pub(super) slow: RefCell<Slow<Waiter>>,
     /// The socket did not take everything, or the keeper is to end.
     pub(super) stir: Notify,
     /// Fewer questions wait for their answers.
@@ -135,7 +136,7 @@ impl Link {
             outbox: RefCell::default(),
             inbox: RefCell::default(),
             waiting: RefCell::new(VecDeque::from([first])),
-            passed: RefCell::default(),
+            slow: RefCell::default(),
             stir: Notify::new(),
             drained: Notify::new(),
             gone: Notify::new(),
@@ -231,18 +232,13 @@ impl Link {
         if waiting.front().is_some_and(|(first, _)| *first == job) {
             return waiting.pop_front().map(|(_, waiter)| waiter);
         }
-        let mut passed = self.passed.borrow_mut();
-        if let Some(at) = passed.iter().position(|(passed, _)| *passed == job) {
-            return passed.remove(at).map(|(_, waiter)| waiter);
-        }
-        let at = waiting.iter().position(|(waiting, _)| *waiting == job)?;
-        passed.extend(waiting.drain(..at));
-        waiting.pop_front().map(|(_, waiter)| waiter)
+        self.slow.borrow_mut().take(job)
     }
 
-    /// The question that has waited longest of those that nothing has gone past, and of the others.
-    fn oldest(&self) -> [Option<u64>; 2] {
-        [&self.waiting, &self.passed].map(|queue| queue.borrow().front().map(|(job, _)| *job))
+    /// What stays the same while the keeper does nothing: the question that has waited longest, and how many of the
+    /// signatures that take long were made; nothing where nobody waits.
+    fn stand(&self) -> [Option<u64>; 2] {
+        [self.waiting.borrow().front().map(|(job, _)| *job), self.slow.borrow().progress()]
     }
 
     /// Takes answers that come at once. What goes wrong with the socket is found again by [`run`]; an answer
@@ -321,7 +317,8 @@ async fn run(link: Rc<Link>, mut process: Child, on_end: impl FnOnce(CrewError))
     let status = status.map(|status| status.to_string());
     link.state.set(State::Gone);
     link.gone.notify_waiters();
-    for (_, waiter) in link.passed.take().into_iter().chain(link.waiting.take()) {
+    let slow = link.slow.borrow_mut().take_all();
+    for waiter in link.waiting.take().into_iter().map(|(_, waiter)| waiter).chain(slow) {
         waiter.fail(ended(status.clone()));
     }
     if !link.dismissed.get() {
@@ -337,7 +334,7 @@ async fn run(link: Rc<Link>, mut process: Child, on_end: impl FnOnce(CrewError))
 /// Has a keeper ended that answers no more: stopped, or caught in an endless loop. Those who wait are
 /// told, and the agent is locked, rather than every client running into its own deadline.
 async fn watch(link: Weak<Link>) {
-    let mut oldest = [None; 2];
+    let mut stood = [None; 2];
     let mut seen = [0_u32; 2];
     loop {
         tokio::time::sleep(LOOK).await;
@@ -345,11 +342,11 @@ async fn watch(link: Weak<Link>) {
         if link.is_over() {
             return;
         }
-        let now = link.oldest();
-        for ((seen, now), before) in seen.iter_mut().zip(now).zip(oldest) {
+        let now = link.stand();
+        for ((seen, now), before) in seen.iter_mut().zip(now).zip(stood) {
             *seen = if now.is_some() && now == before { seen.saturating_add(1) } else { 0 };
         }
-        oldest = now;
+        stood = now;
         if seen.into_iter().any(|seen| LOOK.saturating_mul(seen) >= PATIENCE) {
             tracing::error!(pid = link.pid, "the keeper answers no more and is ended");
             link.finish();
@@ -369,22 +366,25 @@ mod tests {
 
     type Told = Rc<RefCell<Vec<(u64, bool)>>>;
 
-    /// One that waits for signatures under these numbers, the other end of its socket, and who was told what: whether
-    /// there is a signature.
-    fn waiting_for(jobs: &[u64]) -> (Link, std::os::unix::net::UnixStream, Told) {
+    /// One that waits for signatures under these numbers, of which the latter take long, the other end of its socket,
+    /// and who was told what: whether there is a signature.
+    fn waiting_for(jobs: &[u64], slow: &[u64]) -> (Link, std::os::unix::net::UnixStream, Told) {
         let (theirs, ours) = std::os::unix::net::UnixStream::pair().unwrap();
         ours.set_nonblocking(true).unwrap();
         let told = Told::default();
-        let waiters = jobs.iter().map(|job| {
+        let waiter = |job: &u64| {
             let (job, told) = (*job, Rc::clone(&told));
             let deliver = move |signature: Result<Signature<'_>, CrewError>| {
                 told.borrow_mut().push((job, signature.is_ok()));
             };
             (job, Waiter::Signature(Box::new(deliver)))
-        });
-        let mut waiters: VecDeque<_> = waiters.collect();
+        };
+        let mut waiters: VecDeque<_> = jobs.iter().map(waiter).collect();
         let link = Link::new(UnixStream::from_std(ours).unwrap(), 0, waiters.pop_front().unwrap());
         link.waiting.borrow_mut().extend(waiters);
+        for (job, waiter) in slow.iter().map(waiter) {
+            link.slow.borrow_mut().put(job, 0, 0, waiter);
+        }
         (link, theirs, told)
     }
 
@@ -397,31 +397,33 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn hands_each_answer_to_whoever_asked_in_whatever_order_they_come() {
-        let jobs = [1, 2, 3, 4, 5, 6];
-        for order in [[1, 2, 3, 4, 5, 6], [6, 5, 4, 3, 2, 1], [2, 4, 1, 6, 3, 5], [5, 1, 6, 2, 4, 3]] {
-            let (link, mut theirs, told) = waiting_for(&jobs);
+    async fn hands_out_quick_answers_in_order_and_slow_ones_in_any() {
+        for order in [[1, 2, 3, 4, 5, 6], [6, 5, 4, 1, 2, 3], [1, 5, 2, 4, 3, 6], [5, 1, 6, 2, 4, 3]] {
+            let (link, mut theirs, told) = waiting_for(&[1, 2, 3], &[4, 5, 6]);
             theirs.write_all(&signatures(&order)).unwrap();
             link.linger();
             assert_eq!(*told.borrow(), order.map(|job| (job, true)));
             assert!(!link.is_over());
-            assert_eq!(link.oldest(), [None; 2]);
+            assert_eq!(link.stand(), [None; 2]);
         }
     }
 
     #[tokio::test]
-    async fn knows_who_waits_longest_on_either_side() {
-        let (link, mut theirs, _told) = waiting_for(&[1, 2, 3, 4]);
-        assert_eq!(link.oldest(), [Some(1), None]);
-        theirs.write_all(&signatures(&[3])).unwrap();
+    async fn sees_whether_either_side_goes_on() {
+        let (link, mut theirs, _told) = waiting_for(&[1, 2], &[3, 4, 5]);
+        assert_eq!(link.stand(), [Some(1), Some(0)]);
+        theirs.write_all(&signatures(&[4])).unwrap();
         link.linger();
-        assert_eq!(link.oldest(), [Some(4), Some(1)]);
+        assert_eq!(link.stand(), [Some(1), Some(1)]);
+        theirs.write_all(&signatures(&[1])).unwrap();
+        link.linger();
+        assert_eq!(link.stand(), [Some(2), Some(1)]);
     }
 
     #[tokio::test]
     async fn ends_a_keeper_that_answers_what_nobody_asked_or_was_answered() {
-        for answered in [&[7][..], &[1, 1], &[2, 1, 2]] {
-            let (link, mut theirs, _told) = waiting_for(&[1, 2]);
+        for answered in [&[7][..], &[1, 1], &[2, 1], &[3, 1, 3]] {
+            let (link, mut theirs, _told) = waiting_for(&[1, 2], &[3]);
             theirs.write_all(&signatures(answered)).unwrap();
             link.linger();
             assert!(link.is_over(), "{answered:?}");
@@ -431,7 +433,7 @@ mod tests {
 
     #[tokio::test]
     async fn fails_whoever_is_given_another_kind_of_answer() {
-        let (link, mut theirs, told) = waiting_for(&[1]);
+        let (link, mut theirs, told) = waiting_for(&[1], &[]);
         let mut answer = Vec::new();
         FromKeeper::Done { job: 1 }.encode(&mut answer);
         theirs.write_all(&answer).unwrap();

@@ -7,6 +7,7 @@ pub(crate) mod keeper;
 mod keeper_link;
 mod outbox;
 pub(crate) mod pin;
+mod slow;
 mod spawn;
 pub(crate) mod token;
 

@@ -22,7 +22,7 @@ pub(super) fn find(places: &Places) -> (Agent, Option<Process>) {
     match Client::at(socket).status() {
         Ok(status) => {
             let front = Process::read(status.pid).filter(|process| process.is("strongroom"));
-            (Agent::Answers(status), front)
+            (Agent::Answers(Box::new(status)), front)
         }
         Err(Error::NoAgent { .. }) => (Agent::Absent, None),
         Err(error) => {

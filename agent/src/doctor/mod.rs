@@ -86,7 +86,7 @@ enum Agent {
     Absent,
     /// Something is there and tells nothing.
     Silent(Fault),
-    Answers(Status),
+    Answers(Box<Status>),
 }
 
 /// What is looked at.

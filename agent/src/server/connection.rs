@@ -50,6 +50,8 @@ pub(super) struct Connection {
     speaker: OnceCell<Rc<Principal>>,
     outbox: RefCell<Outbox>,
     in_work: Cell<usize>,
+    /// Of which of the keeper's slots it has last asked a signature that takes long.
+    slow_slot: Cell<Option<u32>>,
     /// There is something to write, or nothing more will come.
     answers: Notify,
     /// Answers were taken, or the connection is over.
@@ -72,6 +74,7 @@ impl Connection {
             speaker: OnceCell::new(),
             outbox: RefCell::default(),
             in_work: Cell::new(0),
+            slow_slot: Cell::new(None),
             answers: Notify::new(),
             taken: Notify::new(),
             over: Cell::new(false),
@@ -117,6 +120,18 @@ impl Connection {
         self.in_work.set(self.in_work.get().saturating_add(1));
     }
 
+    /// Notes that a signature is asked for that takes long.
+    pub(super) fn asks_slowly(&self, slot: u32) {
+        self.slow_slot.set(Some(slot));
+    }
+
+    /// Whether it is to wait for some of its signatures that take long: to refuse more of them would be to punish it for
+    /// asking early.
+    fn is_held_back(&self, server: &Server) -> bool {
+        let slot = self.slow_slot.get().filter(|_| self.in_work.get() > 0);
+        slot.is_some_and(|slot| server.signer.busy_with(slot).is_some())
+    }
+
     /// Queues the answer to a request that was begun.
     pub(super) fn answer(&self, id: u64, reply: Reply<'_>) {
         self.in_work.set(self.in_work.get().saturating_sub(1));
@@ -152,6 +167,11 @@ impl Connection {
         // Who has only one request does not stand behind those who have many.
         if self.in_work.get() > 0 {
             server.signer.has_room().await;
+            if let Some(slot) = self.slow_slot.take()
+                && let Some(keeper) = server.signer.busy_with(slot)
+            {
+                keeper.has_few_slow(slot).await;
+            }
         }
     }
 
@@ -284,7 +304,7 @@ async fn read(server: &Rc<Server>, connection: &Rc<Connection>) -> Result<(), Im
         }
         let mut acted = false;
         loop {
-            if turn.is_over() {
+            if turn.is_over() || connection.is_held_back(server) {
                 server.signer.flush();
                 turn.pass().await;
                 connection.has_room(server).await;

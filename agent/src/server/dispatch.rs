@@ -155,9 +155,15 @@ fn perform(
                     "ask for it by `ws_login`, or `strongroom ws-login`",
                 ));
             }
+            if let Some(slot) = signer.slow_slot(request.credential) {
+                connection.asks_slowly(slot);
+            }
             sign(server, connection, id, permit.order(order(request, inspect.sight)), frame);
         }
         Operation::WsLogin(wanted) => {
+            if let Some(slot) = signer.slow_slot(wanted.credential) {
+                connection.asks_slowly(slot);
+            }
             sign(server, connection, id, permit.order(login_order(wanted, inspect.sight)), frame);
         }
         Operation::Status => {
@@ -415,6 +421,11 @@ impl StatusReport {
         Status {
             principal,
             admins: admins.iter().map(String::as_str).collect(),
+            checkpoint: self.checkpoint.map_or(0, |checkpoint| checkpoint.line),
+            checkpoint_unix: self
+                .checkpoint
+                .and_then(|checkpoint| u64::try_from(checkpoint.at.as_second()).ok())
+                .unwrap_or_default(),
             version: env!("CARGO_PKG_VERSION"),
             pid: std::process::id(),
             locked: self.locked.is_some(),

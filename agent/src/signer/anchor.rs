@@ -44,7 +44,7 @@ impl Anchoring {
     }
 }
 
-/// Refuses floors that are older than those that the token knows, or others.
+/// Refuses floors that are older than those that the token knows, or others, or with which a restore was begun.
 ///
 /// # Errors
 /// Says which, and how a restored backup is taken over.
@@ -52,7 +52,7 @@ pub(super) fn check(floors: &Floors, known: Option<&Anchor>) -> Result<(), Fault
     let own = floors.generation();
     let message = match known {
         Some(known) if own < known.generation => format!(
-            "the data folder was rolled back: its floors were written {own} times, and the token knows of {} times",
+            "the data folder was rolled back: its floors have the number {own}, and the token knows number {}",
             known.generation
         ),
         Some(known) if own == known.generation && floors.anchor(known.id) != *known => {
@@ -62,6 +62,10 @@ pub(super) fn check(floors: &Floors, known: Option<&Anchor>) -> Result<(), Fault
         }
         None if floors.is_anchored() => {
             "the token does not know the floors of this data folder any more, though it did".to_owned()
+        }
+        _ if floors.is_restoring() => {
+            let message = "a restored data folder was being taken over, and that was not finished";
+            return Err(Fault::new(ErrorCode::Unavailable, message, "run `strongroom accept-restore` again"));
         }
         _ => return Ok(()),
     };

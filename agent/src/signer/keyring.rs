@@ -77,6 +77,11 @@ impl Live {
     pub(super) const fn slot(&self) -> u32 {
         self.slot
     }
+
+    /// Whether its signatures take long.
+    pub(super) fn takes_long(&self) -> bool {
+        self.meta.algorithm.takes_long()
+    }
 }
 
 impl Keyring<Locked> {
@@ -149,6 +154,11 @@ impl Keyring<Unlocked> {
     /// A credential, and the keeper that holds its secret.
     pub(super) fn live_mut(&mut self, name: &str) -> Option<(&mut Live, &Keeper)> {
         Some((self.state.live.get_mut(name)?, &self.state.keeper))
+    }
+
+    /// Where the keeper holds the secret of this one, if its signatures take long.
+    pub(super) fn slow_slot(&self, name: &str) -> Option<u32> {
+        self.state.live.get(name).filter(|live| live.takes_long()).map(Live::slot)
     }
 
     /// All credentials that can sign, in no order.

@@ -199,6 +199,24 @@ impl Signer {
         keeper.has_room().await;
     }
 
+    /// Where the keeper holds the secret of this credential, if its signatures take long.
+    pub(crate) fn slow_slot(&self, credential: &str) -> Option<u32> {
+        match &*self.keyring.borrow() {
+            State::Unlocked(keyring) => keyring.slow_slot(credential),
+            State::Locked(_) => None,
+        }
+    }
+
+    /// The keeper, where whoever has asked this slot for signatures that take long is to wait for some of them.
+    pub(crate) fn busy_with(&self, slot: u32) -> Option<Keeper> {
+        match &*self.keyring.borrow() {
+            State::Unlocked(keyring) if keyring.keeper().has_many_slow(slot) => {
+                Some(keyring.keeper().clone())
+            }
+            _ => None,
+        }
+    }
+
     /// What the records say now.
     fn known(&self) -> Ref<'_, Known> {
         self.known.borrow_mut().look(&self.store);

@@ -9,6 +9,7 @@ use strongroom_policy::Part;
 
 use super::known::Said;
 use super::{Signer, State, credential_name};
+use crate::audit::log::CheckpointAt;
 use crate::config::TokenConfig;
 use crate::crew::keeper::Keeper;
 use crate::fault::{Fault, chain};
@@ -112,6 +113,8 @@ pub(crate) struct StatusReport {
     pub(crate) worker: Option<token::Protection>,
     pub(crate) token: TokenConfig,
     pub(crate) weaknesses: Vec<String>,
+    /// The last checkpoint of the audit log, where who asks is told of it.
+    pub(crate) checkpoint: Option<CheckpointAt>,
 }
 
 impl Signer {
@@ -134,6 +137,8 @@ impl Signer {
             keeper: keeper.as_ref().map(Keeper::protection),
             worker: self.worker.get(),
             token: self.config.token.clone(),
+            // How fast lines come tells of what others do.
+            checkpoint: self.audit.last_checkpoint().filter(|_| sight == Sight::All),
             weaknesses: self
                 .config
                 .weaknesses()

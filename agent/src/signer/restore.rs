@@ -1,7 +1,8 @@
 //! Taking over a data folder that was restored from a backup, and that the token knows to be older than the newest.
 //!
 //! What was in force between the backup and now must not come back after it: so the floors begin above everything that
-//! was ever in force, and each record of the backup is sealed anew above them.
+//! was ever in force, and each record of the backup is sealed anew above them. The token is told before that, so that
+//! a kill meanwhile leaves no records that open by the newest floors, where somebody puts those back.
 
 use std::rc::Rc;
 
@@ -78,11 +79,17 @@ impl Signer {
         };
         let path = self.store.removed_path();
         let Removed { removed } = Removed::read(&path)?;
-        let mut anew = floors.floors.clone();
         let known = floors.known.map(|known| known.generation);
-        let revision = anew.begin_anew(known.unwrap_or_default());
+        let mut begun = floors.floors.clone();
+        let revision = begun.begin_restoring(known.unwrap_or_default());
         // A token that remembers nothing any more is not asked for it again.
-        anew.set_anchored(false);
+        begun.set_anchored(false);
+        self.write_floors(keeper, &mut floors, begun).await?;
+        self.anchor(keeper, worker, &mut floors).await;
+        if floors.known.is_some_and(|known| known.generation < revision) {
+            let message = "the token was not told that a restored data folder is taken over";
+            return Err(Fault::new(ErrorCode::Unavailable, message, "do it again"));
+        }
         let (mut accepted, mut left) = (Vec::new(), Vec::new());
         for (name, record) in self.store.records()? {
             if removed.contains(&name) {
@@ -94,8 +101,9 @@ impl Signer {
                 Err(reason) => left.push((name, reason)),
             }
         }
-        // Behind the records: until then they are newer than their floors, and the folder is as old as it was.
-        self.write_floors(keeper, &mut floors, anew).await?;
+        let mut ended = floors.floors.clone();
+        ended.end_restoring();
+        self.write_floors(keeper, &mut floors, ended).await?;
         if !removed.is_empty() {
             on_disk(move || atomic::remove(&path)).await?;
         }

@@ -4,6 +4,7 @@ use std::rc::Rc;
 use std::time::{Instant, SystemTime, UNIX_EPOCH};
 
 use jiff::Timestamp;
+use strongroom_link::keeper::Refusal;
 use strongroom_protocol::ErrorCode;
 use strongroom_venues::{
     Account as VenueAccount, CallerTime, CanonicalRequest, Moment, NonceKind, Request, RequestError,
@@ -189,11 +190,12 @@ impl Keyring<Unlocked> {
             account.close(Err(error), deliver);
             return None;
         };
-        match live.canonicalise(&request, confirmed.as_ref(), means, &mut account) {
+        let has_room = !live.takes_long() || keeper.has_room_for_slow(live.slot());
+        match live.canonicalise(&request, confirmed.as_ref(), means, has_room, &mut account) {
             Ok(Step::Ask(told)) => return Some(Waiting::new(told, account, Box::new(deliver))),
             Ok(Step::Sign(canonical)) => {
                 let began = account.began();
-                ask(keeper, live.slot(), canonical, account, deliver);
+                ask(keeper, live, canonical, account, deliver);
                 self.state.last_use = began;
             }
             Err(error) => account.close(Err(error), deliver),
@@ -213,7 +215,7 @@ impl Keyring<Unlocked> {
 
 fn ask(
     keeper: &Keeper,
-    slot: u32,
+    live: &Live,
     canonical: CanonicalRequest,
     account: Account,
     deliver: impl FnOnce(Result<SignedRequest, SignError>) + 'static,
@@ -221,7 +223,12 @@ fn ask(
     if !canonical.needs_signature() {
         return account.close(canonical.finish(&[], &[]).map_err(SignError::from), deliver);
     }
-    keeper.sign(slot, canonical.secret_at(), canonical.message()).then(move |answer| {
+    let asked = if live.takes_long() {
+        keeper.sign_slowly(live.slot(), canonical.message())
+    } else {
+        keeper.sign(live.slot(), canonical.secret_at(), canonical.message())
+    };
+    asked.then(move |answer| {
         let outcome = match answer {
             Ok(Signature { bytes, passphrase }) => {
                 canonical.finish(bytes, passphrase).map_err(SignError::from)
@@ -247,12 +254,14 @@ impl Live {
         SignError::Rule { broken: Box::new(broken), docs: self.profile.docs().to_owned() }
     }
 
-    /// Checks the request, decides what time it is for it, and writes the bytes that the venue checks.
+    /// Checks the request, decides what time it is for it, and writes the bytes that the venue checks. Nothing is
+    /// charged where the keeper has no room for it.
     fn canonicalise(
         &mut self,
         request: &Request<'_>,
         confirmed: Option<&Confirmed>,
         means: &Means<'_>,
+        has_room: bool,
         account: &mut Account,
     ) -> Result<Step, SignError> {
         account.venue(&self.meta.venue);
@@ -297,6 +306,9 @@ impl Live {
             Passage::Open { grant, charges } => (grant, charges),
         };
         account.allowed_by(grant);
+        if !has_room {
+            return Err(CrewError::Keeper(Refusal::SigningQueueFull).into());
+        }
         for charge in &charges {
             self.budgets.spend(charge, Timestamp::now(), means.budget_writer)?;
         }

@@ -29,7 +29,7 @@ fn failed<'a>(action: &'static str, path: &'a Path) -> impl FnOnce(io::Error) ->
 /// [`StoreError::Exists`] where a file is there that must stay; [`StoreError::Io`]. Nothing has changed
 /// then, unless the folder's own fsync failed.
 pub(crate) fn write(path: &Path, bytes: &[u8], existing: Existing) -> Result<(), StoreError> {
-    let folder = path.parent().unwrap_or(Path::new("."));
+    let folder = folder_of(path);
     let mut file = tempfile::Builder::new()
         .prefix(TEMPORARY)
         .tempfile_in(folder)
@@ -56,7 +56,7 @@ pub(crate) fn remove(path: &Path) -> Result<(), StoreError> {
         io::ErrorKind::NotFound => StoreError::Absent { path: path.to_owned() },
         _ => failed("deleting", path)(source),
     })?;
-    sync_folder(path.parent().unwrap_or(Path::new(".")))
+    sync_folder(folder_of(path))
 }
 
 /// Makes a folder that only this user can enter, and those above it where they are missing.
@@ -101,6 +101,11 @@ pub(crate) fn take_lock(path: &Path) -> Result<Option<File>, StoreError> {
     }
 }
 
+/// The folder that `path` is in; a bare name is in the current one.
+fn folder_of(path: &Path) -> &Path {
+    path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."))
+}
+
 fn sync_folder(folder: &Path) -> Result<(), StoreError> {
     File::open(folder).and_then(|folder| folder.sync_all()).map_err(failed("syncing the folder", folder))
 }
@@ -120,6 +125,13 @@ mod tests {
         assert_eq!(std::fs::read(&path).unwrap(), b"three");
         let entries = std::fs::read_dir(folder.path()).unwrap().count();
         assert_eq!(entries, 1, "no temporary file stays");
+    }
+
+    #[test]
+    fn knows_the_folder_of_a_bare_name() {
+        for (path, folder) in [("rep.html", "."), ("a/rep.html", "a"), ("/rep.html", "/")] {
+            assert_eq!(folder_of(Path::new(path)), Path::new(folder), "{path}");
+        }
     }
 
     #[test]

@@ -33,7 +33,7 @@ pub(crate) struct Floors {
     seed: Vec<u8>,
     #[serde(with = "base64")]
     signature: Vec<u8>,
-    /// How often they were written; 0 in a file of a version that did not count.
+    /// Higher each time they are written, and no lower than any floor; 0 in a file of a version that did not count.
     #[serde(default)]
     generation: u64,
     /// Whether the token has kept a state of them: from then on it must know one.
@@ -42,6 +42,9 @@ pub(crate) struct Floors {
     /// The floor of every name that is not there.
     #[serde(default)]
     others: u64,
+    /// The revision with which records of a restored folder are being sealed anew; 0 where none are.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    restoring: u64,
     #[serde(default)]
     floor: BTreeMap<CredentialName, u64>,
 }
@@ -58,6 +61,7 @@ impl Floors {
             generation,
             anchored,
             others,
+            restoring: 0,
             floor: BTreeMap::new(),
         }
     }
@@ -83,7 +87,7 @@ impl Floors {
         (self.rung, &self.seed)
     }
 
-    /// How often they were written.
+    /// Which writing of them it is: later ones have higher numbers.
     pub(crate) const fn generation(&self) -> u64 {
         self.generation
     }
@@ -98,24 +102,32 @@ impl Floors {
         self.anchored = anchored;
     }
 
-    /// Counts that they are written once more. No revision that was ever in force is above twice that count and one,
-    /// because each writing raises a floor by two at most, and a record is ahead of its floor by one at most.
+    /// Counts that they are written once more. The count is never below a floor: so no revision that was ever in force
+    /// is above it by more than a record is ahead of its floor.
     pub(crate) fn count(&mut self) {
-        if self.generation == 0 {
-            self.generation = self.floor.values().copied().max().unwrap_or_default();
-        }
-        self.generation = self.generation.saturating_add(1);
+        let highest = self.floor.values().copied().max().unwrap_or_default().max(self.others);
+        self.generation = self.generation.saturating_add(1).max(highest);
     }
 
-    /// Begins anew above everything that these floors, and those of `generation`, have ever let in: no record opens
-    /// any more that was made until now. Gives the revision of those that are made from now on.
-    pub(crate) fn begin_anew(&mut self, generation: u64) -> u64 {
+    /// Marks that records are sealed anew above everything that these floors, and those of `generation`, have ever let
+    /// in. Gives their revision. Until [`end_restoring`](Self::end_restoring) the floors are those from before.
+    pub(crate) fn begin_restoring(&mut self, generation: u64) -> u64 {
         self.count();
-        let first = self.generation.max(generation).saturating_mul(2).saturating_add(2);
-        self.generation = first;
+        self.generation = self.generation.max(generation).saturating_add(AHEAD);
+        self.restoring = self.generation;
+        self.restoring
+    }
+
+    /// Whether records were being sealed anew when they were written.
+    pub(crate) const fn is_restoring(&self) -> bool {
+        self.restoring > 0
+    }
+
+    /// From here on no record opens that was made before they were sealed anew.
+    pub(crate) fn end_restoring(&mut self) {
+        let first = std::mem::take(&mut self.restoring);
         self.others = first;
         self.floor.values_mut().for_each(|floor| *floor = first);
-        first
     }
 
     /// This state, as the token keeps it.
@@ -145,14 +157,20 @@ impl Floors {
     /// What is signed: a label, and the hash of all names and floors with their lengths.
     pub(crate) fn message(&self) -> Vec<u8> {
         let mut hash = Sha256::new();
-        let label: &[u8] = if self.generation == 0 && !self.anchored && self.others == 0 {
-            b"strongroom record floors 1\0"
-        } else {
-            hash.update(self.generation.to_le_bytes());
-            hash.update([u8::from(self.anchored)]);
-            hash.update(self.others.to_le_bytes());
-            b"strongroom record floors 2\0"
-        };
+        let label: &[u8] =
+            if self.generation == 0 && !self.anchored && self.others == 0 && self.restoring == 0 {
+                b"strongroom record floors 1\0"
+            } else {
+                hash.update(self.generation.to_le_bytes());
+                hash.update([u8::from(self.anchored)]);
+                hash.update(self.others.to_le_bytes());
+                if self.restoring == 0 {
+                    b"strongroom record floors 2\0"
+                } else {
+                    hash.update(self.restoring.to_le_bytes());
+                    b"strongroom record floors 3\0"
+                }
+            };
         for (name, floor) in &self.floor {
             let length = u32::try_from(name.as_str().len()).unwrap_or(u32::MAX);
             hash.update(length.to_le_bytes());
@@ -176,6 +194,15 @@ impl Floors {
         let text = toml::to_string(self).unwrap_or_default();
         move || atomic::write(&path, format!("{HEADER}{text}").as_bytes(), Existing::Replace)
     }
+}
+
+/// More than a record can be ahead of its floor: by one after a crash, and by one more with each change while the disk
+/// takes records and no floors.
+const AHEAD: u64 = 1_000;
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde gives a reference")]
+const fn is_zero(number: &u64) -> bool {
+    *number == 0
 }
 
 const HEADER: &str = "# The lowest revision of each record that still opens. Signed: edited, it closes every record.\n\
@@ -230,27 +257,60 @@ mod tests {
     }
 
     #[test]
-    fn begins_anew_above_every_revision_that_could_have_been_in_force() {
+    fn restores_above_every_revision_that_could_have_been_in_force() {
         let mut older = Floors::new([7; 16], Rung::AesGcm, b"wrapped".to_vec());
         let mut floors = older.clone();
-        // The most that can happen between two writings: a removal of one that was ahead of its floor.
         for _ in 0..5 {
             floors.bury(&name("a.b"));
             floors.count();
         }
-        let (newest, generation) = (floors.of(&name("a.b")) + 1, floors.generation());
+        // Not only by how often they were written.
+        assert!(floors.raise(&name("d"), 700));
+        floors.count();
+        let (newest, generation) = (floors.of(&name("d")) + 1, floors.generation());
         assert!(older.raise(&name("c"), 1));
-        let first = older.begin_anew(generation);
+        let first = older.begin_restoring(generation);
         assert!(first > newest, "{first} {newest}");
-        assert_eq!(older.generation(), first);
+        assert!(older.is_restoring());
+        assert_eq!(
+            (older.of(&name("c")), older.of(&name("d"))),
+            (1, 0),
+            "the records from before open still"
+        );
+        // Killed, and done again.
+        let (before, again) = (first, older.begin_restoring(generation));
+        assert!(again > before);
+        older.end_restoring();
+        assert!(!older.is_restoring());
         for each in ["a.b", "c", "never-seen"] {
-            assert_eq!(older.of(&name(each)), first, "{each}");
+            assert_eq!(older.of(&name(each)), again, "{each}");
         }
-        // A file that did not count begins above its own floors.
+        older.count();
+        assert!(older.generation() > generation && older.generation() >= again);
+        // A file that did not count begins no lower than its own floors.
         let mut old = Floors { generation: 0, ..some() };
         assert!(old.floor.insert(name("c"), 77).is_some());
         old.count();
-        assert_eq!(old.generation(), 78);
+        assert_eq!(old.generation(), 77);
+    }
+
+    #[test]
+    fn restores_a_hundred_times_and_has_numbers_left() {
+        let mut floors = some();
+        let mut before = 0;
+        for nth in 0..100 {
+            let known = floors.generation() + 20;
+            let first = floors.begin_restoring(known);
+            assert!(first > before && first > known, "{nth}");
+            floors.count();
+            floors.end_restoring();
+            floors.count();
+            assert!(floors.raise(&name("a.b"), first + 1));
+            floors.count();
+            assert!(floors.generation() > first, "{nth}");
+            before = first;
+        }
+        assert!(floors.generation() < 1 << 20, "{}", floors.generation());
     }
 
     #[test]
@@ -284,7 +344,12 @@ mod tests {
         anchored.set_anchored(true);
         let mut higher = some();
         higher.others = 1;
-        messages.extend([counted, anchored, higher].map(|floors| floors.message()));
+        let mut restoring = some();
+        restoring.restoring = 1;
+        let mut restoring_later = some();
+        restoring_later.restoring = 2;
+        messages
+            .extend([counted, anchored, higher, restoring, restoring_later].map(|floors| floors.message()));
         let all = messages.len();
         messages.sort();
         messages.dedup();

@@ -3,7 +3,8 @@
 //! While the agent is unlocked a token worker of its own, which has no PIN and logs in nowhere, lists the
 //! slots and reads the description of the token, again and again (docs/adr/0011). What that worker says
 //! counts only where it sees the token: a module that has once lost its token may never find it again.
-//! So where it does not, a fresh process looks once more before the token is called gone.
+//! So where it does not, fresh processes look before the token is called gone, one after the other: to one alone a
+//! token can be missing for a moment. SoftHSM empties the file of a token at each login before it writes it anew.
 
 use std::rc::Rc;
 use std::time::{Duration, Instant};
@@ -24,13 +25,16 @@ const SOON: Duration = Duration::from_millis(250);
 const SOON_LOOKS: u32 = 8;
 /// A token that is gone, or cannot be looked for, is looked for more and more rarely, up to this.
 const RARELY: Duration = Duration::from_secs(15);
+/// So many fresh processes in a row must not find it, and this time lies between two of them.
+const FRESH_LOOKS: u32 = 3;
+const BETWEEN: Duration = Duration::from_millis(250);
 /// How long it may stay unknown, beyond the time between two looks, before `status` says so.
 const UNKNOWN_FOR: Duration = Duration::from_secs(10);
 
 /// What a look has shown.
 enum Look {
     Present,
-    /// A fresh process does not find it.
+    /// Fresh processes do not find it.
     Gone(TokenRefusal),
     /// The process that looked has failed, which says nothing about the token.
     Failed(CrewError),
@@ -102,6 +106,22 @@ impl<'a> Watch<'a> {
             self.worker = Some(worker);
             return Look::Present;
         }
+        // One that is called gone already stays so until it is seen.
+        let more = if self.missed == 0 { FRESH_LOOKS.saturating_sub(1) } else { 0 };
+        for _ in 0..more {
+            match self.look_afresh().await {
+                Look::Gone(refusal) => {
+                    tracing::info!(%refusal, "the token is not seen; another process looks")
+                }
+                seen_or_failed => return seen_or_failed,
+            }
+            sleep(BETWEEN).await;
+        }
+        self.look_afresh().await
+    }
+
+    /// Looks by a process that has not looked before.
+    async fn look_afresh(&mut self) -> Look {
         let weak = self.signer.config().agent.danger_allow_weak_memory;
         let started = TokenWorker::start(&self.token.environment, self.token.patience_s, weak).await;
         let mut fresh = match started {

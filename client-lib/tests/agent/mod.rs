@@ -295,6 +295,8 @@ pub fn status() -> strongroom_protocol::Status<'static> {
         }],
         principal: "user:1000",
         admins: vec!["user:1000"],
+        checkpoint: 4_242,
+        checkpoint_unix: 1_700_000_003,
     }
 }
 

@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 
 use base64ct::{Base64, Encoding as _};
-use strongroom_link::keeper::{Refusal, ToKeeper};
+use strongroom_link::keeper::{Refusal, SLOW_JOBS_OF_ONE, ToKeeper};
 use strongroom_link::key::{Algorithm, KeySpec, SecretForm};
 use strongroom_scanner::{Traced, denying};
 use strongroom_softhsm_tests::process::is_root_or_skip;
@@ -68,17 +68,31 @@ fn signs_with_rsa_as_openssl_does() {
 #[test]
 fn answers_hmacs_before_rsa_signatures_that_were_asked_for_earlier() {
     let (mut keeper, _port) = loaded();
-    put(&keeper, (0..100).map(|job| (job, SLOT_4096)).chain((100..200).map(|job| (job, HMAC_SLOT))));
+    put(&keeper, (0..60).map(|job| (job, SLOT_4096)).chain((60..160).map(|job| (job, HMAC_SLOT))));
     let mut order = Vec::new();
-    for _ in 0..200 {
+    for _ in 0..160 {
         let Answer::Signature(job, signature, _) = keeper.answer() else { panic!("no signature") };
-        assert_eq!(signature.len(), if job < 100 { 512 } else { 32 });
+        assert_eq!(signature.len(), if job < 60 { 512 } else { 32 });
         order.push(job);
     }
-    let of = |slow: bool| order.iter().copied().filter(move |job| (*job < 100) == slow);
-    assert!(of(true).eq(0..100), "RSA signatures are in order among themselves: {order:?}");
-    assert!(of(false).eq(100..200), "HMACs are in order among themselves: {order:?}");
-    assert_eq!(order.last(), Some(&99), "the last RSA signature comes last: {order:?}");
+    let of = |slow: bool| order.iter().copied().filter(move |job| (*job < 60) == slow);
+    assert!(of(true).eq(0..60), "RSA signatures are in order among themselves: {order:?}");
+    assert!(of(false).eq(60..160), "HMACs are in order among themselves: {order:?}");
+    assert_eq!(order.last(), Some(&59), "the last RSA signature comes last: {order:?}");
+}
+
+/// In the order of the questions the other credential's would all come last.
+#[test]
+fn makes_signatures_of_each_credential_in_turn() {
+    let (mut keeper, _port) = loaded();
+    put(&keeper, (0..60).map(|job| (job, SLOT_4096)).chain((60..63).map(|job| (job, SLOT))));
+    let mut order = Vec::new();
+    for _ in 0..63 {
+        let Answer::Signature(job, ..) = keeper.answer() else { panic!("no signature") };
+        order.push(job);
+    }
+    assert!(order.iter().filter(|job| **job >= 60).eq(&[60, 61, 62]), "{order:?}");
+    assert_eq!(order.last(), Some(&59), "{order:?}");
 }
 
 #[test]
@@ -94,7 +108,7 @@ fn refuses_more_than_it_has_room_for_and_goes_on() {
             other => panic!("{other:?}"),
         }
     }
-    assert!(signed.len() >= 256, "what was queued is signed: {}", signed.len());
+    assert!(signed.len() >= SLOW_JOBS_OF_ONE, "what was queued is signed: {}", signed.len());
     assert!(refused.len() >= 1_000, "the rest is refused: {}", refused.len());
     assert_eq!(signed.union(&refused).count(), 2_000, "each was answered");
     assert_eq!(keeper.sign(SLOT, MESSAGE), Ok((expected(SLOT), Vec::new())));
@@ -124,10 +138,10 @@ fn bounds_what_waits_in_bytes_too() {
 #[test]
 fn forgets_a_key_with_all_that_waits_for_it() {
     let (mut keeper, mut port) = loaded();
-    put(&keeper, (1..=100).map(|job| (job, SLOT_4096)).chain([(101, SLOT)]));
+    put(&keeper, (1..=60).map(|job| (job, SLOT_4096)).chain([(101, SLOT)]));
     keeper.put(ToKeeper::Forget { job: 102, slot: SLOT_4096 });
     let (mut signed, mut dropped, mut done) = (0, 0, false);
-    for _ in 1..=102 {
+    for _ in 0..62 {
         match keeper.answer() {
             Answer::Signature(101, signature, _) => assert_eq!(signature, expected(SLOT)),
             Answer::Signature(..) => {
@@ -140,7 +154,7 @@ fn forgets_a_key_with_all_that_waits_for_it() {
         }
     }
     assert!(done);
-    assert_eq!(signed + dropped, 100);
+    assert_eq!(signed + dropped, 60);
     assert!(dropped > 0, "all were signed before it was forgotten, which proves nothing");
     assert_eq!(keeper.sign(SLOT_4096, MESSAGE), Err(Refusal::SlotEmpty));
     let envelope = keeper.seal(&mut port, RSA_SPEC, piped(RSA_4096.as_bytes()), None).expect("seals");
@@ -153,20 +167,20 @@ fn forgets_a_key_with_all_that_waits_for_it() {
 fn forgets_everything_while_it_signs_and_drops_what_waits() {
     for round in 0..5 {
         let (mut keeper, _port) = loaded();
-        put(&keeper, (1..=200).map(|job| (job, SLOT_4096)));
-        keeper.put(ToKeeper::ForgetAll { job: 201 });
+        put(&keeper, (1..=60).map(|job| (job, SLOT_4096)));
+        keeper.put(ToKeeper::ForgetAll { job: 61 });
         let mut signed = 0;
         loop {
             match keeper.answer() {
                 Answer::Signature(..) => signed += 1,
-                Answer::Forgotten(201, left) => {
+                Answer::Forgotten(61, left) => {
                     assert_eq!(left, 0, "bytes that are not zero, round {round}");
                     break;
                 }
                 other => panic!("{other:?}"),
             }
         }
-        assert!(signed < 200, "all were signed before, which proves nothing");
+        assert!(signed < 60, "all were signed before, which proves nothing");
         assert_eq!(keeper.receive(), 0, "nothing comes behind it");
         assert!(keeper.ended().status.success());
     }
@@ -175,7 +189,7 @@ fn forgets_everything_while_it_signs_and_drops_what_waits() {
 #[test]
 fn ends_with_its_front_while_it_signs() {
     let (keeper, _port) = loaded();
-    put(&keeper, (1..=200).map(|job| (job, SLOT_4096)));
+    put(&keeper, (1..=60).map(|job| (job, SLOT_4096)));
     assert!(keeper.hang_up().status.success());
 }
 

@@ -237,12 +237,13 @@ fn token() -> impl Strategy<Value = Token<'static>> {
 }
 
 fn status() -> impl Strategy<Value = Status<'static>> {
-    let numbers = (small_number(), number(), small_number(), small_number(), small_number());
+    let numbers =
+        (small_number(), [number(), number(), number()], small_number(), small_number(), small_number());
     let lists = (vec(text(), 0..4), vec(protection(), 0..3), vec(text(), 0..3));
     (proptest::array::uniform6(text()), numbers, any::<bool>(), lists).prop_map(
         |(
             texts,
-            (pid, since_unix, credentials, ready, keeper_pid),
+            (pid, [since_unix, checkpoint, checkpoint_unix], credentials, ready, keeper_pid),
             locked,
             (weaknesses, protection, admins),
         )| {
@@ -263,6 +264,8 @@ fn status() -> impl Strategy<Value = Status<'static>> {
                 protection,
                 principal,
                 admins,
+                checkpoint,
+                checkpoint_unix,
             }
         },
     )

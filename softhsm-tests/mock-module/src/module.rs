@@ -81,8 +81,8 @@ impl Module {
         };
         let nth = self.calls.entry(name).or_default();
         *nth = nth.saturating_add(1);
-        let fault = script.fault(name, *nth).cloned();
         let store = Store::at(folder);
+        let fault = script.fault(name, *nth).filter(|fault| store.spend(fault.times)).cloned();
         store.log(name);
         let now = Now { token: script.token, store, act: fault.as_ref().map(|fault| fault.act) };
         match fault {

@@ -72,6 +72,9 @@ pub(crate) struct Fault {
     /// The call does its work first.
     #[serde(default)]
     pub(crate) after: bool,
+    /// How often it happens in all processes together; 0 means each time.
+    #[serde(default)]
+    pub(crate) times: usize,
 }
 
 /// How it goes wrong.

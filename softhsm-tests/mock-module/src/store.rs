@@ -40,6 +40,17 @@ impl Store {
         }
     }
 
+    /// Notes that a fault happens once more, where that is not `most` times already; 0 sets no bound.
+    pub(crate) fn spend(&self, most: usize) -> bool {
+        let path = self.folder.join("spent.log");
+        let spent = std::fs::read(&path).unwrap_or_default().len();
+        if most > 0 && spent < most {
+            let file = OpenOptions::new().create(true).append(true).open(path);
+            return file.and_then(|mut file| file.write_all(b".")).is_ok();
+        }
+        most == 0
+    }
+
     /// How many wrong PINs were entered since the last right one.
     pub(crate) fn wrong_pins(&self) -> Outcome<u32> {
         Ok(self.read()?.wrong_pins)

@@ -77,6 +77,29 @@ fn asks_a_fresh_process_before_it_believes_that_the_token_is_gone() {
     }
 }
 
+/// To one fresh process, and to the next, the token is missing for a moment: another program logs in just then.
+#[test]
+fn asks_more_than_one_fresh_process_before_it_believes_that_the_token_is_gone() {
+    let site = watched();
+    for code in ["CKR_DEVICE_REMOVED", "CKR_GENERAL_ERROR", "CKR_TOKEN_NOT_PRESENT"] {
+        let fault = Fault::code("C_GetSlotList", 0, code).times(2);
+        site.mock.set(std::slice::from_ref(&fault));
+        wait_until(&format!("{fault} was felt"), SOON, || site.mock.spent() == 2);
+        site.mock.forget_calls();
+        wait_until("it is seen again", SOON, || {
+            site.signs(&SECOND).unwrap();
+            looks(&site) >= 6
+        });
+        assert!(!site.is_locked(), "{fault}");
+        assert_eq!(site.client().status().unwrap().weaknesses, [""; 0], "{fault}");
+        assert!(site.agent.log().contains("the token is not seen; another process looks"), "{fault}");
+    }
+    // The control: seen by nobody, however many look.
+    site.mock.set(&[Fault::code("C_GetSlotList", 0, "CKR_DEVICE_REMOVED").times(100)]);
+    wait_until("it is locked", SOON, || site.is_locked());
+    assert!(site.mock.spent() >= 3, "{} looks", site.mock.spent());
+}
+
 #[test]
 fn locks_where_every_process_finds_another_token_or_an_error() {
     let site = watched();

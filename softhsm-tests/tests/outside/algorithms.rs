@@ -1,5 +1,7 @@
 //! Private keys of each kind through the whole road, checked by OpenSSL, and signatures that take long beside others.
 
+use std::collections::BTreeSet;
+use std::io::Write as _;
 use std::path::Path;
 use std::process::Command;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::Relaxed};
@@ -9,7 +11,9 @@ use std::time::Duration;
 use base64ct::{Base64, Base64UrlUnpadded, Encoding as _};
 use rustix::process::Signal;
 use strongroom_client::{SignRequest, SignedRequest};
+use strongroom_protocol::{Body, Operation, Sign};
 use strongroom_softhsm_tests::process::wait_until;
+use strongroom_softhsm_tests::raw::{Heard, Raw, frame};
 use strongroom_softhsm_tests::room::{Agent, Key, Room, signal};
 
 use crate::keys::{BINANCE, account, header};
@@ -167,6 +171,64 @@ fn answers_hmacs_past_a_crowd_that_asks_for_rsa_signatures() {
     });
     assert!(refused.iter().all(String::is_empty), "{refused:?}");
     assert!(past < HMACS * CROWD / 2, "{past} RSA signatures were made before {HMACS} HMACs");
+}
+
+/// The flood is read no faster than its signatures are made, so none of it is refused either. HMACs are asked for
+/// meanwhile, since an HMAC's answer is what goes past those who wait for RSA.
+#[test]
+fn signs_for_one_rsa_key_while_another_is_flooded_and_refuses_neither() {
+    const FLOOD: u64 = 1_000;
+    let (room, _agent) = with_both_keys();
+    enroll(&room, "other", "binance-rsa", &pem("rsa2048-pkcs1"));
+    let mut peer = Raw::connect(&room.socket());
+    let mut writer = peer.stream.try_clone().unwrap();
+    let (heard, done) = (AtomicU64::new(0), AtomicBool::new(false));
+    thread::scope(|scope| {
+        let (heard, done) = (&heard, &done);
+        scope.spawn(move || {
+            let slow = |id| {
+                frame(
+                    id,
+                    Operation::Sign(Sign {
+                        credential: "slow",
+                        method: "GET",
+                        path: "/api/v3/account",
+                        query: Vec::new(),
+                        body: Body::Empty,
+                    }),
+                )
+            };
+            let frames: Vec<u8> = (1..=FLOOD).flat_map(slow).collect();
+            writer.write_all(&frames).unwrap();
+        });
+        let flood = scope.spawn(move || {
+            let mut ids = BTreeSet::new();
+            for _ in 1..=FLOOD {
+                match peer.hear(Duration::from_secs(60)) {
+                    Heard::Good(id) => assert!(ids.insert(id)),
+                    other => panic!("{other:?} after {}", ids.len()),
+                }
+                heard.fetch_add(1, Relaxed);
+            }
+        });
+        let client = room.client();
+        scope.spawn(move || {
+            while !done.load(Relaxed) {
+                let _ = client.sign(&account()).unwrap();
+            }
+        });
+        let outcome = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| {
+            wait_until("the flood is served", Duration::from_secs(60), || heard.load(Relaxed) > 0);
+            for _ in 0..20 {
+                let _ = room.client().sign(&SignRequest::new("other", "GET", "/api/v3/account")).unwrap();
+            }
+            assert!(heard.load(Relaxed) < FLOOD, "the flood was over before, which proves nothing");
+        }));
+        let flooded = flood.join();
+        done.store(true, Relaxed);
+        outcome.unwrap();
+        flooded.unwrap();
+    });
 }
 
 #[test]

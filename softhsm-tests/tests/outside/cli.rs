@@ -27,8 +27,9 @@ const CREDENTIAL: [&str; 16] = [
     "token_serial",
     "venue",
 ];
-const STATUS: [&str; 15] = [
+const STATUS: [&str; 16] = [
     "admins",
+    "checkpoint",
     "credentials",
     "keeper_pid",
     "locked",
@@ -95,7 +96,8 @@ fn prints_json_with_stable_keys_for_every_data_command() {
         json!({
             "name": "binance-main", "venue": "binance", "key_id": BINANCE.key_id, "base_url": "https://api.binance.com",
             "algorithm": "hmac-sha256", "custody": "keeper", "rung": "aes-gcm", "token_serial": room.token.serial,
-            "enrolled": null, "ready": true, "fault": "", "revision": 1, "grants": 1, "accept_unbound": [], "honey": false
+            "enrolled": null, "ready": true, "fault": "", "revision": 1, "grants": 1, "accept_unbound": [], "honey": false,
+            "profile": ""
         })
     );
     for words in [

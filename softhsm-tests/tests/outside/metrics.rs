@@ -3,6 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
+use serde_json::{Value, json};
 use strongroom_client::{ErrorCode, SignRequest};
 use strongroom_softhsm_tests::process::wait_until;
 use strongroom_softhsm_tests::room::Room;
@@ -130,4 +131,43 @@ fn tells_admins_only() {
     let told = metrics(&room);
     assert_eq!(told["strongroom_turned_away_total"], 1.0, "{told:?}");
     assert_eq!(parse(&room.client().metrics().unwrap().text).len(), told.len());
+}
+
+/// The last checkpoint, as the log itself has it: its line and its time in whole seconds.
+fn last_checkpoint(room: &Room) -> Option<(u64, i64)> {
+    let all = room.run(&["audit", "show", "--json", "--kind", "checkpoint"], None, &[]).json();
+    let last = all.as_array().unwrap().last()?;
+    let time: jiff::Timestamp = last["time"].as_str().unwrap().parse().unwrap();
+    Some((last["seq"].as_u64().unwrap(), time.as_second()))
+}
+
+#[test]
+fn tells_admins_where_the_last_checkpoint_of_the_log_stands() {
+    let room = Room::new();
+    let _ = room.enroll(&BINANCE, &[]).ok();
+    let _agent = room.start();
+    let status = || room.run(&["status", "--json"], None, &[]).json();
+    assert_eq!(status()["checkpoint"], Value::Null, "none since it was started");
+    assert!(!room.run(&["status"], None, &[]).ok().contains("checkpoint:"));
+    let _ = room.unlock().ok();
+    let mut before = 0;
+    for case in ["unlocked", "locked"] {
+        if case == "locked" {
+            let _ = room.client().sign(&account()).unwrap();
+            room.client().lock().unwrap();
+        }
+        wait_until("status tells of what stands in the log", SOON, || {
+            let told = room.client().status().unwrap().checkpoint.map(|at| (at.line, at.unix));
+            let written = last_checkpoint(&room).map(|(line, at)| (line, u64::try_from(at).unwrap()));
+            told == written && told.is_some_and(|(line, _)| line > before)
+        });
+        let told = room.client().status().unwrap().checkpoint.unwrap();
+        before = told.line;
+        let time = jiff::Timestamp::from_second(told.unix.try_into().unwrap()).unwrap().to_string();
+        assert_eq!(status()["checkpoint"], json!({ "line": told.line, "time": time }), "{case}");
+        let said = format!("line {} of the audit log, at {time}\n", told.line);
+        assert!(room.run(&["status"], None, &[]).ok().contains(&said), "{case}");
+    }
+    let bot = room.client().with_token(room.client().add_client("bot").unwrap());
+    assert_eq!(bot.status().unwrap().checkpoint, None, "who is no admin is not told");
 }

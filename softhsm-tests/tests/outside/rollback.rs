@@ -10,8 +10,8 @@ use strongroom_softhsm_tests::room::{Room, Run};
 use crate::keys::{BINANCE, KRAKEN, account, balance};
 use crate::records::assert_like;
 
-const ROLLED_BACK: &str = "error: the data folder was rolled back: its floors were written * times, and the token knows of * \
-                           times\nhint: put the newest data folder back; *`strongroom accept-restore`\n";
+const ROLLED_BACK: &str = "error: the data folder was rolled back: its floors have the number *, and the token knows number *\n\
+                           hint: put the newest data folder back; *`strongroom accept-restore`\n";
 
 /// A folder as it is now, beside it.
 pub(crate) struct Copy {
@@ -187,6 +187,56 @@ fn takes_a_restored_folder_over_and_nothing_that_came_after_it() {
     kept.put_back();
     let _agent = room.start_unlocked();
     let _ = room.client().sign(&account()).unwrap();
+}
+
+#[test]
+fn opens_nothing_by_the_newest_floors_wherever_taking_over_was_cut_off() {
+    let (token, mock) = Mock::token();
+    let room = Room::with(token);
+    let _ = room.init(&[]).ok();
+    let _ = room.enroll(&BINANCE, &[]).ok();
+    let _ = room.enroll(&KRAKEN, &[]).ok();
+    let backup = Copy::of(&room.data());
+    narrow(&room);
+    let newest = Copy::of(&room.data());
+    let contents = mock.keep_contents();
+    let floors = |data: &Path| data.join("floors");
+    let mut cut = 0;
+    for call in ["C_Decrypt", "C_CreateObject"] {
+        for nth in 1.. {
+            let case = format!("{call} {nth}");
+            mock.put_contents(&contents);
+            backup.put_back();
+            mock.set(&[Fault::new(call, nth, "crash")]);
+            let run = with_pin(&room, &["accept-restore"]);
+            mock.clear();
+            if run.code() == 0 && call == "C_Decrypt" {
+                assert!(nth > 3, "{case}: both records are behind the floors");
+                break;
+            }
+            let left = Copy::of(&room.data());
+            std::fs::remove_dir_all(floors(&room.data())).unwrap();
+            copy(&floors(&newest.at), &floors(&room.data()));
+            let agent = room.start();
+            let _ = room.unlock();
+            assert!(room.client().sign(&account()).is_err(), "{case}");
+            assert!(room.client().sign(&balance()).is_err() || run.code() != 0, "{case}");
+            drop(agent);
+            left.put_back();
+            cut += 1;
+            if run.code() == 0 {
+                // The token alone was not told of the end; the next login does that.
+                let _agent = room.start_unlocked();
+                let _ = room.client().sign(&account()).unwrap();
+                break;
+            }
+            let again = with_pin(&room, &["accept-restore"]).ok();
+            assert!(again.contains("accepted binance-main"), "{case}: {again:?}");
+            let _agent = room.start_unlocked();
+            let _ = room.client().sign(&account()).unwrap();
+        }
+    }
+    assert!(cut > 3, "{cut}");
 }
 
 #[test]

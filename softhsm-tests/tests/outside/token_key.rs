@@ -136,6 +136,65 @@ fn makes_a_key_at_init_that_cannot_leave_the_token_and_signs_at_each_unlock() {
     assert_like(&shown, &format!("*token: * up to line *\ntoken key: {told}\n*"), "");
 }
 
+/// Makes both halves of a P-256 pair outside, and puts them where `init` looks for its own.
+fn import_pair(room: &Room) {
+    let file = |name: &str| room.folder().join(name).display().to_string();
+    let (pem, private, public) = (file("pair.pem"), file("private.der"), file("public.der"));
+    for arguments in [
+        vec!["genpkey", "-algorithm", "EC", "-pkeyopt", "ec_paramgen_curve:P-256", "-out", &pem],
+        vec!["pkey", "-in", &pem, "-outform", "DER", "-out", &private],
+        vec!["pkey", "-in", &pem, "-pubout", "-outform", "DER", "-out", &public],
+    ] {
+        let run = std::process::Command::new("openssl").args(&arguments).output().unwrap();
+        assert!(run.status.success(), "{run:?}");
+    }
+    for (path, class, more) in
+        [(&private, "privkey", &["--sensitive", "--usage-sign"][..]), (&public, "pubkey", &[])]
+    {
+        let write = ["--write-object", path, "--type", class, "--label", "strongroom audit", "--id", "77"];
+        let run = room.token.pkcs11_tool(&[&write[..], &["--private"], more].concat());
+        assert!(run.status.success(), "{run:?}");
+    }
+}
+
+#[test]
+fn takes_no_key_that_came_from_outside_and_says_whether_it_found_or_made_one() {
+    let room = Room::bare();
+    import_pair(&room);
+    let run = room.init(&["--json"]);
+    assert_like(
+        &run.stderr,
+        "warning: the token's key for the audit log is not used, *it came from outside*CKA_LOCAL*",
+        "",
+    );
+    assert_eq!(run.json()["audit_key"], Value::Null);
+    // It stays out where it is found later, too.
+    let _ = room.enroll(&BINANCE, &[]).ok();
+    session(&room);
+    assert!(!rows(&room).iter().any(|row| is_of_token(row)));
+
+    let room = Room::bare();
+    let made = room.init(&["--json"]);
+    let said = made.stderr.clone();
+    let key = made.json()["audit_key"].as_str().unwrap().to_owned();
+    assert_like(&said, &format!("*the token has made a key for the audit log: {key}*"), "made");
+    let again = room.init(&["--json"]);
+    assert!(!again.stderr.contains("key for the audit log"), "the configuration names it: {again:?}");
+    std::fs::remove_file(room.config()).unwrap();
+    let found = room.init(&["--json"]);
+    let said = found.stderr.clone();
+    assert_eq!(found.json()["audit_key"], key.as_str());
+    assert_like(
+        &said,
+        &format!("*the token had a key for the audit log already, *: {key}; *"),
+        "found, and it was born there",
+    );
+    // The control: it is used.
+    let _ = room.enroll(&BINANCE, &[]).ok();
+    session(&room);
+    assert!(rows(&room).iter().any(|row| is_of_token(row)));
+}
+
 #[test]
 fn finds_a_log_that_somebody_wrote_anew_who_has_all_keys_but_that_of_the_token() {
     let room = Room::new();
@@ -175,6 +234,89 @@ fn finds_a_log_that_somebody_wrote_anew_who_has_all_keys_but_that_of_the_token()
     assert_eq!(verify(&room, &own).0, 0);
     let other = "00".repeat(32);
     assert_eq!(verify(&room, &["--token-key", &other]).0, 3, "another key is demanded");
+}
+
+/// A log that somebody writes who has no key but one of their own.
+struct Invented {
+    key: SigningKey,
+    rows: Vec<String>,
+    prev: String,
+}
+
+impl Invented {
+    /// One that goes on behind genuine rows.
+    fn behind(rows: &[String]) -> Self {
+        let prev = rows.last().map_or_else(|| "0".repeat(64), |row| hex(&Sha256::digest(format!("{row}\n"))));
+        Self { key: SigningKey::from_bytes(&[9; 32]), rows: rows.to_vec(), prev }
+    }
+
+    fn line(&mut self, members: &str) {
+        let (seq, time) = (self.rows.len() + 1, "2026-11-22T04:00:00.000000Z");
+        let row = format!("{{\"seq\":{seq},\"time\":\"{time}\",\"prev\":\"{}\",{members}}}", self.prev);
+        self.prev = hex(&Sha256::digest(format!("{row}\n")));
+        self.rows.push(row);
+    }
+
+    fn lines(&mut self, kinds: &[&str]) {
+        for kind in kinds {
+            let verdict = if ["sign", "unlock"].contains(kind) { ",\"verdict\":\"allowed\"" } else { "" };
+            match *kind {
+                "checkpoint" => self.checkpoint(),
+                kind => self.line(&format!("\"kind\":\"{kind}\",\"uid\":7{verdict}")),
+            }
+        }
+    }
+
+    /// Over the line before.
+    fn checkpoint(&mut self) {
+        let (covers, at) = (format!("{}:{}", self.rows.len(), self.prev), "2026-11-22T04:00:00.000000Z");
+        let message = format!("strongroom audit checkpoint 1\n{covers}\n{at}\n");
+        let signature = hex(&self.key.sign(message.as_bytes()).to_bytes());
+        let key = hex(self.key.verifying_key().as_bytes());
+        self.line(&format!(
+            "\"kind\":\"checkpoint\",\"key\":\"{key}\",\"covers\":\"{covers}\",\"at\":\"{at}\",\"signature\":\"{signature}\""
+        ));
+    }
+}
+
+#[test]
+fn finds_logs_that_somebody_wrote_who_has_no_key_at_all() {
+    let room = Room::new();
+    let _ = room.enroll(&BINANCE, &[]).ok();
+    for _ in 0..2 {
+        session(&room);
+    }
+    let own = ["--token-key", &init_told(&room)];
+    let nothing = room.folder().join("nothing").display().to_string();
+    let genuine = rows(&room);
+    assert_eq!(findings(&room, &own), Vec::<String>::new(), "the control");
+    assert_eq!(verify(&room, &own).0, 0, "the control");
+    let vouched = genuine.iter().position(|row| is_of_token(row)).unwrap() + 1;
+    let uncertified = "the token has not vouched for the key of the checkpoint in line ";
+    let again = ["sign", "lock", "checkpoint"];
+    for (case, kept, kinds, found) in [
+        ("a lock before each checkpoint", vouched, [again, again].concat(), vec![uncertified; 2]),
+        ("a start before each", vouched, vec!["start", "sign", "checkpoint"], vec![uncertified]),
+        ("no start", 0, vec!["sign", "checkpoint", "sign", "checkpoint"], vec![UNVOUCHED]),
+        ("a lock first", 0, vec!["lock", "checkpoint", "lock", "checkpoint"], vec![UNVOUCHED]),
+        ("no checkpoint", 0, vec!["start", "unlock", "sign", "sign"], vec![UNVOUCHED]),
+        ("unlocked only", 0, vec!["start", "unlock"], vec![UNVOUCHED]),
+        ("signed only", 0, vec!["sign"], vec![UNVOUCHED]),
+    ] {
+        let mut invented = Invented::behind(&genuine[..kept]);
+        invented.lines(&kinds);
+        let text: String = invented.rows.iter().map(|row| format!("{row}\n")).collect();
+        std::fs::write(log(&room), text).unwrap();
+        assert_eq!(verify(&room, &own).0, 3, "{case}");
+        let all = findings(&room, &own);
+        assert_eq!(all.len(), found.len(), "{case}: {all:?}");
+        assert!(all.iter().zip(found).all(|(one, found)| one.starts_with(found)), "{case}: {all:?}");
+        // It is the token's key that tells, and nothing else.
+        assert_eq!(verify(&room, &["--config", &nothing]).0, 0, "{case}: the control");
+    }
+    let text: String = genuine.iter().map(|row| format!("{row}\n")).collect();
+    std::fs::write(log(&room), text).unwrap();
+    assert_eq!(verify(&room, &own).0, 0, "the control");
 }
 
 #[test]

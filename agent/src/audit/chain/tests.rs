@@ -78,6 +78,38 @@ fn finds_a_new_chain_and_a_cut_end_only_by_what_was_noted() {
     assert_eq!(verify(&forged, &[noted]), [Fault::NotAsNoted { seq: 7 }]);
 }
 
+#[test]
+fn finds_a_checkpoint_over_a_line_that_is_not_there_or_too_far_behind() {
+    use ed25519_dalek::{Signer as _, SigningKey};
+
+    let (key, at) = (SigningKey::from_bytes(&[3; 32]), "2026-11-22T04:00:00.000000Z");
+    let with = |lines: &[Vec<u8>], covers: Head| {
+        let covers = covers.to_string();
+        let message = crate::audit::checkpoint::message(Kind::Checkpoint, &covers, at);
+        let event = Event {
+            key: Some(*key.verifying_key().as_bytes()),
+            covers: Some(covers.into()),
+            at: Some(at.into()),
+            signature: Some(base16ct::lower::encode_string(&key.sign(&message).to_bytes()).into()),
+            ..Event::of(Kind::Checkpoint)
+        };
+        let (mut head, mut out) = (head_of(lines), Vec::new());
+        head.write(&mut Clock::default(), Timestamp::UNIX_EPOCH, |pen| event.write(pen), &mut out);
+        out.pop();
+        [lines, &[out]].concat()
+    };
+    let lines = log(9_000);
+    assert_eq!(verify(&with(&lines, head_of(&lines)), &[]), [], "the control");
+    assert_eq!(verify(&with(&lines, head_of(&lines[..1_000])), &[]), [], "the control");
+    let forged = [Fault::Forged { seq: 9_001 }];
+    assert_eq!(verify(&with(&lines, head_of(&lines[..500])), &[]), forged);
+    assert_eq!(verify(&with(&lines, Head { seq: 9_900, hash: [1; 32] }), &[]), forged);
+    // Of a line that is missing nothing more is said.
+    let mut fewer = with(&lines, head_of(&lines[..8_000]));
+    fewer.remove(7_999);
+    assert_eq!(verify(&fewer, &[]), [Fault::Missing { from: 8_000, to: 8_000 }]);
+}
+
 proptest! {
     #[test]
     fn finds_an_edited_byte_in_its_line(length in 3_u32..40, line: prop::sample::Index, byte: prop::sample::Index, to in 0_u8..) {

@@ -61,15 +61,19 @@ fn see(vouching: &mut Vouching, seq: u64, event: &Event<'_>) -> Result<(), Unvou
 fn takes_checkpoints_only_behind_a_signature_of_the_token_in_their_session() {
     let (token, other) = (Token::new(), Token::new());
     let (key, stranger) = (CheckpointKey::from_bytes(&[1; 32]), CheckpointKey::from_bytes(&[2; 32]));
-    let mut vouching = Vouching::default();
+    let mut vouching = Vouching::new(true);
     vouching.demand(Fingerprint::of(&token.key()));
-    vouching.line(1, Kind::Start);
+    vouching.line(1, &Event::of(Kind::Start));
     let first = token.sign(&key, &covers(1));
     assert_eq!(see(&mut vouching, 2, &checkpoint(&key, 1, Some((&token, first.clone())))), Ok(()));
     assert_eq!(see(&mut vouching, 9, &checkpoint(&key, 8, None)), Ok(()));
     assert_eq!(see(&mut vouching, 9, &checkpoint(&stranger, 8, None)), Err(Unvouched::Uncertified));
-    vouching.line(20, Kind::Lock);
+    vouching.line(20, &Event::of(Kind::Lock));
     assert_eq!(see(&mut vouching, 21, &checkpoint(&key, 20, None)), Ok(()), "the last of its session");
+    assert_eq!(see(&mut vouching, 22, &checkpoint(&stranger, 20, None)), Err(Unvouched::Uncertified));
+    // No other lock moves that end.
+    vouching.line(29, &Event::of(Kind::Lock));
+    assert_eq!(see(&mut vouching, 30, &checkpoint(&key, 29, None)), Err(Unvouched::Uncertified));
     // The very key of the keeper, without the token.
     assert_eq!(see(&mut vouching, 31, &checkpoint(&key, 30, None)), Err(Unvouched::Uncertified));
     for (case, signature) in [
@@ -93,20 +97,44 @@ fn takes_checkpoints_only_behind_a_signature_of_the_token_in_their_session() {
 }
 
 #[test]
-fn misses_the_token_only_where_it_is_demanded_and_a_session_went_without() {
+fn misses_the_token_wherever_it_is_demanded_and_an_agent_was_unlocked_without() {
     let key = CheckpointKey::from_bytes(&[1; 32]);
-    let demanded = Fingerprint::of(&Token::new().key());
-    for (case, demand, ended, missing) in [
-        ("not demanded", None, true, false),
-        ("the middle of a session", Some(demanded), false, false),
-        ("a session without", Some(demanded), true, true),
+    let demanded = Some(Fingerprint::of(&Token::new().key()));
+    let told = |kind, verdict| vec![Event { verdict: Some(verdict), ..Event::of(kind) }];
+    let start = || vec![Event::of(Kind::Start)];
+    let (signed, unlocked) = (told(Kind::Sign, Verdict::Allowed), told(Kind::Unlock, Verdict::Allowed));
+    let unvouched = || vec![checkpoint(&key, 2, None)];
+    for (case, demand, whole, lines, missing) in [
+        ("not demanded", None, true, [start(), unvouched()], false),
+        ("a session without", demanded, true, [start(), unvouched()], true),
+        ("no start", demanded, true, [Vec::new(), unvouched()], true),
+        ("the middle of a session", demanded, false, [Vec::new(), unvouched()], false),
+        ("behind its end", demanded, false, [vec![Event::of(Kind::Lock)], unvouched()], true),
+        ("a part with a start", demanded, false, [start(), unvouched()], true),
+        ("no checkpoint, and unlocked", demanded, true, [start(), unlocked.clone()], true),
+        ("no checkpoint, and signed", demanded, true, [start(), signed.clone()], true),
+        ("signed, and nothing before", demanded, true, [Vec::new(), signed.clone()], true),
+        ("signed in the middle", demanded, false, [Vec::new(), signed], false),
+        ("not demanded of what was done", None, true, [start(), unlocked], false),
+        ("locked all the time", demanded, true, [start(), told(Kind::Sign, Verdict::Refused)], false),
+        ("a wrong PIN", demanded, true, [start(), told(Kind::Unlock, Verdict::Refused)], false),
     ] {
-        let mut vouching = Vouching::default();
+        let mut vouching = Vouching::new(whole);
         demand.into_iter().for_each(|key| vouching.demand(key));
-        if ended {
-            vouching.line(1, Kind::Start);
+        for (seq, event) in (1..).zip(lines.concat()) {
+            vouching.line(seq, &event);
+            if event.kind == Kind::Checkpoint {
+                assert_eq!(see(&mut vouching, seq, &event), Ok(()), "{case}");
+            }
         }
-        assert_eq!(see(&mut vouching, 5, &checkpoint(&key, 4, None)), Ok(()), "{case}");
         assert_eq!(vouching.is_missing(), missing, "{case}");
     }
+    // The last checkpoint of a part that begins in its session covers its lock, and no line behind.
+    let mut vouching = Vouching::new(false);
+    demanded.into_iter().for_each(|key| vouching.demand(key));
+    vouching.line(9, &Event::of(Kind::Lock));
+    assert_eq!(see(&mut vouching, 10, &checkpoint(&key, 9, None)), Ok(()));
+    assert!(!vouching.is_missing());
+    assert_eq!(see(&mut vouching, 12, &checkpoint(&key, 11, None)), Ok(()));
+    assert!(vouching.is_missing());
 }

@@ -53,6 +53,7 @@ pub fn check(profile: &Profile, grants: &Grants) -> Vec<Finding> {
         findings.extend(check.pairs());
         findings.extend(check.values());
         findings.extend(check.sessions());
+        findings.extend(check.free_logins());
         findings.extend(check.logins());
     }
     findings
@@ -280,6 +281,24 @@ impl Check<'_> {
         let logins = self.profile.logins();
         self.rules_of(Action::Session).next().is_some()
             || logins.iter().any(|login| login.by().is_none() && !login.push_only())
+    }
+
+    /// Requests that are all WebSocket logins as well, in a grant without sessions.
+    fn free_logins(&self) -> Option<Finding> {
+        let login = self.profile.logins().iter().find(|login| !login.free().is_empty())?;
+        if self.grant.actions().contains(Action::Session) {
+            return None;
+        }
+        let reason = format!(
+            "every signature of {} is good for the WebSocket login `{}` as well, because its sender chooses `{}` in it, so \
+             nothing would be signed without `session`",
+            self.venue(),
+            login.name(),
+            login.free().join("`, `"),
+        );
+        let remedy =
+            "grant `session` beside it, and use a key of the venue's that may do no more than it should";
+        Some(Finding { grant: self.grant.id.clone(), accept: Vec::new(), reason, remedy: remedy.to_owned() })
     }
 
     /// WebSocket logins whose signatures are good for more than the grant allows.

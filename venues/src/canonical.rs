@@ -114,6 +114,7 @@ pub(crate) fn canonicalise(
         values.put_template(*slot, template)?;
     }
     put_each(plan, rule, &mut values)?;
+    plan.check_beside(&values)?;
     let (message, secret_at) = message(plan, rule, members, &values)?;
     let mut request = CanonicalRequest {
         compiled: Arc::clone(plan.compiled),

@@ -85,6 +85,16 @@ pub enum RequestError {
         /// The profile.
         venue: String,
     },
+    /// A digit of the caller's right beside a number in the signed text.
+    #[error(
+        "{what} in a digit, which would make the number beside it in the signed text of {venue} longer: the signature would do for another request"
+    )]
+    BesideNumber {
+        /// `the path ends`, or `the name of a parameter begins`.
+        what: &'static str,
+        /// The profile.
+        venue: String,
+    },
     /// The engine contradicts itself.
     #[error("this is a bug in Strongroom, please report it: {0}")]
     Bug(&'static str),

@@ -9,6 +9,7 @@
 #![forbid(unsafe_code)]
 
 mod actions;
+mod beside;
 mod body_path;
 mod builtin;
 mod by_host;

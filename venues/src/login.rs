@@ -36,6 +36,8 @@ pub struct Login {
     /// REST requests that have the same signed text.
     pub(crate) rest: Option<When>,
     pub(crate) also: Vec<Action>,
+    /// Members of the frame that a sender fills as it likes, and that end the signed text.
+    pub(crate) free: Vec<String>,
     pub(crate) push_only: bool,
     pub(crate) whole: bool,
     pub(crate) valid_s: u64,
@@ -131,6 +133,13 @@ impl Login {
     #[must_use]
     pub fn also(&self) -> &[Action] {
         &self.also
+    }
+
+    /// The members of the frame that a sender fills as it likes, behind what the profile signs: every text that
+    /// begins like this login's is one.
+    #[must_use]
+    pub fn free(&self) -> &[String] {
+        &self.free
     }
 
     /// Whether the socket only tells, and takes no orders.

@@ -7,7 +7,7 @@ use crate::by_host::HostWords;
 use crate::codec::Escape;
 use crate::eip712::TypedData;
 use crate::request::Method;
-use crate::template::{KvForm, Pattern, Slot, Template, VarSet, View};
+use crate::template::{Beside, KvForm, Pattern, Slot, Template, VarSet, View};
 
 /// How requests of one kind are signed: the base of a profile, or the base with a case laid over it.
 #[derive(Debug)]
@@ -29,6 +29,8 @@ pub(crate) struct Rule {
     pub(crate) used: VarSet,
     /// The forms of all parameters that templates use.
     pub(crate) kv: Vec<KvForm>,
+    /// Where the signed text has a number beside what the caller says.
+    pub(crate) beside: Beside,
     /// The parameters of the body that templates use.
     pub(crate) views: Vec<View>,
     /// Where only some members of the body are signed: those that are, besides the fields of typed data. Nothing

@@ -4,11 +4,13 @@
 //! decided when it is compiled, by the [`Stage`] in which it runs. Values are bytes, and a template
 //! knows whether it yields text or raw bytes, so that a digest cannot end up in a header by mistake.
 
+mod beside;
 mod filter;
 mod parse;
 mod pattern;
 mod vars;
 
+pub(crate) use self::beside::{Beside, Clash};
 pub(crate) use self::filter::{Filter, Kind};
 pub(crate) use self::parse::{KvForm, Names, ParamUse, Release, Stage, View};
 pub(crate) use self::pattern::{Cut, Pattern, check as check_pattern};
@@ -63,6 +65,18 @@ impl Template {
     pub(crate) fn adjoins(&self, first: Var, second: Var) -> bool {
         let is = |piece: &Piece, var: Var| matches!(piece, Piece::Value(slot, _) if *slot == var.slot());
         self.pieces.windows(2).any(|two| matches!(two, [one, other] if is(one, first) && is(other, second)))
+    }
+
+    /// Whether it begins with all that `other` is.
+    pub(crate) fn begins_with(&self, other: &Self) -> bool {
+        let same = |(one, other): (&Piece, &Piece)| match (one, other) {
+            (Piece::Literal(one), Piece::Literal(other)) => one.starts_with(other),
+            (Piece::Value(one, filters), Piece::Value(other, others)) => {
+                one == other && filters.is_empty() && others.is_empty()
+            }
+            _ => false,
+        };
+        self.pieces.len() >= other.pieces.len() && self.pieces.iter().zip(&other.pieces).all(same)
     }
 
     /// Whether it always yields nothing, which is how a case takes something away.

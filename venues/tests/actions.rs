@@ -1155,7 +1155,7 @@ fn reads_no_order_from_the_query_of_a_venue_that_takes_bodies() {
         let found = profile.plan(&request).expect(id).orders().err().map(|error| error.field);
         assert_eq!(found.as_deref(), expected, "{id} {query} {body}");
     }
-    let query = "symbol=A&side=Buy&ordType=Limit&orderQtyRq=1&priceRp=9";
+    let query = "symbol=A&side=Buy&orderQtyRq=1&priceRp=9&ordType=Limit";
     let request = request("PUT", "/g-orders/create", query, "");
     assert_eq!(profile("phemex").plan(&request).expect("planned").orders().expect("read").len(), 1);
 }

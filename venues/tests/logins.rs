@@ -291,6 +291,7 @@ fn knows_every_rest_request_that_is_signed_like_a_login() {
             ("bitvavo", "login"),
             ("coinbaseexchange", "login"),
             ("cryptocom", "login"),
+            ("deribit", "login"),
             ("htx", "linear"),
             ("htx", "inverse"),
             ("htx", "futures"),
@@ -369,4 +370,22 @@ fn refuses_logins_with_line_and_column() {
         let error = Profile::compile(&with(&ws)).unwrap_err().to_string();
         assert!(error.contains(refused), "{ws}: {error}");
     }
+}
+
+/// Deribit checks the text of a login with data of the sender's behind it, and so every request is one.
+#[test]
+fn takes_requests_for_logins_that_end_as_their_sender_likes() {
+    for (id, path, action, stands_in) in [
+        ("deribit", "/api/v2/private/get_positions", Action::Read, &[Action::Session][..]),
+        ("deribit", "/api/v2/private/buy", Action::Trade, &[Action::Session]),
+        ("deribit", "/api/v2/public/auth", Action::Session, &[]),
+        ("okx", "/api/v5/account/balance", Action::Read, &[]),
+    ] {
+        let (found, _, others) = does(id, &rest("GET", path, &[]));
+        assert_eq!((found, others.as_slice()), (action, stands_in), "{id} {path}");
+    }
+    let without = text("deribit").replace("free = [\"data\"]\n", "");
+    let without = Profile::compile(&without).unwrap();
+    let request = rest("GET", "/api/v2/private/get_positions", &[]);
+    assert!(without.plan(&request).unwrap().classified().stands_in.is_empty());
 }

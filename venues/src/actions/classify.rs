@@ -9,7 +9,7 @@ use crate::template::Var;
 
 impl ActionTable {
     /// The rules whose method and path fit, in their order.
-    pub(super) fn fitting(&self, method: Method, path: &str) -> impl Iterator<Item = &ActionRule> {
+    pub(crate) fn fitting(&self, method: Method, path: &str) -> impl Iterator<Item = &ActionRule> {
         let fits = self.paths.fits(path);
         let rules = (0..fits.len()).filter_map(move |at| self.rules.get(*fits.get(at)?));
         rules.filter(move |rule| rule.takes(method))
@@ -101,6 +101,7 @@ impl<'a> Plan<'a> {
         }
         let mut found: Vec<Action> = self.login_rule().map(|login| login.also.clone()).unwrap_or_default();
         found.extend(self.same_login().filter(|login| !login.push_only).map(|_| Action::Session));
+        found.extend(self.is_free_login().then_some(Action::Session));
         if !binds.method || !binds.path {
             let rules = &self.compiled.actions.rules;
             let others = rules

@@ -91,6 +91,7 @@ const NOT_PLAIN: &str = "is not a number in plain digits";
 const NOT_SCALAR: &str = "is neither text nor a number";
 const NOT_TEXT: &str = "is not text";
 const OPERATION: &str = "is no operation that the profile knows";
+const OPEN_END: &str = "ends in a digit right before the time in the signed text, so it could be sent with fewer digits; send one behind it that ends in a letter";
 const RECUT: &str = "stays unescaped, and could be read as more than one value";
 const SEVERAL: &str = "has not exactly one member";
 const SIDE: &str = "is neither buy nor sell";
@@ -414,6 +415,11 @@ impl<'a> Plan<'a> {
         }
         if let Some(name) = self.recut() {
             return Err(unreadable(name, RECUT));
+        }
+        if self.scope().ignored.is_empty()
+            && let Some(name) = self.open_end()
+        {
+            return Err(unreadable(name, OPEN_END));
         }
         let path = self.path;
         let fits = table.order_paths.fits(path);

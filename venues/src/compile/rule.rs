@@ -8,7 +8,7 @@ use crate::body_path::BodyPath;
 use crate::error::ProfileError;
 use crate::request::Method;
 use crate::rule::{Clock, Covers, IfGiven, Inject, NonceKind, Rule, Sign, Target};
-use crate::template::{Names, ParamUse, Release, Slot, Stage, Template, Var, VarSet, View};
+use crate::template::{Beside, Names, ParamUse, Release, Slot, Stage, Template, Var, VarSet, View};
 
 /// What a rule asks of its key.
 pub(super) struct KeyUse {
@@ -60,6 +60,13 @@ pub(super) fn told(
     let covers = fields.choice("covers", Covers::ALL)?;
     let reads = with_injected(signing.reads, &inject);
     let all = reads.contains_any(&Var::ALL_PARAMETERS);
+    let beside = match &signing.sign {
+        Sign::Text { message, .. } => {
+            let nonce = if clock.nonce.rises() { VarSet::EMPTY.with(Var::Nonce) } else { VarSet::EMPTY };
+            Beside::of(&lets, message, nonce.with(Var::Ts), &params)
+        }
+        _ => Beside::default(),
+    };
     let seen = seen(&signing.sign, &lets);
     let members = members(&names, reads, &seen, &inject, clock);
     let views = names.views().iter().cloned();
@@ -83,6 +90,7 @@ pub(super) fn told(
         signs_body: all || reads.contains_any(&[Var::Body, Var::Item, Var::Msgpack, Var::Param]),
         used: names.used(),
         kv: names.kv().to_vec(),
+        beside,
         views,
         members,
         host_words: names.host_words().to_vec(),

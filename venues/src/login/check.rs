@@ -107,7 +107,10 @@ impl Profile {
                         let _ = write!(shown, "{}{name}=…", if at == 0 { '?' } else { '&' });
                     }
                     let request = Request { method, path: &path, query, body: Body::Empty };
-                    if self.text_of(&request, account).as_deref() != Some(text) {
+                    let same = |found: Vec<u8>| {
+                        if login.free.is_empty() { found == text } else { found.starts_with(text) }
+                    };
+                    if !self.text_of(&request, account).is_some_and(same) {
                         continue;
                     }
                     let Ok(plan) = self.plan(&request) else { continue };
@@ -118,7 +121,8 @@ impl Profile {
                         continue;
                     }
                     let is_session = action == Action::Session;
-                    let undeclared = !is_session && !login.also.contains(&action);
+                    // A sender that ends the text as it likes needs a request to begin with; the agent signs none so.
+                    let undeclared = !is_session && login.free.is_empty() && !login.also.contains(&action);
                     let guarded = login.push_only || classified.stands_in.contains(&Action::Session);
                     let unguarded = !is_session && !guarded;
                     found.push(LoginFinding {

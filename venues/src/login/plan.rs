@@ -10,6 +10,7 @@ use crate::json::{self, Member, Value};
 use crate::plan::{CallerTime, Plan, WHOLE};
 use crate::profile::{Profile, RuleAt};
 use crate::request::{self, Method, Parsed, Request};
+use crate::rule::Sign;
 use crate::template::{Values, Var};
 
 /// The time and the nonce of a login, where the caller says them itself.
@@ -173,6 +174,17 @@ impl<'a> Plan<'a> {
                 .is_some_and(|rest| rest.holds(self.method, self.path, &self.query, &self.body))
         };
         self.compiled.logins.iter().find(same)
+    }
+
+    /// Whether the signed text of this REST request begins like a login that ends as its sender likes.
+    pub(crate) fn is_free_login(&self) -> bool {
+        let Sign::Text { message, .. } = &self.rule().sign else { return false };
+        let free = self.compiled.logins.iter().filter(|login| !login.free.is_empty());
+        self.login_rule().is_none()
+            && free.map(|login| &login.rule.sign).any(|sign| match sign {
+                Sign::Text { message: login, .. } => message.begins_with(login),
+                _ => false,
+            })
     }
 
     /// Whether this parameter says the time of a login, and nothing else.

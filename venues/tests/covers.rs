@@ -166,7 +166,8 @@ fn lets_a_profile_leave_a_front_unsigned() {
 /// With a separator of the profile's own.
 #[test]
 fn warns_of_parameters_that_can_be_cut_anew_at_any_separator() {
-    for (view, recut) in [("{kv:;}", true), ("{kv: and }", true), ("{kvquery:;}", false), ("{kvquery}", false)]
+    for (view, recut) in
+        [("{kv:;}", true), ("{kv: and }", true), ("{kvquery:;}", false), ("{kvquery}", false)]
     {
         let text = format!(
             "profile = \"x\"\ncovers = \"full\"\n\
@@ -176,5 +177,34 @@ fn warns_of_parameters_that_can_be_cut_anew_at_any_separator() {
         let findings = Profile::compile(&text).expect("compiles").probe();
         let found: Vec<bool> = findings.iter().map(|finding| finding.recut).collect();
         assert_eq!(found, [recut], "{view}");
+    }
+}
+
+#[test]
+fn says_where_a_brace_ended_a_pattern() {
+    let compiled = |message: &str| {
+        let text = format!(
+            "profile = \"x\"\nhosts = [\"https://a.example\"]\n\
+             sign = {{ alg = \"hmac-sha256\", message = \"{message}\" }}\n\
+             attach = {{ headers = {{ \"S\" = \"{{sig}}\" }} }}\n"
+        );
+        Profile::compile(&text).map(drop).map_err(|error| error.to_string())
+    };
+    let error = compiled("{path|cut:[a-z]{3}}").expect_err("a brace too few");
+    assert!(error.contains("put parentheses around it, as in `cut:([a-z]{3})`"), "{error}");
+    assert_eq!(compiled("{path|cut:([a-z]{3})}"), Ok(()));
+}
+
+/// The token of the how-to that has the digest of the body among its claims.
+#[test]
+fn binds_a_body_by_a_claim_as_the_how_to_shows() {
+    let page = include_str!("../../docs/how-to/add-a-venue.md");
+    let (_, sign) = page.split_once("  covers = \"full\"\n").expect("the example");
+    let (sign, _) = sign.split_once("```").expect("its end");
+    let attach = "[attach]\nheaders = { \"Authorization\" = \"Bearer {sig}\" }\n";
+    let findings = Profile::compile(&format!("profile = \"x\"\ncovers = \"full\"\n{sign}\n{attach}"));
+    for finding in findings.expect("compiles").probe() {
+        assert_eq!(finding.found, Covers::Full, "{finding:?}");
+        assert!(!finding.overclaims(), "{finding:?}");
     }
 }

@@ -175,3 +175,18 @@ fn quotes_nothing_of_a_key_that_it_refuses() {
         }
     }
 }
+
+/// `openssl ecparam -name prime256v1 -genkey` writes the curve in a block of its own in front of the key.
+#[test]
+fn reads_a_key_behind_the_parameters_of_its_curve() {
+    const PARAMETERS: &str = "-----BEGIN EC PARAMETERS-----\nBggqhkjOPQMBBw==\n-----END EC PARAMETERS-----\n";
+    let whole = format!("{PARAMETERS}{}", pem!("p256-sec1.pem"));
+    assert_eq!(signature(&ES256, &whole).len(), 64);
+    assert_eq!(signature(&ES256, &whole.replace('\n', "\\n")).len(), 64);
+    let refusal = |secret: &str| SigningKey::parse(&ES256, secret.as_bytes(), None).err();
+    assert_eq!(refusal(PARAMETERS), Some(Refusal::SecretPemKind));
+    let other = format!("{PARAMETERS}{}", pem!("secp256k1-sec1.pem"));
+    assert_eq!(refusal(&other), Some(Refusal::SecretKeyKind { found: KeyKind::Secp256k1 }));
+    let twice = format!("{PARAMETERS}{whole}");
+    assert_eq!(refusal(&twice), Some(Refusal::SecretPemKind));
+}

@@ -31,8 +31,19 @@ use crate::template::Var;
 
 /// The keys that only the base has.
 const BASE_KEYS: &[&str] = &[
-    "profile", "schema", "name", "docs", "checked", "hosts", "secret", "by_host", "actions", "order", "case",
+    "profile",
+    "schema",
+    "name",
+    "docs",
+    "checked",
+    "hosts",
+    "secret",
+    "by_host",
+    "actions",
+    "order",
+    "case",
     "ws",
+    "front_unsigned",
 ];
 /// The keys that a case may lay over the base.
 const RULE_KEYS: &[&str] =
@@ -66,6 +77,7 @@ pub(crate) fn compile(text: &str) -> Result<Text, ProfileError> {
     let (min_bytes, max_bytes) = secret_length(&fields)?;
     let docs = fields.text("docs")?.unwrap_or_default().to_owned();
     let checked = fields.text("checked")?.unwrap_or_default().to_owned();
+    let front_unsigned = fields.flag("front_unsigned")?.unwrap_or_default();
 
     let mut sources = vec![(When::default(), entries.clone())];
     sources.extend(cases(&fields, entries)?);
@@ -109,8 +121,20 @@ pub(crate) fn compile(text: &str) -> Result<Text, ProfileError> {
     let base = rules.next().ok_or_else(|| fields.error(root.at, "the profile has no rule"))?.1;
     let (id, cases): (String, Vec<(When, Rule)>) = (id.to_owned(), rules.collect());
     let actions = actions::actions(&fields, &base, &cases)?;
-    let compiled =
-        Compiled { id, name, docs, checked, hosts, key_spec, needs_uid, actions, base, cases, logins };
+    let compiled = Compiled {
+        id,
+        name,
+        docs,
+        checked,
+        hosts,
+        key_spec,
+        needs_uid,
+        front_unsigned,
+        actions,
+        base,
+        cases,
+        logins,
+    };
     Ok(Text::Signed(Arc::new(compiled)))
 }
 

@@ -2,8 +2,9 @@
 //! signed text changes with it or does not.
 //!
 //! `covers` is a promise to the policy engine, and the compiler checks only that the signed text reads
-//! what is promised. This looks at what comes out.
+//! what is promised. This looks at what comes out, and for filters that take something out.
 
+mod lossy;
 mod sample;
 mod shaped;
 
@@ -114,10 +115,21 @@ fn probe(profile: &Profile, at: RuleAt) -> Finding {
             }
         }
         recut |= claimed.params()
-            && sample.cuts().iter().any(|(one, two)| {
+            && sample.cuts(&profile.compiled.rule(at).kv).iter().any(|(one, two)| {
                 let (one, two) = (signed(profile, one), signed(profile, two));
                 matches!((one, two), (Signed::Text(one), Signed::Text(two)) if one == two)
             });
+    }
+    for loss in lossy::losses(profile, at) {
+        let bound = match loss.part {
+            Part::Method => &mut method,
+            Part::Params => &mut params,
+            Part::Path => &mut path,
+        };
+        bound.missed = true;
+        if claimed.binds(loss.part) && unseen.is_none() {
+            unseen = Some(loss.why);
+        }
     }
     let found = Covers::of(method.holds(), path.holds(), params.holds());
     let case = match at {

@@ -28,6 +28,8 @@ pub(crate) struct Compiled {
     pub(crate) hosts: Vec<String>,
     pub(crate) key_spec: KeySpec,
     pub(crate) needs_uid: bool,
+    /// The front that a `cut` takes off the path decides nothing, because each call has one front alone.
+    pub(crate) front_unsigned: bool,
     pub(crate) actions: ActionTable,
     pub(crate) base: Rule,
     pub(crate) cases: Vec<(When, Rule)>,

@@ -92,6 +92,9 @@ pub fn compare(profile: &Profile, row: &Value<'_>) -> Outcome {
         return Outcome::OtherKind;
     }
     let Some(expected) = row.get("expected") else { return Outcome::OtherKind };
+    if let Some(why) = foreign_host(profile, row) {
+        return Outcome::Refused(why);
+    }
     let signed = match sign(profile, row) {
         Ok(signed) => signed,
         Err(why) => return Outcome::Refused(why),
@@ -102,6 +105,38 @@ pub fn compare(profile: &Profile, row: &Value<'_>) -> Outcome {
     } else {
         Outcome::Differs { differences, signed: Box::new(signed) }
     }
+}
+
+/// A credential is enrolled for a host of its profile, so that a request for another is never signed.
+fn foreign_host(profile: &Profile, row: &Value<'_>) -> Option<String> {
+    let base_url = row.get("request")?.get("base_url").and_then(Value::as_text)?;
+    let is_foreign = !profile.hosts().is_empty() && profile.hosts().iter().all(|host| host != base_url);
+    is_foreign.then(|| format!("`{base_url}` is no host of this profile: {}", profile.hosts().join(", ")))
+}
+
+/// What is wrong with a row itself, whatever its profile makes of it: it would be left out, or not compared as it says.
+///
+/// # Errors
+/// The reason.
+pub fn check(row: &Value<'_>) -> Result<(), String> {
+    const KNOWN: [&str; 4] = ["exact", "jwt", "signature", "ws"];
+    let compare = match row.get("compare") {
+        None => "exact",
+        Some(value) => value.as_text().unwrap_or_default(),
+    };
+    if !KNOWN.contains(&compare) {
+        return Err(format!("`compare` is one of {}", KNOWN.join(", ")));
+    }
+    if compare == "signature" || is_login(row)? {
+        return Ok(());
+    }
+    for (of, names) in
+        [("request", ["method", "base_url", "path"].as_slice()), ("credentials", &["apiKey", "secret"])]
+    {
+        let object = row.get(of).ok_or_else(|| format!("the row has no `{of}`"))?;
+        names.iter().try_for_each(|name| text_of(object, name).map(drop))?;
+    }
+    Ok(())
 }
 
 fn differences(row: &Value<'_>, expected: &Value<'_>, found: &SignedRequest) -> Vec<Difference> {

@@ -241,15 +241,18 @@ pub(crate) enum Sign {
 impl Sign {
     /// Where the values are that the signed text reads.
     pub(crate) fn slots(&self) -> Vec<Slot> {
+        self.templates().into_iter().flat_map(Template::slots).collect()
+    }
+
+    /// The templates that the signed text is made of.
+    pub(crate) fn templates(&self) -> Vec<&Template> {
         match self {
             Self::Absent => Vec::new(),
-            Self::Eip712 { data, .. } => data.templates().flat_map(Template::slots).collect(),
+            Self::Eip712 { data, .. } => data.templates().collect(),
             Self::Jwt { header, claims } => {
-                [header, claims].into_iter().flat_map(JsonTemplate::slots).collect()
+                [header, claims].into_iter().flat_map(JsonTemplate::templates).collect()
             }
-            Self::Text { each, message, .. } => {
-                each.iter().chain([message]).flat_map(Template::slots).collect()
-            }
+            Self::Text { each, message, .. } => each.iter().chain([message]).collect(),
         }
     }
 }
@@ -284,15 +287,13 @@ pub(crate) enum JsonTemplate {
 }
 
 impl JsonTemplate {
-    fn slots(&self) -> Vec<Slot> {
+    fn templates(&self) -> Vec<&Template> {
         match self {
             Self::Literal(_) => Vec::new(),
-            Self::Int { template, .. } | Self::Raw(template) | Self::Text(template) => {
-                template.slots().collect()
-            }
-            Self::Array(values) => values.iter().flat_map(Self::slots).collect(),
-            Self::Optional(value) => value.slots(),
-            Self::Object(members) => members.iter().flat_map(|(_, value)| value.slots()).collect(),
+            Self::Int { template, .. } | Self::Raw(template) | Self::Text(template) => vec![template],
+            Self::Array(values) => values.iter().flat_map(Self::templates).collect(),
+            Self::Optional(value) => value.templates(),
+            Self::Object(members) => members.iter().flat_map(|(_, value)| value.templates()).collect(),
         }
     }
 }

@@ -50,8 +50,13 @@ impl Template {
 
     /// Where the values are that it reads.
     pub(crate) fn slots(&self) -> impl Iterator<Item = Slot> {
+        self.values().map(|(slot, _)| slot)
+    }
+
+    /// The values that it reads, and what is done to each.
+    pub(crate) fn values(&self) -> impl Iterator<Item = (Slot, &[Filter])> {
         self.pieces.iter().filter_map(|piece| match piece {
-            Piece::Value(slot, _) => Some(*slot),
+            Piece::Value(slot, filters) => Some((*slot, &**filters)),
             Piece::Literal(_) | Piece::Secret => None,
         })
     }

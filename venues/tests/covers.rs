@@ -87,15 +87,26 @@ fn knows_whose_parameters_can_be_cut_anew() {
 fn finds_profiles_that_claim_more_than_they_sign() {
     for (covers, message, found, unseen) in [
         ("full", "{method|cut:.*}{path}{query}", Covers::PathAndParams, "DELETE /probe"),
-        ("path+params", "{path|cut:/two}{query}", Covers::PathAndParams, ""),
+        ("path+params", "{path|cut:/ws}{query}", Covers::Params, "`cut:/ws` takes out of `{path}`"),
+        ("path+params", "{path|cut:^/ws}{query}", Covers::Params, "`front_unsigned = true`"),
+        ("path+params", "{path|lower}{query}", Covers::Params, "`lower`"),
+        ("path+params", "{path|lower}{path}{query}", Covers::PathAndParams, ""),
+        ("params", "{query|cut:amount}", Covers::Nothing, "`cut:amount` takes out of `{query}`"),
+        ("params", "{query|b64|upper}", Covers::Nothing, "`upper`"),
+        ("params", "{query|sha256|hex|upper}", Covers::Params, ""),
+        ("params", "{digest|upper}", Covers::Params, ""),
+        ("params", "{text|upper}", Covers::Nothing, "`upper`"),
+        ("params", "{cut}", Covers::Nothing, "`cut:amount`"),
+        ("params", "{kv:;|cut:;}", Covers::Nothing, "`{kv}`"),
         ("path+params", "{path|cut:/.*}{query}", Covers::Params, "/probex/one/two"),
         ("path", "{path|cut:[a-z]+$}", Covers::Nothing, "/probe/one/twox"),
         ("params", "{query|cut:&.*}", Covers::Nothing, "?alpha=\"1\""),
-        ("params", "{query|lower}", Covers::Params, ""),
+        ("params", "{query|lower}", Covers::Nothing, "`lower`"),
         ("full", "{method} {path} {query}", Covers::Full, ""),
     ] {
         let text = format!(
             "profile = \"x\"\ncovers = \"{covers}\"\nbody_methods = []\n\
+             let = {{ digest = \"{{query|sha256|hex}}\", text = \"{{query}}\", cut = \"{{query|cut:amount}}\" }}\n\
              sign = {{ alg = \"hmac-sha256\", message = \"{message}\" }}\n\
              attach = {{ headers = {{ \"S\" = \"{{sig}}\" }} }}\n"
         );
@@ -123,4 +134,77 @@ fn says_where_it_tried_nothing() {
     let findings = Profile::compile(text).expect("compiles").probe();
     let tried: Vec<(Option<usize>, bool)> = findings.iter().map(|f| (f.case, f.tried > 0)).collect();
     assert_eq!(tried, [(None, true), (Some(1), true), (Some(2), false)]);
+}
+
+/// A front that a profile says to be free may be taken off, and nothing else.
+#[test]
+fn lets_a_profile_leave_a_front_unsigned() {
+    for (path, overclaims) in [
+        ("{path|cut:^/ws}", false),
+        ("{path|cut:^/(ws|api)/}", false),
+        ("{path|cut:/ws}", true),
+        ("{path|cut:^/ws|x}", true),
+        ("{path|cut:^/ws|lower}", true),
+        ("{path|cut:^/.*}", true),
+    ] {
+        let text = format!(
+            "profile = \"x\"\ncovers = \"path\"\nfront_unsigned = true\n\
+             sign = {{ alg = \"hmac-sha256\", message = \"{path}\" }}\n\
+             attach = {{ headers = {{ \"S\" = \"{{sig}}\" }} }}\n"
+        );
+        let compiled = Profile::compile(&text);
+        if path.contains("|x}") {
+            // A `|` outside parentheses begins the next filter.
+            assert!(compiled.is_err(), "{path}");
+            continue;
+        }
+        let findings = compiled.expect("compiles").probe();
+        assert!(findings.iter().all(|finding| finding.overclaims() == overclaims), "{path} {findings:?}");
+    }
+}
+
+/// With a separator of the profile's own.
+#[test]
+fn warns_of_parameters_that_can_be_cut_anew_at_any_separator() {
+    for (view, recut) in
+        [("{kv:;}", true), ("{kv: and }", true), ("{kvquery:;}", false), ("{kvquery}", false)]
+    {
+        let text = format!(
+            "profile = \"x\"\ncovers = \"full\"\n\
+             sign = {{ alg = \"hmac-sha256\", message = \"{{method}}{{path}}{view}\" }}\n\
+             attach = {{ headers = {{ \"S\" = \"{{sig}}\" }} }}\n"
+        );
+        let findings = Profile::compile(&text).expect("compiles").probe();
+        let found: Vec<bool> = findings.iter().map(|finding| finding.recut).collect();
+        assert_eq!(found, [recut], "{view}");
+    }
+}
+
+#[test]
+fn says_where_a_brace_ended_a_pattern() {
+    let compiled = |message: &str| {
+        let text = format!(
+            "profile = \"x\"\nhosts = [\"https://a.example\"]\n\
+             sign = {{ alg = \"hmac-sha256\", message = \"{message}\" }}\n\
+             attach = {{ headers = {{ \"S\" = \"{{sig}}\" }} }}\n"
+        );
+        Profile::compile(&text).map(drop).map_err(|error| error.to_string())
+    };
+    let error = compiled("{path|cut:[a-z]{3}}").expect_err("a brace too few");
+    assert!(error.contains("put parentheses around it, as in `cut:([a-z]{3})`"), "{error}");
+    assert_eq!(compiled("{path|cut:([a-z]{3})}"), Ok(()));
+}
+
+/// The token of the how-to that has the digest of the body among its claims.
+#[test]
+fn binds_a_body_by_a_claim_as_the_how_to_shows() {
+    let page = include_str!("../../docs/how-to/add-a-venue.md");
+    let (_, sign) = page.split_once("  covers = \"full\"\n").expect("the example");
+    let (sign, _) = sign.split_once("```").expect("its end");
+    let attach = "[attach]\nheaders = { \"Authorization\" = \"Bearer {sig}\" }\n";
+    let findings = Profile::compile(&format!("profile = \"x\"\ncovers = \"full\"\n{sign}\n{attach}"));
+    for finding in findings.expect("compiles").probe() {
+        assert_eq!(finding.found, Covers::Full, "{finding:?}");
+        assert!(!finding.overclaims(), "{finding:?}");
+    }
 }

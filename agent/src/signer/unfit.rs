@@ -62,6 +62,11 @@ fn next_step(refusal: Refusal, spec: KeySpec) -> Option<&'static str> {
         Refusal::SecretNotPem => {
             "give the whole file, `-----BEGIN` and `-----END` too; `openssl pkey -inform DER -in KEY.der -out key.pem` converts one in DER"
         }
+        Refusal::SecretPemKind
+            if (spec.algorithm, spec.form) == (Algorithm::RsaSha256, SecretForm::Base64) =>
+        {
+            "if it is PKCS#1 (`RSA PRIVATE KEY`) in base64, `base64 -d KEY.b64 | openssl pkcs8 -topk8 -nocrypt -inform DER -outform DER | base64 -w0` makes PKCS#8 of it"
+        }
         Refusal::SecretKeyKind { .. } | Refusal::SecretPemKind | Refusal::SecretRsaSize => {
             match spec.algorithm {
                 Algorithm::RsaSha256 => {
@@ -84,4 +89,27 @@ fn next_step(refusal: Refusal, spec: KeySpec) -> Option<&'static str> {
         | Refusal::SecretTooShort { .. } => AGAIN,
         _ => return None,
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use strongroom_link::key::PassphraseUse;
+
+    use super::*;
+
+    #[test]
+    fn names_the_conversion_of_a_bare_key_in_pkcs1() {
+        let hint = |form| {
+            let spec = KeySpec {
+                algorithm: Algorithm::RsaSha256,
+                form,
+                passphrase: PassphraseUse::Absent,
+                min_bytes: 1,
+                max_bytes: 8192,
+            };
+            next_step(Refusal::SecretPemKind, spec).unwrap()
+        };
+        assert!(hint(SecretForm::Base64).contains("makes PKCS#8 of it"));
+        assert!(!hint(SecretForm::Pem).contains("PKCS#1"));
+    }
 }

@@ -30,11 +30,25 @@ pub(super) fn is_pem(text: &[u8]) -> bool {
 pub(super) fn decode<'d>(text: &[u8], der: &'d mut [u8]) -> Result<(Label, &'d [u8]), Refusal> {
     let mut unescaped = Zeroizing::new([0; BUFFER_BYTES]);
     let text = unescape(text, unescaped.as_mut_slice()).ok_or(Refusal::SecretNotPem)?.trim_ascii();
+    let text = behind_parameters(text);
     let label = label(text)?;
     let mut decoder = Decoder::new_detect_wrap(text).map_err(|_| Refusal::SecretNotPem)?;
     let room = der.get_mut(..decoder.remaining_len()).ok_or(Refusal::SecretNotPem)?;
     let der = decoder.decode(room).map_err(|_| Refusal::SecretNotPem)?;
     if decoder.is_finished() { Ok((label, der)) } else { Err(Refusal::SecretNotPem) }
+}
+
+/// `text` without the block in front that `openssl ecparam -genkey` writes: it names the curve, and the key behind it
+/// names that again.
+fn behind_parameters(text: &[u8]) -> &[u8] {
+    const END: &[u8] = b"-----END EC PARAMETERS-----";
+    if !text.starts_with(b"-----BEGIN EC PARAMETERS-----") {
+        return text;
+    }
+    let end = text.windows(END.len()).position(|window| window == END);
+    let behind = end.and_then(|end| text.get(end.saturating_add(END.len())..));
+    // With nothing behind it the block is what it says: no private key.
+    behind.map(<[u8]>::trim_ascii).filter(|behind| !behind.is_empty()).unwrap_or(text)
 }
 
 /// Reads the label, and tells an encrypted key from a foreign one, since the person can do something

@@ -109,6 +109,17 @@ fn compares_with_requests_that_are_trusted_as_the_how_to_shows() {
         ("broken.jsonl", format!("{}\n{{", row(0)), "broken.jsonl:2: no JSON: "),
         ("nameless.jsonl", "{}".to_owned(), "nameless.jsonl:1: the row names no `exchange`"),
         (
+            "host.jsonl",
+            rows().replace("\"base_url\": \"https://api.tidepool", "\"base_url\": \"https://api.other"),
+            "3 of 3 requests are signed otherwise",
+        ),
+        ("expectd.jsonl", row(0).replace("\"expected\"", "\"expectd\""), "expectd.jsonl:1: "),
+        (
+            "compare.jsonl",
+            row(0).replace("\"exact\"", "\"exactly\""),
+            "compare.jsonl:1: `compare` is one of exact,",
+        ),
+        (
             "header.jsonl",
             row(0).replace("\"TP-KEY\": \"tp-1\", ", ""),
             "1 of 1 requests are signed otherwise",

@@ -30,7 +30,6 @@ enum Alg {
     Jwt,
     Key(Algorithm),
     None,
-    Refused(&'static str),
     Static,
 }
 
@@ -43,10 +42,6 @@ const ALGS: &[(&str, Alg)] = &[
     ("rsa-sha256", Alg::Key(Algorithm::RsaSha256)),
     ("jwt", Alg::Jwt),
     ("none", Alg::None),
-    (
-        "hash-md5",
-        Alg::Refused("`hash-md5` puts a secret under a broken hash; the keeper does not compute it"),
-    ),
     ("secp256k1", Alg::Key(Algorithm::Secp256k1)),
     ("static", Alg::Static),
 ];
@@ -62,6 +57,10 @@ pub(super) fn sign(
     clock: Clock,
 ) -> Result<Signing, ProfileError> {
     let sign = fields.table("sign", "`sign`", KEYS)?;
+    if sign.text("alg")? == Some("hash-md5") {
+        let why = "`hash-md5` puts a secret under a broken hash; the keeper does not compute it";
+        return Err(sign.error(sign.place("alg"), why));
+    }
     let Some(alg) = sign.choice("alg", ALGS)? else {
         return Err(sign.error(sign.at, "a profile needs `sign.alg`"));
     };
@@ -72,7 +71,6 @@ pub(super) fn sign(
             let sends_secret = Some(sign.error(sign.place("alg"), STATIC));
             Ok(Signing { sign: Sign::Absent, key: None, reads: VarSet::EMPTY, sends_secret })
         }
-        Alg::Refused(why) => Err(sign.error(sign.place("alg"), why)),
         Alg::Key(Algorithm::Secp256k1) => {
             if let Some(key) = ["message", "each"].into_iter().find(|key| sign.get(key).is_some()) {
                 let message =

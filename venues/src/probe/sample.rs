@@ -9,6 +9,7 @@ use super::{Part, shaped};
 use crate::profile::{Profile, RuleAt};
 use crate::request::{Body, Method, Param, Request};
 use crate::rule::When;
+use crate::template::KvForm;
 
 /// A parameter: its name, and its value as JSON.
 pub(super) type Pair = (String, String);
@@ -183,7 +184,7 @@ impl Sample {
 
     /// Pairs of requests: one value that reads like the end of a parameter and another parameter, and
     /// those two parameters.
-    pub(super) fn cuts(&self) -> Vec<(Self, Self)> {
+    pub(super) fn cuts(&self, forms: &[KvForm]) -> Vec<(Self, Self)> {
         let place = |pairs: Vec<Pair>| match &self.body {
             Shape::None if !self.query.is_empty() => Some(Self { query: pairs, ..self.clone() }),
             Shape::Members(_) => Some(Self { body: Shape::Members(pairs), ..self.clone() }),
@@ -199,8 +200,13 @@ impl Sample {
             place(pairs.chain(rest.iter().cloned()).collect())
         };
         let two = with(&[("alpha", "1"), ("alpha2", "2")]);
-        let ones = ["1&alpha2=2", "1alpha22"].map(|value| with(&[("alpha", value)]));
-        ones.into_iter().filter_map(|one| Some((one?, two.clone()?))).collect()
+        // With what stands between parameters in a query, with nothing, and with what the profile itself puts there.
+        let own = forms
+            .iter()
+            .map(|form| format!("1{}alpha2=2", form.separator))
+            .filter(|one| !one.contains(['"', '\\']));
+        let ones = ["1&alpha2=2", "1alpha22"].map(str::to_owned).into_iter().chain(own);
+        ones.map(|value| with(&[("alpha", &value)])).filter_map(|one| Some((one?, two.clone()?))).collect()
     }
 }
 

@@ -105,7 +105,9 @@ impl Filter {
             ("amp", None) => prefix("&"),
             ("b64", None) => Self::B64,
             ("b64url", None) => Self::B64url,
-            ("cut", Some(text)) => Self::Cut(Box::new(Cut::compile(text)?)),
+            ("cut", Some(text)) => {
+                Self::Cut(Box::new(Cut::compile(text).map_err(|error| braces(text, error))?))
+            }
             ("else", Some(digits)) => Self::Else(bytes(digits)?),
             ("hash", None) => prefix("#"),
             ("HEX", None) => Self::HexUpper,
@@ -222,6 +224,16 @@ fn rewrite(filter: &Filter, value: &[u8], out: &mut Vec<u8>) -> Result<(), Reque
         Filter::Keccak256 | Filter::Md5 | Filter::Sha256 | Filter::Sha384 | Filter::Sha512 => {}
     }
     Ok(())
+}
+
+/// An error about a pattern that ends where its author did not end it.
+fn braces(pattern: &str, error: String) -> String {
+    if pattern.matches('{').count() > pattern.matches('}').count() {
+        return format!(
+            "{error}; a `}}` ends the expression: put parentheses around it, as in `cut:([a-z]{{3}})`"
+        );
+    }
+    error
 }
 
 /// The bytes that an argument in hexadecimal means.

@@ -9,6 +9,7 @@ use regex_automata::nfa::thompson;
 use regex_automata::util::syntax;
 use regex_automata::{Anchored, Input, MatchKind};
 use regex_syntax::ParserBuilder;
+use regex_syntax::hir::Look;
 
 /// A compiled pattern.
 #[derive(Debug, Clone)]
@@ -20,6 +21,9 @@ pub(crate) struct Pattern {
 /// A compiled pattern whose matches are taken out of a text.
 #[derive(Debug, Clone)]
 pub(crate) struct Cut {
+    text: Box<str>,
+    /// Whether it matches nowhere but at the front.
+    at_front: bool,
     /// Finds where a match ends.
     forward: DFA<Vec<u32>>,
     /// Finds where it starts, backwards from its end.
@@ -50,7 +54,20 @@ impl Pattern {
 impl Cut {
     /// Compiles `text`.
     pub(crate) fn compile(text: &str) -> Result<Self, String> {
-        Ok(Self { forward: table(text, Direction::Forward)?, backward: table(text, Direction::Backward)? })
+        let (forward, backward) = (table(text, Direction::Forward)?, table(text, Direction::Backward)?);
+        let parsed = ParserBuilder::new().unicode(false).utf8(false).build().parse(text);
+        let at_front = parsed.is_ok_and(|hir| hir.properties().look_set_prefix().contains(Look::Start));
+        Ok(Self { text: text.into(), at_front, forward, backward })
+    }
+
+    /// As the profile has it.
+    pub(crate) fn as_str(&self) -> &str {
+        &self.text
+    }
+
+    /// Whether it matches nowhere but at the front of a text.
+    pub(crate) const fn is_at_front(&self) -> bool {
+        self.at_front
     }
 
     /// Appends `text` to `out` without what the pattern finds.

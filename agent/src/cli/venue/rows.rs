@@ -17,8 +17,10 @@ pub(super) struct Compared {
     passed: usize,
     /// Rows that inform and do not bind, and differ.
     informed: usize,
-    /// Rows of other venues, and those that are no requests.
-    left_out: usize,
+    /// Rows of other venues.
+    others: usize,
+    /// Rows that are no requests: logins, and signatures alone.
+    no_requests: usize,
     failed: Vec<Failed>,
 }
 
@@ -50,9 +52,10 @@ pub(super) fn compare(profile: &Profile, file: &Path) -> Result<Compared, Fault>
         };
         let row = rows_json::parse(line.as_bytes()).map_err(|error| invalid(format!("no JSON: {error}")))?;
         if rows::exchange(&row).map_err(invalid)? != profile.id() {
-            compared.left_out = compared.left_out.saturating_add(1);
+            compared.others = compared.others.saturating_add(1);
             continue;
         }
+        rows::check(&row).map_err(invalid)?;
         let id = row
             .get("id")
             .and_then(rows_json::Value::as_text)
@@ -65,7 +68,7 @@ pub(super) fn compare(profile: &Profile, file: &Path) -> Result<Compared, Fault>
             Outcome::Differs { differences, signed } => Why::Differs(differences, signed),
             Outcome::Refused(why) => Why::Refused(why),
             _ => {
-                compared.left_out = compared.left_out.saturating_add(1);
+                compared.no_requests = compared.no_requests.saturating_add(1);
                 continue;
             }
         };
@@ -84,7 +87,8 @@ impl Compared {
         files.into_iter().fold(Self::default(), |mut all, file| {
             all.passed = all.passed.saturating_add(file.passed);
             all.informed = all.informed.saturating_add(file.informed);
-            all.left_out = all.left_out.saturating_add(file.left_out);
+            all.others = all.others.saturating_add(file.others);
+            all.no_requests = all.no_requests.saturating_add(file.no_requests);
             all.failed.extend(file.failed);
             all
         })
@@ -120,7 +124,16 @@ impl Compared {
             0 => String::new(),
             count => format!(" ({count} that only inform differ)"),
         };
-        format!("{} of {} requests are signed as expected{informed}", self.passed, self.bound())
+        let (passed, bound) = (self.passed, self.bound());
+        format!("{passed} of {bound} requests are signed as expected{informed}{}", self.left_out())
+    }
+
+    /// How many rows were not compared, and why; empty where that is none.
+    fn left_out(&self) -> String {
+        let all = [(self.others, "for other profiles"), (self.no_requests, "no requests")];
+        let said: Vec<String> =
+            all.iter().filter(|(count, _)| *count > 0).map(|(count, why)| format!("{count} {why}")).collect();
+        if said.is_empty() { String::new() } else { format!("; left out: {}", said.join(", ")) }
     }
 
     /// Whether all of it is as expected.
@@ -129,8 +142,10 @@ impl Compared {
     /// Where a row differs, or none was there to compare with.
     pub(super) fn verdict(&self) -> Result<(), Fault> {
         if self.bound() == 0 {
-            let message =
-                format!("no row is for this profile ({} are for others, or are no requests)", self.left_out);
+            let message = format!(
+                "no row is for this profile ({} are for others, {} are no requests)",
+                self.others, self.no_requests
+            );
             let hint = "`exchange` of a row is the id of its profile";
             return Err(Fault::new(ErrorCode::Invalid, message, hint));
         }
@@ -160,7 +175,7 @@ impl Compared {
             "passed": self.passed,
             "failed": failed.collect::<Vec<_>>(),
             "only_inform": self.informed,
-            "left_out": self.left_out,
+            "left_out": { "for_others": self.others, "no_requests": self.no_requests },
         })
     }
 }

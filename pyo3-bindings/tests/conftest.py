@@ -62,9 +62,9 @@ def good_answer(request: wire.Request) -> bytes:
         url = f"https://venue.test{request.path}?signature=feedface"
         return wire.signed(request.id, request.method, url, headers, body)
     if request.operation == "WsLogin":
-        url = None if request.path == "headers" else "wss://venue.test/private"
+        place = None if request.path == "headers" else "wss://venue.test/private"
         frame = b"" if request.path == "headers" else b'{"op":"login"}'
-        return wire.ws_login(request.id, request.path or "login", url, [("X-Key", "feedface")], frame)
+        return wire.ws_login(request.id, request.path or "login", place, [("X-Key", "feedface")], frame)
     if request.operation == "Status":
         return wire.status(request.id)
     if request.operation == "List":

@@ -139,7 +139,7 @@ def ws_login(id: int, name: str, url: str | None, headers: Iterable[tuple[str, s
 def credential_fields(name: str) -> bytes:
     texts = (name, "kraken", "key-1", "https://api.kraken.com", "HMAC-SHA512", "keeper", "aes-gcm", "8f2c01d4")
     fault = text("the record was changed")
-    return b"".join(map(text, texts)) + number(1_700_000_000) + b"\0" + fault + number(1) + number(0) + text("") + b"\0"
+    return b"".join(map(text, texts)) + number(1_700_000_000) + b"\0" + fault + number(1) + number(0) + text("") + b"\0" + text("")
 
 
 def credentials(id: int, names: Sequence[str], more: bool) -> bytes:

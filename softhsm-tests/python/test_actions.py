@@ -29,6 +29,7 @@ EXPECTED = {
     "bitstamp": (4, 3, 0, 32, 1, 7, 212),
     "bitvavo": (1, 5, 1, 18, 0, 2, 3),
     "bybit": (16, 12, 36, 229, 0, 20, 57),
+    "coinbase-eddsa": (8, 1, 3, 46, 0, 3, 16),
     "coinbase-legacy": (8, 1, 3, 46, 0, 3, 16),
     "coinbaseexchange": (20, 3, 0, 46, 0, 2, 18),
     "cryptocom": (0, 8, 8, 65, 0, 14, 11),
@@ -51,9 +52,11 @@ EXPECTED = {
 }
 ALIKE = {
     "binance-ed25519": "binance",
+    "binance-rsa": "binance",
     "binancecoinm": "binance",
     "binanceusdm": "binance",
     "bithumb-legacy": "bithumb",
+    "bybit-rsa": "bybit",
     "kucoinfutures": "kucoin",
 }
 

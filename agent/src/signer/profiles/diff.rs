@@ -1,29 +1,19 @@
 //! Which lines of a text are other ones than before.
 
+use similar::{ChangeTag, TextDiff};
+
 /// Lines that went, with `-` before them, and lines that came, with `+`, in the order of the texts. What stays is left out.
-///
-/// What is compared line by line is what lies between the lines at which both texts begin, and those with which both end.
 pub(super) fn lines(old: &str, new: &str) -> Vec<String> {
-    let (old, new): (Vec<&str>, Vec<&str>) = (old.lines().collect(), new.lines().collect());
-    let begin = old.iter().zip(&new).take_while(|(old, new)| old == new).count();
-    let (old, new) = (old.get(begin..).unwrap_or_default(), new.get(begin..).unwrap_or_default());
-    let end = old.iter().rev().zip(new.iter().rev()).take_while(|(old, new)| old == new).count();
-    let middle = |lines: &[&str]| lines.len().saturating_sub(end);
-    let old = old.get(..middle(old)).unwrap_or_default();
-    let new = new.get(..middle(new)).unwrap_or_default();
-    let mut changed = Vec::new();
-    let mut left = new;
-    for line in old {
-        // A line that comes again further on has stayed; what stands before it has come.
-        if let Some(at) = left.iter().position(|new| new == line).filter(|_| !line.trim().is_empty()) {
-            changed.extend(left.iter().take(at).map(|line| said('+', line)));
-            left = left.get(at.saturating_add(1)..).unwrap_or_default();
-        } else {
-            changed.push(said('-', line));
-        }
-    }
-    changed.extend(left.iter().map(|line| said('+', line)));
-    changed
+    let diff = TextDiff::from_lines(old, new);
+    let changed = diff.iter_all_changes().filter_map(|change| {
+        let sign = match change.tag() {
+            ChangeTag::Delete => '-',
+            ChangeTag::Insert => '+',
+            ChangeTag::Equal => return None,
+        };
+        Some(said(sign, change.value().trim_end_matches(['\r', '\n'])))
+    });
+    changed.collect()
 }
 
 /// Nothing of the line means anything to a terminal.

@@ -72,5 +72,10 @@ pub const fn builtin_profiles() -> &'static [(&'static str, &'static str)] {
 /// # Errors
 /// Never for a released version: a test compiles every shipped profile.
 pub fn builtin(id: &str) -> Option<Result<Profile, ProfileError>> {
-    PROFILES.iter().find(|(known, _)| *known == id).map(|(_, text)| Profile::compile(text))
+    text(id).map(Profile::compile)
+}
+
+/// The text of the shipped profile called `id`.
+pub(crate) fn text(id: &str) -> Option<&'static str> {
+    PROFILES.iter().find(|(known, _)| *known == id).map(|(_, text)| *text)
 }

@@ -68,8 +68,7 @@ pub(crate) fn compile(text: &str) -> Result<Text, ProfileError> {
     let Item::Table(entries) = &root.item else {
         return Err(ProfileError::at(text, 0, "a profile is a table"));
     };
-    let known: Vec<&str> = BASE_KEYS.iter().chain(RULE_KEYS).copied().collect();
-    let fields = Fields::of(text, root.at, "a profile", entries, &known)?;
+    let fields = whole(text, root.at, entries)?;
     fields.number("schema", 1_u16, 1)?;
     let id = id(&fields)?;
     let name = fields.text("name")?.unwrap_or(id).to_owned();
@@ -87,7 +86,7 @@ pub(crate) fn compile(text: &str) -> Result<Text, ProfileError> {
     let mut refusal = None;
     let mut rules = Vec::with_capacity(sources.len());
     for (when, entries) in &sources {
-        let fields = Fields::of(text, root.at, "a profile", entries, &known)?;
+        let fields = whole(text, root.at, entries)?;
         let (mut rule, used) = rule::rule(&fields)?;
         // By these the rule was picked, so that it is known what they are.
         rule.members
@@ -120,7 +119,7 @@ pub(crate) fn compile(text: &str) -> Result<Text, ProfileError> {
     let mut rules = rules.into_iter();
     let base = rules.next().ok_or_else(|| fields.error(root.at, "the profile has no rule"))?.1;
     let (id, cases): (String, Vec<(When, Rule)>) = (id.to_owned(), rules.collect());
-    let actions = actions::actions(&fields, &base, &cases)?;
+    let actions = actions::actions(&fields, &id, &base, &cases)?;
     let compiled = Compiled {
         id,
         name,
@@ -136,6 +135,12 @@ pub(crate) fn compile(text: &str) -> Result<Text, ProfileError> {
         logins,
     };
     Ok(Text::Signed(Arc::new(compiled)))
+}
+
+/// The fields of a whole profile.
+fn whole<'d, 't>(text: &'d str, at: usize, entries: &'d [Entry<'t>]) -> Result<Fields<'d, 't>, ProfileError> {
+    let known: Vec<&str> = BASE_KEYS.iter().chain(RULE_KEYS).copied().collect();
+    Fields::of(text, at, "a profile", entries, &known)
 }
 
 fn id<'d>(fields: &Fields<'d, '_>) -> Result<&'d str, ProfileError> {

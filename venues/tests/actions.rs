@@ -57,21 +57,6 @@ fn reads_the_orders_of_every_venue() {
     }
 }
 
-/// Another kind of key changes nothing about what an endpoint does, nor where the venue is.
-#[test]
-fn has_the_same_hosts_and_actions_whatever_the_kind_of_key() {
-    let text = |id| builtin_profiles().iter().find(|(known, _)| *known == id).map(|(_, text)| *text).unwrap();
-    for (id, other) in [("binance-rsa", "binance-ed25519"), ("bybit-rsa", "bybit"), ("lbank-rsa", "lbank")] {
-        let actions = |id| {
-            let (_, actions) = text(id).split_once("\n[actions]\n").unwrap();
-            // Logins do depend on the kind of key.
-            actions.split_once("\n# WebSocket logins.\n").map_or(actions, |(actions, _)| actions)
-        };
-        assert_eq!(actions(id), actions(other), "{id}");
-        assert_eq!(profile(id).hosts(), profile(other).hosts(), "{id}");
-    }
-}
-
 /// Here it is not the path that says what a request does: see `hyperliquid.rs`.
 const BY_ACTION: &str = "hyperliquid";
 /// Profiles without an action table.

@@ -168,7 +168,7 @@ fn refuses_profiles_with_line_and_column() {
         ),
         (
             "[actions]\nrule = []",
-            "line 5, column 1: `actions` has no key `rule` (did you mean `rules`?); its keys are rules",
+            "line 5, column 1: `actions` has no key `rule` (did you mean `rules`?); its keys are of, rules",
         ),
         ("[actions]\nrules = 1", "line 5, column 9: `rules` must be a list of at most 64 tables"),
         ("[actions]\nrules = [1]", "line 5, column 10: a rule is a table"),

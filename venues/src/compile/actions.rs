@@ -3,17 +3,20 @@
 use regex::bytes::RegexSetBuilder;
 
 use super::MAX_ENTRIES;
-use super::document::{Entry, Fields, Item, Node};
+use super::document::{self, Entry, Fields, Item, Node};
+use super::near::did_you_mean;
 use super::rule::methods;
 use crate::actions::{
     Action, ActionRule, ActionTable, Batch, Binds, Condition, Field, OrderTable, Paths, Step, Telling, Words,
     signed_as_bound,
 };
+use crate::builtin::{self, builtin_profiles};
 use crate::error::ProfileError;
 use crate::request::Method;
 use crate::rule::{Rule, Sign, When};
 use crate::template::check_pattern;
 
+const TABLE_KEYS: &[&str] = &["of", "rules"];
 const RULE_KEYS: &[&str] = &["action", "method", "path", "needs", "when"];
 const ORDER_KEYS: &[&str] = &[
     "path",
@@ -49,30 +52,74 @@ const ACTIONS: &[(&str, Action)] = &[
 /// Largest compiled form of all paths of a table together.
 const MAX_PATHS_BYTES: usize = 1024 * 1024;
 
-/// Compiles the action table of a profile whose signing rules are `base` and `cases`.
+/// Compiles the action table of the profile `id`, whose signing rules are `base` and `cases`.
 pub(super) fn actions(
     fields: &Fields<'_, '_>,
+    id: &str,
     base: &Rule,
     cases: &[(When, Rule)],
 ) -> Result<ActionTable, ProfileError> {
-    let table = fields.table("actions", "`actions`", &["rules"])?;
-    let mut rules: Vec<ActionRule> = Vec::new();
-    for node in list(&table, "rules")? {
-        let mut rule = rule(&entry(&table, node, "a rule", RULE_KEYS)?)?;
-        let before = rules.iter().filter(|other| other.action == rule.action).count();
-        rule.id = format!("{}-{}", rule.action, before.saturating_add(1));
+    let table = fields.table("actions", "`actions`", TABLE_KEYS)?;
+    let (mut rules, orders) = match table.text("of")? {
+        None => (rules(&table)?, orders(fields)?),
+        Some(of) => named(fields, &table, id, of)?,
+    };
+    for rule in &mut rules {
         rule.binds = binds(rule.methods.as_deref(), base, cases);
-        rules.push(rule);
     }
     let paths = set(fields, table.at, rules.iter().map(|rule| rule.path.as_str()))?;
-    let mut orders = Vec::new();
-    for node in list(fields, "order")? {
-        orders.push(order(&entry(fields, node, "an order", ORDER_KEYS)?)?);
-    }
-    let order_paths =
-        set(fields, fields.place("order"), orders.iter().map(|table: &OrderTable| table.path.as_str()))?;
+    let order_paths = set(fields, fields.place("order"), orders.iter().map(|table| table.path.as_str()))?;
     let (telling, binds) = (Telling::of(&orders), binds(None, base, cases));
     Ok(ActionTable { rules, paths, orders, order_paths, telling, binds })
+}
+
+/// The rules of the shipped profile `of`, and its orders unless the profile `id` has some of its own.
+///
+/// Only one that ships names another: who pins a text pins all that it means.
+fn named(
+    fields: &Fields<'_, '_>,
+    table: &Fields<'_, '_>,
+    id: &str,
+    of: &str,
+) -> Result<(Vec<ActionRule>, Vec<OrderTable>), ProfileError> {
+    let error = |message: String| Err(fields.error(table.place("of"), message));
+    if table.get("rules").is_some() {
+        return error("a profile has `rules` of its own, or those `of` another".to_owned());
+    }
+    let Some(text) = builtin::text(of) else {
+        let near = did_you_mean(of, builtin_profiles().iter().map(|(known, _)| *known));
+        return error(format!("no profile `{of}` ships{near}"));
+    };
+    if builtin::text(id).is_none() {
+        return error(format!(
+            "only a profile that ships names the actions of another: copy `actions` and `order` from \
+             `strongroom venue show {of} --toml`"
+        ));
+    }
+    let root = document::read(text)?;
+    let Item::Table(entries) = &root.item else { return error(format!("`{of}` is no table")) };
+    let other = super::whole(text, root.at, entries)?;
+    let actions = other.table("actions", "`actions`", TABLE_KEYS)?;
+    if let Some(further) = actions.text("of")? {
+        return error(format!("`{of}` has the actions of `{further}`: name that one"));
+    }
+    let orders_of = if fields.get("order").is_some() { fields } else { &other };
+    Ok((rules(&actions)?, orders(orders_of)?))
+}
+
+fn rules(table: &Fields<'_, '_>) -> Result<Vec<ActionRule>, ProfileError> {
+    let mut rules: Vec<ActionRule> = Vec::new();
+    for node in list(table, "rules")? {
+        let mut rule = rule(&entry(table, node, "a rule", RULE_KEYS)?)?;
+        let before = rules.iter().filter(|other| other.action == rule.action).count();
+        rule.id = format!("{}-{}", rule.action, before.saturating_add(1));
+        rules.push(rule);
+    }
+    Ok(rules)
+}
+
+fn orders(fields: &Fields<'_, '_>) -> Result<Vec<OrderTable>, ProfileError> {
+    list(fields, "order")?.iter().map(|node| order(&entry(fields, node, "an order", ORDER_KEYS)?)).collect()
 }
 
 /// All these patterns in one, each from the start of a path on.

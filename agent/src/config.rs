@@ -19,7 +19,7 @@ pub(crate) use self::skew::{Skew, Skews};
 use crate::audit::vouch::Fingerprint;
 use crate::fault::Fault;
 use crate::policy::Admin;
-use crate::store::atomic::{self, Existing};
+use crate::store::atomic;
 
 /// The three places of one installation.
 #[derive(Debug, Clone)]
@@ -33,7 +33,8 @@ pub(crate) struct Places {
 }
 
 impl Places {
-    /// What the options say, else what the XDG base directory specification says.
+    /// What the options say, else the variables of our own, else what the XDG base directory specification says. They are
+    /// not read with the options: whoever has mistyped one is told of the options that he gave.
     ///
     /// # Errors
     /// Where neither an option nor the environment names a place.
@@ -45,19 +46,25 @@ impl Places {
         let home = |variable: &str, below: &str| {
             absolute(variable).or_else(|| absolute("HOME").map(|home| home.join(below)))
         };
+        let named =
+            |variable: &str| std::env::var_os(variable).filter(|value| !value.is_empty()).map(PathBuf::from);
         let missing = |what: &str, option: &str| {
             let message = format!("nothing says where the {what} is: $HOME is not set");
             Fault::new(ErrorCode::Invalid, message, format!("set $HOME, or use {option}"))
         };
         Ok(Self {
             config: config
+                .or_else(|| named("STRONGROOM_CONFIG"))
                 .or_else(|| Some(home("XDG_CONFIG_HOME", ".config")?.join("strongroom/strongroom.toml")))
                 .ok_or_else(|| missing("configuration", "--config"))?,
             data: data
+                .or_else(|| named("STRONGROOM_DATA"))
                 .or_else(|| absolute("STATE_DIRECTORY"))
                 .or_else(|| Some(home("XDG_DATA_HOME", ".local/share")?.join("strongroom")))
                 .ok_or_else(|| missing("data folder", "--data"))?,
-            socket: socket.or_else(|| Some(absolute("XDG_RUNTIME_DIR")?.join("strongroom/agent.sock"))),
+            socket: socket
+                .or_else(|| named("STRONGROOM_SOCKET"))
+                .or_else(|| Some(absolute("XDG_RUNTIME_DIR")?.join("strongroom/agent.sock"))),
         })
     }
 
@@ -361,9 +368,8 @@ impl Config {
     /// Where the disk refuses, or it is none; nothing has changed then.
     pub(crate) fn write_text(path: &Path, text: &str) -> Result<(), Fault> {
         toml::from_str::<Self>(text).map_err(Fault::defect)?;
-        let folder = path.parent().unwrap_or(Path::new("."));
-        atomic::make_folder(folder)
-            .and_then(|()| atomic::write(path, text.as_bytes(), Existing::Replace))
+        atomic::make_folder(atomic::folder_of(path))
+            .and_then(|()| atomic::write_named(path, text.as_bytes()))
             .map_err(Fault::from)
     }
 }

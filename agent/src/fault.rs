@@ -28,14 +28,38 @@ impl Fault {
     }
 }
 
-/// `error` and all its causes in one line; no error of ours repeats its source.
+/// `error` and all its causes in one line; no error of ours repeats its source, and one of others is told once.
 pub(crate) fn chain(error: &dyn std::error::Error) -> String {
     let mut text = error.to_string();
     let mut source = error.source();
     while let Some(cause) = source {
-        text.push_str(": ");
-        text.push_str(&cause.to_string());
+        let told = cause.to_string();
+        if !text.ends_with(&told) {
+            text.push_str(": ");
+            text.push_str(&told);
+        }
         source = cause.source();
     }
     text
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[derive(Debug, thiserror::Error)]
+    #[error("{text}")]
+    struct Told {
+        text: &'static str,
+        source: Option<Box<Told>>,
+    }
+
+    #[test]
+    fn tells_a_cause_once() {
+        let cause = || Some(Box::new(Told { text: "no such file", source: None }));
+        let repeats = Told { text: "opening a: no such file", source: cause() };
+        assert_eq!(chain(&repeats), "opening a: no such file");
+        let leaves_out = Told { text: "opening a", source: cause() };
+        assert_eq!(chain(&leaves_out), "opening a: no such file");
+    }
 }

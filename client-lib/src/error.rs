@@ -95,6 +95,9 @@ pub enum ProtocolError {
     WrongReply,
 }
 
+/// `sun_path` of unix(7), without its last zero.
+const MAX_SOCKET_PATH_BYTES: usize = 107;
+
 impl Error {
     /// What kind of refusal it is; `None` where it is not the agent that said no.
     #[must_use]
@@ -115,6 +118,12 @@ impl Error {
             Self::Deadline { .. } => "see whether the agent is busy or stopped: `strongroom status`",
             Self::Disconnected => {
                 "see why the agent stopped; for a user service: `journalctl --user -u strongroom`"
+            }
+            Self::NoAgent { source, .. } if source.kind() == io::ErrorKind::PermissionDenied => {
+                "have an admin give this user a socket of its own: `strongroom install --system --bot USER`"
+            }
+            Self::NoAgent { path, .. } if path.as_os_str().len() > MAX_SOCKET_PATH_BYTES => {
+                "choose a shorter path: that of a socket has at most 107 bytes"
             }
             Self::NoAgent { .. } => {
                 "start it with `strongroom agent`, or name its socket in STRONGROOM_SOCKET"

@@ -37,7 +37,9 @@ fn names_the_socket_where_no_agent_answers() {
 #[test]
 fn refuses_a_socket_path_that_no_socket_can_have() {
     let path = "/tmp/".to_owned() + &"x".repeat(200);
-    assert!(matches!(Client::at(path).status().unwrap_err(), Error::NoAgent { .. }));
+    let error = Client::at(path).status().unwrap_err();
+    assert!(matches!(error, Error::NoAgent { .. }), "{error:?}");
+    assert_eq!(error.hint(), "choose a shorter path: that of a socket has at most 107 bytes");
 }
 
 #[test]

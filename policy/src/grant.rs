@@ -117,7 +117,7 @@ pub struct NotASide(String);
 
 /// A part of a request that a signature may leave unbound.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
-#[serde(rename_all = "lowercase")]
+#[serde(try_from = "String", into = "&'static str")]
 pub enum Part {
     /// What is sent below the headers.
     Body,
@@ -130,6 +130,11 @@ pub enum Part {
     /// What is behind the question mark.
     Query,
 }
+
+/// The text names no part of a request.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("`{0}` is no part of a request; there are body, method, parameterless, path and query")]
+pub struct NotAPart(String);
 
 /// Whether a grant gives or takes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -285,6 +290,20 @@ impl Part {
             Self::Path => "path",
             Self::Query => "query",
         }
+    }
+}
+
+impl TryFrom<String> for Part {
+    type Error = NotAPart;
+    fn try_from(word: String) -> Result<Self, NotAPart> {
+        let named = Self::ALL.into_iter().find(|part| part.name() == word);
+        named.ok_or_else(|| NotAPart(word.chars().take(32).collect()))
+    }
+}
+
+impl From<Part> for &'static str {
+    fn from(part: Part) -> Self {
+        part.name()
     }
 }
 

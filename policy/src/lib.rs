@@ -30,7 +30,7 @@ pub use amount::{Amount, NotAnAmount};
 pub use ask::{Ask, Caller};
 pub use decide::{Charge, Decision, Policy};
 pub use explain::{Explanation, Says, order_in_words};
-pub use grant::{Effect, Grant, GrantError, GrantId, NotASide, NotAnId, Part, Sides, Terms};
+pub use grant::{Effect, Grant, GrantError, GrantId, NotAPart, NotASide, NotAnId, Part, Sides, Terms};
 pub use grants::{Grants, GrantsError, MAX_GRANTS, MAX_TEXT_BYTES};
 pub use hours::{Hours, NotATime, Weekdays, Zone};
 pub use kinds::{is_known_kind, known_kinds};

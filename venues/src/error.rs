@@ -175,7 +175,7 @@ pub enum RequestError {
     )]
     LoginText(String),
     /// A method that the engine does not know.
-    #[error("method `{0}` is none of DELETE, GET, PATCH, POST, PUT")]
+    #[error("method `{}` is none of DELETE, GET, PATCH, POST, PUT", .0.escape_debug())]
     Method(String),
     /// A parameter that the agent sets, and the caller may set only alike.
     #[error("`{name}` must be `{value}` at this host; leave it out, and the agent sets it")]

@@ -53,6 +53,11 @@ impl Confirm {
             self.print(&agent.pending()?);
             return Ok(());
         }
+        // Before anything waits: one whom nobody can ask would wait for ever, and then lose the first question.
+        match &self.pinentry {
+            None => drop(terminal()?),
+            Some(program) => pinentry::check(program).map_err(no_pinentry)?,
+        }
         let mut after = 0;
         loop {
             // One at a time: while a human reads it, others come, are answered elsewhere, or run out of time.
@@ -150,12 +155,18 @@ fn parts(line: &str) -> Vec<String> {
 /// Narrower than most terminals, with what stands before.
 const COLUMNS: usize = 70;
 
+fn terminal() -> Result<File, Fault> {
+    File::options().read(true).write(true).open("/dev/tty").map_err(|error| no_terminal(&error))
+}
+
+fn no_terminal(error: &io::Error) -> Fault {
+    let message = format!("there is no terminal to ask at: {error}");
+    Fault::new(ErrorCode::Invalid, message, "use --pinentry, or --list")
+}
+
 fn ask_at_terminal(question: &Question, until: Option<Instant>) -> Result<Said, Fault> {
-    let failed = |error: io::Error| {
-        let message = format!("there is no terminal to ask at: {error}");
-        Fault::new(ErrorCode::Invalid, message, "use --pinentry, or --list")
-    };
-    let mut terminal = File::options().read(true).write(true).open("/dev/tty").map_err(failed)?;
+    let failed = |error: io::Error| no_terminal(&error);
+    let mut terminal = terminal()?;
     // What was typed before the question stood there is no answer to it.
     tcflush(&terminal, QueueSelector::IFlush).map_err(|error| failed(error.into()))?;
     let prompt = format!("\n{}\nsign this? [y/N] ", text(question));
@@ -200,11 +211,13 @@ fn ask_by_pinentry(program: &str, question: &Question) -> Result<Said, Fault> {
         Ok(true) => Ok(Said::Yes),
         Ok(false) => Ok(Said::No),
         Err(PinentryError::Nobody) => Ok(Said::Nothing),
-        Err(error) => {
-            let hint = "name another program with --pinentry, or ask at the terminal without it";
-            Err(Fault::new(ErrorCode::Invalid, chain(&error), hint))
-        }
+        Err(error) => Err(no_pinentry(error)),
     }
+}
+
+fn no_pinentry(error: PinentryError) -> Fault {
+    let hint = "name another program with --pinentry, or ask at the terminal without it";
+    Fault::new(ErrorCode::Invalid, chain(&error), hint)
 }
 
 #[cfg(test)]

@@ -46,14 +46,14 @@ use crate::fault::Fault;
 #[derive(Debug, Parser)]
 #[command(name = "strongroom", version, after_help = EXIT_CODES, max_term_width = 100)]
 struct Cli {
-    /// The configuration file [default: $XDG_CONFIG_HOME/strongroom/strongroom.toml]
-    #[arg(long, global = true, help_heading = GLOBAL, env = "STRONGROOM_CONFIG", value_name = "FILE", hide_env_values = true)]
+    /// The configuration file [default: $STRONGROOM_CONFIG, else $XDG_CONFIG_HOME/strongroom/strongroom.toml]
+    #[arg(long, global = true, help_heading = GLOBAL, value_name = "FILE")]
     config: Option<PathBuf>,
-    /// The folder of records and nonces [default: $XDG_DATA_HOME/strongroom]
-    #[arg(long, global = true, help_heading = GLOBAL, env = "STRONGROOM_DATA", value_name = "FOLDER", hide_env_values = true)]
+    /// The folder of records and nonces [default: $STRONGROOM_DATA, else $XDG_DATA_HOME/strongroom]
+    #[arg(long, global = true, help_heading = GLOBAL, value_name = "FOLDER")]
     data: Option<PathBuf>,
-    /// The agent's socket [default: $XDG_RUNTIME_DIR/strongroom/agent.sock]
-    #[arg(long, global = true, help_heading = GLOBAL, env = "STRONGROOM_SOCKET", value_name = "PATH", hide_env_values = true)]
+    /// The agent's socket [default: $STRONGROOM_SOCKET, else $XDG_RUNTIME_DIR/strongroom/agent.sock]
+    #[arg(long, global = true, help_heading = GLOBAL, value_name = "PATH")]
     socket: Option<PathBuf>,
     #[command(subcommand)]
     command: Command,

@@ -52,12 +52,22 @@ pub(super) fn talk(text: &str) {
     let _ = writeln!(io::stderr().lock(), "{text}");
 }
 
-/// Prints what went wrong and what to do.
+/// Prints what went wrong and what to do. Names that others chose may be in it: none of them moves a cursor.
 pub(super) fn fault(fault: &Fault) {
-    talk(&format!("error: {}", fault.message));
+    talk(&harmless(&format!("error: {}", fault.message)));
     if !fault.hint.is_empty() {
-        talk(&format!("hint: {}", fault.hint));
+        talk(&harmless(&format!("hint: {}", fault.hint)));
     }
+}
+
+/// The text with its control characters escaped, but for the ends of lines.
+fn harmless(text: &str) -> String {
+    let one = |c: char| match c {
+        '\n' => vec![c],
+        c if c.is_control() => c.escape_unicode().collect(),
+        c => vec![c],
+    };
+    text.chars().flat_map(one).collect()
 }
 
 /// Prints JSON, indented, keys in alphabetical order.

@@ -98,6 +98,14 @@ pub(super) fn confirm(
     answer
 }
 
+/// Starts `program` once, and asks nothing: whether there is one that speaks the protocol.
+pub(super) fn check(program: &str) -> Result<(), PinentryError> {
+    let mut dialogue = Dialogue::start(program)?;
+    dialogue.answer(PROMPT, None)?;
+    let _ = dialogue.say("BYE");
+    Ok(())
+}
+
 /// Whether a description fits a line of the protocol.
 pub(super) fn fits(description: &str) -> bool {
     encoded(description).len().saturating_add("SETDESC \n".len()) <= MAX_LINE_BYTES

@@ -106,6 +106,10 @@ pub(super) fn parameter(text: &str) -> Result<(&str, Param<'_>), Fault> {
         let message = format!("`{text}` is no parameter");
         Fault::new(ErrorCode::Invalid, message, "write it as name=value, or as name:=JSON")
     })?;
+    if name.is_empty() || name == ":" {
+        let message = format!("`{text}` has no name before the `=`");
+        return Err(Fault::new(ErrorCode::Invalid, message, "write it as name=value, or as name:=JSON"));
+    }
     match name.strip_suffix(':') {
         Some(name) => match serde_json::from_str::<serde::de::IgnoredAny>(value) {
             Ok(_) => Ok((name, Param::Json(value.into()))),
@@ -125,7 +129,8 @@ fn read_body(body: &str) -> Result<Vec<u8>, Fault> {
         None => Ok(body.as_bytes().to_vec()),
     };
     read.map_err(|error| {
-        Fault::new(ErrorCode::Invalid, format!("the body cannot be read: {error}"), "name a file that exists")
+        let hint = "give it as JSON, as @FILE, or as - for standard input";
+        Fault::new(ErrorCode::Invalid, format!("the body cannot be read: {error}"), hint)
     })
 }
 
@@ -179,6 +184,10 @@ mod tests {
     #[test]
     fn refuses_what_is_no_parameter() {
         assert_eq!(parameter("symbol").unwrap_err().message, "`symbol` is no parameter");
+        for nameless in ["=1", ":=1"] {
+            let message = parameter(nameless).unwrap_err().message;
+            assert_eq!(message, format!("`{nameless}` has no name before the `=`"));
+        }
         assert!(
             parameter("limit:=five").unwrap_err().message.starts_with("the value of `limit` is not JSON")
         );

@@ -3,20 +3,28 @@
 use std::ffi::OsString;
 
 use clap::Error;
-use clap::error::{ContextKind, ContextValue};
+use clap::error::{ContextKind, ContextValue, ErrorKind};
 
 /// Commands beside whose names a person may have typed a secret or a PIN by mistake.
 const SECRETIVE: [&str; 6] = ["accept-restore", "enroll", "grant", "init", "repin", "unlock"];
+/// What they have below them that takes no PIN.
+const OPEN: [&str; 3] = ["explain", "learn", "list"];
 
 /// The error without what was typed, where that may be a secret: a terminal is scrolled back, and a log is kept.
 pub(super) fn unsaid(mut error: Error, words: &[OsString]) -> Error {
-    if !words.iter().skip(1).any(|word| SECRETIVE.iter().any(|command| word == command)) {
+    let has = |names: &[&str]| words.iter().skip(1).any(|word| names.iter().any(|name| word == name));
+    // Nothing was typed in the place of a command that is missing.
+    if !has(&SECRETIVE) || has(&OPEN) || error.kind() == ErrorKind::MissingSubcommand {
         return error;
     }
-    let is_option = error.kind() != clap::error::ErrorKind::UnknownArgument;
+    let is_option = error.kind() != ErrorKind::UnknownArgument;
     for kind in [ContextKind::InvalidArg, ContextKind::InvalidSubcommand, ContextKind::InvalidValue] {
-        // The names of options that are known are nobody's secret.
-        if error.get(kind).is_some() && !(is_option && kind == ContextKind::InvalidArg) {
+        // The names of options that are known are nobody's secret, and neither is a value that was left out.
+        let said = match error.get(kind) {
+            Some(ContextValue::String(text)) => !text.is_empty(),
+            said => said.is_some(),
+        };
+        if said && !(is_option && kind == ContextKind::InvalidArg) {
             error.insert(kind, ContextValue::String(HIDDEN.to_owned()));
         }
     }
@@ -69,5 +77,13 @@ mod tests {
     fn says_what_was_typed_where_it_is_no_secret() {
         assert!(said(&["strongroom", "list", "everything"]).contains("everything"));
         assert!(said(&["strongroom", "enroll"]).contains("--venue <VENUE>"));
+        assert!(said(&["strongroom", "grant", "learn", "a", "--as", "nobody"]).contains("nobody"));
+        let missing = said(&["strongroom", "--data", "/tmp", "grant"]);
+        assert!(missing.contains("'strongroom grant' requires a subcommand"), "{missing}");
+        let missing = said(&["strongroom", "unlock", "--pin-fd"]);
+        assert!(
+            missing.contains("a value is required for '--pin-fd <N>' but none was supplied"),
+            "{missing}"
+        );
     }
 }

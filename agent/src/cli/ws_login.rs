@@ -1,6 +1,7 @@
 //! `strongroom ws-login`: what opens a session at a venue's WebSocket.
 
 use clap::Args;
+use clap::builder::NonEmptyStringValueParser;
 use serde_json::{Map, Value, json};
 use strongroom_client::WsLoginRequest;
 
@@ -20,7 +21,7 @@ pub(super) struct WsLogin {
     /// Name of the credential
     credential: String,
     /// Which login of the venue; the first if not given
-    #[arg(long)]
+    #[arg(long, value_parser = NonEmptyStringValueParser::new())]
     name: Option<String>,
     /// The server's challenge, where the venue sends one: the same as --param challenge=TEXT
     #[arg(long, value_name = "TEXT")]

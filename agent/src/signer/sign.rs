@@ -74,6 +74,19 @@ pub(crate) enum SignError {
     Clock,
 }
 
+/// What to do about a rule that the agent itself has, whatever the venue.
+const fn of_every_venue(error: &RequestError) -> Option<&'static str> {
+    match error {
+        RequestError::DuplicateName { .. } => {
+            Some("programs differ in which of the two they take; a list is one JSON value")
+        }
+        RequestError::Path(_) => Some(
+            "write it as the venue lists the endpoint, such as /api/v3/account; its parameters are given beside it",
+        ),
+        _ => None,
+    }
+}
+
 /// What to say where a profile has no login at all, and so none of any name.
 fn without_a_login(error: &RequestError) -> Option<String> {
     match error {
@@ -111,6 +124,7 @@ impl From<SignError> for Fault {
             ),
             SignError::Locked { .. } => (Locked, "run `strongroom unlock`"),
             SignError::NotReady { .. } => (Unavailable, "`strongroom doctor` says more, and what mends it"),
+            SignError::Rule { ref broken, .. } if let Some(hint) = of_every_venue(broken) => (Invalid, hint),
             SignError::Rule { docs, .. } if !docs.is_empty() => {
                 let hint =
                     format!("the venue says it at {docs}; docs/reference/profiles.md explains its profile");

@@ -47,6 +47,20 @@ pub(crate) fn write(path: &Path, bytes: &[u8], existing: Existing) -> Result<(),
     sync_folder(folder)
 }
 
+/// As [`write`], for a file that a person has named: where a link stands there, what it leads to is replaced, and what
+/// is no regular file is left alone. A rename would put a file into the place of a device.
+///
+/// # Errors
+/// [`StoreError::NoFile`], [`StoreError::Io`].
+pub(crate) fn write_named(path: &Path, bytes: &[u8]) -> Result<(), StoreError> {
+    match std::fs::canonicalize(path) {
+        Ok(real) if real.is_file() => write(&real, bytes, Existing::Replace),
+        Ok(_) => Err(StoreError::NoFile { path: path.to_owned() }),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => write(path, bytes, Existing::Replace),
+        Err(error) => Err(failed("looking at", path)(error)),
+    }
+}
+
 /// Deletes `path`, durably.
 ///
 /// # Errors
@@ -102,7 +116,7 @@ pub(crate) fn take_lock(path: &Path) -> Result<Option<File>, StoreError> {
 }
 
 /// The folder that `path` is in; a bare name is in the current one.
-fn folder_of(path: &Path) -> &Path {
+pub(crate) fn folder_of(path: &Path) -> &Path {
     path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."))
 }
 
@@ -125,6 +139,24 @@ mod tests {
         assert_eq!(std::fs::read(&path).unwrap(), b"three");
         let entries = std::fs::read_dir(folder.path()).unwrap().count();
         assert_eq!(entries, 1, "no temporary file stays");
+    }
+
+    #[test]
+    fn replaces_what_a_link_leads_to_and_leaves_alone_what_is_no_file() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = |name: &str| folder.path().join(name);
+        write_named(&path("new"), b"one").unwrap();
+        std::os::unix::fs::symlink("new", path("link")).unwrap();
+        write_named(&path("link"), b"two").unwrap();
+        assert!(std::fs::symlink_metadata(path("link")).unwrap().is_symlink());
+        assert_eq!(std::fs::read(path("new")).unwrap(), b"two");
+        let socket = std::os::unix::net::UnixListener::bind(path("socket")).unwrap();
+        std::os::unix::fs::symlink("/dev/null", path("null")).unwrap();
+        for name in ["socket", "null", "."] {
+            let refused = write_named(&path(name), b"three");
+            assert!(matches!(refused, Err(StoreError::NoFile { .. })), "{name}: {refused:?}");
+        }
+        drop(socket);
     }
 
     #[test]

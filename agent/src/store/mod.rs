@@ -59,6 +59,8 @@ pub(crate) enum StoreError {
         #[source]
         source: io::Error,
     },
+    #[error("refusing to replace {}: it is no regular file", path.display())]
+    NoFile { path: PathBuf },
     #[error("another process works on {}", path.display())]
     Owned { path: PathBuf },
 }
@@ -84,6 +86,7 @@ impl From<StoreError> for Fault {
             StoreError::Io { .. } => {
                 (ErrorCode::Unavailable, "free the disk or mend the permissions, then try again")
             }
+            StoreError::NoFile { .. } => (ErrorCode::Invalid, "name a file, or what is not there yet"),
             StoreError::Owned { .. } => (
                 ErrorCode::Unavailable,
                 "an agent or another command is running on this folder; use its socket, or wait for it",

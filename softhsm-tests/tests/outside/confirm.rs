@@ -460,6 +460,10 @@ fn asks_by_pinentry_and_lists_what_waits() {
     let run = |words: &[&str]| case.room.run(&[&["confirm"], words].concat(), None, &[]);
     assert_eq!(run(&["--list"]).stderr, "nothing waits for a human\n");
     assert_eq!(run(&["--list", "--json"]).json(), serde_json::json!([]));
+    // One that cannot ask says so at once, and not when a bot waits.
+    let nobody = run(&["--pinentry", "/nonexistent/pinentry"]);
+    assert_eq!(nobody.code(), 3);
+    assert_like(&nobody.stderr, "error: the pinentry program /nonexistent/pinentry cannot be started: *", "");
     let bot = case.asks(order());
     let question = case.question(0);
     let listed = run(&["--list"]).ok();

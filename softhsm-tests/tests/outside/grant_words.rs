@@ -29,6 +29,8 @@ fn names_the_option_that_is_wrong() {
             &["--max-notional", "1e3"][..],
             "*`1e3` of --max-notional is no amount: *hint: *`--max-notional 250`*",
         ),
+        (&["--max-notional", "-1"], "*`-1` of --max-notional is no amount: *"),
+        (&["--accept-unbound", "host"], "*`host` is no part of a request; there are body, method, *"),
         (&["--max-notional-day", "1_000"], "*`1_000` of --max-notional-day is no amount: *"),
         (&["--max-quantity", ".5"], "*`.5` of --max-quantity is no amount: *"),
         (&["--price-band-percent", "5%"], "*`5%` of --price-band-percent is no amount: *"),

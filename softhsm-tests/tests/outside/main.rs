@@ -60,6 +60,7 @@ mod rollback;
 mod service;
 mod shapes;
 mod sleep;
+mod slips;
 mod socket;
 mod strangers;
 mod supervisor;

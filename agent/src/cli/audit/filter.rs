@@ -59,8 +59,9 @@ impl FromStr for When {
     type Err = String;
 
     fn from_str(text: &str) -> Result<Self, String> {
-        Self::read(text, Timestamp::now())
-            .ok_or_else(|| "a time is 2026-11-21, 2026-11-21T09:30:00Z, or 2h for two hours ago".to_owned())
+        Self::read(text, Timestamp::now()).ok_or_else(|| {
+            "a time is 2026-11-21, 2026-11-21T09:30:00Z (with its zone), or 2h for two hours ago".to_owned()
+        })
     }
 }
 
@@ -69,21 +70,40 @@ impl When {
         if let Ok(time) = text.parse::<Timestamp>() {
             return Some(Self(time));
         }
-        if let Ok(day) = text.parse::<Date>() {
+        // A day may have no time behind it, which would be left out without a word.
+        if !text.contains([':', 'T', 't'])
+            && let Ok(day) = text.parse::<Date>()
+        {
             return format!("{day}T00:00:00Z").parse().ok().map(Self);
         }
-        let unit = text.chars().last()?;
-        let seconds: i64 = match unit {
-            's' => 1,
-            'm' => 60,
-            'h' => 3_600,
-            'd' => 86_400,
-            'w' => 604_800,
-            _ => return None,
+        now.checked_sub(text.parse::<Age>().ok()?.0).ok().map(Self)
+    }
+}
+
+/// How long ago: `90s`, `15m`, `2h`, `7d`, `4w`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(in crate::cli) struct Age(pub(in crate::cli) SignedDuration);
+
+impl FromStr for Age {
+    type Err = &'static str;
+
+    fn from_str(text: &str) -> Result<Self, &'static str> {
+        let read = || {
+            let unit = text.chars().last()?;
+            let seconds: i64 = match unit {
+                's' => 1,
+                'm' => 60,
+                'h' => 3_600,
+                'd' => 86_400,
+                'w' => 604_800,
+                _ => return None,
+            };
+            let count =
+                text.strip_suffix(unit).filter(|count| count.bytes().all(|digit| digit.is_ascii_digit()))?;
+            let count: u32 = count.parse().ok()?;
+            Some(Self(SignedDuration::from_secs(seconds.checked_mul(count.into())?)))
         };
-        let count: u32 = text.strip_suffix(unit)?.parse().ok()?;
-        let ago = SignedDuration::from_secs(seconds.checked_mul(count.into())?);
-        now.checked_sub(ago).ok().map(Self)
+        read().ok_or("a time is a number and s, m, h, d or w, such as 90s, 30m, 1h, 7d or 4w")
     }
 }
 
@@ -99,7 +119,10 @@ mod tests {
             ("2026-11-20T01:02:03Z", Some("2026-11-20T01:02:03Z")),
             ("2026-11-20T01:02:03+01:00", Some("2026-11-20T00:02:03Z")),
             ("90s", Some("2026-11-21T11:58:30Z")),
+            ("2026-11-20T01:02:03", None),
+            ("2026-11-20 01:02", None),
             ("2h", Some("2026-11-21T10:00:00Z")),
+            ("+2h", None),
             ("1w", Some("2026-11-14T12:00:00Z")),
             ("", None),
             ("2", None),

@@ -12,6 +12,7 @@ use clap::{Args, Subcommand};
 use serde_json::json;
 use strongroom_protocol::ErrorCode;
 
+pub(super) use self::filter::Age;
 use self::filter::Filter;
 use self::report::Report;
 use super::{Json, Stop, output};
@@ -22,7 +23,7 @@ use crate::audit::reader::{self, Read};
 use crate::audit::vouch::{Fingerprint, Vouched};
 use crate::config::{Config, Places};
 use crate::fault::Fault;
-use crate::store::atomic::{self, Existing};
+use crate::store::atomic;
 
 /// Read the audit log: what was decided, for whom, on which credential.
 ///
@@ -74,7 +75,7 @@ struct Show {
 struct ReportOptions {
     #[command(flatten)]
     filter: Filter,
-    /// Write one self-contained page instead of printing tables
+    /// Write one self-contained page instead of printing tables; - is standard output
     #[arg(long, value_name = "FILE", conflicts_with = "json")]
     html: Option<PathBuf>,
     #[command(flatten)]
@@ -257,9 +258,13 @@ impl ReportOptions {
         let mut report = Report::default();
         report.findings = read(folder, &self.filter, |line| report.add(line))?;
         if let Some(path) = &self.html {
-            let written = atomic::write(path, html::page(&report).as_bytes(), Existing::Replace);
-            written.map_err(Fault::from)?;
-            output::data(&path.display().to_string());
+            let page = html::page(&report);
+            if path == Path::new("-") {
+                output::raw(&page);
+            } else {
+                atomic::write_named(path, page.as_bytes()).map_err(Fault::from)?;
+                output::data(&path.display().to_string());
+            }
         } else if self.json.json {
             output::json(&report.json());
         } else {
@@ -284,7 +289,7 @@ fn as_text(line: &Line) -> String {
     let time = Clock::default().text(line.time).to_owned();
     let or_none = |text: Option<&str>| text.map_or_else(|| "-".to_owned(), |text| plain(text).into_owned());
     let text = format!(
-        "{:>6}  {time}  {:<7}  {:<9}  {:<8}  {:<14}  {:<14}  {credential}  {}",
+        "{:>6}  {time}  {:<7}  {:<10}  {:<8}  {:<14}  {:<14}  {credential}  {}",
         line.seq,
         verdict,
         event.kind.name(),

@@ -1,6 +1,7 @@
 //! `strongroom grant edit`.
 
 use std::ffi::OsString;
+use std::fs::File;
 use std::io::{self, BufRead as _, IsTerminal as _, Read as _, Write as _};
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -165,17 +166,26 @@ fn again(fault: &Fault) -> bool {
     matches!(io::stdin().lock().read_line(&mut typed), Ok(1..)) && typed.trim() != "q"
 }
 
-/// The text of a file; - is standard input.
+/// The text of a file; - is standard input. No more is read than grants can be: what is read may have no end.
 pub(in crate::cli) fn text_of(file: &Path) -> Result<String, Fault> {
-    let mut text = String::new();
+    let whole = |from: &mut dyn io::Read| {
+        let mut text = String::new();
+        from.take(MAX_TEXT_BYTES.saturating_add(1)).read_to_string(&mut text)?;
+        match u64::try_from(text.len()) {
+            Ok(0..=MAX_TEXT_BYTES) => Ok(text),
+            _ => Err(io::Error::other(format!("it has more than {MAX_TEXT_BYTES} bytes"))),
+        }
+    };
     let read = if file == Path::new("-") {
-        io::stdin().lock().read_to_string(&mut text).map(drop)
+        whole(&mut io::stdin().lock())
     } else {
-        std::fs::read_to_string(file).map(|whole| text = whole)
+        File::open(file).and_then(|mut file| whole(&mut file))
     };
     read.map_err(|error| {
         let message = format!("{} cannot be read: {error}", file.display());
         Fault::new(ErrorCode::Invalid, message, "name a file of TOML, or - for standard input")
-    })?;
-    Ok(text)
+    })
 }
+
+/// Grants have at most 192 KiB; comments may have as much again, and more.
+const MAX_TEXT_BYTES: u64 = 1024 * 1024;

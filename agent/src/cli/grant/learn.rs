@@ -4,7 +4,7 @@ use std::borrow::Cow;
 use std::collections::BTreeSet;
 
 use clap::Args;
-use jiff::{SignedDuration, Timestamp};
+use jiff::Timestamp;
 use strongroom_policy::scope::{self, Finding};
 use strongroom_policy::{Caller, Grant, GrantId, Grants, Part, Seen, Subject, learn};
 use strongroom_protocol::ErrorCode;
@@ -12,6 +12,7 @@ use strongroom_venues::{Action, Order, Plan, Profile};
 
 use super::replay::{Replay, caller, credential, lines};
 use crate::audit::line::{Line, Verdict};
+use crate::cli::audit::Age;
 use crate::cli::{Stop, output};
 use crate::config::Places;
 use crate::fault::Fault;
@@ -24,9 +25,9 @@ use crate::fault::Fault;
 pub(super) struct Learn {
     /// Name of the credential
     credential: String,
-    /// How far to look back: 30m, 1h, 7d
+    /// How far to look back: 90s, 30m, 1h, 7d, 4w
     #[arg(long = "for", value_name = "TIME", default_value = "1h")]
-    back: SignedDuration,
+    back: Age,
     /// Whose requests: client:NAME, unit:system/NAME.service, unit:user@UID/NAME.service or user:UID. May be left out
     /// where there was only one
     #[arg(long = "as", value_name = "SUBJECT")]
@@ -39,7 +40,7 @@ pub(super) struct Learn {
 impl Learn {
     pub(super) fn run(self, places: &Places) -> Result<(), Stop> {
         let (_, profile) = credential(places, &self.credential)?;
-        let from = Timestamp::now().saturating_sub(self.back).map_err(Fault::defect)?;
+        let from = Timestamp::now().saturating_sub(self.back.0).map_err(Fault::defect)?;
         let mut taken: Vec<Line> = Vec::new();
         let mut asked = BTreeSet::new();
         lines(places, &self.credential, |line| {

@@ -2,7 +2,7 @@
 
 use clap::Args;
 use serde_json::{Map, Value};
-use strongroom_policy::{Amount, Grant, Grants, is_known_kind, known_kinds};
+use strongroom_policy::{Amount, Grant, Grants, Subject, is_known_kind, known_kinds};
 use strongroom_protocol::ErrorCode;
 
 use crate::fault::Fault;
@@ -29,18 +29,18 @@ pub(super) struct Limits {
     #[arg(long, value_name = "LIST", value_delimiter = ',')]
     types: Vec<String>,
     /// Most that price times quantity of one order may be
-    #[arg(long, value_name = "AMOUNT")]
+    #[arg(long, value_name = "AMOUNT", allow_negative_numbers = true)]
     max_notional: Option<String>,
     /// Most that they may sum up to in any 24 hours
-    #[arg(long, value_name = "AMOUNT")]
+    #[arg(long, value_name = "AMOUNT", allow_negative_numbers = true)]
     max_notional_day: Option<String>,
     /// Largest quantity of one order
-    #[arg(long, value_name = "AMOUNT")]
+    #[arg(long, value_name = "AMOUNT", allow_negative_numbers = true)]
     max_quantity: Option<String>,
     /// How far a price may be from the last one of its symbol, in percent
-    #[arg(long, value_name = "PERCENT")]
+    #[arg(long, value_name = "PERCENT", allow_negative_numbers = true)]
     price_band_percent: Option<String>,
-    /// How many orders may be open
+    /// How many orders may be open. Always refused, with the reason: who only signs cannot know it
     #[arg(long, value_name = "N")]
     max_open_orders: Option<u32>,
     /// How many requests are allowed a minute
@@ -74,8 +74,9 @@ pub(super) struct Limits {
 /// `--accept-unbound`.
 #[derive(Debug, Default, Args)]
 pub(in crate::cli) struct Accepted {
-    /// Restrict although the venue's signature does not bind this part of the request: method, path, query or body.
-    /// Whoever gets a signature can use it for what the grant forbids; `status` says so for ever
+    /// Restrict although the venue's signature does not bind this part of the request: method, path, query or body; or
+    /// parameterless, for endpoints that need no parameter. Whoever gets a signature can use it for what the grant
+    /// forbids; `status` says so for ever
     #[arg(long, value_name = "PARTS", value_delimiter = ',')]
     pub(in crate::cli) accept_unbound: Vec<String>,
 }
@@ -86,6 +87,7 @@ impl Limits {
     /// # Errors
     /// The first option that makes it say nothing definite.
     pub(super) fn grant(&self, id: &str) -> Result<Grant, Fault> {
+        check_subject(&self.to)?;
         let mut fields = Map::new();
         let texts = [
             ("id", Some(id)),
@@ -101,14 +103,14 @@ impl Limits {
         if let Some(text) = &self.expires {
             check_end(text)?;
         }
-        for (option, text) in [
-            ("--max-notional", &self.max_notional),
-            ("--max-notional-day", &self.max_notional_day),
-            ("--max-quantity", &self.max_quantity),
-            ("--price-band-percent", &self.price_band_percent),
+        for (option, text, example) in [
+            ("--max-notional", &self.max_notional, "250"),
+            ("--max-notional-day", &self.max_notional_day, "2000"),
+            ("--max-quantity", &self.max_quantity, "0.05"),
+            ("--price-band-percent", &self.price_band_percent, "2.5"),
         ] {
             if let Some(text) = text {
-                check_amount(option, text)?;
+                check_amount(option, text, example)?;
             }
         }
         self.types.iter().try_for_each(|kind| check_kind(kind.trim()))?;
@@ -142,6 +144,14 @@ impl Limits {
     }
 }
 
+/// To whom it is, told before the id that is made of it.
+fn check_subject(text: &str) -> Result<(), Fault> {
+    text.parse::<Subject>().map(drop).map_err(|error| {
+        let hint = "for example client:grid-bot; docs/reference/grants.md says who can be named";
+        Fault::new(ErrorCode::Invalid, format!("`{text}` of --to: {error}"), hint)
+    })
+}
+
 /// A grant that is over when it is given is a slip.
 fn check_end(text: &str) -> Result<(), Fault> {
     let hint = "write the time with its zone, as 2027-01-31T00:00:00Z";
@@ -156,9 +166,9 @@ fn check_end(text: &str) -> Result<(), Fault> {
 }
 
 /// An amount, told with the option that has it.
-fn check_amount(option: &str, text: &str) -> Result<(), Fault> {
+fn check_amount(option: &str, text: &str, example: &str) -> Result<(), Fault> {
     text.parse::<Amount>().map(drop).map_err(|error| {
-        let hint = format!("write `{option} 250` or `{option} 0.05`");
+        let hint = format!("for example `{option} {example}`");
         Fault::new(ErrorCode::Invalid, format!("`{text}` of {option} is no amount: {error}"), hint)
     })
 }

@@ -2,6 +2,7 @@
 
 use super::Unreadable;
 use super::orders::{Batch, Field, OrderTable, STANDS_IN, unreadable};
+use super::paths::Fits;
 use crate::plan::Plan;
 use crate::rule::Sign;
 
@@ -53,7 +54,7 @@ impl Plan<'_> {
     /// `here` are the tables of its own path.
     pub(super) fn read_elsewhere(
         &self,
-        here: &[usize],
+        here: Fits,
         own: Option<&OrderTable>,
         batch: Option<&Batch>,
     ) -> Result<(), Unreadable> {
@@ -68,7 +69,7 @@ impl Plan<'_> {
         if !given.any(|(name, _)| table.telling.tell(name, &known)) {
             return Ok(());
         }
-        let others = table.orders.iter().enumerate().filter(|(at, _)| !here.contains(at));
+        let others = table.orders.iter().enumerate().filter(|(at, _)| !here.has(*at));
         for (_, other) in others {
             match &other.batch {
                 Some(list) => {

@@ -423,7 +423,7 @@ impl<'a> Plan<'a> {
         }
         let path = self.path;
         let fits = table.order_paths.fits(path);
-        let tables = || fits.iter().filter_map(|at| table.orders.get(*at));
+        let tables = || fits.iter().filter_map(|at| table.orders.get(at));
         let outer = self.scope();
         let pick = |scope: Scope<'_, '_>| {
             for table in tables() {
@@ -439,10 +439,10 @@ impl<'a> Plan<'a> {
             }
             let own = pick(outer)?;
             let order = own.read(outer, Action::Trade)?;
-            self.read_elsewhere(&fits, Some(own), None)?;
+            self.read_elsewhere(fits, Some(own), None)?;
             return Ok(vec![order]);
         };
-        self.read_elsewhere(&fits, None, Some(batch))?;
+        self.read_elsewhere(fits, None, Some(batch))?;
         let list = self.list(batch)?;
         let mut orders = Vec::with_capacity(list.len());
         for element in list.iter() {

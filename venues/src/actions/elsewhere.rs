@@ -1,8 +1,9 @@
 //! Orders at other endpoints: where a signature binds no path, the same request may be another order there.
 
 use super::Unreadable;
-use super::orders::{Batch, Field, OrderTable, STANDS_IN, unreadable};
+use super::orders::{Batch, OrderTable, STANDS_IN};
 use super::paths::Fits;
+use super::places::{Field, unreadable};
 use crate::plan::Plan;
 use crate::rule::Sign;
 

@@ -58,9 +58,6 @@ fn engine(criterion: &mut Criterion) {
             });
         });
         let Ok(plan) = profile.plan(&request) else { continue };
-        criterion.bench_function(&format!("{id}/classify"), |bencher| {
-            bencher.iter(|| black_box(&plan).classified());
-        });
         criterion.bench_function(&format!("{id}/canonicalise and finish"), |bencher| {
             bencher.iter(|| {
                 plan.canonicalise(&ACCOUNT, black_box(&moment)).ok()?.finish(&signature, &passphrase).ok()
@@ -112,5 +109,24 @@ fn policy(criterion: &mut Criterion) {
     }
 }
 
-criterion_group!(benches, engine, policy, typed_data);
+/// Which rule a path falls under: one that is spelled out, one of many under a rule, and one that no rule has.
+fn rules(criterion: &mut Criterion) {
+    for (id, method, path) in [
+        ("binance", "POST", "/api/v3/order"),
+        ("binance", "GET", "/sapi/v1/asset/get-funding-asset"),
+        ("bybit", "POST", "/v5/order/create"),
+        ("htx", "POST", "/linear-swap-api/v1/swap_cross_order"),
+        ("htx", "GET", "/v1/account/accounts/12345/balance"),
+        ("okx", "POST", "/api/v5/trade/order"),
+        ("okx", "GET", "/api/v5/account/balance"),
+        ("cryptocom", "POST", "/exchange/v1/private/get-open-orders"),
+    ] {
+        let Some(Ok(profile)) = builtin(id) else { continue };
+        criterion.bench_function(&format!("{id}/rule of {method} {path}"), |bencher| {
+            bencher.iter(|| profile.actions().classify(black_box(method), black_box(path)));
+        });
+    }
+}
+
+criterion_group!(benches, engine, policy, rules, typed_data);
 criterion_main!(benches);

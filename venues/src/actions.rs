@@ -7,6 +7,7 @@ mod classify;
 mod elsewhere;
 mod orders;
 mod paths;
+mod places;
 mod recut;
 mod words;
 
@@ -15,8 +16,9 @@ use std::str::FromStr;
 
 pub(crate) use self::classify::signed_as_bound;
 pub(crate) use self::elsewhere::Telling;
-pub(crate) use self::orders::{Batch, Condition, Field, OrderTable, Step};
+pub(crate) use self::orders::{Batch, OrderTable};
 pub(crate) use self::paths::Paths;
+pub(crate) use self::places::{Condition, Field, Step};
 pub(crate) use self::words::Words;
 use crate::request::Method;
 
@@ -251,7 +253,7 @@ impl ActionRule {
     /// The conditions on parameters, of which one must fit; empty if there are none.
     #[must_use]
     pub fn when(&self) -> String {
-        orders::written(&self.when)
+        places::written(&self.when)
     }
 
     /// What is bound by every signature that a request under this rule may get.

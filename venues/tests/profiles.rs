@@ -187,6 +187,10 @@ fn refuses_profiles_with_line_and_column() {
             "line 5, column 36: the pattern `/(?!b)` does not compile: look-around, including look-ahead and look-behind, is not supported",
         ),
         (
+            "[actions]\nrules = [{ action = \"read\", path = \"/[ab]*a[ab]{20}$\" }]",
+            "line 4, column 1: these paths are too large together: their table is limited to 1 MiB, and those that are spelled out to a `$` are not in it",
+        ),
+        (
             "[actions]\nrules = [{ action = \"read\", method = \"FETCH\", path = \"/\" }]",
             "line 5, column 38: `FETCH` is none of DELETE, GET, PATCH, POST, PUT",
         ),

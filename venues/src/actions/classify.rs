@@ -10,8 +10,7 @@ use crate::template::Var;
 impl ActionTable {
     /// The rules whose method and path fit, in their order.
     pub(crate) fn fitting(&self, method: Method, path: &str) -> impl Iterator<Item = &ActionRule> {
-        let fits = self.paths.fits(path);
-        let rules = (0..fits.len()).filter_map(move |at| self.rules.get(*fits.get(at)?));
+        let rules = self.paths.fits(path).iter().filter_map(|number| self.rules.get(number));
         rules.filter(move |rule| rule.takes(method))
     }
 }

@@ -1,7 +1,9 @@
 //! Orders at other endpoints: where a signature binds no path, the same request may be another order there.
 
 use super::Unreadable;
-use super::orders::{Batch, Field, OrderTable, STANDS_IN, unreadable};
+use super::orders::{Batch, OrderTable, STANDS_IN};
+use super::paths::Fits;
+use super::places::{Field, unreadable};
 use crate::plan::Plan;
 use crate::rule::Sign;
 
@@ -53,7 +55,7 @@ impl Plan<'_> {
     /// `here` are the tables of its own path.
     pub(super) fn read_elsewhere(
         &self,
-        here: &[usize],
+        here: Fits,
         own: Option<&OrderTable>,
         batch: Option<&Batch>,
     ) -> Result<(), Unreadable> {
@@ -68,7 +70,7 @@ impl Plan<'_> {
         if !given.any(|(name, _)| table.telling.tell(name, &known)) {
             return Ok(());
         }
-        let others = table.orders.iter().enumerate().filter(|(at, _)| !here.contains(at));
+        let others = table.orders.iter().enumerate().filter(|(at, _)| !here.has(*at));
         for (_, other) in others {
             match &other.batch {
                 Some(list) => {

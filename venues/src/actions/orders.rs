@@ -3,6 +3,7 @@
 
 use std::borrow::Cow;
 
+use super::places::{BOTH, Condition, Field, Found, Scope, unreadable};
 use super::words::Words;
 use super::{Action, Order, Side, Unreadable};
 use crate::json::{self, Member, Value};
@@ -49,243 +50,22 @@ pub(crate) struct Batch {
     pub(crate) operations: Vec<(String, Action)>,
 }
 
-/// Parameters and the values that they must have; none means that the parameter is absent.
-pub(crate) type Condition = Vec<(Field, Option<Words>)>;
-
-/// Where a value is.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) enum Field {
-    /// A parameter, and the way into its value.
-    Param { name: String, steps: Vec<Step> },
-    /// A segment of the path, counted from 1.
-    Segment(usize),
-}
-
-/// One step into an object.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) enum Step {
-    /// To the member with this name.
-    Member(String),
-    /// To the only member, whatever its name.
-    Only,
-    /// The name of the only member is the value.
-    OnlyName,
-}
-
-impl Field {
-    /// The parameter that has it.
-    pub(super) fn name(&self) -> Option<&str> {
-        match self {
-            Self::Param { name, .. } => Some(name),
-            Self::Segment(_) => None,
-        }
-    }
-}
-
-const AMBIGUOUS: &str = "is ambiguous: two parameters have this name, but for upper and lower case";
-const BOTH: &str = "has a second value under another name or in another place";
 const LIST: &str = "is not the list of orders that this endpoint takes";
 const MEMBER: &str = "has an element that is no order";
 const NO_TABLE: &str = "has no place at this endpoint, by the venue's profile";
-const NOT_PLAIN: &str = "is not a number in plain digits";
-const NOT_SCALAR: &str = "is neither text nor a number";
-const NOT_TEXT: &str = "is not text";
 const OPERATION: &str = "is no operation that the profile knows";
 const OPEN_END: &str = "ends in a digit right before the time in the signed text, so it could be sent with fewer digits; send one behind it that ends in a letter";
 const RECUT: &str = "stays unescaped, and could be read as more than one value";
-const SEVERAL: &str = "has not exactly one member";
 const SIDE: &str = "is neither buy nor sell";
 pub(super) const STANDS_IN: &str =
     "cannot be read: the signature would also do for an order at another endpoint";
 const ELSEWHERE: &str =
     "is not at this endpoint, and the same signature would place one at another, where no limit measures it";
-const IN_QUERY: &str = "is in the query, where the venue does not look for an order";
 const UNREAD: &str = "changes the order in a way that the profile does not read";
 
 /// Whether this hides what the members of a batch do.
 pub(super) fn hides_actions(why: &str) -> bool {
     [LIST, MEMBER, OPERATION].contains(&why)
-}
-
-pub(super) fn unreadable(field: impl Into<String>, why: &'static str) -> Unreadable {
-    Unreadable { field: field.into(), why }
-}
-
-/// The lists of named values in which an order's fields may be.
-#[derive(Clone, Copy)]
-struct Scope<'s, 'p> {
-    lists: [&'s [Member<'p>]; 3],
-    /// What the venue does not read, so that nothing of an order may be there.
-    ignored: &'s [Member<'p>],
-    path: &'p str,
-}
-
-impl<'s, 'p> Scope<'s, 'p> {
-    /// The parameter called `name`, if there is one and only one.
-    fn find(&self, name: &str) -> Result<Option<&'s Value<'p>>, Unreadable> {
-        if self.ignored.iter().any(|(known, _)| known.eq_ignore_ascii_case(name)) {
-            return Err(unreadable(name, IN_QUERY));
-        }
-        let mut found = None;
-        for (known, value) in self.lists.into_iter().flatten() {
-            if known.len() != name.len() || !known.eq_ignore_ascii_case(name) {
-                continue;
-            }
-            if known != name {
-                return Err(unreadable(known.as_ref(), AMBIGUOUS));
-            }
-            if found.replace(value).is_some() {
-                return Err(unreadable(name, BOTH));
-            }
-        }
-        Ok(found)
-    }
-
-    /// The value of `field`.
-    fn value(&self, field: &Field) -> Result<Option<Found<'s, 'p>>, Unreadable> {
-        let (name, steps) = match field {
-            Field::Segment(at) => {
-                let segment = self.path.split('/').nth(*at).filter(|segment| !segment.is_empty());
-                return Ok(segment.map(|text| Found::Text(Cow::Borrowed(text))));
-            }
-            Field::Param { name, steps } => (name, steps),
-        };
-        let Some(mut value) = self.find(name)? else { return Ok(None) };
-        for step in steps {
-            let Value::Object(members) = value else { return Err(unreadable(name, SEVERAL)) };
-            let only = || match members.as_slice() {
-                [only] => Ok(only),
-                _ => Err(unreadable(name, SEVERAL)),
-            };
-            match step {
-                Step::Only => value = &only()?.1,
-                Step::OnlyName => return Ok(Some(Found::Text(only()?.0.clone()))),
-                Step::Member(wanted) => {
-                    let lists: [&[Member<'p>]; 3] = [members, &[], &[]];
-                    match (Scope { lists, ignored: &[], path: self.path }).find(wanted)? {
-                        Some(inner) => value = inner,
-                        None => return Ok(None),
-                    }
-                }
-            }
-        }
-        Ok(Some(Found::Value(value)))
-    }
-
-    /// The one of `fields` that is there, and its value.
-    fn one<'f>(&self, fields: &'f [Field]) -> Result<Option<(&'f Field, Found<'s, 'p>)>, Unreadable> {
-        let mut found = None;
-        for field in fields {
-            if let Some(value) = self.value(field)?
-                && found.replace((field, value)).is_some()
-            {
-                return Err(unreadable(field.to_string(), BOTH));
-            }
-        }
-        Ok(found)
-    }
-
-    fn text(&self, fields: &[Field], numbered: bool) -> Result<Option<Cow<'p, str>>, Unreadable> {
-        match self.one(fields)? {
-            None => Ok(None),
-            Some((field, Found::Value(Value::Number(_)))) if !numbered => {
-                Err(unreadable(field.to_string(), NOT_TEXT))
-            }
-            Some((field, found)) => found.scalar(field).map(Some),
-        }
-    }
-
-    /// Text, or a number as it stands.
-    fn word<'f>(&self, fields: &'f [Field]) -> Result<Option<(&'f Field, Cow<'p, str>)>, Unreadable> {
-        let Some((field, found)) = self.one(fields)? else { return Ok(None) };
-        Ok(Some((field, found.scalar(field)?)))
-    }
-
-    /// Plain digits with at most one point; with a minus in front only if `signed`.
-    fn number(&self, fields: &[Field], signed: bool) -> Result<Option<Cow<'p, str>>, Unreadable> {
-        let Some((field, text)) = self.word(fields)? else { return Ok(None) };
-        let digits = if signed { text.strip_prefix('-').unwrap_or(&text) } else { &text };
-        if is_plain(digits) { Ok(Some(text)) } else { Err(unreadable(field.to_string(), NOT_PLAIN)) }
-    }
-
-    /// Whether one of `conditions` holds.
-    fn holds(&self, conditions: &[Condition]) -> Result<bool, Unreadable> {
-        for condition in conditions {
-            let mut holds = true;
-            for (field, pattern) in condition {
-                let value = self.value(field)?;
-                let text = match &value {
-                    None => None,
-                    Some(Found::Text(text)) => Some(text.as_ref()),
-                    Some(Found::Value(value)) => {
-                        let text = value.scalar();
-                        Some(text.ok_or_else(|| unreadable(field.to_string(), NOT_SCALAR))?)
-                    }
-                };
-                holds &= match (text, pattern) {
-                    (None, None) => true,
-                    (Some(text), Some(pattern)) => pattern.fit(text),
-                    _ => false,
-                };
-            }
-            if holds {
-                return Ok(true);
-            }
-        }
-        Ok(false)
-    }
-}
-
-/// A value that was found.
-enum Found<'s, 'p> {
-    /// A segment of the path, or the name of a member.
-    Text(Cow<'p, str>),
-    Value(&'s Value<'p>),
-}
-
-impl<'p> Found<'_, 'p> {
-    /// Text, or the digits of a number. What is not escaped in the request is not copied.
-    fn scalar(self, field: &Field) -> Result<Cow<'p, str>, Unreadable> {
-        match self {
-            Self::Text(text) => Ok(text),
-            Self::Value(Value::Text(text) | Value::Number(text)) => Ok(text.clone()),
-            Self::Value(_) => Err(unreadable(field.to_string(), NOT_SCALAR)),
-        }
-    }
-}
-
-/// Whether `text` is a number that everyone reads alike: no sign, no exponent, no zero in front of
-/// other digits, digits on both sides of a point.
-fn is_plain(text: &str) -> bool {
-    let digits = |text: &str| !text.is_empty() && text.bytes().all(|b| b.is_ascii_digit());
-    let (whole, fraction) = text.split_once('.').map_or((text, None), |(whole, part)| (whole, Some(part)));
-    digits(whole) && (whole == "0" || !whole.starts_with('0')) && fraction.is_none_or(digits)
-}
-
-impl std::fmt::Display for Field {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        match self {
-            Self::Segment(at) => write!(f, "/{at}"),
-            Self::Param { name, steps } => {
-                f.write_str(name)?;
-                steps.iter().try_for_each(|step| match step {
-                    Step::Member(name) => write!(f, ".{name}"),
-                    Step::Only | Step::OnlyName => f.write_str(".*"),
-                })
-            }
-        }
-    }
-}
-
-/// Conditions for people: `action.type = order|modify`, with ` or ` between two.
-pub(super) fn written(conditions: &[Condition]) -> String {
-    let one = |(field, words): &(Field, Option<Words>)| match words {
-        Some(words) => format!("{field} = {words}"),
-        None => format!("no {field}"),
-    };
-    let all: Vec<String> =
-        conditions.iter().map(|tests| tests.iter().map(one).collect::<Vec<_>>().join(", ")).collect();
-    all.join(" or ")
 }
 
 impl Order<'_> {
@@ -423,7 +203,7 @@ impl<'a> Plan<'a> {
         }
         let path = self.path;
         let fits = table.order_paths.fits(path);
-        let tables = || fits.iter().filter_map(|at| table.orders.get(*at));
+        let tables = || fits.iter().filter_map(|at| table.orders.get(at));
         let outer = self.scope();
         let pick = |scope: Scope<'_, '_>| {
             for table in tables() {
@@ -439,10 +219,10 @@ impl<'a> Plan<'a> {
             }
             let own = pick(outer)?;
             let order = own.read(outer, Action::Trade)?;
-            self.read_elsewhere(&fits, Some(own), None)?;
+            self.read_elsewhere(fits, Some(own), None)?;
             return Ok(vec![order]);
         };
-        self.read_elsewhere(&fits, None, Some(batch))?;
+        self.read_elsewhere(fits, None, Some(batch))?;
         let list = self.list(batch)?;
         let mut orders = Vec::with_capacity(list.len());
         for element in list.iter() {

@@ -1,7 +1,5 @@
 //! `[actions]` and `[[order]]`: what endpoints do, and where orders have their fields.
 
-use regex::bytes::RegexSetBuilder;
-
 use super::MAX_ENTRIES;
 use super::document::{self, Entry, Fields, Item, Node};
 use super::near::did_you_mean;
@@ -49,8 +47,6 @@ const ACTIONS: &[(&str, Action)] = &[
     ("trade", Action::Trade),
     ("transfer", Action::Transfer),
 ];
-/// Largest compiled form of all paths of a table together.
-const MAX_PATHS_BYTES: usize = 1024 * 1024;
 
 /// Compiles the action table of the profile `id`, whose signing rules are `base` and `cases`.
 pub(super) fn actions(
@@ -122,15 +118,14 @@ fn orders(fields: &Fields<'_, '_>) -> Result<Vec<OrderTable>, ProfileError> {
     list(fields, "order")?.iter().map(|node| order(&entry(fields, node, "an order", ORDER_KEYS)?)).collect()
 }
 
-/// All these patterns in one, each from the start of a path on.
 fn set<'p>(
     fields: &Fields<'_, '_>,
     at: usize,
     paths: impl Iterator<Item = &'p str>,
 ) -> Result<Paths, ProfileError> {
-    let patterns = paths.map(|path| format!("^(?:{path})"));
-    let set = RegexSetBuilder::new(patterns).unicode(false).size_limit(MAX_PATHS_BYTES).build();
-    set.map(Paths::new).map_err(|_| fields.error(at, "these paths are too much together"))
+    let message = "these paths are too large together: their table is limited to 1 MiB, and those that are \
+                   spelled out to a `$` are not in it";
+    Paths::compile(paths).ok_or_else(|| fields.error(at, message))
 }
 
 fn list<'d, 't>(fields: &Fields<'d, 't>, key: &str) -> Result<&'d [Node<'t>], ProfileError> {

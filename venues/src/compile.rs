@@ -25,7 +25,7 @@ use strongroom_link::key::{Algorithm, KeySpec, MAX_SECRET_BYTES, PassphraseUse, 
 use self::document::{Entry, Fields, Item, merge};
 use crate::error::ProfileError;
 use crate::profile::Compiled;
-use crate::rule::{Rule, When};
+use crate::rule::{Covers, Rule, Sign, When};
 use crate::send_only::SendOnly;
 use crate::template::Var;
 
@@ -44,6 +44,7 @@ const BASE_KEYS: &[&str] = &[
     "case",
     "ws",
     "front_unsigned",
+    "query_unsigned",
 ];
 /// The keys that a case may lay over the base.
 const RULE_KEYS: &[&str] =
@@ -77,6 +78,7 @@ pub(crate) fn compile(text: &str) -> Result<Text, ProfileError> {
     let docs = fields.text("docs")?.unwrap_or_default().to_owned();
     let checked = fields.text("checked")?.unwrap_or_default().to_owned();
     let front_unsigned = fields.flag("front_unsigned")?.unwrap_or_default();
+    let query_unsigned = fields.flag("query_unsigned")?.unwrap_or_default();
 
     let mut sources = vec![(When::default(), entries.clone())];
     sources.extend(cases(&fields, entries)?);
@@ -85,9 +87,16 @@ pub(crate) fn compile(text: &str) -> Result<Text, ProfileError> {
     let mut needs_uid = false;
     let mut refusal = None;
     let mut rules = Vec::with_capacity(sources.len());
+    let of_base = fields.get("covers").map(|covers| covers.at);
     for (when, entries) in &sources {
         let fields = whole(text, root.at, entries)?;
         let (mut rule, used) = rule::rule(&fields)?;
+        let claims = fields.choice("covers", Covers::ALL)?.is_some_and(|covers| covers != Covers::Nothing);
+        let own = fields.get("covers").map(|covers| covers.at) != of_base;
+        if claims && own && matches!(rule.sign, Sign::Absent) {
+            let message = "this case signs nothing, so that it covers nothing";
+            return Err(fields.error(fields.place("covers"), message));
+        }
         // By these the rule was picked, so that it is known what they are.
         rule.members
             .iter_mut()
@@ -129,6 +138,7 @@ pub(crate) fn compile(text: &str) -> Result<Text, ProfileError> {
         key_spec,
         needs_uid,
         front_unsigned,
+        query_unsigned,
         actions,
         base,
         cases,

@@ -9,13 +9,36 @@ pub struct ProfileError {
     message: String,
 }
 
-impl ProfileError {
-    /// Places `message` at byte `offset` of `text`.
-    pub(crate) fn at(text: &str, offset: usize, message: impl Into<String>) -> Self {
+/// A place in a profile's text.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Position {
+    /// Line, from 1.
+    pub line: usize,
+    /// Column in characters, from 1.
+    pub column: usize,
+}
+
+impl std::fmt::Display for Position {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "{}:{}", self.line, self.column)
+    }
+}
+
+impl Position {
+    /// Where byte `offset` of `text` is.
+    pub(crate) fn of(text: &str, offset: usize) -> Self {
         let before = text.get(..offset).unwrap_or(text);
         let line = before.matches('\n').count().saturating_add(1);
         let last = before.rsplit('\n').next().unwrap_or_default();
-        Self { line, column: last.chars().count().saturating_add(1), message: message.into() }
+        Self { line, column: last.chars().count().saturating_add(1) }
+    }
+}
+
+impl ProfileError {
+    /// Places `message` at byte `offset` of `text`.
+    pub(crate) fn at(text: &str, offset: usize, message: impl Into<String>) -> Self {
+        let Position { line, column } = Position::of(text, offset);
+        Self { line, column, message: message.into() }
     }
 
     /// Line, from 1.

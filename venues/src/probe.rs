@@ -12,8 +12,9 @@ pub(crate) use self::sample::example;
 use self::sample::{Sample, samples};
 use crate::canonical::Account;
 use crate::clock::Moment;
+use crate::error::{Place, Position, RequestError};
 use crate::profile::{Profile, RuleAt};
-use crate::rule::Covers;
+use crate::rule::{Covers, Sign};
 
 /// What one rule of a profile binds.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -22,6 +23,8 @@ pub struct Finding {
     pub case: Option<usize>,
     /// What `covers` says.
     pub claimed: Covers,
+    /// Where the profile says it.
+    pub claimed_at: Position,
     /// What was found.
     pub found: Covers,
     /// Whether one value can be written so that it is signed like two parameters, because values are
@@ -93,30 +96,40 @@ impl Profile {
 }
 
 fn probe(profile: &Profile, at: RuleAt) -> Finding {
-    let claimed = profile.compiled.rule(at).covers;
+    let rule = profile.compiled.rule(at);
+    let claimed = rule.covers;
     let (mut method, mut path, mut params) = (Bound::default(), Bound::default(), Bound::default());
     let (mut tried, mut recut, mut unseen) = (0_usize, false, None);
     for sample in samples(profile, at) {
-        let Signed::Text(text) = signed(profile, &sample) else { continue };
+        let Signed::Text(text) = signed(profile, at, &sample) else { continue };
         tried = tried.saturating_add(1);
-        for (part, changed) in sample.changes(profile) {
+        // What is added where nothing was can only show that a part is free: what a venue makes of a signature without
+        // it is not known.
+        let added = sample.added().into_iter().map(|added| (Part::Params, added, false));
+        let changes = sample.changes(profile).into_iter().map(|(part, changed)| (part, changed, true));
+        for (part, changed, tries) in changes.chain(added) {
             let bound = match part {
                 Part::Method => &mut method,
                 Part::Params => &mut params,
                 Part::Path => &mut path,
             };
-            bound.tried = true;
-            // A request that is refused has no signature that could be the same.
-            if matches!(signed(profile, &changed), Signed::Text(other) if other == text) {
-                bound.missed = true;
-                if claimed.binds(part) && unseen.is_none() {
-                    unseen = Some(format!("{sample} is signed like {changed}"));
-                }
+            bound.tried |= tries;
+            let why = match signed(profile, at, &changed) {
+                Signed::Text(other) if other == text => format!("{sample} is signed like {changed}"),
+                Signed::Without(what) => format!(
+                    "whoever holds the signature of {sample} can send {changed}: {what} is not in the signed text"
+                ),
+                // A request that is refused has no signature that could be the same.
+                Signed::Not | Signed::Refused | Signed::Text(_) => continue,
+            };
+            bound.missed = true;
+            if claimed.binds(part) && unseen.is_none() {
+                unseen = Some(why);
             }
         }
         recut |= claimed.params()
-            && sample.cuts(&profile.compiled.rule(at).kv).iter().any(|(one, two)| {
-                let (one, two) = (signed(profile, one), signed(profile, two));
+            && sample.cuts(&rule.kv).iter().any(|(one, two)| {
+                let (one, two) = (signed(profile, at, one), signed(profile, at, two));
                 matches!((one, two), (Signed::Text(one), Signed::Text(two)) if one == two)
             });
     }
@@ -136,7 +149,7 @@ fn probe(profile: &Profile, at: RuleAt) -> Finding {
         RuleAt::Case(at) => Some(at.saturating_add(1)),
         RuleAt::Base | RuleAt::Login(_) => None,
     };
-    Finding { case, claimed, found, recut, tried, unseen }
+    Finding { case, claimed, claimed_at: rule.covers_at, found, recut, tried, unseen }
 }
 
 /// What comes of signing a request, at a time and under an account that are always the same.
@@ -145,18 +158,30 @@ enum Signed {
     Not,
     Refused,
     Text(Vec<u8>),
+    /// Refused by the engine alone: this would go out unsigned, and the venue would take it.
+    Without(&'static str),
 }
 
-fn signed(profile: &Profile, sample: &Sample) -> Signed {
+fn signed(profile: &Profile, at: RuleAt, sample: &Sample) -> Signed {
     let base_url = profile.hosts().first().map_or("https://api.example.com", String::as_str);
     let account = Account { key_id: "key", uid: Some("7"), base_url };
     let moment = Moment { unix_ns: 1_754_000_123_456_000_000, nonce: 1_754_000_123_456, ..Moment::default() };
     let list = sample.list();
     let request = sample.request(&list);
+    let rule = profile.compiled.rule(at);
+    let typed = matches!(rule.sign, Sign::Eip712 { .. });
     let canonical = profile.plan(&request).and_then(|plan| plan.canonicalise(&account, &moment));
     match canonical {
         Ok(canonical) if canonical.needs_signature() => Signed::Text(canonical.message().to_vec()),
         Ok(_) => Signed::Not,
+        Err(RequestError::Unsigned { place: Place::Body, .. }) if sample.is_one_of(&rule.body_methods) => {
+            Signed::Without("the body")
+        }
+        Err(RequestError::Unsigned { place: Place::Query, .. }) if !profile.compiled.query_unsigned => {
+            Signed::Without("the query")
+        }
+        // What typed data leaves out is no field of what the venue takes.
+        Err(RequestError::UnsignedMember { .. }) if !typed => Signed::Without("that member of the body"),
         Err(_) => Signed::Refused,
     }
 }

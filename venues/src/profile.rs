@@ -30,6 +30,8 @@ pub(crate) struct Compiled {
     pub(crate) needs_uid: bool,
     /// The front that a `cut` takes off the path decides nothing, because each call has one front alone.
     pub(crate) front_unsigned: bool,
+    /// Whether a query that is not signed decides nothing, because no call takes one.
+    pub(crate) query_unsigned: bool,
     pub(crate) actions: ActionTable,
     pub(crate) base: Rule,
     pub(crate) cases: Vec<(When, Rule)>,

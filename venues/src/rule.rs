@@ -6,6 +6,7 @@ use crate::body_path::BodyPath;
 use crate::by_host::HostWords;
 use crate::codec::Escape;
 use crate::eip712::TypedData;
+use crate::error::Position;
 use crate::request::Method;
 use crate::template::{Beside, KvForm, Pattern, Slot, Template, VarSet, View};
 
@@ -21,6 +22,8 @@ pub(crate) struct Rule {
     pub(crate) sign: Sign,
     pub(crate) attach: Attach,
     pub(crate) covers: Covers,
+    /// Where the profile says so.
+    pub(crate) covers_at: Position,
     /// Whether the signed text reads the method, the query, and the body.
     pub(crate) signs_method: bool,
     pub(crate) signs_query: bool,

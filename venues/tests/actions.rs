@@ -883,6 +883,22 @@ fn keeps_apart_what_looks_alike() {
     }
 }
 
+/// A whole JSON-RPC call in the body names its method itself, and the path says something else.
+#[test]
+fn takes_no_path_for_what_a_call_of_json_rpc_does() {
+    let profile = profile("deribit");
+    let action = |method: &'static str, body: Body<'static>| {
+        let request = Request { method, path: "/api/v2/private/get_positions", query: Vec::new(), body };
+        profile.plan(&request).unwrap().classified().action
+    };
+    let call = br#"{"jsonrpc":"2.0","id":1,"method":"private/withdraw","params":{"currency":"BTC"}}"#;
+    for method in ["GET", "POST"] {
+        assert_eq!(action(method, Body::Json(call)), Action::Admin, "{method}");
+        assert_eq!(action(method, Body::Json(br#"{"currency":"BTC"}"#)), Action::Read, "{method}");
+        assert_eq!(action(method, Body::Empty), Action::Read, "{method}");
+    }
+}
+
 /// Where every call is a POST, nothing is read only because no other rule fits.
 #[test]
 fn reads_by_post_only_what_is_listed() {

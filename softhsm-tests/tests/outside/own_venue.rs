@@ -246,7 +246,7 @@ fn refuses_a_file_that_may_not_be_enrolled_by() {
     refused("hostless", 3, "error: */hostless.toml names no host*");
     let claims = PROFILE.replace("\"tidepool\"", "\"claims\"").replace("{method}", "{method|cut:.*}");
     put(&room, "claims.toml", &claims);
-    refused("claims", 3, "error: */claims.toml claims to bind more than it signs: *");
+    refused("claims", 3, "error: */claims.toml:*:* claims to bind more than it signs: *");
     refused("../tidepool", 4, "error: there is no venue `../tidepool`*");
     refused(
         "nowhere",

@@ -63,6 +63,47 @@ fn checks_the_venue_of_the_how_to_as_its_console_shows() {
     assert_eq!(missing.status.code(), Some(4));
 }
 
+/// Whoever edits a shipped profile so that it promises more than it signs is told the line, and what is not signed.
+#[test]
+fn refuses_edited_profiles_with_the_line_that_promises_more() {
+    let folder = tempfile::tempdir().unwrap();
+    for (id, edit, with, why) in [
+        ("okx", "{query|q}{body}", "{query|q}", "the body is not in the signed text"),
+        ("okx", "{path}{query|q}{body}", "{path}{body}", "the query is not in the signed text"),
+        (
+            "okx",
+            "{ts}{method}{path}",
+            "{ts}{method|lower}{path|lower}",
+            "signs capitals in `{path}` like small",
+        ),
+        (
+            "kucoin",
+            "{query|q}{body}",
+            "{query|q}{param:size}",
+            "that member of the body is not in the signed text",
+        ),
+        ("bybit", "covers = \"params\"", "covers = \"path+params\"", "does not read the path"),
+        ("kraken", "query_unsigned = true\n", "", "the query is not in the signed text"),
+        ("bingx", "body_methods = []\n", "", "the body is not in the signed text"),
+        ("htx", "covers = \"path\"", "covers = \"full\"", "does not read the parameters"),
+        ("binance", "covers = \"none\"", "covers = \"params\"", "signs nothing"),
+    ] {
+        let shipped = venue(folder.path(), &["show", id, "--toml"]);
+        let shipped = text(&shipped.stdout);
+        assert_eq!(shipped.matches(edit).count(), 1, "{id}: {edit}");
+        let edited = shipped.replace(edit, with);
+        std::fs::write(folder.path().join("edited.toml"), &edited).unwrap();
+        let checked = venue(folder.path(), &["check", "edited.toml"]);
+        let said = text(&checked.stderr);
+        assert_eq!(checked.status.code(), Some(3), "{id}: {edit}: {said}");
+        assert!(said.contains(why), "{id}: {edit}: {said}");
+        // The line is that of the claim.
+        let place = said.split_once("edited.toml:").unwrap().1;
+        let line: usize = place.split_once(':').unwrap().0.parse().unwrap();
+        assert!(edited.lines().nth(line - 1).unwrap().starts_with("covers = "), "{id}: {edit}: {said}");
+    }
+}
+
 /// The rows of the how-to.
 fn rows() -> &'static str {
     let (_, after) = PAGE.split_once("```json title=\"tidepool.jsonl\"\n").unwrap();

@@ -5,7 +5,7 @@ use strongroom_link::key::{Algorithm, PassphraseUse, SecretForm};
 use super::document::{Entry, Fields, Item};
 use super::{attach, by_host, encode, inject, sign};
 use crate::body_path::BodyPath;
-use crate::error::ProfileError;
+use crate::error::{Position, ProfileError};
 use crate::request::Method;
 use crate::rule::{Clock, Covers, IfGiven, Inject, NonceKind, Rule, Sign, Target};
 use crate::template::{Beside, Names, ParamUse, Release, Slot, Stage, Template, Var, VarSet, View};
@@ -85,6 +85,7 @@ pub(super) fn told(
         sign: signing.sign,
         attach,
         covers: if signs { covers.unwrap_or(Covers::Nothing) } else { Covers::Nothing },
+        covers_at: Position::of(fields.text, fields.place("covers")),
         signs_method: reads.contains(Var::Method) || reads.contains(Var::Op),
         signs_query: all || reads.contains(Var::Query),
         signs_body: all || reads.contains_any(&[Var::Body, Var::Item, Var::Msgpack, Var::Param]),

@@ -116,6 +116,10 @@ impl Sample {
         Self { method: "POST", path: PATH.to_owned(), query: Vec::new(), body: Shape::Members(pairs) }
     }
 
+    pub(super) fn is_one_of(&self, methods: &[Method]) -> bool {
+        Method::ALL.iter().any(|(method, known)| *method == self.method && methods.contains(known))
+    }
+
     /// The body as JSON, if it is a list; for [`request`](Self::request).
     pub(super) fn list(&self) -> Vec<u8> {
         let Shape::List(list) = &self.body else { return Vec::new() };
@@ -162,6 +166,14 @@ impl Sample {
         };
         changes.extend(bodies.into_iter().map(|body| (Part::Params, Self { body, ..self.clone() })));
         changes
+    }
+
+    /// The same request, with a query or a body where it has none.
+    pub(super) fn added(&self) -> Vec<Self> {
+        let query = self.query.is_empty().then(|| Self { query: vec![more()], ..self.clone() });
+        let body = matches!(self.body, Shape::None)
+            .then(|| Self { body: Shape::Members(vec![more()]), ..self.clone() });
+        query.into_iter().chain(body).collect()
     }
 
     /// Each segment made longer, one segment more, and the other paths of the map.
@@ -224,9 +236,14 @@ fn changed(pairs: &[Pair]) -> Vec<Vec<Pair>> {
         all.push(with(None));
     }
     if !pairs.is_empty() {
-        all.push(pairs.iter().cloned().chain([(ADDED.to_owned(), "\"1\"".to_owned())]).collect());
+        all.push(pairs.iter().cloned().chain([more()]).collect());
     }
     all
+}
+
+/// A parameter that no request has of itself.
+fn more() -> Pair {
+    (ADDED.to_owned(), "\"1\"".to_owned())
 }
 
 fn params(pairs: &[Pair]) -> Vec<(&str, Param<'_>)> {

@@ -6,7 +6,7 @@ use crate::eip712::{FieldType, Source, Struct};
 use crate::json::{self, Value};
 use crate::probe::sample::Sample;
 use crate::profile::{Profile, RuleAt};
-use crate::rule::{Inject, Rule, Sign, When};
+use crate::rule::{Inject, Sign, When};
 use crate::template::View;
 
 /// An object that grows; the leaves are JSON.
@@ -34,10 +34,11 @@ pub(super) fn bodies(profile: &Profile, at: RuleAt, when: &When) -> Vec<Vec<Pair
         }
         Sign::Absent | Sign::Jwt { .. } | Sign::Text { .. } => vec![None],
     };
-    types.into_iter().map(|chosen| body(profile, rule, when, chosen)).collect()
+    types.into_iter().map(|chosen| body(profile, at, when, chosen)).collect()
 }
 
-fn body(profile: &Profile, rule: &Rule, when: &When, chosen: Option<(&str, &Struct)>) -> Vec<Pair> {
+fn body(profile: &Profile, at: RuleAt, when: &When, chosen: Option<(&str, &Struct)>) -> Vec<Pair> {
+    let rule = profile.compiled.rule(at);
     let mut tree = Tree::default();
     for (path, texts) in &when.param {
         tree.put(&path.to_string(), text(texts.first().map_or("", String::as_str)));
@@ -66,7 +67,8 @@ fn body(profile: &Profile, rule: &Rule, when: &When, chosen: Option<(&str, &Stru
             tree.put(&view.path.to_string(), (*value).to_owned());
             tree
         });
-        let fits = |tree: &Tree| matches!(signed(profile, &Sample::with_body(tree.pairs())), Signed::Text(_));
+        let fits =
+            |tree: &Tree| matches!(signed(profile, at, &Sample::with_body(tree.pairs())), Signed::Text(_));
         if let Some(found) = tried.into_iter().find(fits) {
             tree = found;
         }

@@ -75,8 +75,9 @@ impl Check {
     fn overclaims(&self, finding: &Finding, unseen: &str) -> Fault {
         let claimed = finding.claimed.name();
         let message = format!(
-            "{}: {} claims `covers = \"{claimed}\"`, but {unseen}",
+            "{}:{}: {} claims `covers = \"{claimed}\"`, but {unseen}",
             self.file.display(),
+            finding.claimed_at,
             rule(finding)
         );
         let hint = format!("sign more, or write `covers = \"{}\"`", finding.found.name());

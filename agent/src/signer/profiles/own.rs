@@ -154,11 +154,11 @@ pub(super) fn check(profile: &Profile, path: &Path) -> Result<(), Fault> {
             format!("`strongroom venue check {}` says more", path.display()),
         ));
     }
-    match profile.probe().iter().find_map(|finding| finding.unseen.as_ref()) {
+    match profile.probe().iter().find_map(|finding| Some((finding.claimed_at, finding.unseen.as_ref()?))) {
         None => Ok(()),
-        Some(unseen) => Err(Fault::new(
+        Some((at, unseen)) => Err(Fault::new(
             ErrorCode::Invalid,
-            format!("{} claims to bind more than it signs: {unseen}", path.display()),
+            format!("{}:{at} claims to bind more than it signs: {unseen}", path.display()),
             format!("`strongroom venue check {}` says more", path.display()),
         )),
     }

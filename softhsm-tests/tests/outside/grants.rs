@@ -228,6 +228,13 @@ fn takes_grants_from_a_file_and_from_an_editor_and_loses_no_text() {
     );
     let kept = said.split("--file ").nth(1).unwrap().split('`').next().unwrap();
     assert!(std::fs::read_to_string(kept).unwrap().ends_with("bogus = 1\n"), "{kept}");
+    // One that does not start has written nothing that could be lost.
+    let drafts = || std::fs::read_dir(room.folder()).unwrap().count();
+    let before = drafts();
+    let refused = editor("exit 3\n");
+    let said = String::from_utf8_lossy(&refused.stderr).into_owned();
+    assert_like(&said, "error: the editor `sh *` has ended with exit status: 3\nhint: set $EDITOR, *", "");
+    assert_eq!(drafts(), before, "no draft is left");
     assert_eq!(listed(&room, "kraken-main")["revision"], 2, "nothing has changed");
 }
 

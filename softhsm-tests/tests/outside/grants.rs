@@ -84,7 +84,10 @@ fn gives_the_one_who_enrols_what_was_asked_for_and_nobody_anything_without() {
 
     for (options, said) in [
         (&["--allow", "everything"][..], "*`everything` is no action; *"),
-        (&["--allow", "read", "--accept-unbound", "colour"], "*unknown variant `colour`*"),
+        (
+            &["--allow", "read", "--accept-unbound", "colour"],
+            "*`colour` is no part of a request; there are *",
+        ),
         (&["--grants", "/nowhere"], "*/nowhere cannot be read: *"),
     ] {
         let run = room.enroll(&KRAKEN, &[&["--replace"], options].concat());

@@ -7,6 +7,7 @@ signature must be that of the row's text with the same other times, computed her
 from __future__ import annotations
 
 import base64
+import calendar
 import hashlib
 import hmac
 import json
@@ -176,7 +177,7 @@ def is_time(text: str) -> bool:
 def seconds(text: str) -> float:
     text = text.strip('"').removeprefix("AUTH")
     if not text.isdecimal():
-        return time.mktime(time.strptime(f"{text[:19]} UTC", "%Y-%m-%dT%H:%M:%S %Z")) - time.timezone
+        return calendar.timegm(time.strptime(text[:19], "%Y-%m-%dT%H:%M:%S"))
     number = float(text)
     while number > 1e11:
         number /= 1000

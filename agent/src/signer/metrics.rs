@@ -23,7 +23,7 @@ impl Signer {
         text.family("strongroom_build_info", Gauge, "The version that runs.");
         text.sample("", &[("version", env!("CARGO_PKG_VERSION"))], 1);
         self.counters().write(&mut text);
-        text.one("strongroom_connections", Gauge, "Connections that are open.", connections);
+        text.one("strongroom_open_connections", Gauge, "Connections that are open.", connections);
         let (unlocked, ready) = match &*self.keyring.borrow() {
             State::Locked(_) => (0, 0),
             State::Unlocked(keyring) => (1, keyring.len()),

@@ -80,6 +80,7 @@ const fn of_every_venue(error: &RequestError) -> Option<&'static str> {
         RequestError::DuplicateName { .. } => {
             Some("programs differ in which of the two they take; a list is one JSON value")
         }
+        RequestError::Method(_) => Some("write it in capitals, as the venue's page has it"),
         RequestError::Path(_) => Some(
             "write it as the venue lists the endpoint, such as /api/v3/account; its parameters are given beside it",
         ),

@@ -84,7 +84,10 @@ fn gives_the_one_who_enrols_what_was_asked_for_and_nobody_anything_without() {
 
     for (options, said) in [
         (&["--allow", "everything"][..], "*`everything` is no action; *"),
-        (&["--allow", "read", "--accept-unbound", "colour"], "*unknown variant `colour`*"),
+        (
+            &["--allow", "read", "--accept-unbound", "colour"],
+            "*`colour` is no part of a request; there are *",
+        ),
         (&["--grants", "/nowhere"], "*/nowhere cannot be read: *"),
     ] {
         let run = room.enroll(&KRAKEN, &[&["--replace"], options].concat());
@@ -228,6 +231,13 @@ fn takes_grants_from_a_file_and_from_an_editor_and_loses_no_text() {
     );
     let kept = said.split("--file ").nth(1).unwrap().split('`').next().unwrap();
     assert!(std::fs::read_to_string(kept).unwrap().ends_with("bogus = 1\n"), "{kept}");
+    // One that does not start has written nothing that could be lost.
+    let drafts = || std::fs::read_dir(room.folder()).unwrap().count();
+    let before = drafts();
+    let refused = editor("exit 3\n");
+    let said = String::from_utf8_lossy(&refused.stderr).into_owned();
+    assert_like(&said, "error: the editor `sh *` has ended with exit status: 3\nhint: set $EDITOR, *", "");
+    assert_eq!(drafts(), before, "no draft is left");
     assert_eq!(listed(&room, "kraken-main")["revision"], 2, "nothing has changed");
 }
 

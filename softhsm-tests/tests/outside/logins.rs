@@ -322,3 +322,81 @@ fn treats_a_login_like_a_signature_with_traps_and_humans() {
     });
     assert!(login.frame.unwrap().contains("\"op\":\"login\""));
 }
+
+/// Where values stand in a message, and not which they are.
+fn shape(value: &Value) -> Value {
+    match value {
+        Value::Object(members) => {
+            members.iter().map(|(name, member)| (name.clone(), shape(member))).collect()
+        }
+        Value::Array(list) => list.iter().map(shape).collect(),
+        _ => Value::Null,
+    }
+}
+
+/// What the library gives for each venue is what the command prints. That the signatures are right is compared with
+/// rows of other programs in `softhsm-tests/python/test_ws_logins.py`.
+#[test]
+fn gives_the_logins_of_many_venues_by_library_and_command() {
+    let room = Room::new();
+    let secret = "made-up-for-the-tests-0123456789-abcdef";
+    let key =
+        |venue: &'static str| Key { name: venue, venue, key_id: "PUBLICHALF", secret, passphrase: None };
+    let plain = [
+        "binance",
+        "bitfinex",
+        "bithumb",
+        "bitvavo",
+        "bybit",
+        "coinbase-legacy",
+        "cryptocom",
+        "deribit",
+        "gate",
+        "gemini",
+        "htx",
+        "mexc",
+        "phemex",
+        "poloniex",
+        "upbit",
+        "woo",
+    ];
+    let mut keys: Vec<Key<'static>> = plain.into_iter().map(key).collect();
+    keys.push(Key { passphrase: Some("a phrase"), ..key("bitget") });
+    keys.push(Key { name: "krakenfutures", ..FUTURES });
+    for key in &keys {
+        let _ = room.enroll(key, &[]).ok();
+    }
+    let _agent = room.start_unlocked();
+    let client = room.client();
+    for key in &keys {
+        let told: &[(&str, &str)] = match key.venue {
+            "coinbase-legacy" => &[("channel", "user")],
+            "krakenfutures" => &[("challenge", CHALLENGE)],
+            _ => &[],
+        };
+        let mut request = WsLoginRequest::new(key.name);
+        let mut words = vec!["ws-login".to_owned(), key.name.to_owned()];
+        for (name, value) in told {
+            request = request.param(*name, *value);
+            words.extend(["--param".to_owned(), format!("{name}={value}")]);
+        }
+        let login = client.ws_login(request).unwrap();
+        let words: Vec<&str> = words.iter().map(String::as_str).collect();
+        let printed = room.run(&words, None, &[]).json();
+        let venue = key.venue;
+        assert_eq!((&printed["name"], &printed["url"]), (&json!(login.name), &json!(login.url)), "{venue}");
+        assert_eq!(printed["whole"], json!(login.whole), "{venue}");
+        let names: Vec<&String> = printed["headers"].as_object().unwrap().keys().collect();
+        let mut headers: Vec<&String> = login.headers.iter().map(|(name, _)| name).collect();
+        headers.sort();
+        assert_eq!(names, headers, "{venue}");
+        let frame = login.frame.as_deref().map(|frame| serde_json::from_str::<Value>(frame).unwrap());
+        let other = printed["frame"].as_str().map(|frame| serde_json::from_str::<Value>(frame).unwrap());
+        assert_eq!(frame.as_ref().map(shape), other.as_ref().map(shape), "{venue}");
+        let carries = |text: &str| text.contains(&login.signature);
+        let sent =
+            login.frame.iter().chain(login.headers.iter().map(|(_, value)| value)).any(|text| carries(text));
+        assert!(sent && login.signature.len() > 20, "{venue}: the signature goes out");
+        assert!(login.url.as_deref().is_some_and(|url| url.starts_with("wss://")), "{venue}");
+    }
+}

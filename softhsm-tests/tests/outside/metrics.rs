@@ -59,6 +59,10 @@ fn parse(text: &str) -> BTreeMap<String, f64> {
             assert!(samples.insert(series.to_owned(), value).is_none(), "{line} stands there twice");
         }
     }
+    // Readers of OpenMetrics know a counter by its name without the end.
+    let families: BTreeSet<&str> =
+        kinds.keys().map(|name| name.strip_suffix("_total").unwrap_or(name)).collect();
+    assert_eq!(families.len(), kinds.len(), "two families have one name: {kinds:?}");
     assert!(histogram.is_sorted() && !histogram.is_empty(), "{histogram:?}");
     assert_eq!(histogram.last(), samples.get("strongroom_request_seconds_count"));
     samples
@@ -112,7 +116,10 @@ fn counts_requests_by_verdict_and_action_and_tells_how_the_agent_is() {
     for name in grown {
         assert!(now[name] > locked[name], "{name}: {now:?}");
     }
-    assert!(now["strongroom_request_seconds_sum"] > 0.0 && now["strongroom_connections"] >= 1.0, "{now:?}");
+    assert!(
+        now["strongroom_request_seconds_sum"] > 0.0 && now["strongroom_open_connections"] >= 1.0,
+        "{now:?}"
+    );
     wait_until("all is on the disk", SOON, || metrics(&room)["strongroom_audit_lag_writes"] == 0.0);
     let text = room.run(&["metrics"], None, &[]).ok();
     for told in ["ETHUSDT", "BTC", BINANCE.key_id, "/api"] {

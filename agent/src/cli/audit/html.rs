@@ -119,7 +119,7 @@ fn chart(timeline: &Timeline, begin: i64, end: i64) -> String {
     }
     let highest = columns.values().map(|counts| counts.iter().sum::<u64>()).max().unwrap_or_default().max(1);
     let mut out = format!(
-        "<svg viewBox=\"0 0 {} {HEIGHT}\" preserveAspectRatio=\"none\" role=\"img\">\n",
+        "<svg viewBox=\"0 0 {} {HEIGHT}\" preserveAspectRatio=\"none\" role=\"img\" aria-label=\"requests over time\">\n",
         COLUMNS.saturating_mul(COLUMN)
     );
     for (column, counts) in columns {

@@ -97,9 +97,13 @@ impl Edit {
             .tempfile()
             .map_err(failed)?;
         let header = HEADER.replace("{credential}", &self.credential);
-        draft.write_all(format!("{header}{}", held.grants.to_toml()).as_bytes()).map_err(failed)?;
+        let begun = format!("{header}{}", held.grants.to_toml());
+        draft.write_all(begun.as_bytes()).map_err(failed)?;
         let outcome = self.edit_until_good(desk, held, draft.path());
+        // Not where nobody has written anything: an editor that does not start leaves no files behind.
+        let is_written = || std::fs::read(draft.path()).is_ok_and(|text| text != begun.as_bytes());
         if outcome.is_err()
+            && is_written()
             && let Ok((_, path)) = draft.keep()
         {
             output::talk(&format!(

@@ -16,7 +16,7 @@ use crate::keys::{BINANCE, account, copy_program, edit};
 
 const SOON: Duration = Duration::from_secs(20);
 
-fn room() -> Room {
+pub(crate) fn room() -> Room {
     let room = Room::new();
     let _ = room.enroll(&BINANCE, &[]).ok();
     room
@@ -25,7 +25,7 @@ fn room() -> Room {
 const HEADLESS: &str = "head.toml is gone, damaged, of another key or from before the last unlock: it tells how far the log goes";
 
 /// An order that no other order is like.
-fn order(id: &str) -> SignRequest<'static> {
+pub(crate) fn order(id: &str) -> SignRequest<'static> {
     SignRequest::new("binance-main", "POST", "/api/v3/order")
         .query("symbol", "BTCUSDT")
         .query("side", "BUY")
@@ -45,15 +45,15 @@ fn hex(bytes: &[u8]) -> String {
     bytes.iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
-fn folder(room: &Room) -> PathBuf {
+pub(crate) fn folder(room: &Room) -> PathBuf {
     room.data().join("audit")
 }
 
-fn head(room: &Room) -> PathBuf {
+pub(crate) fn head(room: &Room) -> PathBuf {
     folder(room).join("head.toml")
 }
 
-fn files(room: &Room) -> Vec<PathBuf> {
+pub(crate) fn files(room: &Room) -> Vec<PathBuf> {
     let entries = std::fs::read_dir(folder(room)).unwrap().map(|entry| entry.unwrap().path());
     let mut files: Vec<_> =
         entries.filter(|path| path.extension().is_some_and(|end| end == "jsonl")).collect();
@@ -79,20 +79,20 @@ fn signed_hashes(room: &Room) -> HashSet<String> {
     lines(room).iter().filter_map(of).collect()
 }
 
-fn verify(room: &Room, more: &[&str]) -> (i32, Value) {
+pub(crate) fn verify(room: &Room, more: &[&str]) -> (i32, Value) {
     let run = room.run(&[&["audit", "verify", "--json"], more].concat(), None, &[]);
     (run.code(), serde_json::from_str(&run.stdout).unwrap_or_else(|error| panic!("{error}: {run:?}")))
 }
 
 /// Verifies a log that must hold; gives its last line as NUMBER:HASH.
-fn holds(room: &Room) -> String {
+pub(crate) fn holds(room: &Room) -> String {
     let (code, told) = verify(room, &[]);
     assert_eq!((code, &told["findings"]), (0, &serde_json::json!([])), "{told}");
     told["head"].as_str().unwrap().to_owned()
 }
 
 /// What is found in a log that does not hold.
-fn findings(room: &Room, more: &[&str]) -> Vec<String> {
+pub(crate) fn findings(room: &Room, more: &[&str]) -> Vec<String> {
     let (code, told) = verify(room, more);
     assert_eq!((code, &told["ok"]), (3, &Value::Bool(false)), "{told}");
     told["findings"]

@@ -1,10 +1,14 @@
 //! The end of the audit log, from outside: who cuts it off leaves a chain that holds, and is found all the same.
 
 use std::path::PathBuf;
+use std::time::Duration;
 
+use strongroom_softhsm_tests::process::wait_until;
 use strongroom_softhsm_tests::room::Room;
 
 use crate::audit::{files, findings, folder, head, holds, lines, order, room, verify};
+
+const SOON: Duration = Duration::from_secs(60);
 
 fn sign(room: &Room, ids: std::ops::Range<u32>) {
     for id in ids {
@@ -176,5 +180,31 @@ fn finds_at_the_next_unlock_whoever_has_kept_everything_from_before_the_last_one
     let newest = Kept::of(&room);
     newest.put_back(&room);
     assert!(room.start_unlocked().terminate().success());
+    holds(&room);
+}
+
+#[test]
+fn raises_no_false_alarm_wherever_an_agent_is_killed() {
+    let room = room();
+    for round in 0..12 {
+        let before = length(&room);
+        let agent = room.start();
+        let seen = std::thread::scope(|scope| {
+            let _ = scope.spawn(|| {
+                let _ = room.unlock();
+                while room.client().sign(&order("k")).is_ok() {}
+            });
+            // Amid the unlock, and behind it: each round a few lines later.
+            wait_until("so much is written", SOON, || length(&room) > before + round / 2);
+            std::thread::sleep(Duration::from_millis(u64::try_from(round % 4).unwrap()));
+            agent.kill();
+            length(&room)
+        });
+        assert!(seen > before, "round {round}");
+        holds(&room);
+    }
+    let agent = room.start_unlocked();
+    assert!(!lines(&room).iter().any(|line| line["kind"] == "cut"));
+    assert!(agent.terminate().success());
     holds(&room);
 }

@@ -11,8 +11,8 @@ use strongroom_protocol::{Operation, Request, encode};
 use crate::connection::{Connection, Deadline};
 use crate::error::Error;
 use crate::reply::{
-    self, ClientEntry, Credential, FromReply, Grants, Listing, Metrics, Page, Progress, Question, Questions,
-    SignedRequest, Status, Token, WsLogin,
+    self, AuditHead, ClientEntry, Credential, FromReply, Grants, Listing, Metrics, Page, Progress, Question,
+    Questions, SignedRequest, Status, Token, WsLogin,
 };
 use crate::request::{Enrollment, Login, NewGrants, Repin, SignRequest, WsLoginRequest};
 use crate::socket::{Address, default_socket};
@@ -272,6 +272,14 @@ impl Client {
     /// [`Error`].
     pub fn clients(&self) -> Result<Vec<ClientEntry>, Error> {
         self.call(Operation::Clients)
+    }
+
+    /// The last line of the agent's audit log, to be noted elsewhere or compared with its files. Admins only.
+    ///
+    /// # Errors
+    /// [`Error`].
+    pub fn audit_head(&self) -> Result<AuditHead, Error> {
+        self.call(Operation::AuditHead)
     }
 
     /// What the agent has counted, for Prometheus.

@@ -51,8 +51,8 @@ pub use error::{Error, ProtocolError};
 #[cfg(feature = "tokio")]
 pub use nonblocking::AsyncClient;
 pub use reply::{
-    Checkpoint, ClientEntry, Credential, Grants, Metrics, Progress, Protection, Question, SignedRequest,
-    Status, Token, WsLogin,
+    AuditHead, Checkpoint, ClientEntry, Credential, Grants, Metrics, Progress, Protection, Question,
+    SignedRequest, Status, Token, WsLogin,
 };
 pub use request::{Enrollment, Login, NewGrants, Repin, SignRequest, Value, WsLoginRequest};
 pub use socket::default_socket;

@@ -83,6 +83,16 @@ pub struct Credential {
     pub profile: String,
 }
 
+/// The last line of the audit log.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct AuditHead {
+    /// `NUMBER:HASH`, as `strongroom audit verify --noted` takes it; number 0 before the first.
+    pub head: String,
+    /// The folder of the log, as the agent sees it.
+    pub folder: String,
+}
+
 /// What the agent has counted.
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
@@ -507,6 +517,17 @@ impl FromReply for Vec<ClientEntry> {
     fn from_reply(reply: Reply<'_>) -> Result<Self, Error> {
         match reply {
             Reply::Clients(clients) => Ok(clients.iter().map(ClientEntry::from).collect()),
+            other => Err(unwanted(&other)),
+        }
+    }
+}
+
+impl FromReply for AuditHead {
+    fn from_reply(reply: Reply<'_>) -> Result<Self, Error> {
+        match reply {
+            Reply::AuditHead { head, folder } => {
+                Ok(Self { head: head.to_owned(), folder: folder.to_owned() })
+            }
             other => Err(unwanted(&other)),
         }
     }

@@ -87,6 +87,8 @@ pub enum Operation<'a> {
     /// Have a credential sign by the profile of its venue as that is now. Goes with one descriptor, the PIN, or with
     /// none.
     Repin(Repin<'a>),
+    /// The last line of the audit log.
+    AuditHead,
 }
 
 /// A WebSocket login. The agent builds its text; nothing else is signed for it.
@@ -276,6 +278,13 @@ pub enum Reply<'a> {
     Pending(Vec<Question<'a>>),
     /// A WebSocket login.
     WsLogin(LoggedIn<'a>),
+    /// The last line of the audit log.
+    AuditHead {
+        /// `NUMBER:HASH`, as `strongroom audit verify` takes it; number 0 before the first.
+        head: &'a str,
+        /// The folder of the log, as the agent sees it.
+        folder: &'a str,
+    },
 }
 
 /// What opens a session at a venue's socket.

@@ -120,6 +120,7 @@ fn requests() -> Vec<(&'static str, Request<'static>)> {
                 }),
             },
         ),
+        ("request-audit-head", Request { id: 20, operation: Operation::AuditHead }),
     ]
 }
 
@@ -237,6 +238,10 @@ fn responses() -> Vec<(&'static str, Response<'static>)> {
                     expires_unix_ms: 1_754_000_133_456,
                 }),
             },
+        ),
+        (
+            "response-audit-head",
+            Response { id: 20, reply: Reply::AuditHead { head: "4242:00ff", folder: "/data/audit" } },
         ),
     ]
 }

@@ -100,6 +100,10 @@ pub(crate) enum Fault {
     Unvouched,
     /// There are files of a log or the key of its checkpoints, and no line.
     Emptied,
+    /// This line says that lines were missing when it was written; up to which one, as far as that was known.
+    Cut { seq: u64, known: u64 },
+    /// `head.toml` is not there, or not of the key of the checkpoints, or from before the last unlock.
+    Headless,
 }
 
 impl Fault {
@@ -113,8 +117,11 @@ impl Fault {
             | Self::Moved { seq }
             | Self::Repeated { seq }
             | Self::Torn { seq }
-            | Self::Uncertified { seq } => seq,
+            | Self::Uncertified { seq }
+            | Self::Cut { seq, .. } => seq,
             Self::Emptied | Self::Unvouched => 1,
+            // Behind what is said of lines.
+            Self::Headless => u64::MAX,
         }
     }
 }
@@ -141,6 +148,15 @@ impl std::fmt::Display for Fault {
             Self::Emptied => {
                 to.write_str("all lines are missing: there was a log, and no line of it is left")
             }
+            Self::Cut { seq, known: 0 } => {
+                write!(to, "lines before line {seq} were cut off, as that tells")
+            }
+            Self::Cut { seq, known } => {
+                write!(to, "line {seq} tells that line {known} was gone, or was another: lines were cut off, or written anew")
+            }
+            Self::Headless => to.write_str(
+                "head.toml is gone, damaged, of another key or from before the last unlock: it tells how far the log goes",
+            ),
         }
     }
 }
@@ -161,6 +177,7 @@ pub(crate) struct Verifier {
     before: Option<(Head, Place)>,
     /// The hash in this line is not that of the line before: which of the two was edited shows in the next one.
     doubt: Option<(Finding, Finding)>,
+    whole: bool,
     noted: Vec<Head>,
     /// Demanded of every checkpoint.
     key: Option<PublicKey>,
@@ -186,6 +203,7 @@ impl Verifier {
             next: whole.then_some(1),
             before: whole.then_some((Head::START, Place { file: 0, line: 0 })),
             doubt: None,
+            whole,
             noted: Vec::new(),
             key: None,
             keys: Vec::new(),
@@ -201,6 +219,11 @@ impl Verifier {
         }
     }
 
+    /// Whether it is of a whole log.
+    pub(crate) const fn is_whole(&self) -> bool {
+        self.whole
+    }
+
     /// Demands that this line is in the log.
     pub(crate) fn expect(&mut self, noted: Head) {
         self.noted.push(noted);
@@ -214,6 +237,11 @@ impl Verifier {
     /// Demands that the token vouches for the checkpoints, by this key.
     pub(crate) const fn demand_token(&mut self, key: Fingerprint) {
         self.vouching.demand(key);
+    }
+
+    /// Takes the token's word for a session whose beginning was deleted from the line that tells of that.
+    pub(crate) const fn take_carried(&mut self) {
+        self.vouching.take_carried();
     }
 
     /// Takes one line without its newline; gives what it says, where it is one.
@@ -257,6 +285,11 @@ impl Verifier {
         }
         self.compare(head, place);
         self.vouching.line(line.seq, &line.event);
+        if line.event.kind == Kind::Cut {
+            let covers = line.event.covers.as_deref().and_then(|covers| covers.parse().ok());
+            let known = covers.map_or(0, |Head { seq, .. }| seq);
+            self.found(Fault::Cut { seq: line.seq, known }, place);
+        }
         if matches!(line.event.kind, Kind::Checkpoint | Kind::Prune) {
             self.checkpoint(&line, place);
         }
@@ -274,7 +307,10 @@ impl Verifier {
             return self.found(Fault::Forged { seq: line.seq }, place);
         };
         if line.event.kind == Kind::Prune {
-            return self.pruned.push(covers);
+            return match self.vouching.prune(line.seq, &line.event, &Checkpoint { key, covers }) {
+                Ok(()) => self.pruned.push(covers),
+                Err(_) => self.found(Fault::Forged { seq: line.seq }, place),
+            };
         }
         match self.recent.iter().rev().find(|head| head.seq == covers.seq) {
             None if self.explains_absence(covers.seq) => return,

@@ -82,14 +82,14 @@ pub(crate) fn path(folder: &Path) -> PathBuf {
 }
 
 /// Bytes as hexadecimal digits.
-mod hex {
+pub(super) mod hex {
     use serde::{Deserialize as _, Deserializer, Serializer, de::Error as _};
 
-    pub(super) fn serialize<S: Serializer>(bytes: &[u8], to: S) -> Result<S::Ok, S::Error> {
+    pub(in crate::audit) fn serialize<S: Serializer>(bytes: &[u8], to: S) -> Result<S::Ok, S::Error> {
         to.serialize_str(&base16ct::lower::encode_string(bytes))
     }
 
-    pub(super) fn deserialize<'de, D: Deserializer<'de>>(from: D) -> Result<Vec<u8>, D::Error> {
+    pub(in crate::audit) fn deserialize<'de, D: Deserializer<'de>>(from: D) -> Result<Vec<u8>, D::Error> {
         let text = String::deserialize(from)?;
         base16ct::lower::decode_vec(&text).map_err(|_| D::Error::custom("these are no hexadecimal digits"))
     }

@@ -30,6 +30,8 @@ pub(crate) enum Kind {
     Client,
     /// A client was turned away when it connected.
     Connect,
+    /// Lines of the log were found to be missing.
+    Cut,
     Enroll,
     /// For a time the log could not be written, and so nothing was signed.
     Gap,
@@ -53,10 +55,11 @@ pub(crate) enum Kind {
 
 impl Kind {
     /// All of them.
-    pub(crate) const ALL: [Self; 16] = [
+    pub(crate) const ALL: [Self; 17] = [
         Self::Checkpoint,
         Self::Client,
         Self::Connect,
+        Self::Cut,
         Self::Enroll,
         Self::Gap,
         Self::Grants,
@@ -78,6 +81,7 @@ impl Kind {
             Self::Checkpoint => "checkpoint",
             Self::Client => "client",
             Self::Connect => "connect",
+            Self::Cut => "cut",
             Self::Enroll => "enroll",
             Self::Gap => "gap",
             Self::Grants => "grants",
@@ -211,6 +215,11 @@ pub(crate) struct Event<'a> {
     pub(crate) token_key: Option<Cow<'a, str>>,
     #[serde(default)]
     pub(crate) token_signature: Option<Cow<'a, str>>,
+    /// What the token has signed for, where that is not what the line itself covers.
+    #[serde(default)]
+    pub(crate) token_covers: Option<Cow<'a, str>>,
+    #[serde(default)]
+    pub(crate) token_at: Option<Cow<'a, str>>,
 }
 
 impl<'a> Event<'a> {
@@ -284,6 +293,8 @@ impl<'a> Event<'a> {
         text(pen, "signature", &self.signature);
         text(pen, "token_key", &self.token_key);
         text(pen, "token_signature", &self.token_signature);
+        text(pen, "token_covers", &self.token_covers);
+        text(pen, "token_at", &self.token_at);
     }
 
     /// Something that `who` has done.
@@ -337,6 +348,8 @@ impl<'a> Event<'a> {
             signature: None,
             token_key: None,
             token_signature: None,
+            token_covers: None,
+            token_at: None,
         }
     }
 }

@@ -19,6 +19,7 @@ use jiff::Timestamp;
 use super::AuditError;
 use super::chain::Head;
 use super::journal::Journal;
+use super::known::{self, Gone, Known, Scribe, SignedHead};
 use super::line::{Clock, Event, Kind, Verdict, clip};
 use super::pen::Pen;
 use super::segment::{Old, Opened, Segment, Torn, failed};
@@ -58,6 +59,8 @@ pub(crate) struct AuditLog {
     sheets: RefCell<Sheets>,
     /// How often lines were lost.
     failures: Cell<u64>,
+    /// Lines were found to be missing since it was opened.
+    cut: Cell<bool>,
 }
 
 #[derive(Debug)]
@@ -129,21 +132,24 @@ struct Stopped {
 }
 
 impl AuditLog {
-    /// Opens the log in `folder` where it ends, or begins one.
+    /// Opens the log in `folder` where it ends, or begins one. Where lines are not there that were, its first one says
+    /// so; where there are records, there was a log.
     ///
     /// # Errors
     /// Where it cannot be read or written, or ends with what is no line of it.
-    pub(crate) fn open(folder: &Path, config: AuditConfig) -> Result<Self, AuditError> {
+    pub(crate) fn open(folder: &Path, config: AuditConfig, has_records: bool) -> Result<Self, AuditError> {
         let made = atomic::make_folder(folder).map_err(|error| std::io::Error::other(chain(&error)));
         made.map_err(failed("making", folder))?;
         let pause = match config.durability {
             Durability::Group => GROUP,
             Durability::Sync => Duration::ZERO,
         };
-        let syncer = Syncer::start(pause).map_err(failed("starting the thread of", folder))?;
+        let syncer =
+            Syncer::start(pause, Scribe::of(folder)).map_err(failed("starting the thread of", folder))?;
         let journal = config.journald.then(Journal::open).transpose();
         let journal = journal.map_err(failed("opening the journal for", folder))?;
         let Opened { segment, head, bytes, torn } = Segment::open_last(folder)?;
+        let gone = Known::of(folder, has_records)?.missing(folder, head.seq)?;
         let inner = Inner {
             segment: Arc::new(segment),
             bytes,
@@ -167,13 +173,66 @@ impl AuditLog {
             inner: RefCell::new(inner),
             sheets: RefCell::default(),
             failures: Cell::new(0),
+            cut: Cell::new(false),
         };
         if let Some(Torn { bytes, file }) = torn {
             tracing::warn!(bytes, file, "the audit log ended within a line; the rest was set aside");
             let event = Event { file: Some(file.into()), bytes: Some(bytes), ..Event::of(Kind::Recovered) };
             log.record(&event);
         }
+        gone.inspect(|gone| log.tell_cut(*gone));
         Ok(log)
+    }
+
+    /// The job of finding out whether this line is in the log, which reads one of its files.
+    pub(crate) fn holding(&self, line: Head) -> impl FnOnce() -> Result<bool, AuditError> + Send + use<> {
+        let folder = self.folder.clone();
+        move || known::holds(&folder, line)
+    }
+
+    /// Writes down that this line is not in the log although the token knows it. Goes on behind its number, so that
+    /// none is given twice, and what the token knows of later lines is newer.
+    pub(crate) fn go_on_behind(&self, line: Head) {
+        self.settle();
+        let mut inner = self.inner.borrow_mut();
+        if inner.stopped.is_none() && inner.buffer.is_empty() && inner.written.seq <= line.seq {
+            (inner.written, inner.head) = (line, line);
+        }
+        drop(inner);
+        self.tell_cut(Gone::Line(line));
+    }
+
+    fn tell_cut(&self, gone: Gone) {
+        self.cut.set(true);
+        tracing::error!(%gone, "lines of the audit log were cut off or written anew");
+        let covers = if let Gone::Line(line) = gone { Some(line.to_string().into()) } else { None };
+        self.record(&Event { cause: Some(gone.to_string().into()), covers, ..Event::of(Kind::Cut) });
+    }
+
+    /// Has `head.toml` name this line, which was written, once it is on the disk.
+    pub(crate) fn note_head(&self, head: SignedHead) {
+        self.syncer.note(head);
+    }
+
+    /// Whether lines were found to be missing since the log was opened.
+    pub(crate) fn was_cut(&self) -> bool {
+        self.cut.get()
+    }
+
+    /// The last line that was written.
+    pub(crate) fn written(&self) -> Head {
+        self.inner.borrow().written
+    }
+
+    /// Where it is.
+    pub(crate) fn folder(&self) -> &Path {
+        &self.folder
+    }
+
+    /// The job of getting all lines onto the disk now, which waits for it.
+    pub(crate) fn syncing(&self) -> impl FnOnce() -> Result<(), AuditError> + Send + use<> {
+        self.settle();
+        self.syncer.now(&self.inner.borrow().segment)
     }
 
     /// Says whether lines can be written; where they could not, tries again.
@@ -444,7 +503,7 @@ impl AuditLog {
     /// Writes all lines, and waits for the disk. For the end of the process.
     pub(crate) fn close(&self) {
         self.settle();
-        if let Err(error) = self.inner.borrow().segment.sync() {
+        if let Err(error) = self.syncer.now(&self.inner.borrow().segment)() {
             tracing::error!(error = %chain(&error), "the last lines of the audit log may not be on the disk");
         }
     }

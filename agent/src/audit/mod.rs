@@ -2,12 +2,13 @@
 //!
 //! [`mod@line`] is the format, [`mod@chain`] what holds the lines together, [`checkpoint`] what vouches for them (all
 //! three without any I/O), [`log`] the writer, [`sync`] the thread that gets it onto the disk, [`key`] where the key of the
-//! checkpoints is kept, [`vouch`] what the token itself vouches for, [`reader`] what the commands read by.
+//! checkpoints is kept, [`known`] what tells of an end that was cut off, [`vouch`] what the token itself vouches for, [`reader`] what the commands read by.
 
 pub(crate) mod chain;
 pub(crate) mod checkpoint;
 mod journal;
 pub(crate) mod key;
+pub(crate) mod known;
 pub(crate) mod line;
 pub(crate) mod log;
 pub(crate) mod params;

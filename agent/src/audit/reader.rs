@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use super::AuditError;
 use super::chain::{Fault, Finding, Place, Verified, Verifier};
-use super::key;
+use super::known::Known;
 use super::line::{Line, MAX_LINE_BYTES};
 use super::segment::{self, failed};
 
@@ -29,15 +29,20 @@ impl Read {
     }
 }
 
-/// Reads all lines in `folder` through `verifier`, and shows each to `each`.
+/// Reads all lines in `folder` through `verifier`, which demands what is known of them, and shows each to `each`.
 ///
 /// # Errors
 /// Where a file cannot be read.
 pub(crate) fn read(
     folder: &Path,
     mut verifier: Verifier,
+    known: &Known,
     mut each: impl FnMut(Line),
 ) -> Result<Read, AuditError> {
+    let whole = verifier.is_whole();
+    if let Some((head, _)) = known.head {
+        verifier.expect(head);
+    }
     let files = segment::files(folder)?;
     let mut place = Place { file: 0, line: 0 };
     for (at, path) in files.iter().enumerate() {
@@ -60,11 +65,26 @@ pub(crate) fn read(
         }
     }
     let mut verified = verifier.finish(place);
-    let nothing_said = verified.lines == 0 && verified.findings.is_empty();
-    if nothing_said && (!files.is_empty() || key::path(folder).exists()) {
-        verified.findings.push(Finding { fault: Fault::Emptied, place });
+    let nothing_said = |finding: &Finding| matches!(finding.fault, Fault::Missing { .. });
+    let is_empty = verified.lines == 0 && verified.findings.iter().all(nothing_said);
+    if is_empty && (!files.is_empty() || known.tells_of_one()) {
+        verified.findings = vec![Finding { fault: Fault::Emptied, place }];
+    } else if whole && is_headless(&verified, known) {
+        // It is about no line in particular.
+        verified.findings.push(Finding { fault: Fault::Headless, place: Place { line: 0, ..place } });
     }
     Ok(Read { verified, files })
+}
+
+/// Whether `head.toml` must be there, and is not, or is not what it should be.
+fn is_headless(verified: &Verified, known: &Known) -> bool {
+    match known.head {
+        None => known.lacks_head() || verified.signed > 0,
+        // Another key's is no word of the agent's. It is written before the token vouches for a session.
+        Some((head, key)) => {
+            (verified.signed > 0 && !verified.keys.contains(&key)) || head.seq < verified.vouched.last
+        }
+    }
 }
 
 struct Lines {
@@ -132,7 +152,7 @@ mod tests {
     use crate::config::AuditConfig;
 
     fn faults(folder: &Path) -> Vec<Fault> {
-        let read = read(folder, Verifier::new(true), |_| {}).unwrap();
+        let read = read(folder, Verifier::new(true), &Known::default(), |_| {}).unwrap();
         read.verified.findings.iter().map(|finding| finding.fault).collect()
     }
 
@@ -141,7 +161,7 @@ mod tests {
     }
 
     fn grow(folder: &Path, lines: usize) {
-        let log = AuditLog::open(folder, config()).unwrap();
+        let log = AuditLog::open(folder, config(), false).unwrap();
         for _ in 0..lines {
             log.note(&Event { cause: Some("x".repeat(400).into()), ..Event::of(Kind::Lock) }).unwrap();
             if log.failures() == 0 {
@@ -158,7 +178,7 @@ mod tests {
             grow(folder.path(), 1_500);
         }
         let mut seen = 0;
-        let read = read(folder.path(), Verifier::new(true), |line| {
+        let read = read(folder.path(), Verifier::new(true), &Known::default(), |line| {
             seen += 1;
             assert_eq!(line.seq, seen);
         });
@@ -186,8 +206,10 @@ mod tests {
         grow(folder.path(), 1);
         assert_eq!(faults(folder.path()), []);
         let mut kinds = Vec::new();
-        read(folder.path(), Verifier::new(true), |line| kinds.push((line.event.kind, line.event.bytes)))
-            .unwrap();
+        read(folder.path(), Verifier::new(true), &Known::default(), |line| {
+            kinds.push((line.event.kind, line.event.bytes))
+        })
+        .unwrap();
         assert_eq!(kinds[3..], [(Kind::Recovered, Some(22)), (Kind::Lock, None)]);
         let aside = std::fs::read(folder.path().join("torn-000000000004.bin")).unwrap();
         assert_eq!(aside, b"{\"seq\":4,\"time\":\"2026-");
@@ -201,16 +223,16 @@ mod tests {
         let mut bytes = std::fs::read(&path).unwrap();
         bytes.extend(b"hello\n");
         std::fs::write(&path, &bytes).unwrap();
-        assert!(matches!(AuditLog::open(folder.path(), config()), Err(AuditError::Foreign { .. })));
+        assert!(matches!(AuditLog::open(folder.path(), config(), false), Err(AuditError::Foreign { .. })));
         std::fs::write(&path, vec![b'a'; 100_000]).unwrap();
-        assert!(matches!(AuditLog::open(folder.path(), config()), Err(AuditError::Foreign { .. })));
+        assert!(matches!(AuditLog::open(folder.path(), config(), false), Err(AuditError::Foreign { .. })));
         assert_eq!(faults(folder.path()), [Fault::Torn { seq: 1 }]);
     }
 
     #[test]
     fn goes_on_by_itself_where_the_file_was_deleted() {
         let folder = tempfile::tempdir().unwrap();
-        let log = AuditLog::open(folder.path(), config()).unwrap();
+        let log = AuditLog::open(folder.path(), config(), false).unwrap();
         log.record(&Event::of(Kind::Start));
         std::fs::remove_file(folder.path().join("audit-000000000001.jsonl")).unwrap();
         let began = std::time::Instant::now();
@@ -226,7 +248,9 @@ mod tests {
         log.record(&Event::of(Kind::Stop));
         log.close();
         let mut kinds = Vec::new();
-        let read = read(folder.path(), Verifier::new(true), |line| kinds.push(line.event.kind)).unwrap();
+        let read =
+            read(folder.path(), Verifier::new(true), &Known::default(), |line| kinds.push(line.event.kind))
+                .unwrap();
         assert_eq!(kinds, [Kind::Gap, Kind::Stop]);
         let [finding] = read.verified.findings[..] else { panic!("{:?}", read.verified.findings) };
         assert!(matches!(finding.fault, Fault::Missing { from: 1, .. }));

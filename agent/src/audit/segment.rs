@@ -53,6 +53,14 @@ pub(super) fn failed<'a>(
 /// # Errors
 /// Where the folder cannot be read.
 pub(crate) fn files(folder: &Path) -> Result<Vec<PathBuf>, AuditError> {
+    Ok(numbered(folder)?.into_iter().map(|(_, path)| path).collect())
+}
+
+/// The same, each with the number of its first line.
+///
+/// # Errors
+/// Where the folder cannot be read.
+pub(super) fn numbered(folder: &Path) -> Result<Vec<(u64, PathBuf)>, AuditError> {
     let entries = match std::fs::read_dir(folder) {
         Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Vec::new()),
         entries => entries.map_err(failed("reading", folder))?,
@@ -66,7 +74,7 @@ pub(crate) fn files(folder: &Path) -> Result<Vec<PathBuf>, AuditError> {
         }
     }
     found.sort();
-    Ok(found.into_iter().map(|(_, path)| path).collect())
+    Ok(found)
 }
 
 impl Segment {

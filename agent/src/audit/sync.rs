@@ -7,6 +7,8 @@ use std::time::Duration;
 
 use tokio::sync::Notify;
 
+use super::AuditError;
+use super::known::{Scribe, SignedHead};
 use super::segment::Segment;
 use crate::fault::chain;
 
@@ -15,6 +17,7 @@ use crate::fault::chain;
 pub(super) struct Syncer {
     jobs: Sender<Arc<Segment>>,
     shared: Arc<Shared>,
+    scribe: Arc<Scribe>,
 }
 
 #[derive(Debug, Default)]
@@ -32,12 +35,28 @@ struct Shared {
 
 impl Syncer {
     /// Starts the thread. It syncs at most once in each `pause`.
-    pub(super) fn start(pause: Duration) -> std::io::Result<Self> {
+    pub(super) fn start(pause: Duration, scribe: Scribe) -> std::io::Result<Self> {
         let (jobs, receiver) = channel();
         let shared = Arc::new(Shared::default());
-        let own = Arc::clone(&shared);
-        std::thread::Builder::new().name("audit".to_owned()).spawn(move || serve(&receiver, &own, pause))?;
-        Ok(Self { jobs, shared })
+        let scribe = Arc::new(scribe);
+        let (own, own_scribe) = (Arc::clone(&shared), Arc::clone(&scribe));
+        let serve = move || serve(&receiver, &own, &own_scribe, pause);
+        std::thread::Builder::new().name("audit".to_owned()).spawn(serve)?;
+        Ok(Self { jobs, shared, scribe })
+    }
+
+    /// Has `head.toml` name a line that was written, once that is on the disk.
+    pub(super) fn note(&self, head: SignedHead) {
+        self.scribe.note(head);
+    }
+
+    /// The job of getting all lines onto the disk now, and `head.toml` behind them.
+    pub(super) fn now(
+        &self,
+        segment: &Arc<Segment>,
+    ) -> impl FnOnce() -> Result<(), AuditError> + Send + use<> {
+        let (scribe, segment) = (Arc::clone(&self.scribe), Arc::clone(segment));
+        move || scribe.behind(|| segment.sync())
     }
 
     /// Notes that lines were written to `segment`, to be synced soon.
@@ -85,16 +104,20 @@ impl Syncer {
     }
 }
 
-fn serve(jobs: &Receiver<Arc<Segment>>, shared: &Shared, pause: Duration) {
+fn serve(jobs: &Receiver<Arc<Segment>>, shared: &Shared, scribe: &Scribe, pause: Duration) {
     for first in jobs {
         std::thread::sleep(pause);
         // In this order: what is written from here on asks again.
         shared.asked.store(false, Ordering::Release);
         let written = shared.written.load(Ordering::Acquire);
-        let mut segments = vec![first];
-        segments.extend(jobs.try_iter());
-        segments.dedup_by(|a, b| Arc::ptr_eq(a, b));
-        if let Err(error) = segments.iter().try_for_each(|segment| segment.sync()) {
+        // The segment of a line that was noted is known by then: it is among these, or was synced with it.
+        let synced = scribe.behind(|| {
+            let mut segments = vec![first];
+            segments.extend(jobs.try_iter());
+            segments.dedup_by(|a, b| Arc::ptr_eq(a, b));
+            segments.iter().try_for_each(|segment| segment.sync())
+        });
+        if let Err(error) = synced {
             *shared.cause.lock().unwrap_or_else(PoisonError::into_inner) = chain(&error);
             shared.failed.store(true, Ordering::Release);
         }
@@ -115,7 +138,7 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let segment = Arc::new(Segment::make(folder.path(), 1).unwrap());
         let pause = Duration::from_millis(200);
-        let syncer = Syncer::start(pause).unwrap();
+        let syncer = Syncer::start(pause, Scribe::of(folder.path())).unwrap();
         let began = Instant::now();
         syncer.settled().await;
         assert!(began.elapsed() < pause, "nothing was written, so nobody waits");

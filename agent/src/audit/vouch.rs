@@ -3,6 +3,7 @@
 //!
 //! Pure: what is signed, whether a signature holds, and which checkpoints have none of the token behind them.
 
+use std::borrow::Cow;
 use std::str::FromStr;
 
 use ring::signature::{ECDSA_P256_SHA256_FIXED, RSA_PKCS1_2048_8192_SHA256, UnparsedPublicKey};
@@ -10,6 +11,7 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer, de::Error as _};
 use sha2::{Digest as _, Sha256};
 use strongroom_link::token::SigningKey;
 
+use super::chain::Head;
 use super::checkpoint::{Checkpoint, PublicKey};
 use super::line::{Event, Kind, Verdict};
 
@@ -118,6 +120,22 @@ pub(crate) struct Vouching {
     last: u64,
     /// Something that nobody does before the token has signed, and it had not.
     missed: bool,
+    /// A session has begun or ended in these lines.
+    bounded: bool,
+    /// A line that tells of deleted ones has the token's word for the session; it counts once a checkpoint covers that.
+    carried: Option<Carried>,
+    /// Whether such a word is taken at all.
+    takes_carried: bool,
+}
+
+/// The token's word for a session whose beginning was deleted.
+#[derive(Debug, Clone, Copy)]
+struct Carried {
+    /// In which line it stands.
+    line: u64,
+    /// The last line that the token has signed for.
+    covers: u64,
+    by: Fingerprint,
 }
 
 /// What the token vouches for in a log.
@@ -142,6 +160,9 @@ impl Vouching {
             first: 0,
             last: 0,
             missed: false,
+            bounded: false,
+            carried: None,
+            takes_carried: false,
         }
     }
 
@@ -151,10 +172,17 @@ impl Vouching {
         self.demanded = Some(key);
     }
 
+    /// Takes the token's word for a session whose beginning was deleted from the line that tells of that. Who has the
+    /// keeper's key could then pass lines for those of an older session.
+    pub(crate) const fn take_carried(&mut self) {
+        self.takes_carried = true;
+    }
+
     /// Notes what a line tells.
     pub(crate) fn line(&mut self, seq: u64, event: &Event<'_>) {
+        self.bounded |= matches!(event.kind, Kind::Start | Kind::Lock);
         match event.kind {
-            Kind::Start => (self.current, self.closing) = (Trusted::Nobody, None),
+            Kind::Start => (self.current, self.closing, self.carried) = (Trusted::Nobody, None, None),
             // A second lock ends no session: what the first one bounds stays bounded.
             Kind::Lock if self.current != Trusted::Nobody => {
                 self.closing = Some((self.current, seq));
@@ -179,10 +207,7 @@ impl Vouching {
         found: &Checkpoint,
     ) -> Result<(), Unvouched> {
         if event.token_key.is_some() || event.token_signature.is_some() {
-            let key = of_token(event, &found.key).ok_or(Unvouched::Forged)?;
-            if self.demanded.is_some_and(|demanded| demanded != key) {
-                return Err(Unvouched::Forged);
-            }
+            let key = self.of_token(event, &found.key, &event.covers, &event.at)?;
             if self.first == 0 {
                 self.first = seq;
             }
@@ -196,6 +221,13 @@ impl Vouching {
         let is_of_before =
             self.closing.is_some_and(|(by, ended)| by.takes(&found.key) && found.covers.seq <= ended);
         if self.demanded.is_none() || is_of_before || self.current.takes(&found.key) {
+            // Nobody who has only seen its line makes a checkpoint behind it.
+            if let Some(Carried { line, covers, by }) =
+                self.carried.take_if(|carried| carried.line <= found.covers.seq)
+            {
+                (self.first, self.last) = (line, covers);
+                self.keys.push(by);
+            }
             return Ok(());
         }
         if self.first == 0 {
@@ -204,6 +236,46 @@ impl Vouching {
             return Ok(());
         }
         Err(Unvouched::Uncertified)
+    }
+
+    /// Takes a line that tells of deleted ones, whose own signature holds. The token's word in it counts for the rest
+    /// of the session that goes on there.
+    ///
+    /// # Errors
+    /// Where the signature of the token does not hold.
+    pub(crate) fn prune(&mut self, seq: u64, event: &Event<'_>, found: &Checkpoint) -> Result<(), Unvouched> {
+        if event.token_key.is_none() && event.token_signature.is_none() {
+            return Ok(());
+        }
+        let by = self.of_token(event, &found.key, &event.token_covers, &event.token_at)?;
+        let covers = event.token_covers.as_deref().and_then(|covers| covers.parse().ok());
+        let covers = covers.map_or(0, |Head { seq, .. }| seq);
+        if self.first == 0 && !self.bounded && self.takes_carried {
+            self.current = Trusted::Key(found.key);
+            self.carried = Some(Carried { line: seq, covers, by });
+        }
+        Ok(())
+    }
+
+    /// Which key of a token has signed what this line says.
+    fn of_token(
+        &self,
+        event: &Event<'_>,
+        checkpoint_key: &PublicKey,
+        covers: &Option<Cow<'_, str>>,
+        at: &Option<Cow<'_, str>>,
+    ) -> Result<Fingerprint, Unvouched> {
+        let bytes = |text: &Option<Cow<'_, str>>| base16ct::lower::decode_vec(text.as_deref()?).ok();
+        let holds = || {
+            let key = SigningKey::from_spki(&bytes(&event.token_key)?)?;
+            let statement = statement(checkpoint_key, covers.as_deref()?, at.as_deref()?);
+            holds(&key, &statement, &bytes(&event.token_signature)?).then(|| Fingerprint::of(&key))
+        };
+        let key = holds().ok_or(Unvouched::Forged)?;
+        if self.demanded.is_some_and(|demanded| demanded != key) {
+            return Err(Unvouched::Forged);
+        }
+        Ok(key)
     }
 
     /// Whether one is demanded, and the log tells of an unlocked agent and has no signature of the token.
@@ -220,15 +292,6 @@ impl Vouching {
 /// Whether it was asked for, and not done.
 const fn was_turned_down(event: &Event<'_>) -> bool {
     matches!(event.verdict, Some(Verdict::Denied | Verdict::Honey | Verdict::Refused))
-}
-
-/// Which key of a token has signed what this line says; nothing where its signature does not hold.
-fn of_token(event: &Event<'_>, checkpoint_key: &PublicKey) -> Option<Fingerprint> {
-    let bytes = |text: Option<&str>| base16ct::lower::decode_vec(text?).ok();
-    let key = SigningKey::from_spki(&bytes(event.token_key.as_deref())?)?;
-    let signature = bytes(event.token_signature.as_deref())?;
-    let statement = statement(checkpoint_key, event.covers.as_deref()?, event.at.as_deref()?);
-    holds(&key, &statement, &signature).then(|| Fingerprint::of(&key))
 }
 
 #[cfg(test)]

@@ -203,7 +203,7 @@ fn alone(places: &Places, name: &CredentialName) -> Result<(), Fault> {
     let config =
         if places.config.exists() { Config::read(&places.config)?.audit } else { AuditConfig::default() };
     let store = Store::open(&places.data)?;
-    let audit = AuditLog::open(&store.audit_folder(), config)?;
+    let audit = AuditLog::open(&store.audit_folder(), config, store.has_floors())?;
     let own = Principal::own();
     let removed = store.removing(name)().and_then(|()| store.noting_removed(name)?());
     audit.record(&Event {

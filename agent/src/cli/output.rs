@@ -121,6 +121,9 @@ pub(super) fn weakness(name: &str) -> String {
              `strongroom unlock` tells it"
                 .to_owned()
         }
+        "audit_cut" => {
+            "lines of the audit log were cut off or written anew; `strongroom audit verify` says which".to_owned()
+        }
         "audit_stopped" => "nothing is signed: the audit log cannot be written".to_owned(),
         "audit_unsigned" => "the audit log gets no checkpoints; the agent's log says why".to_owned(),
         "keys_outlive_token" => "keys stay loaded when the token is removed (on_token_removed)".to_owned(),

@@ -75,6 +75,10 @@ fn of_the_moment(weakness: &str) -> Option<(&'static str, &'static str)> {
             "the token has not been told of a removal yet, so an older copy of the whole data folder would open; \
              `strongroom unlock` tells it",
         )),
+        "audit_cut" => Some((
+            "audit-state",
+            "lines of the audit log were cut off or written anew: run `strongroom audit verify`",
+        )),
         "audit_stopped" => Some(("audit-state", "nothing is signed: the audit log cannot be written")),
         "audit_unsigned" => {
             Some(("audit-state", "the audit log gets no checkpoints: their key was not loaded"))

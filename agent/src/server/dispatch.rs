@@ -26,6 +26,7 @@ use crate::signer::grants::SetGrants;
 use crate::signer::login::TokenReport;
 use crate::signer::metrics::Measure;
 use crate::signer::repin::Repin;
+use crate::signer::report::AskHead;
 use crate::signer::report::{CUSTODY, CredentialReport, Inspect, StatusReport};
 use crate::signer::sign::SignOrder;
 use crate::signer::{LockNow, Remove, Signer, Unlock};
@@ -51,6 +52,7 @@ const fn needs(operation: &Operation<'_>) -> Needs {
         | Operation::Status
         | Operation::WsLogin(_) => Needs::Known,
         Operation::AddClient { .. }
+        | Operation::AuditHead
         | Operation::Clients
         | Operation::Confirm { .. }
         | Operation::Enroll(_)
@@ -70,6 +72,7 @@ const fn needs(operation: &Operation<'_>) -> Needs {
 const fn name(operation: &Operation<'_>) -> &'static str {
     match operation {
         Operation::AddClient { .. } => "add-client",
+        Operation::AuditHead => "audit-head",
         Operation::Clients => "clients",
         Operation::Confirm { .. } => "confirm",
         Operation::Enroll(_) => "enroll",
@@ -235,6 +238,10 @@ fn perform(
         Operation::Metrics => {
             let text = signer.metrics(permit.order(Measure { connections: server.connections.get() }));
             connection.answer(id, Reply::Metrics { text: &text });
+        }
+        Operation::AuditHead => {
+            let (head, folder) = signer.audit_head(permit.order(AskHead));
+            connection.answer(id, Reply::AuditHead { head: &head, folder: &folder });
         }
         Operation::RemoveClient { name } => {
             hello::remove(server, connection, id, permit.order(RemoveClient { name: client_name(name)? }));

@@ -1,5 +1,6 @@
 //! Anchoring: the token remembers the newest state of the floors, so that a whole data folder that is rolled back,
-//! its floors with its records, is told from the newest one.
+//! its floors with its records, is told from the newest one. Beside it the token remembers a line of the audit log, so
+//! that one whose end was cut off is found at the next login.
 //!
 //! The file is written first and the token second. A crash between both, and a removal without a login, leave a file
 //! that is newer than what the token knows; it is no attack, because only who has logged in signs floors, and the
@@ -10,6 +11,8 @@ use strongroom_protocol::ErrorCode;
 
 use super::Signer;
 use super::floors::SignedFloors;
+use super::keyring::{Keyring, Unlocked};
+use crate::audit::chain::Head;
 use crate::crew::CrewError;
 use crate::crew::keeper::Keeper;
 use crate::crew::token::TokenWorker;
@@ -132,6 +135,49 @@ impl Signer {
             floors.known = Some(newest);
         }
         Ok(())
+    }
+
+    /// Looks whether the last line that the token knows is in the audit log, and writes down where it is not.
+    pub(super) async fn heed_log(&self, keyring: &Keyring<Unlocked>, worker: &mut TokenWorker) {
+        let Some(floors) = keyring.floors() else { return };
+        let known = match worker.anchored(&self.config.token.kek_label, floors.log_id).await {
+            Ok(Some(Anchor { generation, hash, .. })) => Head { seq: generation, hash },
+            Ok(None) => return,
+            Err(error) => {
+                tracing::debug!(error = %chain(&error), "the token tells nothing of the audit log");
+                return;
+            }
+        };
+        let holds = match tokio::task::spawn_blocking(self.audit.holding(known)).await {
+            Ok(holds) => holds.map_err(Fault::from),
+            Err(error) => Err(Fault::defect(error)),
+        };
+        match holds {
+            Ok(true) => {}
+            Ok(false) => self.audit.go_on_behind(known),
+            Err(fault) => tracing::error!(%fault, "the audit log was not compared with what the token knows"),
+        }
+    }
+
+    /// Has the token remember the last line that it vouches for, or the last one where it does for none. One that is
+    /// not on the disk may be lost by itself, so it is written there before.
+    pub(super) async fn anchor_log(
+        &self,
+        keyring: &Keyring<Unlocked>,
+        worker: &mut TokenWorker,
+        id: AnchorId,
+    ) {
+        let certificate = keyring.audit_key().and_then(|key| key.certificate.as_ref());
+        let Head { seq, hash } =
+            certificate.map_or_else(|| self.audit.written(), |certificate| certificate.covers);
+        let told = async {
+            tokio::task::spawn_blocking(self.audit.syncing()).await.map_err(Fault::defect)??;
+            worker.anchor(&self.config.token.kek_label, Anchor { id, generation: seq, hash }).await?;
+            Ok::<_, Fault>(())
+        };
+        if let Err(fault) = told.await {
+            tracing::warn!(%fault, "the token was not told how far the audit log goes");
+        }
     }
 
     /// Floors that nobody has written yet are told first: so the first file says already that the token must know it.

@@ -10,11 +10,12 @@ use std::time::Duration;
 use jiff::Timestamp;
 use sha2::{Digest as _, Sha256};
 
-use super::keyring::{AuditKey, Keyring, Unlocked};
+use super::keyring::{AuditKey, Certificate, Keyring, Unlocked};
 use super::{Signer, State};
 use crate::audit::chain::Head;
-use crate::audit::checkpoint::message;
+use crate::audit::checkpoint::{PublicKey, message};
 use crate::audit::key::{CONTEXT, KeyFile};
+use crate::audit::known::SignedHead;
 use crate::audit::line::{Clock, Event, Kind};
 use crate::audit::log::AuditLog;
 use crate::audit::vouch::{Fingerprint, holds, statement};
@@ -39,6 +40,7 @@ impl Signer {
         let slot = keyring.reserve_slot();
         let keeper = keyring.keeper();
         let job = keeper.job();
+        let head = self.audit.begin_checkpoint_anyway();
         let public = match KeyFile::read(&folder)? {
             Some(file) if file.token_serial != token.serial || file.kek_id != token.kek_id => {
                 return Err(unusable("was wrapped by another token or KEK"));
@@ -49,20 +51,39 @@ impl Signer {
                 if !file.is_of(&public) {
                     return Err(unusable("was changed"));
                 }
+                self.write_head(keeper, slot, public, head).await?;
                 public
             }
             None => {
                 let seed = worker.protect(job, token.kek_id, token.rung).await?;
                 let public = keeper.derive(job, slot, CONTEXT).await?;
+                // Before the key: where that is, the other must be.
+                self.write_head(keeper, slot, public, head).await?;
                 KeyFile::new(public, token.serial.clone(), token.kek_id, token.rung, seed).write(&folder)?;
                 public
             }
         };
-        let key = AuditKey { slot, public };
+        let mut key = AuditKey { slot, public, certificate: None };
         if let Some(demanded) = token.audit_key {
-            self.certify(keyring.keeper(), worker, key, demanded).await?;
+            let certificate = self.certify(keyring.keeper(), worker, &key, demanded, head).await?;
+            key.certificate = Some(Rc::new(certificate));
         }
         keyring.put_audit_key(key);
+        Ok(())
+    }
+
+    /// Has `head.toml` name this line, on the disk, before any checkpoint of this session does.
+    async fn write_head(
+        &self,
+        keeper: &Keeper,
+        slot: u32,
+        public: PublicKey,
+        head: Head,
+    ) -> Result<(), Fault> {
+        let (covers, at) = (head.to_string(), now());
+        let signature = keeper.signature(slot, &SignedHead::message(&covers, &at)).await?;
+        self.audit.note_head(SignedHead::new(covers, at, public, &signature));
+        tokio::task::spawn_blocking(self.audit.syncing()).await.map_err(Fault::defect)??;
         Ok(())
     }
 
@@ -72,9 +93,10 @@ impl Signer {
         &self,
         keeper: &Keeper,
         worker: &mut TokenWorker,
-        key: AuditKey,
+        key: &AuditKey,
         demanded: Fingerprint,
-    ) -> Result<(), Fault> {
+        head: Head,
+    ) -> Result<Certificate, Fault> {
         let label = &self.config.token.kek_label;
         let token_key = worker.signing_key(label, false).await?;
         let Some(token_key) = token_key.filter(|key| Fingerprint::of(key) == demanded) else {
@@ -84,7 +106,7 @@ impl Signer {
             let hint = "run `strongroom init` again: it makes a key, and writes it into the configuration";
             return Err(Fault::new(ErrorCode::Unavailable, message, hint));
         };
-        let (covers, at) = (self.audit.begin_checkpoint_anyway().to_string(), now());
+        let (covers, at) = (head.to_string(), now());
         let signature = keeper.signature(key.slot, &message(Kind::Checkpoint, &covers, &at)).await?;
         let statement = statement(&key.public, &covers, &at);
         let token_signature = worker.sign(label, Sha256::digest(&statement).into()).await?;
@@ -93,12 +115,13 @@ impl Signer {
             return Err(Fault::new(ErrorCode::Unavailable, message, "check the token with its own tool"));
         }
         let hex = base16ct::lower::encode_string;
+        let (token_key, token_signature) = (hex(&token_key.to_spki()), hex(&token_signature));
         self.audit.record(&Event {
-            token_key: Some(hex(&token_key.to_spki()).into()),
-            token_signature: Some(hex(&token_signature).into()),
-            ..signed(Kind::Checkpoint, key, covers, at, &signature)
+            token_key: Some(token_key.as_str().into()),
+            token_signature: Some(token_signature.as_str().into()),
+            ..signed(Kind::Checkpoint, key.public, covers, at.clone(), &signature)
         });
-        Ok(())
+        Ok(Certificate { covers: head, at, token_key, token_signature })
     }
 
     /// Sees to it that what was written gets a checkpoint, now or in a while.
@@ -129,6 +152,7 @@ impl Signer {
         }
         match &*self.keyring.borrow() {
             State::Unlocked(keyring) if keyring.audit_key().is_none() => Some("audit_unsigned"),
+            _ if self.audit.was_cut() => Some("audit_cut"),
             _ => None,
         }
     }
@@ -152,22 +176,33 @@ pub(super) fn checkpoint_by(audit: &Rc<AuditLog>, keyring: &Keyring<Unlocked>) {
     }
 }
 
-fn sign(audit: &Rc<AuditLog>, keeper: &Keeper, key: AuditKey) {
+fn sign(audit: &Rc<AuditLog>, keeper: &Keeper, key: &AuditKey) {
     let Some(head) = audit.begin_checkpoint() else { return };
+    // First, so that it is written as soon as the line of the checkpoint is on the disk.
+    let (covers, at, public, own) = (head.to_string(), now(), key.public, Rc::clone(audit));
+    keeper.sign(key.slot, None, &SignedHead::message(&covers, &at)).then(move |answer| match answer {
+        Ok(signature) => own.note_head(SignedHead::new(covers, at, public, signature.bytes)),
+        Err(error) => tracing::warn!(error = %chain(&error), "how far the audit log goes was not signed"),
+    });
     let audit = Rc::clone(audit);
     vouch(keeper, key, Kind::Checkpoint, head, move |event| audit.record(event));
 }
 
 /// Has the keeper vouch for lines that are older than the configuration keeps them, and deletes them then.
-fn prune(audit: &Rc<AuditLog>, keeper: &Keeper, key: AuditKey) {
+fn prune(audit: &Rc<AuditLog>, keeper: &Keeper, key: &AuditKey) {
     match audit.old() {
         Ok(None) => {}
         Ok(Some(old)) => {
             let audit = Rc::clone(audit);
             let last = old.files.last().and_then(|path| path.file_name()).map(|name| name.to_string_lossy());
             let (file, bytes) = (last.map(Cow::into_owned).unwrap_or_default(), old.bytes);
+            let certificate = key.certificate.clone();
             vouch(keeper, key, Kind::Prune, old.covers, move |event| {
-                audit.delete(old, &Event { file: Some(file.into()), bytes: Some(bytes), ..event.clone() });
+                let mut event = Event { file: Some(file.into()), bytes: Some(bytes), ..event.clone() };
+                if let Some(certificate) = certificate {
+                    certificate.carry(&mut event);
+                }
+                audit.delete(old, &event);
             });
         }
         Err(error) => tracing::error!(error = %chain(&error), "old files of the audit log are kept"),
@@ -175,21 +210,31 @@ fn prune(audit: &Rc<AuditLog>, keeper: &Keeper, key: AuditKey) {
 }
 
 /// Has the keeper sign for `head` and all lines before it; `told` gets the line that says so.
-fn vouch(keeper: &Keeper, key: AuditKey, kind: Kind, head: Head, told: impl FnOnce(&Event<'_>) + 'static) {
-    let (covers, at) = (head.to_string(), now());
+fn vouch(keeper: &Keeper, key: &AuditKey, kind: Kind, head: Head, told: impl FnOnce(&Event<'_>) + 'static) {
+    let (covers, at, public) = (head.to_string(), now(), key.public);
     keeper.sign(key.slot, None, &message(kind, &covers, &at)).then(move |answer| match answer {
-        Ok(signature) => told(&signed(kind, key, covers, at, signature.bytes)),
+        Ok(signature) => told(&signed(kind, public, covers, at, signature.bytes)),
         Err(error) => tracing::warn!(error = %chain(&error), "a checkpoint was not signed"),
     });
 }
 
-fn signed(kind: Kind, key: AuditKey, covers: String, at: String, signature: &[u8]) -> Event<'static> {
+fn signed(kind: Kind, public: PublicKey, covers: String, at: String, signature: &[u8]) -> Event<'static> {
     Event {
-        key: Some(key.public),
+        key: Some(public),
         covers: Some(covers.into()),
         at: Some(at.into()),
         signature: Some(base16ct::lower::encode_string(signature).into()),
         ..Event::of(kind)
+    }
+}
+
+impl Certificate {
+    /// Repeats the token's word in a line of another kind: the line in which it stands may be deleted.
+    fn carry(&self, event: &mut Event<'_>) {
+        event.token_key = Some(self.token_key.clone().into());
+        event.token_signature = Some(self.token_signature.clone().into());
+        event.token_covers = Some(self.covers.to_string().into());
+        event.token_at = Some(self.at.clone().into());
     }
 }
 

@@ -23,6 +23,8 @@ pub(super) struct SignedFloors {
     slot: u32,
     /// By which the token knows them.
     pub(super) id: AnchorId,
+    /// By which the token knows the audit log beside them.
+    pub(super) log_id: AnchorId,
     /// What the token is known to know.
     pub(super) known: Option<Anchor>,
 }
@@ -264,12 +266,13 @@ impl Signer {
             }
             error => Fault::from(error),
         })?;
-        let id = id(&keeper.derive(job, slot, CONTEXT).await?);
+        let public = keeper.derive(job, slot, CONTEXT).await?;
+        let (id, log_id) = (id(FLOORS, &public), id(LOG, &public));
         if !floors.are_signed(&keeper.signature(slot, &floors.message()).await?) {
             return Err(edited().into());
         }
         let known = self.anchored(worker, id, &floors).await?;
-        Ok(Some(SignedFloors { floors: Box::new(floors), slot, id, known }))
+        Ok(Some(SignedFloors { floors: Box::new(floors), slot, id, log_id, known }))
     }
 
     async fn make_floors(
@@ -285,18 +288,23 @@ impl Signer {
         }
         let job = keeper.job();
         let seed = worker.protect(job, token.kek_id, token.rung).await?;
-        let id = id(&keeper.derive(job, slot, CONTEXT).await?);
+        let public = keeper.derive(job, slot, CONTEXT).await?;
+        let (id, log_id) = (id(FLOORS, &public), id(LOG, &public));
         let mut floors = Box::new(Floors::new(token.kek_id, token.rung, seed));
         let known = self.anchor_new(worker, id, &mut floors).await;
         floors.sign(&keeper.signature(slot, &floors.message()).await?);
         on_disk(floors.writing(path)).await?;
-        Ok(SignedFloors { floors, slot, id, known })
+        Ok(SignedFloors { floors, slot, id, log_id, known })
     }
 }
 
-/// By which the token knows the floors that this key signs.
-fn id(public: &[u8; 32]) -> AnchorId {
-    let hash = Sha256::new().chain_update(b"strongroom floors anchor\0").chain_update(public).finalize();
+/// What the token remembers for the one who has the key of floors.
+const FLOORS: &[u8] = b"strongroom floors anchor\0";
+const LOG: &[u8] = b"strongroom log anchor\0";
+
+/// By which the token knows `what` of the floors that this key signs.
+fn id(what: &[u8], public: &[u8; 32]) -> AnchorId {
+    let hash = Sha256::new().chain_update(what).chain_update(public).finalize();
     let mut id = AnchorId::default();
     id.iter_mut().zip(hash).for_each(|(place, byte)| *place = byte);
     id

@@ -9,6 +9,7 @@ use strongroom_venues::Profile;
 
 use super::floors::SignedFloors;
 use super::gate::Gate;
+use crate::audit::chain::Head;
 use crate::audit::checkpoint::PublicKey;
 use crate::crew::keeper::Keeper;
 use crate::store::budget::Budgets;
@@ -43,11 +44,23 @@ pub(crate) struct Unlocked {
     pub(super) last_use: Instant,
 }
 
-/// The key of the audit log's checkpoints: where the keeper holds it, and its public half.
-#[derive(Debug, Clone, Copy)]
+/// The key of the audit log's checkpoints: where the keeper holds it, its public half, and the token's word for it.
+#[derive(Debug, Clone)]
 pub(super) struct AuditKey {
     pub(super) slot: u32,
     pub(super) public: PublicKey,
+    /// Absent where the configuration names no key of the token.
+    pub(super) certificate: Option<Rc<Certificate>>,
+}
+
+/// What the token has signed for the key of the checkpoints, as it stands in the log.
+#[derive(Debug)]
+pub(super) struct Certificate {
+    /// The last line then, and when that was.
+    pub(super) covers: Head,
+    pub(super) at: String,
+    pub(super) token_key: String,
+    pub(super) token_signature: String,
 }
 
 /// A credential whose secret the keeper holds.
@@ -117,7 +130,7 @@ impl Keyring<Unlocked> {
             floors: self.state.floors.clone(),
             free_slots: self.state.free_slots.clone(),
             next_slot: self.state.next_slot,
-            audit: self.state.audit,
+            audit: self.state.audit.clone(),
             last_use: self.state.last_use,
         };
         Self { since: self.since, state }
@@ -142,12 +155,12 @@ impl Keyring<Unlocked> {
     }
 
     /// The key of checkpoints, where the keeper holds it.
-    pub(super) const fn audit_key(&self) -> Option<AuditKey> {
-        self.state.audit
+    pub(super) const fn audit_key(&self) -> Option<&AuditKey> {
+        self.state.audit.as_ref()
     }
 
     /// Notes that the keeper holds the key of checkpoints.
-    pub(super) const fn put_audit_key(&mut self, key: AuditKey) {
+    pub(super) fn put_audit_key(&mut self, key: AuditKey) {
         self.state.audit = Some(key);
     }
 

@@ -139,7 +139,7 @@ impl Signer {
     /// # Errors
     /// Where the audit log cannot be opened, or the system gives no threads.
     pub(crate) fn new(config: Config, store: Store, profiles: Profiles) -> Result<Rc<Self>, Fault> {
-        let audit = Rc::new(AuditLog::open(&store.audit_folder(), config.audit)?);
+        let audit = Rc::new(AuditLog::open(&store.audit_folder(), config.audit, store.has_floors())?);
         let locked = Keyring::locked("it has not been unlocked since it was started");
         let reserver = Reserver::start().map_err(Fault::defect)?;
         let budget_writer = BudgetWriter::start().map_err(Fault::defect)?;

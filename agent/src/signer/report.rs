@@ -27,6 +27,10 @@ pub(crate) struct Inspect {
     pub(crate) sight: Sight,
 }
 
+/// The order to tell the last line of the audit log.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct AskHead;
+
 /// One credential.
 #[derive(Debug, Clone)]
 pub(crate) struct CredentialReport {
@@ -118,6 +122,12 @@ pub(crate) struct StatusReport {
 }
 
 impl Signer {
+    /// The last line that was written to the audit log, and where that is.
+    pub(crate) fn audit_head(&self, order: Authorized<AskHead>) -> (String, String) {
+        let AskHead = order.spend();
+        (self.audit.written().to_string(), self.audit.folder().display().to_string())
+    }
+
     /// How the agent is.
     pub(crate) fn status(&self, order: Authorized<Inspect>) -> StatusReport {
         let who = order.decision().who;

@@ -107,7 +107,10 @@ impl Signer {
             Ok(mut worker) => {
                 self.clear_latch();
                 let done = match self.load_floors(&mut keyring, &mut worker).await {
-                    Ok(()) => Ok(self.load_all(&mut keyring, &mut worker, records, &progress).await),
+                    Ok(()) => {
+                        self.heed_log(&keyring, &mut worker).await;
+                        Ok(self.load_all(&mut keyring, &mut worker, records, &progress).await)
+                    }
                     Err(fault) => Err(fault),
                 };
                 if keyring.audit_key().is_none() && matches!(done, Ok(Done::All { .. })) {
@@ -195,6 +198,7 @@ impl Signer {
         }
         if matches!(done, Done::All { .. }) {
             self.anchor(keyring.keeper(), worker, &mut floors).await;
+            self.anchor_log(keyring, worker, floors.log_id).await;
         }
         keyring.put_floors(floors);
     }

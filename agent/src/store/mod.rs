@@ -241,6 +241,11 @@ impl Store {
         self.folder.join(FLOORS).join(format!("{}.toml", crate::config::kek_id::text(kek_id)))
     }
 
+    /// Whether there are floors, and so there were records once.
+    pub(crate) fn has_floors(&self) -> bool {
+        has_floors(&self.folder)
+    }
+
     /// Where it is kept whose floors are to be raised.
     pub(crate) fn removed_path(&self) -> PathBuf {
         self.folder.join("removed.toml")
@@ -259,6 +264,14 @@ impl Store {
     /// Where the nonces of `name` are reserved.
     pub(crate) fn nonce_path(&self, name: &CredentialName) -> PathBuf {
         self.folder.join(NONCES).join(format!("{name}.toml"))
+    }
+}
+
+/// Whether there are floors in a data folder. One that cannot be read may have some.
+pub(crate) fn has_floors(folder: &Path) -> bool {
+    match std::fs::read_dir(folder.join(FLOORS)) {
+        Ok(mut entries) => entries.next().is_some(),
+        Err(error) => error.kind() != io::ErrorKind::NotFound,
     }
 }
 

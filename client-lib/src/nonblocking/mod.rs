@@ -15,8 +15,8 @@ use tokio::time::timeout;
 
 use crate::error::Error;
 use crate::reply::{
-    ClientEntry, Credential, FromReply, Grants, Listing, Metrics, Page, Progress, Question, Questions,
-    SignedRequest, Status, Token, WsLogin,
+    AuditHead, ClientEntry, Credential, FromReply, Grants, Listing, Metrics, Page, Progress, Question,
+    Questions, SignedRequest, Status, Token, WsLogin,
 };
 use crate::request::{Enrollment, Login, NewGrants, Repin, SignRequest, WsLoginRequest};
 use crate::socket::{Address, default_socket};
@@ -281,6 +281,14 @@ impl AsyncClient {
     /// [`Error`].
     pub async fn clients(&self) -> Result<Vec<ClientEntry>, Error> {
         self.call(Operation::Clients).await
+    }
+
+    /// The last line of the agent's audit log, to be noted elsewhere or compared with its files. Admins only.
+    ///
+    /// # Errors
+    /// [`Error`].
+    pub async fn audit_head(&self) -> Result<AuditHead, Error> {
+        self.call(Operation::AuditHead).await
     }
 
     /// What the agent has counted, for Prometheus.

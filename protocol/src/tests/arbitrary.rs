@@ -100,6 +100,7 @@ fn operation() -> impl Strategy<Value = Operation<'static>> {
         2 => (text(), option::of(text()), params())
             .prop_map(|(credential, name, params)| Operation::WsLogin(WsLogin { credential, name, params })),
         1 => repin(),
+        1 => Just(Operation::AuditHead),
     ]
 }
 
@@ -142,6 +143,7 @@ fn reply() -> impl Strategy<Value = Reply<'static>> {
         1 => text().prop_map(|text| Reply::Metrics { text }),
         1 => vec(question(), 0..4).prop_map(Reply::Pending),
         2 => logged_in().prop_map(Reply::WsLogin),
+        1 => (text(), text()).prop_map(|(head, folder)| Reply::AuditHead { head, folder }),
     ]
 }
 

@@ -16,14 +16,16 @@ use crate::keys::{BINANCE, account, copy_program, edit};
 
 const SOON: Duration = Duration::from_secs(20);
 
-fn room() -> Room {
+pub(crate) fn room() -> Room {
     let room = Room::new();
     let _ = room.enroll(&BINANCE, &[]).ok();
     room
 }
 
+const HEADLESS: &str = "head.toml is gone, damaged, of another key or from before the last unlock: it tells how far the log goes";
+
 /// An order that no other order is like.
-fn order(id: &str) -> SignRequest<'static> {
+pub(crate) fn order(id: &str) -> SignRequest<'static> {
     SignRequest::new("binance-main", "POST", "/api/v3/order")
         .query("symbol", "BTCUSDT")
         .query("side", "BUY")
@@ -43,11 +45,15 @@ fn hex(bytes: &[u8]) -> String {
     bytes.iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
-fn folder(room: &Room) -> PathBuf {
+pub(crate) fn folder(room: &Room) -> PathBuf {
     room.data().join("audit")
 }
 
-fn files(room: &Room) -> Vec<PathBuf> {
+pub(crate) fn head(room: &Room) -> PathBuf {
+    folder(room).join("head.toml")
+}
+
+pub(crate) fn files(room: &Room) -> Vec<PathBuf> {
     let entries = std::fs::read_dir(folder(room)).unwrap().map(|entry| entry.unwrap().path());
     let mut files: Vec<_> =
         entries.filter(|path| path.extension().is_some_and(|end| end == "jsonl")).collect();
@@ -73,20 +79,20 @@ fn signed_hashes(room: &Room) -> HashSet<String> {
     lines(room).iter().filter_map(of).collect()
 }
 
-fn verify(room: &Room, more: &[&str]) -> (i32, Value) {
+pub(crate) fn verify(room: &Room, more: &[&str]) -> (i32, Value) {
     let run = room.run(&[&["audit", "verify", "--json"], more].concat(), None, &[]);
     (run.code(), serde_json::from_str(&run.stdout).unwrap_or_else(|error| panic!("{error}: {run:?}")))
 }
 
 /// Verifies a log that must hold; gives its last line as NUMBER:HASH.
-fn holds(room: &Room) -> String {
+pub(crate) fn holds(room: &Room) -> String {
     let (code, told) = verify(room, &[]);
     assert_eq!((code, &told["findings"]), (0, &serde_json::json!([])), "{told}");
     told["head"].as_str().unwrap().to_owned()
 }
 
 /// What is found in a log that does not hold.
-fn findings(room: &Room, more: &[&str]) -> Vec<String> {
+pub(crate) fn findings(room: &Room, more: &[&str]) -> Vec<String> {
     let (code, told) = verify(room, more);
     assert_eq!((code, &told["ok"]), (3, &Value::Bool(false)), "{told}");
     told["findings"]
@@ -219,7 +225,7 @@ fn finds_each_kind_of_edit_in_the_files_and_says_where() {
         let _ = room.client().sign(&order(&format!("e{id}"))).unwrap();
     }
     assert!(agent.terminate().success());
-    let head = holds(&room);
+    let last = holds(&room);
     let path = &files(&room)[0];
     let whole = std::fs::read_to_string(path).unwrap();
     let rows: Vec<&str> = whole.lines().collect();
@@ -259,14 +265,25 @@ fn finds_each_kind_of_edit_in_the_files_and_says_where() {
     assert_eq!(told["findings"][0]["file"], path.display().to_string());
     assert_eq!(told["findings"][0]["line"], 18);
 
-    // What only a line that was noted elsewhere tells.
+    // The end, which leaves a chain that holds.
     std::fs::write(path, without(&[16, 17])).unwrap();
-    holds(&room);
-    assert_eq!(findings(&room, &["--noted", &head]), ["lines 17 to 18 are missing"]);
+    assert_eq!(findings(&room, &[]), ["line 17 is missing"], "head.toml names the line of the lock");
+    assert_eq!(findings(&room, &["--noted", &last]), ["lines 17 to 18 are missing"]);
+    let head = head(&room);
+    let named = std::fs::read_to_string(&head).unwrap();
+    for (case, text) in
+        [("edited", named.replace("covers = \"17:", "covers = \"16:")), ("emptied", String::new())]
+    {
+        std::fs::write(&head, text).unwrap();
+        assert_eq!(findings(&room, &[]), [HEADLESS], "{case}");
+    }
+    std::fs::remove_file(&head).unwrap();
+    assert_eq!(findings(&room, &[]), [HEADLESS], "gone");
+    std::fs::write(&head, named).unwrap();
     std::fs::write(path, without(&[0, 1])).unwrap();
     assert_eq!(verify(&room, &["--part"]).0, 0);
     std::fs::write(path, &whole).unwrap();
-    assert_eq!(verify(&room, &["--noted", &head]).0, 0);
+    assert_eq!(verify(&room, &["--noted", &last]).0, 0);
 }
 
 #[test]
@@ -285,16 +302,24 @@ fn finds_a_log_that_was_emptied_or_deleted_and_says_where_there_is_none() {
     let said = room.run(&["audit", "verify"], None, &[]);
     assert!(!said.stdout.contains("as it was written"), "{said:?}");
 
+    for gone in ["key.toml", "head.toml"] {
+        std::fs::remove_file(folder(&room).join(gone)).unwrap();
+        assert_eq!(findings(&room, &[]), all_gone, "there are records");
+    }
+    std::fs::remove_dir_all(folder(&room)).unwrap();
+    assert_eq!(findings(&room, &[]), all_gone, "there are records");
+
     // Nothing at all: neither a log nor a sign of one.
-    std::fs::remove_file(folder(&room).join("key.toml")).unwrap();
-    for gone in [false, true] {
-        if gone {
-            std::fs::remove_dir_all(folder(&room)).unwrap();
+    let other = Room::bare();
+    let room = &other;
+    for made in [false, true] {
+        if made {
+            std::fs::create_dir_all(folder(room)).unwrap();
         }
         for command in ["verify", "show", "report"] {
             let run = room.run(&["audit", command, "--json"], None, &[]);
             assert_eq!((run.code(), run.stdout.as_str()), (4, ""), "{command}: {run:?}");
-            let said = format!("there is no audit log in {}", folder(&room).display());
+            let said = format!("there is no audit log in {}", folder(room).display());
             assert!(run.stderr.contains(&said), "{command}: {run:?}");
         }
     }
@@ -316,9 +341,12 @@ fn written_anew(rows: &[&str], from: usize) -> String {
 #[test]
 fn finds_a_chain_that_was_written_anew_by_a_key_that_only_the_token_brings_to_life() {
     let room = room();
-    let mut keys = HashSet::new();
+    let (mut keys, mut first_head) = (HashSet::new(), None);
     for _ in 0..2 {
         let agent = room.start_unlocked();
+        // What is there as soon as it is unlocked; the first one in any case.
+        let head = std::fs::read(head(&room)).unwrap();
+        first_head.get_or_insert(head);
         for id in 0..3 {
             let _ = room.client().sign(&order(&format!("f{id}"))).unwrap();
         }
@@ -331,6 +359,7 @@ fn finds_a_chain_that_was_written_anew_by_a_key_that_only_the_token_brings_to_li
         keys.insert(key.as_str().unwrap().to_owned());
     }
     assert_eq!(keys.len(), 1, "the same after a restart");
+    let first_head = first_head.unwrap();
     let key = keys.into_iter().next().unwrap();
     assert_eq!(verify(&room, &["--key", &key]).0, 0);
     let other = "00".repeat(32);
@@ -348,10 +377,13 @@ fn finds_a_chain_that_was_written_anew_by_a_key_that_only_the_token_brings_to_li
     let expected =
         format!("the checkpoint in line {number} is not over the lines before it, or of another key");
     assert_eq!(found[0], expected, "{found:?}");
-    assert_eq!(found.len(), 4, "and so are the later ones: {found:?}");
-    // The control: without its checkpoints nothing tells.
+    assert_eq!(found.len(), 5, "and so are the later ones, and the line that head.toml names: {found:?}");
+    // The control: without its checkpoints, and with a head.toml from before, nothing tells.
     let without: Vec<&str> = rows[..number - 1].to_vec();
     std::fs::write(path, written_anew(&without, at)).unwrap();
+    let missing = findings(&room, &[]);
+    assert!(missing.iter().all(|what| what.contains("missing")) && missing.len() == 1, "{missing:?}");
+    std::fs::write(head(&room), &first_head).unwrap();
     let (code, told) = verify(&room, &[]);
     assert_eq!((code, told["signed"].as_u64()), (0, Some(4)), "{told}");
 }
@@ -384,7 +416,7 @@ fn makes_no_checkpoints_with_a_key_that_was_changed_and_says_so() {
     assert!(room.start_unlocked().terminate().success());
     let (code, told) = verify(&room, &[]);
     assert_eq!((code, told["keys"].as_array().unwrap().len()), (0, 2), "{told}");
-    assert_eq!(findings(&room, &["--key", &public]).len(), 3);
+    assert_eq!(findings(&room, &["--key", &public]).len(), 4, "three checkpoints and head.toml");
 }
 
 #[test]
@@ -494,6 +526,43 @@ impl Drop for Mount {
     }
 }
 
+/// Writes a log that begins where the genuine one does, and has its line about deleted ones, but is invented else.
+fn refuses_the_words_of_a_deleted_session_from_who_has_no_key(room: &Room) {
+    let names = files(room);
+    let genuine: Vec<_> = names.iter().map(|path| std::fs::read_to_string(path).unwrap()).collect();
+    let named = std::fs::read(head(room)).unwrap();
+    let rows: Vec<&str> = genuine.iter().flat_map(|text| text.lines()).collect();
+    let prune = rows.iter().rposition(|row| row.contains("\"kind\":\"prune\"")).unwrap();
+    let covered = serde_json::from_str::<Value>(rows[prune]).unwrap()["covers"].clone();
+    let covered: usize = covered.as_str().unwrap().split(':').next().unwrap().parse().unwrap();
+    let first: usize = serde_json::from_str::<Value>(rows[0]).unwrap()["seq"].as_u64().unwrap() as usize;
+    assert_eq!(first, covered + 1);
+    let kept: Vec<&str> =
+        rows[..=prune].iter().filter(|row| !row.contains("\"checkpoint\"")).copied().collect();
+    let mut prev = serde_json::from_str::<Value>(rows[0]).unwrap()["prev"].as_str().unwrap().to_owned();
+    let mut text = String::new();
+    for (seq, row) in (first..).zip(kept) {
+        let (_, rest) = row.split_once(",\"time\"").unwrap();
+        let (time, rest) = rest.split_once("\"prev\":\"").unwrap();
+        let row = format!("{{\"seq\":{seq},\"time\"{time}\"prev\":\"{prev}{}\n", &rest[64..]);
+        let row = row.replacen("BTCUSDT", "ETHUSDT", 1);
+        prev = hex(&Sha256::digest(&row));
+        text.push_str(&row);
+    }
+    for path in &names[1..] {
+        std::fs::remove_file(path).unwrap();
+    }
+    std::fs::write(&names[0], text).unwrap();
+    std::fs::remove_file(head(room)).unwrap();
+    let found = findings(room, &[]);
+    assert!(found.iter().any(|what| what == "no checkpoint has a signature of the token"), "{found:?}");
+    for (path, text) in names.iter().zip(&genuine) {
+        std::fs::write(path, text).unwrap();
+    }
+    std::fs::write(head(room), named).unwrap();
+    holds(room);
+}
+
 #[test]
 fn deletes_old_files_only_behind_a_signature_over_them() {
     let room = room();
@@ -502,6 +571,7 @@ fn deletes_old_files_only_behind_a_signature_over_them() {
     });
     let agent = room.start_unlocked();
     let client = room.client();
+    let token_keys = verify(&room, &[]).1["token_keys"].clone();
     let first = files(&room)[0].clone();
     wait_until("the first file is deleted", SOON, || {
         let orders: Vec<_> = (0..200).map(|i| order(&format!("p{i}"))).collect();
@@ -509,8 +579,16 @@ fn deletes_old_files_only_behind_a_signature_over_them() {
         !first.exists()
     });
     assert!(agent.terminate().success());
-    // The token's word for this session was in a file that is gone.
+    // The token's word for this session was in a file that is gone, and the line that tells of that has it.
+    let (code, told) = verify(&room, &[]);
+    assert_eq!((code, &told["findings"]), (0, &serde_json::json!([])), "{told}");
+    assert_eq!((&told["token_keys"], told["token_first"] == 0), (&token_keys, false), "{told}");
+    refuses_the_words_of_a_deleted_session_from_who_has_no_key(&room);
+    // Where the configuration has no files deleted, no such line is to be believed.
+    let deleting = std::fs::read_to_string(room.config()).unwrap();
+    edit(&room.config(), |text| text.replace("keep_files = 2", "keep_files = 0"));
     assert_eq!(findings(&room, &[]), ["no checkpoint has a signature of the token"]);
+    std::fs::write(room.config(), deleting).unwrap();
     assert!(room.start_unlocked().terminate().success());
     let (code, told) = verify(&room, &[]);
     assert_eq!((code, &told["findings"]), (0, &serde_json::json!([])), "{told}");
@@ -682,7 +760,7 @@ fn shows_and_reports_what_was_asked_for_without_letting_it_speak() {
     let kinds = kinds.split_once("\n\n").unwrap().0.lines().skip(2);
     let kinds = kinds.flat_map(|row| row.split('|').nth(1).unwrap().split(", "));
     let kinds: Vec<&str> = kinds.map(|kind| kind.trim().trim_matches('`')).collect();
-    assert_eq!(kinds.len(), 16, "{kinds:?}");
+    assert_eq!(kinds.len(), 17, "{kinds:?}");
     let listed = help.split_once("--kind").unwrap().1.split_once("possible values: ").unwrap().1;
     let listed = listed.split_once(']').unwrap().0;
     let listed: HashSet<&str> = listed.split(',').map(str::trim).collect();

@@ -81,6 +81,21 @@ fn write_anew(room: &Room, behind: usize, edit: impl Fn(usize, &str) -> String) 
     }
     let text: String = written.iter().map(|row| format!("{row}\n")).collect();
     std::fs::write(log(room), text).unwrap();
+    write_head(room, &forger, written.len(), hashes.last().unwrap());
+}
+
+/// Writes by a key of the test's own what tells how far the log goes.
+fn write_head(room: &Room, key: &SigningKey, seq: usize, hash: &str) {
+    let (covers, at) = (format!("{seq}:{hash}"), "2026-11-22T04:00:00.000000Z");
+    let signature = key.sign(format!("strongroom audit head 1\n{covers}\n{at}\n").as_bytes());
+    let (key, signature) = (hex(key.verifying_key().as_bytes()), hex(&signature.to_bytes()));
+    let text =
+        format!("covers = \"{covers}\"\nat = \"{at}\"\nkey = \"{key}\"\nsignature = \"{signature}\"\n");
+    std::fs::write(head(room), text).unwrap();
+}
+
+fn head(room: &Room) -> PathBuf {
+    room.data().join("audit/head.toml")
 }
 
 fn without_token(row: &str) -> String {
@@ -202,7 +217,7 @@ fn finds_a_log_that_somebody_wrote_anew_who_has_all_keys_but_that_of_the_token()
     for _ in 0..3 {
         session(&room);
     }
-    let whole = std::fs::read(log(&room)).unwrap();
+    let (whole, own_head) = (std::fs::read(log(&room)).unwrap(), std::fs::read(head(&room)).unwrap());
     let own = ["--token-key", &init_told(&room)];
     let second = rows(&room).iter().enumerate().filter(|(_, row)| is_of_token(row)).nth(1).unwrap().0;
     let signed = |row: &str| row.contains("\"kind\":\"sign\"");
@@ -231,6 +246,12 @@ fn finds_a_log_that_somebody_wrote_anew_who_has_all_keys_but_that_of_the_token()
     let nothing = room.folder().join("nothing").display().to_string();
     assert_eq!(verify(&room, &["--config", &nothing]).0, 0);
     std::fs::write(log(&room), &whole).unwrap();
+    let found = findings(&room, &own);
+    assert!(
+        found.iter().any(|one| one.starts_with("head.toml is gone, damaged, of another key")),
+        "{found:?}"
+    );
+    std::fs::write(head(&room), own_head).unwrap();
     assert_eq!(verify(&room, &own).0, 0);
     let other = "00".repeat(32);
     assert_eq!(verify(&room, &["--token-key", &other]).0, 3, "another key is demanded");
@@ -288,7 +309,7 @@ fn finds_logs_that_somebody_wrote_who_has_no_key_at_all() {
     }
     let own = ["--token-key", &init_told(&room)];
     let nothing = room.folder().join("nothing").display().to_string();
-    let genuine = rows(&room);
+    let (genuine, own_head) = (rows(&room), std::fs::read(head(&room)).unwrap());
     assert_eq!(findings(&room, &own), Vec::<String>::new(), "the control");
     assert_eq!(verify(&room, &own).0, 0, "the control");
     let vouched = genuine.iter().position(|row| is_of_token(row)).unwrap() + 1;
@@ -305,17 +326,21 @@ fn finds_logs_that_somebody_wrote_who_has_no_key_at_all() {
     ] {
         let mut invented = Invented::behind(&genuine[..kept]);
         invented.lines(&kinds);
+        write_head(&room, &invented.key, invented.rows.len(), &invented.prev);
         let text: String = invented.rows.iter().map(|row| format!("{row}\n")).collect();
         std::fs::write(log(&room), text).unwrap();
         assert_eq!(verify(&room, &own).0, 3, "{case}");
         let all = findings(&room, &own);
-        assert_eq!(all.len(), found.len(), "{case}: {all:?}");
+        let of_head = |one: &&String| one.starts_with("head.toml is gone, damaged, of another key");
+        assert_eq!(all.iter().filter(of_head).count(), usize::from(kept > 0), "{case}: {all:?}");
+        assert_eq!(all.len(), found.len() + usize::from(kept > 0), "{case}: {all:?}");
         assert!(all.iter().zip(found).all(|(one, found)| one.starts_with(found)), "{case}: {all:?}");
         // It is the token's key that tells, and nothing else.
         assert_eq!(verify(&room, &["--config", &nothing]).0, 0, "{case}: the control");
     }
     let text: String = genuine.iter().map(|row| format!("{row}\n")).collect();
     std::fs::write(log(&room), text).unwrap();
+    std::fs::write(head(&room), own_head).unwrap();
     assert_eq!(verify(&room, &own).0, 0, "the control");
 }
 

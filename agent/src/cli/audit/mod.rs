@@ -15,15 +15,16 @@ use strongroom_protocol::ErrorCode;
 pub(super) use self::filter::Age;
 use self::filter::Filter;
 use self::report::Report;
-use super::{Json, Stop, output};
+use super::{Json, Stop, output, running};
 use crate::audit::chain::{Head, Verified, Verifier};
 use crate::audit::checkpoint::PublicKey;
+use crate::audit::known::Known;
 use crate::audit::line::{Clock, Event, Line};
 use crate::audit::reader::{self, Read};
 use crate::audit::vouch::{Fingerprint, Vouched};
 use crate::config::{Config, Places};
 use crate::fault::Fault;
-use crate::store::atomic;
+use crate::store::{self, atomic};
 
 /// Read the audit log: what was decided, for whom, on which credential.
 ///
@@ -44,6 +45,9 @@ enum Command {
     Report(ReportOptions),
 }
 
+/// Compares them too with head.toml beside them, which tells how far the log goes, and with the last line of the agent where
+/// one runs.
+///
 /// Exit code 0 where every line follows from the one before, 3 where one does not or none is left, 4 where there is no log.
 #[derive(Debug, Args)]
 struct Verify {
@@ -84,17 +88,17 @@ struct ReportOptions {
 
 impl Audit {
     pub(super) fn run(self, places: &Places) -> Result<(), Stop> {
-        let folder = crate::store::audit_folder(&places.data);
         match self.command {
-            Command::Verify(command) => command.run(&folder, &places.config),
-            Command::Show(command) => command.run(&folder),
-            Command::Report(command) => command.run(&folder),
+            Command::Verify(command) => command.run(places),
+            Command::Show(command) => command.run(places),
+            Command::Report(command) => command.run(places),
         }
     }
 }
 
 impl Verify {
-    fn run(self, folder: &Path, config: &Path) -> Result<(), Stop> {
+    fn run(self, places: &Places) -> Result<(), Stop> {
+        let (folder, config) = (&*store::audit_folder(&places.data), &places.config);
         let mut verifier = Verifier::new(!self.part);
         for noted in self.noted {
             verifier.expect(noted);
@@ -102,16 +106,22 @@ impl Verify {
         if let Some(key) = self.key {
             verifier.demand_key(key);
         }
-        let configured = || config.exists().then(|| Config::read(config)).transpose();
-        let token_key = match self.token_key {
-            Some(key) => Some(key),
-            None => configured()?.and_then(|config| config.token.audit_key),
-        };
+        let configured = config.exists().then(|| Config::read(config)).transpose()?;
+        let token_key =
+            self.token_key.or_else(|| configured.as_ref().and_then(|config| config.token.audit_key));
+        if configured.is_some_and(|config| config.audit.keep_files > 0) {
+            verifier.take_carried();
+        }
         if let Some(key) = token_key {
             verifier.demand_token(key);
         }
+        // Before the lines, which may become more meanwhile.
+        let (known, agent) = (known(places)?, Agent::ask(places, folder));
+        if let Agent::Compared(head) = agent {
+            verifier.expect(head);
+        }
         let (mut first, mut last) = (None, None);
-        let read = reader::read(folder, verifier, |line| {
+        let read = reader::read(folder, verifier, &known, |line| {
             first.get_or_insert(line.time);
             last = Some(line.time);
         })
@@ -153,6 +163,7 @@ impl Verify {
                 "token_keys": token_keys,
                 "pruned": verified.pruned,
                 "keys": keys,
+                "agent": agent.json(),
                 "findings": told.iter().map(|(what, file, line)| json!({ "what": what, "file": file, "line": line })).collect::<Vec<_>>(),
             }));
         } else {
@@ -166,6 +177,7 @@ impl Verify {
                 ("key", &keys.join(", ")),
                 ("token", &vouched),
                 ("token key", &token_keys.join(", ")),
+                ("agent", &agent.to_string()),
             ]));
             for (what, file, line) in &told {
                 let line = if *line == 0 { String::new() } else { format!(", line {line}") };
@@ -216,9 +228,61 @@ fn told<'f>(verified: &Verified, files: &'f [PathBuf], folder: &'f Path) -> Vec<
         .collect()
 }
 
+/// What else knows of lines of the log.
+pub(super) fn known(places: &Places) -> Result<Known, Fault> {
+    Ok(Known::of(&store::audit_folder(&places.data), store::has_floors(&places.data))?)
+}
+
+/// What the agent that runs says of the log.
+enum Agent {
+    /// This is its last line, and must be in the log.
+    Compared(Head),
+    /// None runs, or its answer is no help; why.
+    Unasked(String),
+}
+
+impl Agent {
+    fn ask(places: &Places, folder: &Path) -> Self {
+        let told = match running(places) {
+            Ok(None) => return Self::Unasked("none runs".to_owned()),
+            Ok(Some(client)) => client.audit_head(),
+            Err(_) => return Self::Unasked("it does not answer".to_owned()),
+        };
+        let told = match told {
+            Ok(told) => told,
+            Err(error) => return Self::Unasked(format!("it does not say: {error}")),
+        };
+        let place = |folder: &Path| std::fs::canonicalize(folder).unwrap_or_else(|_| folder.to_owned());
+        if place(Path::new(&told.folder)) != place(folder) {
+            return Self::Unasked(format!("it writes another log, in {}", told.folder));
+        }
+        match told.head.parse() {
+            Ok(head) => Self::Compared(head),
+            Err(_) => Self::Unasked("what it says is no line".to_owned()),
+        }
+    }
+
+    fn json(&self) -> serde_json::Value {
+        match self {
+            Self::Compared(head) => json!({ "head": head.to_string() }),
+            Self::Unasked(why) => json!({ "not_compared": why }),
+        }
+    }
+}
+
+impl std::fmt::Display for Agent {
+    fn fmt(&self, to: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::Compared(head) => write!(to, "it has written up to line {}", head.seq),
+            Self::Unasked(why) => write!(to, "not compared: {}", plain(why)),
+        }
+    }
+}
+
 /// Shows the lines that `filter` takes to `each`. Gives what does not hold in the log, and warns of it.
-fn read(folder: &Path, filter: &Filter, mut each: impl FnMut(&Line)) -> Result<Vec<String>, Fault> {
-    let read = reader::read(folder, Verifier::new(true), |line| {
+fn read(places: &Places, filter: &Filter, mut each: impl FnMut(&Line)) -> Result<Vec<String>, Fault> {
+    let folder = &store::audit_folder(&places.data);
+    let read = reader::read(folder, Verifier::new(true), &known(places)?, |line| {
         if filter.takes(&line) {
             each(&line);
         }
@@ -233,10 +297,10 @@ fn read(folder: &Path, filter: &Filter, mut each: impl FnMut(&Line)) -> Result<V
 }
 
 impl Show {
-    fn run(self, folder: &Path) -> Result<(), Stop> {
+    fn run(self, places: &Places) -> Result<(), Stop> {
         let mut to = io::BufWriter::new(io::stdout().lock());
         let mut separator = "[\n";
-        read(folder, &self.filter, |line| {
+        read(places, &self.filter, |line| {
             output::written(if self.json.json {
                 let text = write!(to, "{separator}{}", as_json(line));
                 separator = ",\n";
@@ -254,9 +318,9 @@ impl Show {
 }
 
 impl ReportOptions {
-    fn run(self, folder: &Path) -> Result<(), Stop> {
+    fn run(self, places: &Places) -> Result<(), Stop> {
         let mut report = Report::default();
-        report.findings = read(folder, &self.filter, |line| report.add(line))?;
+        report.findings = read(places, &self.filter, |line| report.add(line))?;
         if let Some(path) = &self.html {
             let page = html::page(&report);
             if path == Path::new("-") {

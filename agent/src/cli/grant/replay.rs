@@ -13,7 +13,7 @@ use strongroom_venues::{Body, Param, Plan, Profile, Request};
 use crate::audit::chain::Verifier;
 use crate::audit::line::{Event, Kind, Line};
 use crate::audit::reader;
-use crate::cli::{Stop, output};
+use crate::cli::{Stop, audit, output};
 use crate::config::Places;
 use crate::fault::Fault;
 use crate::signer::credential_name;
@@ -39,7 +39,7 @@ pub(super) fn lines(places: &Places, credential: &str, mut each: impl FnMut(Line
 /// Shows each line about this credential. Says so where the log has been tampered with.
 pub(super) fn about(places: &Places, credential: &str, mut each: impl FnMut(Line)) -> Result<(), Stop> {
     let folder: &Path = &store::audit_folder(&places.data);
-    let read = reader::read(folder, Verifier::new(true), |line| {
+    let read = reader::read(folder, Verifier::new(true), &audit::known(places)?, |line| {
         if line.event.credential.as_deref() == Some(credential) {
             each(line);
         }

@@ -300,8 +300,12 @@ fn refuses_accounts_that_do_not_fit() {
     for (account, expected) in [
         (Account { uid: None, ..good }, "x needs the account's user id; enrol the credential with a uid"),
         (
-            Account { uid: Some("a b"), ..good },
-            "the credential's uid must be visible ASCII without quotes and backslashes",
+            Account { uid: Some("a "), ..good },
+            "the credential's uid must be words of visible ASCII without quotes and backslashes",
+        ),
+        (
+            Account { uid: Some("a\nb"), ..good },
+            "the credential's uid must be words of visible ASCII without quotes and backslashes",
         ),
         (
             Account { key_id: "a\r\nb", ..good },

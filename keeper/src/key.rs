@@ -4,6 +4,7 @@
 //! `PartialEq`, `Serialize` or `AsRef`, and a compile-time assertion below keeps it so. What it holds
 //! lies behind pointers: moving a key moves no secret bytes over the stack.
 
+mod base58;
 mod pem;
 mod private;
 mod shape;

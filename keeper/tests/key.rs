@@ -112,6 +112,41 @@ fn signs_the_ed25519_vectors_of_rfc_8032() {
     }
 }
 
+/// The seed of the first vector of RFC 8032, and that seed with its public half, as base58 writes them.
+#[test]
+fn reads_a_seed_in_base58_like_the_same_in_base64() {
+    const SEED: &str = "BbMQkQYZspmkytduTWvXEtc4mMURjsekJDvty2WtKeSb";
+    const PAIR: &str =
+        "49W385L4rePHy6PAaQUovbD2aacgN4HsKXSMeUzRg4fmwXszN91JuMFrQRj3vMDpZuRF3ZknQBuRBoWQJEfXstMw";
+    const ZEROS: &str = "11CiMQsCUhqABwwLyCFeX2iPnBZX3s28dUUCBrirhs";
+    let form = spec(Algorithm::Ed25519, SecretForm::Base64Seed32);
+    let first = hex("9d61b19deffd5a60ba844af492ec2cc44449c5697b326919703bac031cae7f60");
+    let zeros: Vec<u8> = [0, 0].into_iter().chain(1..=30).collect();
+    for (text, bytes) in [
+        (SEED, &first),
+        (&format!("ed25519:{SEED}"), &first),
+        (PAIR, &first),
+        (&format!("ed25519:{PAIR}"), &first),
+        (ZEROS, &zeros),
+    ] {
+        let (ours, theirs) =
+            (parse(&form, text.as_bytes(), None), parse(&form, base64(bytes).as_bytes(), None));
+        assert_eq!(signature(&ours, b"x"), signature(&theirs, b"x"), "{text}");
+    }
+    let other_half = PAIR.replace('2', "3");
+    for (case, text, expected) in [
+        ("a digit that base58 has not", SEED.replace('B', "0"), Refusal::SecretSeedLength { bytes: 33 }),
+        ("a digit short of the pair", PAIR[1..].to_owned(), Refusal::SecretInconsistent),
+        ("a zero too many", format!("1{SEED}"), Refusal::SecretNotBase64),
+        ("a zero too few", ZEROS[1..].to_owned(), Refusal::SecretNotBase64),
+        ("more than 32 bytes", "z".repeat(44), Refusal::SecretSeedLength { bytes: 33 }),
+        ("another public half", other_half, Refusal::SecretInconsistent),
+        ("another curve", format!("secp256k1:{SEED}"), Refusal::SecretNotBase64),
+    ] {
+        assert_eq!(SigningKey::parse(&form, text.as_bytes(), None).err(), Some(expected), "{case}");
+    }
+}
+
 /// The private key of RFC 6979 appendix A.2.5, in the form in which Coinbase hands keys out.
 const P256_SEC1: &str = include_str!("pem/p256-sec1.pem");
 const P256_PKCS8: &str = include_str!("pem/p256-pkcs8.pem");

@@ -152,8 +152,10 @@ fn put_account(plan: &Plan<'_>, account: &Account<'_>, values: &mut Values) -> R
     values.put_var(Var::Key, account.key_id.as_bytes());
     if plan.rule().used.contains(Var::Uid) {
         let Some(uid) = account.uid else { return Err(RequestError::UidMissing(plan.compiled.id.clone())) };
-        if !is_plain(uid) {
-            return refuse("uid", "must be visible ASCII without quotes and backslashes");
+        // BitMart signs a memo here, which its owner words.
+        let words = uid.split(' ').all(is_plain);
+        if !words {
+            return refuse("uid", "must be words of visible ASCII without quotes and backslashes");
         }
         values.put_var(Var::Uid, uid.as_bytes());
     }

@@ -21,6 +21,7 @@ pub struct Moment {
 
 const NS_PER_S: u64 = 1_000_000_000;
 const NS_PER_MS: u64 = 1_000_000;
+const NS_PER_US: u64 = 1_000;
 const S_PER_DAY: u64 = 86_400;
 
 /// Puts `ts`, `nonce` and the random identifiers that a rule uses into `values`.
@@ -37,7 +38,7 @@ pub(crate) fn put(moment: &Moment, clock: Clock, used: VarSet, values: &mut Valu
     }
     match clock.nonce {
         NonceKind::Absent => {}
-        NonceKind::Ms | NonceKind::Ns | NonceKind::S => {
+        NonceKind::Ms | NonceKind::Ns | NonceKind::S | NonceKind::Us => {
             values.put_with(Var::Nonce, |out| number(moment.nonce, out));
         }
         NonceKind::Hex16 => values.alias(Var::Nonce.slot(), Var::Hex16.slot()),
@@ -88,6 +89,7 @@ fn time(unix_ns: u64, clock: Clock, out: &mut Vec<u8>) {
         TimeFormat::Ns => number(ns, out),
         TimeFormat::Ms => number(ns / NS_PER_MS, out),
         TimeFormat::S => number(ns / NS_PER_S, out),
+        TimeFormat::Us => number(ns / NS_PER_US, out),
         TimeFormat::IsoS => iso(ns, out),
         TimeFormat::IsoMs => {
             iso(ns, out);
@@ -144,6 +146,7 @@ pub(crate) const fn expected(format: TimeFormat) -> &'static str {
         TimeFormat::Ms => "whole milliseconds since 1970",
         TimeFormat::Ns => "whole nanoseconds since 1970",
         TimeFormat::S => "whole seconds since 1970",
+        TimeFormat::Us => "whole microseconds since 1970",
         TimeFormat::IsoMs | TimeFormat::IsoS => "left to the agent",
     }
 }
@@ -154,6 +157,7 @@ pub(crate) fn read_time(text: &str, clock: Clock) -> Option<u64> {
         TimeFormat::Ms => NS_PER_MS,
         TimeFormat::Ns => 1,
         TimeFormat::S => NS_PER_S,
+        TimeFormat::Us => NS_PER_US,
         TimeFormat::IsoMs | TimeFormat::IsoS => return None,
     };
     read_number(text)?.checked_mul(unit)?.checked_sub(clock.plus_s.checked_mul(NS_PER_S)?)
@@ -191,6 +195,7 @@ mod tests {
         for (format, plus_s, expected) in [
             (TimeFormat::Ms, 0, "1754000123456"),
             (TimeFormat::S, 60, "1754000183"),
+            (TimeFormat::Us, 0, "1754000123456789"),
             (TimeFormat::Ns, 0, "1754000123456789012"),
             (TimeFormat::IsoMs, 0, "2025-07-31T22:15:23.456Z"),
             (TimeFormat::IsoS, 0, "2025-07-31T22:15:23"),

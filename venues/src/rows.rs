@@ -31,7 +31,7 @@ pub enum Outcome {
         /// What was signed.
         signed: Box<Signed>,
     },
-    /// The row is of a kind that is not signed as a request: a WebSocket login, or a signature alone.
+    /// The row is a signature alone, and neither a request nor a login.
     OtherKind,
     /// The engine refuses the request, or the row says too little.
     Refused(String),
@@ -42,7 +42,7 @@ pub enum Outcome {
 /// One place in which two requests differ.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Difference {
-    /// Which: `url`, `method`, `body`, or a header.
+    /// Which: `url`, `method`, `body`, `frame` of a login, or a header.
     pub place: String,
     /// What the row expects; nothing where it expects none.
     pub expected: Option<String>,
@@ -85,10 +85,10 @@ pub fn is_login(row: &Value<'_>) -> Result<bool, String> {
     Err("only requests and logins are signed, and this row has no `expected.url`".to_owned())
 }
 
-/// Signs a row's request by `profile` and compares it with what the row expects.
+/// Signs a row's request or login by `profile` and compares it with what the row expects.
 #[must_use]
 pub fn compare(profile: &Profile, row: &Value<'_>) -> Outcome {
-    if !is_request(row) {
+    if is_login(row).is_err() {
         return Outcome::OtherKind;
     }
     let Some(expected) = row.get("expected") else { return Outcome::OtherKind };
@@ -142,14 +142,14 @@ pub fn check(row: &Value<'_>) -> Result<(), String> {
 fn differences(row: &Value<'_>, expected: &Value<'_>, found: &SignedRequest) -> Vec<Difference> {
     let text = |name: &str| expected.get(name).and_then(Value::as_text).map(str::to_owned);
     let body = String::from_utf8_lossy(&found.body).into_owned();
-    let mut pairs = vec![
-        ("url".to_owned(), text("url"), Some(found.url.clone())),
-        (
-            "body".to_owned(),
-            text("body").filter(|body| !body.is_empty()),
-            Some(body).filter(|body| !body.is_empty()),
-        ),
-    ];
+    let body = Some(body).filter(|body| !body.is_empty());
+    let mut pairs = match &found.login {
+        None => vec![
+            ("url".to_owned(), text("url"), Some(found.url.clone())),
+            ("body".to_owned(), text("body").filter(|body| !body.is_empty()), body),
+        ],
+        Some(login) => frame(expected, login.url.as_deref(), body),
+    };
     if let Some(method) = text("method") {
         pairs.push(("method".to_owned(), Some(method), Some(found.method.clone())));
     }
@@ -175,6 +175,40 @@ fn differences(row: &Value<'_>, expected: &Value<'_>, found: &SignedRequest) -> 
     }
     pairs.retain(|(_, expected, found)| expected != found);
     pairs.into_iter().map(|(place, expected, found)| Difference { place, expected, found }).collect()
+}
+
+/// The frame of a login. The order of its members means nothing to a venue, and some rows have the socket in it.
+fn frame(
+    expected: &Value<'_>,
+    socket: Option<&str>,
+    found: Option<String>,
+) -> Vec<(String, Option<String>, Option<String>)> {
+    let frame = match expected.get("ws_frame") {
+        None | Some(Value::Null) => None,
+        Some(Value::Object(members)) => {
+            let is_socket = |(name, value): &&Member<'_>| name == "url" && value.as_text() == socket;
+            Some(Value::Object(members.iter().filter(|member| !is_socket(member)).cloned().collect()))
+        }
+        Some(frame) => Some(frame.clone()),
+    };
+    let sent = found.as_deref().and_then(|found| json::parse(found.as_bytes()).ok());
+    let same = frame.as_ref().map(sorted) == sent.as_ref().map(sorted);
+    let expected = if same { found.clone() } else { frame.and_then(|frame| text(&frame).ok()) };
+    vec![("frame".to_owned(), expected, found)]
+}
+
+/// The value with the members of its objects in the order of their names.
+fn sorted<'v>(value: &Value<'v>) -> Value<'v> {
+    match value {
+        Value::Array(values) => Value::Array(values.iter().map(sorted).collect()),
+        Value::Object(members) => {
+            let mut members: Vec<Member<'v>> =
+                members.iter().map(|(name, value)| (name.clone(), sorted(value))).collect();
+            members.sort_by(|(one, _), (other, _)| one.cmp(other));
+            Value::Object(members)
+        }
+        other => other.clone(),
+    }
 }
 
 /// Whether two values of a header mean the same. A signature of ES256 is another one each time: there the text of the
@@ -339,6 +373,7 @@ fn moment(row: &Value<'_>, needs: TimeNeeds) -> Result<Moment, String> {
     let unix_ns = ms.checked_mul(1_000_000).ok_or("`frozen.time_ms` is too large")?;
     let nonce = match needs.nonce {
         NonceKind::S => ms / 1000,
+        NonceKind::Us => unix_ns / 1_000,
         NonceKind::Ns => unix_ns,
         _ => ms,
     };

@@ -94,6 +94,7 @@ pub(crate) enum TimeFormat {
     Ms,
     Ns,
     S,
+    Us,
 }
 
 /// What a plan needs as its nonce.
@@ -109,6 +110,8 @@ pub enum NonceKind {
     Ns,
     /// A strictly rising number near the clock's seconds.
     S,
+    /// A strictly rising number near the clock's microseconds.
+    Us,
     /// A random UUID.
     Uuid,
     /// 16 hexadecimal digits from the middle of a random UUID.
@@ -121,7 +124,7 @@ impl NonceKind {
     /// Whether the nonce is a number that must rise from request to request.
     #[must_use]
     pub const fn rises(self) -> bool {
-        matches!(self, Self::Ms | Self::Ns | Self::S)
+        matches!(self, Self::Ms | Self::Ns | Self::S | Self::Us)
     }
 }
 

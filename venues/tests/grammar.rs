@@ -170,6 +170,11 @@ fn fills_every_variable_and_filter() {
             "{path|pct} {path|js} {path|b64} {path|b64url} {path|hex} {path|HEX}",
             "%2Fv1%2Fa %2Fv1%2Fa L3YxL2E= L3YxL2E 2f76312f61 2F76312F61",
         ),
+        (
+            r#"{body|json} {"body":{body|json}}"#,
+            r#""{\"b\":[2,{\"d\":null,\"c\":true}],\"a\":\"1\"}" {"body":"{\"b\":[2,{\"d\":null,\"c\":true}],\"a\":\"1\"}"}"#,
+        ),
+        ("{key|json}{key|json|json}{query|json} {key|lead:7c}", r#""K""\"K\"""" |K"#),
         ("{key|md5|HEX}", "A5F3C6A11B03839D46AF9FB43C97C188"),
         (
             "{key|sha256|b64url} {key|bytes|sha256|b64}",
@@ -190,6 +195,7 @@ fn writes_time_and_nonce_in_the_venues_unit() {
     for (clock, ts, nonce) in [
         ("ts = \"ms\"", "1700000000123", "17"),
         ("ts = \"s\", plus_s = 60", "1700000060", "17"),
+        ("ts = \"us\"", "1700000000123456", "17"),
         ("ts = \"ns\"", "1700000000123456789", "17"),
         ("ts = \"iso-ms\"", "2023-11-14T22:13:20.123Z", "17"),
         ("ts = \"iso-s\"", "2023-11-14T22:13:20", "17"),

@@ -7,6 +7,7 @@
     reason = "a test may stop at the first surprise"
 )]
 
+use strongroom_venues::rows::{self, Outcome};
 use strongroom_venues::{
     Account, Action, Body, Covers, LoginFinding, Moment, Param, Profile, Request, RequestError, builtin,
     builtin_profiles,
@@ -78,6 +79,32 @@ fn signs_the_text_of_the_profile_and_no_other() {
 }
 
 /// A token of a socket of Coinbase names no endpoint: what REST asks for is not in it.
+#[test]
+fn compares_a_row_of_a_login_with_its_frame() {
+    let row = |sign: &str, more: &str| {
+        format!(
+            r#"{{"exchange":"okx","api":"ws","credentials":{{"apiKey":"k","secret":"s","password":"p"}},
+            "frozen":{{"time_ms":1754000123456}},"request":{{"login":"login"}},"compare":"ws","expected":{{"ws_frame":
+            {{"args":[{{"sign":"{sign}","timestamp":"1754000123","passphrase":"p","apiKey":"k"}}],"op":"login"{more}}}}}}}"#
+        )
+    };
+    let compare = |row: &str| {
+        let row = strongroom_venues::json::parse(row.as_bytes()).unwrap();
+        rows::check(&row).unwrap();
+        rows::compare(&profile("okx"), &row)
+    };
+    // HMAC-SHA256 of `1754000123GET/users/self/verify` under `s`, by Python's hmac.
+    let right = "AySUjSrmRZo0MCK/JfvQ6DJrIdALzeSw12sMnlwnwvg=";
+    assert_eq!(compare(&row(right, "")), Outcome::Same, "in any order");
+    assert_eq!(compare(&row(right, r#","url":"wss://ws.okx.com:8443/ws/v5/private""#)), Outcome::Same);
+    for other in [row("x", ""), row(right, r#","id":1"#), row(right, r#","url":"wss://other.example/""#)] {
+        let Outcome::Differs { differences, signed } = compare(&other) else { panic!("{other}") };
+        assert_eq!(differences.len(), 1, "{differences:?}");
+        assert_eq!(differences[0].place, "frame");
+        assert_eq!(signed.message.as_deref(), Some(b"1754000123GET/users/self/verify".as_slice()));
+    }
+}
+
 #[test]
 fn leaves_the_endpoint_out_of_a_token_for_a_socket() {
     for id in ["coinbase", "coinbase-eddsa"] {

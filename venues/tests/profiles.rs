@@ -71,7 +71,7 @@ fn refuses_profiles_with_line_and_column() {
         ),
         (
             "clock = { ts = \"m\" }",
-            "line 4, column 16: `ts` cannot be `m` (did you mean `ms`?); it is one of ms, s, ns, iso-ms, iso-s",
+            "line 4, column 16: `ts` cannot be `m` (did you mean `ms`?); it is one of ms, s, us, ns, iso-ms, iso-s",
         ),
         (
             "clock = { tz = 1 }",
@@ -107,8 +107,20 @@ fn refuses_profiles_with_line_and_column() {
             "line 4, column 15: the variable `b` is unknown; known are base, body, each, hex16, host, item, key, kv, kvconcat, kvquery, method, nonce, op, params_json, passphrase, path, query, sig, ts, uid, uuid, uuid16, uuid22, by_host, msgpack, param, sig_r, sig_s, sig_v",
         ),
         (
+            "let = { a = \"{b}\", b = \"1\" }",
+            "line 4, column 15: `b` is defined further down: a `let` uses those above it alone",
+        ),
+        (
+            "let = { a = \"1\" }\ninject = [{ name = \"n\", value = \"{a}\" }]",
+            "line 5, column 35: an injected value cannot use `{a}`: it comes first",
+        ),
+        (
+            "let = { a = \"{path|prefix:|}\" }",
+            "line 4, column 28: a filter is missing beside `|`; in an argument a `|` ends the filter, and `lead:7c` puts one in front",
+        ),
+        (
             "let = { a = \"{path|shout}\" }",
-            "line 4, column 20: the filter `shout` is unknown; filters are address, amp, b64, b64url, bytes, cut:REGEX, else:HEX, hash, HEX, hex, js, keccak256, lead:HEX, lower, mac, md5, pct, prefix:TEXT, q, sha256, sha384, sha512, u64, upper",
+            "line 4, column 20: the filter `shout` is unknown; filters are address, amp, b64, b64url, bytes, cut:REGEX, else:HEX, hash, HEX, hex, js, json, keccak256, lead:HEX, lower, mac, md5, pct, prefix:TEXT, q, sha256, sha384, sha512, u64, upper",
         ),
         (
             "let = { a = \"{path|cut:(}\" }",
@@ -237,7 +249,7 @@ fn refuses_ways_of_signing_that_it_cannot_keep_safe() {
         ("alg = \"secp256k1\"", "`alg = \"secp256k1\"` needs `eip712`: it signs nothing else"),
         (
             "alg = \"hash-md5\"",
-            "`hash-md5` puts a secret under a broken hash; the keeper does not compute it",
+            "`hash-md5` puts a secret under a broken hash, which gives it away to who may choose the text; the keeper does not compute it",
         ),
         ("alg = \"hmac-sha256\"", "`sign` needs the key `message`"),
         (

@@ -258,6 +258,34 @@ fn refuses_what_a_profile_has_no_way_to_sign() {
     }
 }
 
+/// Also where the profile writes query or body anew: sent twice, a parameter means what the venue reads first or last.
+#[test]
+fn refuses_a_parameter_that_the_profile_writes_itself() {
+    for (attach, method, expected) in [
+        (
+            "body = \"a={key}&s={sig}{body|amp}\"",
+            "POST",
+            "`s` is set by the agent for x; leave it out of the body",
+        ),
+        (
+            "query_replace = \"?s={sig}{query|amp}\"",
+            "GET",
+            "`s` is set by the agent for x; leave it out of the query",
+        ),
+    ] {
+        let text = format!(
+            "profile = \"x\"\nencode = {{ body = \"form\" }}\n\
+             sign = {{ alg = \"hmac-sha256\", message = \"{{query}}{{body}}\" }}\nattach = {{ {attach} }}\n"
+        );
+        let profile = Profile::compile(&text).expect("compiles");
+        let (query, body) = match method {
+            "GET" => (vec![("s", Param::Text("1"))], Body::Empty),
+            _ => (Vec::new(), json(r#"{"s":1}"#)),
+        };
+        assert_eq!(refusal(&profile, method, "/a", &query, body), expected);
+    }
+}
+
 /// What a profile sends without escaping it is checked once more at the end.
 #[test]
 fn refuses_a_url_that_is_none() {
@@ -300,8 +328,12 @@ fn refuses_accounts_that_do_not_fit() {
     for (account, expected) in [
         (Account { uid: None, ..good }, "x needs the account's user id; enrol the credential with a uid"),
         (
-            Account { uid: Some("a b"), ..good },
-            "the credential's uid must be visible ASCII without quotes and backslashes",
+            Account { uid: Some("a "), ..good },
+            "the credential's uid must be words of visible ASCII without quotes and backslashes",
+        ),
+        (
+            Account { uid: Some("a\nb"), ..good },
+            "the credential's uid must be words of visible ASCII without quotes and backslashes",
         ),
         (
             Account { key_id: "a\r\nb", ..good },

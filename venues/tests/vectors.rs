@@ -186,7 +186,7 @@ fn signs_with_six_foreign_profiles_verbatim() {
 #[test]
 fn carries_venues_that_the_engine_was_not_written_for() {
     assert_eq!(check_all(Some(&folder("tests/profiles/more")), &["ccxt-more"]), 14);
-    assert_eq!(check_all(Some(&folder("tests/profiles/more")), &["ccxt-further"]), 71);
+    assert_eq!(check_all(Some(&folder("tests/profiles/more")), &["ccxt-further"]), 143);
 }
 
 #[test]

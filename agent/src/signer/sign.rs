@@ -414,6 +414,7 @@ const fn ticks(kind: NonceKind) -> Option<(u64, u64)> {
     match kind {
         NonceKind::S => Some((1, NS_PER_S)),
         NonceKind::Ms => Some((1_000, NS_PER_MS)),
+        NonceKind::Us => Some((1_000_000, NS_PER_US)),
         NonceKind::Ns => Some((NS_PER_S, 1)),
         NonceKind::Absent | NonceKind::Hex16 | NonceKind::Uuid | NonceKind::Uuid16 | NonceKind::Uuid22 => {
             None
@@ -442,3 +443,4 @@ fn now_ns(ahead_ms: i64) -> Result<u64, SignError> {
 
 const NS_PER_S: u64 = 1_000_000_000;
 const NS_PER_MS: u64 = 1_000_000;
+const NS_PER_US: u64 = 1_000;

@@ -31,7 +31,7 @@ fn rule(spec: KeySpec) -> String {
         (Algorithm::Es256, _) => "a P-256 private key, in PEM and not encrypted",
         (Algorithm::Ed25519, SecretForm::Pem) => "an Ed25519 private key, in PEM and not encrypted",
         (Algorithm::Ed25519, _) => {
-            "an Ed25519 private key in base64 or hexadecimal: the seed, 32 bytes, or the seed and the public key, 64 bytes"
+            "an Ed25519 private key in base64, base58 or hexadecimal: the seed, 32 bytes, or the seed and the public key, 64 bytes"
         }
         (_, SecretForm::Base64) => return format!("{min_bytes} to {max_bytes} characters of base64"),
         _ => return format!("a text of {min_bytes} to {max_bytes} characters"),

@@ -5,6 +5,7 @@ use strongroom_link::keeper::Refusal;
 use strongroom_link::key::{KeySpec, MAX_PASSPHRASE_BYTES, MAX_SECRET_BYTES, PassphraseUse};
 use zeroize::Zeroizing;
 
+use super::base58;
 use super::pem::{self, Label};
 
 /// Room for the longest secret: no decoding here makes one longer.
@@ -44,16 +45,22 @@ impl Decoded {
         self.0.first_chunk().ok_or(Refusal::SecretNotHex32)
     }
 
-    /// Decodes an Ed25519 seed, with or without the public key behind it, from base64 or from hexadecimal digits. What is
-    /// the one is never the other: so many digits would be 48 or 96 bytes in base64.
+    /// Decodes an Ed25519 seed, with or without the public key behind it, from base64, hexadecimal digits or base58. What is
+    /// the one is never the other: so many digits would be 48 or 96 bytes in base64, whose 32 or 64 bytes end in `=`, which
+    /// base58 does not have.
     pub(super) fn seed(&mut self, text: &[u8]) -> Result<&[u8], Refusal> {
         const SEED_DIGITS: usize = 64;
         const PAIR_DIGITS: usize = 128;
+        // NEAR's name of the curve, which Orderly and its brokers hand out with the key.
+        let text = text.strip_prefix(b"ed25519:").unwrap_or(text);
         if matches!(text.len(), SEED_DIGITS | PAIR_DIGITS) && text.iter().all(u8::is_ascii_hexdigit) {
             return base16ct::mixed::decode(text, self.0.as_mut_slice())
                 .map_err(|_| Refusal::SecretNotBase64);
         }
-        self.base64(text)
+        match base58::decode(text, self.0.as_mut_slice()) {
+            Some(length) => self.0.get(..length).ok_or(Refusal::SecretNotBase64),
+            None => self.base64(text),
+        }
     }
 
     /// Decodes one PEM block.

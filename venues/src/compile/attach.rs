@@ -44,8 +44,8 @@ pub(super) fn attach(
         headers_with_body,
         query: room.pairs("query")?,
         query_if_no_body: room.pairs("query_if_no_body")?,
-        query_replace: room.one("query_replace")?,
-        body: room.one("body")?,
+        query_replace: room.pairs("query_replace")?,
+        body: room.pairs("body")?,
         body_append: room.pairs("body_append")?,
         body_json: room.body_json()?,
         body_json_after: room.body_json_after()?,
@@ -90,9 +90,9 @@ impl Room<'_, '_, '_> {
         }
     }
 
-    /// A template that adds parameters; their names are the agent's.
+    /// A template that adds parameters or writes all of them anew; their names are the agent's.
     fn pairs(&mut self, key: &str) -> Result<Option<Template>, ProfileError> {
-        for pair in self.fields.text(key)?.unwrap_or_default().split('&') {
+        for pair in self.fields.text(key)?.unwrap_or_default().trim_start_matches('?').split('&') {
             if let Some((name, _)) = pair.split_once('=').filter(|(name, _)| !name.contains('{')) {
                 self.reserved.push(name.to_owned());
             }

@@ -18,6 +18,7 @@ pub(super) fn clock(fields: &Fields<'_, '_>) -> Result<Clock, ProfileError> {
         &[
             ("ms", TimeFormat::Ms),
             ("s", TimeFormat::S),
+            ("us", TimeFormat::Us),
             ("ns", TimeFormat::Ns),
             ("iso-ms", TimeFormat::IsoMs),
             ("iso-s", TimeFormat::IsoS),
@@ -29,6 +30,7 @@ pub(super) fn clock(fields: &Fields<'_, '_>) -> Result<Clock, ProfileError> {
             ("none", NonceKind::Absent),
             ("ms", NonceKind::Ms),
             ("s", NonceKind::S),
+            ("us", NonceKind::Us),
             ("ns", NonceKind::Ns),
             ("uuid", NonceKind::Uuid),
             ("uuid16", NonceKind::Uuid16),

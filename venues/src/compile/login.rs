@@ -337,6 +337,7 @@ fn text(rule: &Rule, params: &[LoginParam]) -> Option<Regex> {
     let digits = |clock: Clock| match clock.ts {
         TimeFormat::Ms => Some("[0-9]{13}"),
         TimeFormat::S => Some("[0-9]{10}"),
+        TimeFormat::Us => Some("[0-9]{16}"),
         TimeFormat::Ns => Some("[0-9]{19}"),
         // A caller's own time is never read from these.
         TimeFormat::IsoMs | TimeFormat::IsoS => None,

@@ -52,6 +52,7 @@ pub(super) fn told(
         slot.map_err(|message| fields.error(param.at, message))
     });
     let params = params.collect::<Result<Vec<Slot>, ProfileError>>()?;
+    names.promise(fields.entries("let")?.iter().map(|entry| entry.name.to_string()));
     let inject = inject::inject(fields, &mut names, clock)?;
     let (lets, mut late) = lets(fields, &mut names)?;
     let signing = sign::sign(fields, &mut names, clock)?;

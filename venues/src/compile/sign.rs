@@ -58,7 +58,8 @@ pub(super) fn sign(
 ) -> Result<Signing, ProfileError> {
     let sign = fields.table("sign", "`sign`", KEYS)?;
     if sign.text("alg")? == Some("hash-md5") {
-        let why = "`hash-md5` puts a secret under a broken hash; the keeper does not compute it";
+        let why = "`hash-md5` puts a secret under a broken hash, which gives it away to who may choose the text; \
+                   the keeper does not compute it";
         return Err(sign.error(sign.place("alg"), why));
     }
     let Some(alg) = sign.choice("alg", ALGS)? else {

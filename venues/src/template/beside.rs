@@ -197,6 +197,7 @@ impl Filter {
                 | Self::B64url
                 | Self::Hex
                 | Self::HexUpper
+                | Self::Json
                 | Self::Md5
                 | Self::Sha256
                 | Self::Sha384

@@ -37,6 +37,8 @@ pub(crate) enum Filter {
     Hex,
     /// Upper-case hexadecimal.
     HexUpper,
+    /// A string of JSON.
+    Json,
     /// The Keccak-256 digest, as Ethereum has it.
     Keccak256,
     /// Puts bytes in front of a value that is not empty.
@@ -72,6 +74,7 @@ pub(crate) const NAMES: &[&str] = &[
     "HEX",
     "hex",
     "js",
+    "json",
     "keccak256",
     "lead:HEX",
     "lower",
@@ -94,6 +97,7 @@ pub(crate) const TOO_LONG: RequestError =
 /// What the filters that make bytes of text want.
 const ADDRESS: &str = "an address: 0x and 40 hexadecimal digits";
 const U64: &str = "a whole number in plain digits";
+const TEXT: &str = "text in UTF-8";
 
 impl Filter {
     /// The filter called `name`, if there is one; `mac` and `bytes` are no steps of their own and not
@@ -113,6 +117,7 @@ impl Filter {
             ("HEX", None) => Self::HexUpper,
             ("hex", None) => Self::Hex,
             ("js", None) => Self::Escape(Escape::Js),
+            ("json", None) => Self::Json,
             ("keccak256", None) => Self::Keccak256,
             ("lead", Some(digits)) => Self::Lead(bytes(digits)?),
             ("lower", None) => Self::Lower,
@@ -127,6 +132,11 @@ impl Filter {
             ("upper", None) => Self::Upper,
             ("cut" | "prefix", None) => {
                 return Err(format!("the filter `{name}` needs an argument, as in `{name}:x`"));
+            }
+            ("", None) => {
+                return Err("a filter is missing beside `|`; in an argument a `|` ends the filter, and \
+                            `lead:7c` puts one in front"
+                    .to_owned());
             }
             ("else" | "lead", None) => {
                 return Err(format!("the filter `{name}` needs an argument, as in `{name}:00`"));
@@ -213,6 +223,10 @@ fn rewrite(filter: &Filter, value: &[u8], out: &mut Vec<u8>) -> Result<(), Reque
         Filter::Escape(kind) => codec::escape(*kind, "", value, out),
         Filter::Hex => codec::hex(value, out),
         Filter::HexUpper => codec::hex_upper(value, out),
+        Filter::Json => {
+            let text = std::str::from_utf8(value).map_err(|_| RequestError::NoBytes { expected: TEXT })?;
+            crate::json::write_string(text, false, out);
+        }
         Filter::Lower => out.extend(value.iter().map(u8::to_ascii_lowercase)),
         Filter::Upper => out.extend(value.iter().map(u8::to_ascii_uppercase)),
         Filter::Prefix(prefix) => {

@@ -27,6 +27,8 @@ pub(crate) enum Stage {
 #[derive(Debug, Clone)]
 pub(crate) struct Names {
     lets: Vec<Own>,
+    /// The names of all `let`s, also of those that are not defined yet.
+    promised: Vec<String>,
     kv: Vec<KvForm>,
     views: Vec<View>,
     host_words: Vec<(Box<str>, Slot)>,
@@ -120,6 +122,7 @@ impl Names {
     pub(crate) const fn new(has_map: bool, has_nonce: bool, by_host: HostWords) -> Self {
         Self {
             lets: Vec::new(),
+            promised: Vec::new(),
             kv: Vec::new(),
             views: Vec::new(),
             host_words: Vec::new(),
@@ -159,6 +162,11 @@ impl Names {
         let [Piece::Value(slot, filters)] = &*template.pieces else { return None };
         let found = self.params.iter().find(|(known, _)| known == slot).filter(|_| filters.is_empty())?;
         Some(found.1)
+    }
+
+    /// Says which `let`s there will be, for who uses one too early.
+    pub(crate) fn promise(&mut self, names: impl Iterator<Item = String>) {
+        self.promised = names.collect();
     }
 
     /// Defines a name; says in which slot its value belongs.
@@ -361,6 +369,12 @@ impl Names {
             };
         }
         let Some(var) = Var::ALL.iter().copied().find(|var| var.name() == name) else {
+            if self.promised.iter().any(|promised| promised == name) {
+                return Err(match stage {
+                    Stage::Inject => format!("an injected value cannot use `{{{name}}}`: it comes first"),
+                    _ => format!("`{name}` is defined further down: a `let` uses those above it alone"),
+                });
+            }
             let own: Vec<&str> = self.lets.iter().map(|own| own.name.as_str()).collect();
             let known: Vec<&str> = Var::ALL.iter().map(|var| var.name()).chain(own).collect();
             let near = did_you_mean(name, known.iter().copied());

@@ -67,6 +67,11 @@ def exchange(profile: str) -> Any:
         made.nonce = made.seconds
     if profile == "bigone":
         made.options["exchangeMillisecondsCorrection"] = 0
+    # What ccxt calls otherwise.
+    if profile in ("aster", "revolutx"):
+        made.privateKey = venue.secret
+    if profile == "modetrade":
+        made.accountId = venue.uid
     made.random_bytes = lambda length: FROZEN["random_hex16"] if length == 16 else refuse()
     for name in ("uuid", "uuid16", "uuid22"):
         setattr(made, name, lambda *_, text=FROZEN[name]: text)
@@ -76,7 +81,11 @@ def exchange(profile: str) -> Any:
 def credentials(profile: str) -> dict[str, str]:
     venue = VENUES[profile]
     keys = {"apiKey": venue.key, "secret": venue.secret}
-    return {**keys, "password": PASSPHRASE} if venue.passphrase else keys
+    if venue.passphrase:
+        keys["password"] = PASSPHRASE
+    if venue.uid:
+        keys["uid"] = venue.uid
+    return keys
 
 
 class Tape:
@@ -116,8 +125,13 @@ def row(made: Any, profile: str, id: str, endpoint: Endpoint, params: Params) ->
     signed = made.sign(path, section, method, given)
     url = urlsplit(signed["url"])
     asked = deepcopy(params)
-    if profile == "poloniex-legacy":
-        asked = {"command": path, **asked}
+    if venue.command:
+        asked = {venue.command: path, **asked}
+    if profile == "aster":
+        # ccxt writes the last byte of a signature in capitals: the same number.
+        for member in ("url", "body"):
+            front, mark, signature = (signed[member] or "").rpartition("&signature=")
+            signed[member] = front + mark + signature.lower() if mark else signed[member]
     # What stands for no parameters is the profile's to say.
     body = asked if place == "body" and asked else None
     made_row = {

@@ -10,6 +10,8 @@ Endpoint = tuple[Any, str, str, str]
 KEY = "TEST0key1AAAAbbbbCCCCddddEEEEffff"
 TEXT = "TEST0secret1ZZZZyyyyXXXXwwwwVVVVuuuu"
 BASE64 = "AQIDBAUGBwgJCgsMDQ4PEBESExQVFhcYGRobHB0eHyAhIiMkJSYnKCkqKywtLi8wMTIzNDU2Nzg5Ojs8PT4/QA=="
+SEED_BASE58 = "ed25519:4wBqpZM9xaSheZzJSMawUKKwhdpChKbZ5eu5ky4Vigw"
+WALLET = "0x" + "11" * 32
 SEED = "Z+ppJSnycLr+TlsS5utPBgzJXnQiyt3m/VCkLzEAX1w="
 PEM = (
     "-----BEGIN PRIVATE KEY-----\n"
@@ -59,6 +61,10 @@ class Venue(NamedTuple):
     key: str = KEY
     secret: str = TEXT
     passphrase: bool = False
+    uid: str = ""
+    """The user id, which ccxt has under several names."""
+    command: str = ""
+    """The parameter that says what is done, where all requests have one path."""
     raw: bool = False
     """The query goes out unescaped, so it holds only what needs no escape."""
     lists: bool = False
@@ -490,6 +496,7 @@ VENUES = {
         "1.90.1",
         body="form",
         flags=False,
+        command="command",
     ),
     "upbit": Venue(
         "upbit",
@@ -543,9 +550,39 @@ VENUES = {
         extra=("User-Agent",),
         ships=False,
     ),
+    "aster": Venue(
+        "aster",
+        ((["fapiPrivate"], "v3/openOrders", "GET", "query"), (["fapiPrivate"], "v3/order", "POST", "body")),
+        secret=WALLET,
+        uid="0x19e7e376e7c213b7e7e7e46cc70a5dd086daff2a",
+        body="form",
+        flags=False,
+        ships=False,
+    ),
     "bit2c": Venue(
         "bit2c",
         (("private", "Account/Balance", "GET", "query"), ("private", "Order/AddOrder", "POST", "body")),
+        body="form",
+        ships=False,
+    ),
+    "bitbns": Venue(
+        "bitbns",
+        ((["v1"], "placeBuyOrder/BTC", "POST", "body"),),
+        ships=False,
+    ),
+    "bitopro": Venue(
+        "bitopro",
+        ((["private"], "orders/all", "DELETE", "query"), (["private"], "orders/btc_twd", "POST", "body")),
+        extra=("X-BITOPRO-API",),
+        ships=False,
+    ),
+    "bitrue": Venue(
+        "bitrue",
+        (
+            (["spot", "v1", "private"], "order", "POST", "body"),
+            (["fapi", "v2", "private"], "user_trades", "GET", "query"),
+            (["fapi", "v2", "private"], "order", "POST", "body"),
+        ),
         body="form",
         ships=False,
     ),
@@ -561,12 +598,23 @@ VENUES = {
         secret=BASE64,
         ships=False,
     ),
+    "btse": Venue(
+        "btse",
+        (
+            (["private"], "spot/api/v3.2/order", "DELETE", "query"),
+            (["private"], "futures/api/v3/order", "DELETE", "body"),
+        ),
+        body="flat",
+        extra=("BROKER-ID",),
+        ships=False,
+    ),
     "coincheck": Venue(
         "coincheck",
         (("private", "exchange/orders/opens", "GET", "query"), ("private", "exchange/orders", "POST", "body")),
         body="form",
         ships=False,
     ),
+    "coinmate": Venue("coinmate", (("private", "openOrders", "POST", "body"),), uid="1234567", body="form", ships=False),
     "digifinex": Venue(
         "digifinex",
         (
@@ -587,6 +635,32 @@ VENUES = {
     "latoken": Venue(
         "latoken",
         (("private", "auth/account", "GET", "query"), ("private", "auth/order/place", "POST", "body")),
+        body="flat",
+        ships=False,
+    ),
+    "indodax": Venue("indodax", (("private", "trade", "POST", "body"),), command="method", body="form", ships=False),
+    "modetrade": Venue(
+        "modetrade",
+        ((["v1", "private"], "orders", "DELETE", "query"), (["v1", "private"], "client/leverage", "POST", "body")),
+        secret=SEED_BASE58,
+        uid="0xabc123",
+        ships=False,
+    ),
+    "paymium": Venue(
+        "paymium",
+        (("private", "user/orders", "POST", "body"),),
+        ships=False,
+    ),
+    "revolutx": Venue(
+        "revolutx",
+        (("private", "1.0/orders", "DELETE", "query"),),
+        secret=PEM,
+        ships=False,
+    ),
+    "weex": Venue(
+        "weex",
+        (("private", "api/v3/order/batch", "DELETE", "body"),),
+        passphrase=True,
         body="flat",
         ships=False,
     ),

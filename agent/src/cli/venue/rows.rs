@@ -19,8 +19,8 @@ pub(super) struct Compared {
     informed: usize,
     /// Rows of other venues.
     others: usize,
-    /// Rows that are no requests: logins, and signatures alone.
-    no_requests: usize,
+    /// Rows that are signatures alone.
+    signatures: usize,
     failed: Vec<Failed>,
 }
 
@@ -68,7 +68,7 @@ pub(super) fn compare(profile: &Profile, file: &Path) -> Result<Compared, Fault>
             Outcome::Differs { differences, signed } => Why::Differs(differences, signed),
             Outcome::Refused(why) => Why::Refused(why),
             _ => {
-                compared.no_requests = compared.no_requests.saturating_add(1);
+                compared.signatures = compared.signatures.saturating_add(1);
                 continue;
             }
         };
@@ -88,7 +88,7 @@ impl Compared {
             all.passed = all.passed.saturating_add(file.passed);
             all.informed = all.informed.saturating_add(file.informed);
             all.others = all.others.saturating_add(file.others);
-            all.no_requests = all.no_requests.saturating_add(file.no_requests);
+            all.signatures = all.signatures.saturating_add(file.signatures);
             all.failed.extend(file.failed);
             all
         })
@@ -130,7 +130,7 @@ impl Compared {
 
     /// How many rows were not compared, and why; empty where that is none.
     fn left_out(&self) -> String {
-        let all = [(self.others, "for other profiles"), (self.no_requests, "no requests")];
+        let all = [(self.others, "for other profiles"), (self.signatures, "signatures alone")];
         let said: Vec<String> =
             all.iter().filter(|(count, _)| *count > 0).map(|(count, why)| format!("{count} {why}")).collect();
         if said.is_empty() { String::new() } else { format!("; left out: {}", said.join(", ")) }
@@ -143,8 +143,8 @@ impl Compared {
     pub(super) fn verdict(&self) -> Result<(), Fault> {
         if self.bound() == 0 {
             let message = format!(
-                "no row is for this profile ({} are for others, {} are no requests)",
-                self.others, self.no_requests
+                "no row is for this profile ({} are for others, {} are signatures alone)",
+                self.others, self.signatures
             );
             let hint = "`exchange` of a row is the id of its profile";
             return Err(Fault::new(ErrorCode::Invalid, message, hint));
@@ -175,7 +175,7 @@ impl Compared {
             "passed": self.passed,
             "failed": failed.collect::<Vec<_>>(),
             "only_inform": self.informed,
-            "left_out": { "for_others": self.others, "no_requests": self.no_requests },
+            "left_out": { "for_others": self.others, "signatures": self.signatures },
         })
     }
 }

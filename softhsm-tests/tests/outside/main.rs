@@ -26,6 +26,7 @@ mod crowd;
 mod curl;
 mod descriptors;
 mod doctor;
+mod domains;
 mod enroll;
 mod errors;
 mod examined;

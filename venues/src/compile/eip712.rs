@@ -8,7 +8,7 @@ use super::document::{Entry, Fields, Item, Node};
 use super::rule::template;
 use crate::body_path::BodyPath;
 use crate::eip712::{Domain, Field, FieldType, Source, Struct, TypedData};
-use crate::error::ProfileError;
+use crate::error::{ProfileError, RequestError};
 use crate::template::{Kind, Names, Stage, Var, VarSet};
 
 const KEYS: &[&str] = &["domain", "type", "types", "type_by", "message", "values"];
@@ -109,7 +109,13 @@ fn domain(
     }
     let separators = names.of_each_host().map(|words| structure.hash(None, &words, ""));
     let separators = separators.collect::<Result<_, _>>().map_err(|error| {
-        fields.error(domain.at, format!("the words of a host do not fit the domain: {error}"))
+        let message = match error {
+            RequestError::Typed { name, expected, .. } => {
+                format!("a host's word makes `{name}` something else than {expected}")
+            }
+            other => other.to_string(),
+        };
+        fields.error(domain.at, message)
     })?;
     Ok((Domain::ByHost(structure), separators))
 }

@@ -6,6 +6,9 @@
 //!
 //! ```text
 //! associated = "strongroom record 1" 00  algorithm 00  form 00  passphrase-use 00  context
+//!              or, where the key has domains,
+//!              "strongroom record 1 with domains" 00  algorithm 00  form 00  passphrase-use 00
+//!              count (1 byte)  separators (32 each)  context
 //! prk        = HKDF-SHA256-Extract(salt: none, seed)
 //! key        = HKDF-SHA256-Expand(prk, "strongroom record 1 key" 00 SHA-256(associated), 32)
 //! commitment = HKDF-SHA256-Expand(prk, "strongroom record 1 commitment" 00 SHA-256(associated), 32)
@@ -18,6 +21,8 @@
 //! - `algorithm`, `form` and `passphrase-use` are the names of the [`KeySpec`]. The keeper writes them
 //!   itself, so a front that was taken over cannot have a secret used in another way than the one it
 //!   was enrolled for, say to have a passphrase in clear that may only leave as a MAC.
+//! - The `domains` are the EIP-712 domains of the [`KeySpec`], of a wallet's key alone; for the same reason. The label
+//!   is another one, so that no context passes for domains, and none for a context.
 //! - `context` is the record's metadata as the front keeps it; its meaning is no concern of this room.
 //! - The commitment binds the ciphertext to one key: GCM alone lets one ciphertext open under two.
 //! - The length limits of the spec are not bound: they check what a person types, and may be corrected.
@@ -197,10 +202,17 @@ struct RecordKey {
 
 impl RecordKey {
     fn derive(seed: &Seed, spec: &KeySpec, context: &[u8]) -> Result<Self, Refusal> {
-        let mut associated = Vec::from(b"strongroom record 1\0");
+        let domains = spec.domains.separators();
+        let label: &[u8] =
+            if domains.is_empty() { b"strongroom record 1\0" } else { b"strongroom record 1 with domains\0" };
+        let mut associated = Vec::from(label);
         for name in [spec.algorithm.name(), spec.form.name(), spec.passphrase.name()] {
             associated.extend_from_slice(name.as_bytes());
             associated.push(0);
+        }
+        if let Some(count) = u8::try_from(domains.len()).ok().filter(|count| *count > 0) {
+            associated.push(count);
+            associated.extend_from_slice(domains.as_flattened());
         }
         associated.extend_from_slice(context);
         let bound_to = Sha256::digest(&associated);

@@ -13,14 +13,13 @@ use ed25519_dalek::Signer as _;
 use hkdf::Hkdf;
 use hmac::{Hmac, KeyInit, Mac};
 use sha2::{Digest, Sha256, Sha384, Sha512};
-use sha3::Keccak256;
 use strongroom_link::keeper::Refusal;
 use strongroom_link::key::{Algorithm, KeySpec, MAX_SECRET_BYTES, PassphraseUse, SecretForm};
 use strongroom_link::seed::Seed;
 use zeroize::Zeroizing;
 
 use self::pem::Label;
-use self::private::{Es256, Rsa};
+use self::private::{Es256, Rsa, Wallet};
 use self::shape::Decoded;
 
 /// That of RSA with 4096 bits.
@@ -44,7 +43,7 @@ enum Secret {
     HmacSha384(Box<Hmac<Sha384>>),
     HmacSha512(Box<Hmac<Sha512>>),
     RsaSha256(Box<Rsa>),
-    Secp256k1(Box<k256::ecdsa::SigningKey>),
+    Secp256k1(Box<Wallet>),
 }
 
 impl SigningKey {
@@ -91,8 +90,8 @@ impl SigningKey {
     /// has room for it.
     ///
     /// # Errors
-    /// [`Refusal::WrongMessage`] where `secret_at` or the message does not fit the algorithm; then
-    /// `out` is as it was.
+    /// [`Refusal::WrongMessage`] where `secret_at` or the message does not fit the algorithm, and
+    /// [`Refusal::ForeignDomain`] where it is typed data for somebody else; then `out` is as it was.
     pub fn sign(&self, message: &[u8], secret_at: Option<u32>, out: &mut Vec<u8>) -> Result<(), Refusal> {
         match (&self.secret, secret_at) {
             (Secret::HashSha256(secret), Some(at)) => {
@@ -108,7 +107,7 @@ impl SigningKey {
             (Secret::HmacSha384(state), None) => mac(&**state, message, out),
             (Secret::HmacSha512(state), None) => mac(&**state, message, out),
             (Secret::RsaSha256(key), None) => key.sign(message, out)?,
-            (Secret::Secp256k1(key), None) => secp256k1(key, message, out)?,
+            (Secret::Secp256k1(key), None) => key.sign(message, out)?,
         }
         Ok(())
     }
@@ -149,9 +148,7 @@ impl Secret {
             (Algorithm::RsaSha256, SecretForm::Base64) => {
                 Rsa::from_der(Label::Pkcs8, key).map(Self::RsaSha256)
             }
-            (Algorithm::Secp256k1, SecretForm::Hex32) => k256::ecdsa::SigningKey::from_slice(key)
-                .map(|key| Self::Secp256k1(Box::new(key)))
-                .map_err(|_| Refusal::SecretOutOfRange),
+            (Algorithm::Secp256k1, SecretForm::Hex32) => Wallet::new(key, spec.domains).map(Self::Secp256k1),
             (_, SecretForm::Base64Seed32 | SecretForm::Hex32) => Err(Refusal::SpecUnfit),
             (Algorithm::HmacSha256, _) => keyed(key).map(Self::HmacSha256),
             (Algorithm::HmacSha384, _) => keyed(key).map(Self::HmacSha384),
@@ -205,12 +202,6 @@ impl Secret {
 }
 
 const LONGEST_MAC_BYTES: usize = 64;
-/// What an EIP-712 message begins with.
-const EIP712_PREFIX: &[u8] = &[0x19, 0x01];
-/// The prefix, the domain separator and the hash of the struct.
-const EIP712_BYTES: usize = 2 + 32 + 32;
-/// What Ethereum writes for a recovery number of zero.
-const FIRST_RECOVERY_NUMBER: u8 = 27;
 
 /// Keys an HMAC once; requests clone the state, which costs less than keying and leaves no padded key
 /// block on the stack of every request.
@@ -221,18 +212,6 @@ fn keyed<M: KeyInit>(key: &[u8]) -> Result<Box<M>, Refusal> {
 /// Appends one MAC. The clone of the state wipes itself.
 fn mac<M: Mac + Clone>(state: &M, message: &[u8], out: &mut Vec<u8>) {
     out.extend_from_slice(&state.clone().chain_update(message).finalize().into_bytes());
-}
-
-/// Appends r, s and the recovery number of Ethereum. What is not an EIP-712 message is refused: this key may hold
-/// money on every chain that takes the curve, and no transaction and no signed text of a wallet begins `19 01`.
-fn secp256k1(key: &k256::ecdsa::SigningKey, message: &[u8], out: &mut Vec<u8>) -> Result<(), Refusal> {
-    if message.len() != EIP712_BYTES || !message.starts_with(EIP712_PREFIX) {
-        return Err(Refusal::WrongMessage);
-    }
-    let (signature, recovery) = key.sign_prehash_recoverable(&Keccak256::digest(message));
-    out.extend_from_slice(&signature.to_bytes());
-    out.push(FIRST_RECOVERY_NUMBER.saturating_add(recovery.to_byte()));
-    Ok(())
 }
 
 /// Compiles only while [`SigningKey`] has none of the traits that would show, copy or hand out what

@@ -93,7 +93,7 @@ impl Keyring {
 
 #[cfg(test)]
 mod tests {
-    use strongroom_link::key::{Algorithm, KeySpec, PassphraseUse, SecretForm};
+    use strongroom_link::key::{Algorithm, Domains, KeySpec, PassphraseUse, SecretForm};
 
     use super::*;
 
@@ -104,6 +104,7 @@ mod tests {
             passphrase: PassphraseUse::Absent,
             min_bytes: 1,
             max_bytes: 64,
+            domains: Domains::NONE,
         };
         SigningKey::parse(&spec, secret, None).unwrap()
     }

@@ -4,7 +4,7 @@
 use proptest::prelude::*;
 use strongroom_keeper::envelope::{self, Nonce};
 use strongroom_keeper::key::SigningKey;
-use strongroom_link::key::{Algorithm, KeySpec, MAX_SECRET_BYTES, PassphraseUse, SecretForm};
+use strongroom_link::key::{Algorithm, Domains, KeySpec, MAX_SECRET_BYTES, PassphraseUse, SecretForm};
 use strongroom_link::seed::Seed;
 
 const P256: &str = include_str!("pem/p256-sec1.pem");
@@ -21,6 +21,7 @@ fn spec() -> impl Strategy<Value = KeySpec> {
         passphrase,
         min_bytes: 1,
         max_bytes: MAX_SECRET_BYTES,
+        domains: Domains::NONE,
     })
 }
 

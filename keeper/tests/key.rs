@@ -4,10 +4,17 @@
 use p256::ecdsa::signature::Verifier as _;
 use strongroom_keeper::key::SigningKey;
 use strongroom_link::keeper::Refusal;
-use strongroom_link::key::{Algorithm, KeySpec, MAX_SECRET_BYTES, PassphraseUse, SecretForm};
+use strongroom_link::key::{Algorithm, Domains, KeySpec, MAX_SECRET_BYTES, PassphraseUse, SecretForm};
 
 fn spec(algorithm: Algorithm, form: SecretForm) -> KeySpec {
-    KeySpec { algorithm, form, passphrase: PassphraseUse::Absent, min_bytes: 1, max_bytes: MAX_SECRET_BYTES }
+    KeySpec {
+        algorithm,
+        form,
+        passphrase: PassphraseUse::Absent,
+        min_bytes: 1,
+        max_bytes: MAX_SECRET_BYTES,
+        domains: Domains::NONE,
+    }
 }
 
 fn parse(spec: &KeySpec, secret: &[u8], passphrase: Option<&[u8]>) -> SigningKey {
@@ -308,10 +315,18 @@ const EIP712: [(&str, &str); 2] = [
     ),
 ];
 
+/// Their domain: `Exchange`, version 1, chain 1337, no contract.
+const EXCHANGE: &str = "d79297fcdf2ffcd4ae223d01edaa2ba214ff8f401d7c9300d995d17c82aa4040";
+
+fn wallet() -> KeySpec {
+    let domains = Domains::new([hex(EXCHANGE).try_into().expect("a separator")]).expect("one");
+    KeySpec { domains, ..spec(Algorithm::Secp256k1, SecretForm::Hex32) }
+}
+
 #[test]
 fn signs_eip_712_messages_as_wallets_do() {
     for secret in [WALLET.to_owned(), format!("0x{WALLET}")] {
-        let key = parse(&spec(Algorithm::Secp256k1, SecretForm::Hex32), secret.as_bytes(), None);
+        let key = parse(&wallet(), secret.as_bytes(), None);
         for (message, expected) in EIP712 {
             assert_eq!(signature(&key, &hex(message)), hex(expected));
         }
@@ -319,9 +334,48 @@ fn signs_eip_712_messages_as_wallets_do() {
     }
 }
 
+/// The address of whoever has signed, as the venue computes it: it knows no key.
+fn signer(message: &[u8], signature: &[u8]) -> String {
+    use k256::ecdsa::{RecoveryId, Signature, VerifyingKey};
+    use sha3::Digest as _;
+    let (both, recovery) = signature.split_at(64);
+    let number = recovery.first().and_then(|byte| byte.checked_sub(27)).expect("27 or 28");
+    let recovered = VerifyingKey::recover_from_prehash(
+        &sha3::Keccak256::digest(message),
+        &Signature::from_slice(both).expect("r and s"),
+        RecoveryId::from_byte(number).expect("a recovery number"),
+    );
+    let point = recovered.expect("a key").to_sec1_point(false);
+    let hash = sha3::Keccak256::digest(point.as_bytes().get(1..).expect("x and y"));
+    hash.iter().skip(12).fold("0x".to_owned(), |text, byte| format!("{text}{byte:02x}"))
+}
+
+#[test]
+fn gives_the_address_of_the_wallet_back_from_a_signature() {
+    const ADDRESS: &str = "0x14791697260e4c9a71f18484c9f997b308e59325";
+    let (key, mut numbers) = (parse(&wallet(), WALLET.as_bytes(), None), Vec::new());
+    let mut message = hex(EIP712[0].0);
+    for round in 0..32 {
+        message[65] = round;
+        let signed = signature(&key, &message);
+        assert_eq!(signer(&message, &signed), ADDRESS, "{round}");
+        numbers.push(signed[64]);
+    }
+    assert!(numbers.contains(&27) && numbers.contains(&28), "both are made: {numbers:?}");
+    // The controls: another message, another recovery number, another key.
+    let signed = signature(&key, &message);
+    let mut changed = message.clone();
+    changed[40] ^= 1;
+    assert_ne!(signer(&changed, &signed), ADDRESS);
+    let flipped = [&signed[..64], &[55 - signed[64]]].concat();
+    assert_ne!(signer(&message, &flipped), ADDRESS);
+    let other = parse(&wallet(), WALLET.replace("0123", "0124").as_bytes(), None);
+    assert_ne!(signer(&message, &signature(&other, &message)), ADDRESS);
+}
+
 #[test]
 fn signs_nothing_but_eip_712_messages_with_a_wallet() {
-    let key = parse(&spec(Algorithm::Secp256k1, SecretForm::Hex32), WALLET.as_bytes(), None);
+    let key = parse(&wallet(), WALLET.as_bytes(), None);
     let message = hex(EIP712[0].0);
     let prefixed = |first: u8, second: u8| [&[first, second], &message[2..]].concat();
     for (case, message) in [
@@ -341,6 +395,31 @@ fn signs_nothing_but_eip_712_messages_with_a_wallet() {
     let mut out = Vec::new();
     assert_eq!(key.sign(&message, Some(0), &mut out), Err(Refusal::WrongMessage));
     assert_eq!(key.sign(&message, None, &mut out), Ok(()));
+}
+
+#[test]
+fn signs_typed_data_in_the_domains_of_its_spec_alone() {
+    let message = hex(EIP712[0].0);
+    let separator = |message: &[u8]| -> [u8; 32] { message[2..34].try_into().expect("32 bytes") };
+    let mut near = message.clone();
+    near[33] ^= 1;
+    let zeros = [&message[..2], &[0; 32], &message[34..]].concat();
+    let two = Domains::new([separator(&near), separator(&message)]).expect("two");
+    for (case, domains, message, expected) in [
+        ("its own", wallet().domains, &message, Ok(())),
+        ("one bit beside it", wallet().domains, &near, Err(Refusal::ForeignDomain)),
+        ("what stands where no domain does", wallet().domains, &zeros, Err(Refusal::ForeignDomain)),
+        ("of two the first", two, &message, Ok(())),
+        ("of two the second", two, &near, Ok(())),
+        ("neither of two", two, &zeros, Err(Refusal::ForeignDomain)),
+        ("none is named", Domains::NONE, &message, Err(Refusal::ForeignDomain)),
+        ("none is named, and none given", Domains::NONE, &zeros, Err(Refusal::ForeignDomain)),
+    ] {
+        let key = parse(&KeySpec { domains, ..wallet() }, WALLET.as_bytes(), None);
+        let mut out = b"before".to_vec();
+        assert_eq!(key.sign(message, None, &mut out), expected, "{case}");
+        assert_eq!(out.len() > 6, expected.is_ok(), "{case}");
+    }
 }
 
 #[test]

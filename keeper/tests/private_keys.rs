@@ -5,7 +5,7 @@ use base64ct::{Base64, Encoding as _};
 use p256::ecdsa::signature::Verifier as _;
 use strongroom_keeper::key::SigningKey;
 use strongroom_link::keeper::{KeyKind, Refusal};
-use strongroom_link::key::{Algorithm, KeySpec, MAX_SECRET_BYTES, PassphraseUse, SecretForm};
+use strongroom_link::key::{Algorithm, Domains, KeySpec, MAX_SECRET_BYTES, PassphraseUse, SecretForm};
 
 const MESSAGE: &[u8] = b"symbol=LTCBTC";
 
@@ -16,7 +16,14 @@ macro_rules! pem {
 }
 
 const fn spec(algorithm: Algorithm, form: SecretForm) -> KeySpec {
-    KeySpec { algorithm, form, passphrase: PassphraseUse::Absent, min_bytes: 1, max_bytes: MAX_SECRET_BYTES }
+    KeySpec {
+        algorithm,
+        form,
+        passphrase: PassphraseUse::Absent,
+        min_bytes: 1,
+        max_bytes: MAX_SECRET_BYTES,
+        domains: Domains::NONE,
+    }
 }
 
 const RSA: KeySpec = spec(Algorithm::RsaSha256, SecretForm::Pem);

@@ -3,6 +3,9 @@
 //! A [`KeySpec`] is fixed when a secret is enrolled and is part of the record's authenticated
 //! metadata, so a secret that was enrolled for HMAC-SHA512 can never be used for anything else.
 
+mod domains;
+
+pub use self::domains::{Domains, MAX_DOMAINS, Separator, TooManyDomains};
 use crate::codec::{Malformed, Reader, Writer};
 
 /// What the keeper computes with a secret.
@@ -24,7 +27,7 @@ pub enum Algorithm {
     RsaSha256,
     /// ECDSA over secp256k1 of an EIP-712 message, with nonces by RFC 6979 and a low s: 65 bytes, r, s, and 27
     /// or 28. The message is `19 01`, the domain separator and the hash of the struct, 66 bytes, and the keeper
-    /// itself hashes it; it signs nothing else.
+    /// itself hashes it; it signs nothing else, and only in the [`Domains`] of its [`KeySpec`].
     Secp256k1,
 }
 
@@ -76,6 +79,9 @@ pub struct KeySpec {
     pub min_bytes: u16,
     /// Longest secret text that is accepted, in bytes as the venue writes it.
     pub max_bytes: u16,
+    /// For whom typed data may be; only [`Algorithm::Secp256k1`] has any. A key that has none signs none: records that
+    /// were written before domains were named in them open, and are enrolled again.
+    pub domains: Domains,
 }
 
 /// Longest secret text of any venue, in bytes (a 4096-bit RSA key in PEM has about 3,300).
@@ -152,6 +158,7 @@ impl KeySpec {
         to.u8(self.passphrase.number());
         to.u16(self.min_bytes);
         to.u16(self.max_bytes);
+        self.domains.write(to);
     }
 
     pub(crate) fn read(from: &mut Reader<'_>) -> Result<Self, Malformed> {
@@ -161,6 +168,7 @@ impl KeySpec {
             passphrase: PassphraseUse::from_number(from.u8()?).ok_or(Malformed("passphrase use"))?,
             min_bytes: from.u16()?,
             max_bytes: from.u16()?,
+            domains: Domains::read(from)?,
         })
     }
 }

@@ -6,7 +6,7 @@ mod wire;
 use proptest::prelude::*;
 use strongroom_link::Malformed;
 use strongroom_link::keeper::{FromKeeper, KeyKind, Landlock, Protection, Refusal, ToKeeper};
-use strongroom_link::key::{Algorithm, KeySpec, PassphraseUse, SecretForm};
+use strongroom_link::key::{Algorithm, Domains, KeySpec, MAX_DOMAINS, PassphraseUse, SecretForm};
 
 use wire::{body, descriptor, framed};
 
@@ -69,13 +69,15 @@ fn spec() -> impl Strategy<Value = KeySpec> {
         prop::sample::select(SecretForm::ALL),
         prop::sample::select(PassphraseUse::ALL),
         any::<(u16, u16)>(),
+        prop::collection::vec(any::<[u8; 32]>(), 0..=MAX_DOMAINS),
     )
-        .prop_map(|(algorithm, form, passphrase, (min_bytes, max_bytes))| KeySpec {
+        .prop_map(|(algorithm, form, passphrase, (min_bytes, max_bytes), domains)| KeySpec {
             algorithm,
             form,
             passphrase,
             min_bytes,
             max_bytes,
+            domains: Domains::new(domains).unwrap(),
         })
 }
 
@@ -84,7 +86,7 @@ fn bytes() -> impl Strategy<Value = Vec<u8>> {
 }
 
 /// Every refusal that there is.
-fn refusals(number: u32, version: u8) -> [Refusal; 39] {
+fn refusals(number: u32, version: u8) -> [Refusal; 40] {
     [
         Refusal::KeyringFull { limit: number },
         Refusal::PassphraseMissing,
@@ -106,6 +108,7 @@ fn refusals(number: u32, version: u8) -> [Refusal; 39] {
         Refusal::SlotTaken,
         Refusal::SpecUnfit,
         Refusal::WrongMessage,
+        Refusal::ForeignDomain,
         Refusal::SecretMemoryAbsent,
         Refusal::LockLimit { kib: number },
         Refusal::SecretMemoryFailed,
@@ -257,6 +260,7 @@ fn refuses_a_question_whose_descriptor_never_came() {
             passphrase: PassphraseUse::Plain,
             min_bytes: 1,
             max_bytes: 2,
+            domains: Domains::NONE,
         },
         context: b"",
         secret: descriptor(),

@@ -177,10 +177,10 @@ class Installation:
             raise InstallationError(f"{self.config} has not got the line `{off}`")
         self.config.write_text(text.replace(off, f"{danger} = true"))
 
-    def enroll(self, credential: Credential, *more: str) -> str:
-        """Enrols a credential, with which this user may do everything."""
+    def enroll(self, credential: Credential, *more: str, allow: str = "*") -> str:
+        """Enrols a credential, with which this user may do everything, or what is said."""
         arguments = ["enroll", credential.name, "--venue", credential.venue, "--key-id", credential.key_id]
-        arguments += ["--allow", "*", *more]
+        arguments += ["--allow", allow, *more]
         given = {"--secret-fd": credential.secret, "--pin-fd": self.token.pin}
         if credential.passphrase is not None:
             given["--passphrase-fd"] = credential.passphrase

@@ -3,7 +3,9 @@
 import json
 from pathlib import Path
 
+import ccxt  # type: ignore[import-untyped]
 from demo import BINANCE, KRAKEN
+from hyperliquid_rows import ADDRESS, KEY
 from installation import Credential
 
 # base64 of 64 bytes.
@@ -37,6 +39,15 @@ _ALL = (
 )
 # Of venues whose sockets are logged in to.
 _MORE = (_made("bitget", "a phrase+%"), _made("cryptocom"), _made("deribit"))
-CREDENTIALS = {credential.name: credential for credential in (*_ALL, *_MORE)}
+# Two wallets; the second is that of another private key, whose address ccxt computes.
+_OTHER_KEY = "0x" + "17" * 32
+_WALLETS = (
+    Credential("hyperliquid", "hyperliquid", ADDRESS, KEY),
+    Credential(
+        "hyperliquid-other", "hyperliquid", ccxt.Exchange.eth_get_address_from_private_key(_OTHER_KEY), _OTHER_KEY
+    ),
+)
+CREDENTIALS = {credential.name: credential for credential in (*_ALL, *_MORE, *_WALLETS)}
+WALLETS = (*(wallet.name for wallet in _WALLETS), "binance-main")
 ENROLLED = tuple(credential.name for credential in _ALL)
 SOCKETS = ("bitfinex", "bitget", "bybit", "cryptocom", "deribit", "gate", "okx")

@@ -3,7 +3,7 @@
 use strongroom_client::{SignRequest, SignedRequest};
 
 /// Credentials and their venues.
-pub const CREDENTIALS: [(&str, &str); 9] = [
+pub const CREDENTIALS: [(&str, &str); 10] = [
     ("binance-main", "binance"),          // HMAC-SHA256
     ("binance-rsa", "binance-rsa"),       // RSA
     ("bitfinex-main", "bitfinex"),        // HMAC-SHA384
@@ -11,6 +11,7 @@ pub const CREDENTIALS: [(&str, &str); 9] = [
     ("coinbase-eddsa", "coinbase-eddsa"), // Ed25519, the seed in base64
     ("coinex-main", "coinex"),            // SHA-256 of a text with the secret in it
     ("gate-main", "gate"),                // HMAC-SHA512
+    ("hyperliquid-main", "hyperliquid"),  // ECDSA on secp256k1, of typed data
     ("kraken-main", "kraken"),            // HMAC-SHA512, the secret in base64
     ("kucoin-main", "kucoin"),            // HMAC-SHA256, and the MAC of a passphrase
 ];
@@ -21,7 +22,7 @@ pub const ES256: &str = "coinbase-main";
 /// The one that signs with Ed25519.
 pub const ED25519: &str = "coinbase-eddsa";
 
-/// One batch: many of each HMAC and hash, one Ed25519, one ES256, and one RSA, which takes longer than all others. Each of the last
+/// One batch: many of each HMAC and hash, one Ed25519, one ES256, one of a wallet, and one RSA, which takes longer than all others. Each of the last
 /// [`CREDENTIALS`]`.len()` is of another credential.
 #[must_use]
 pub fn orders() -> Vec<SignRequest<'static>> {
@@ -35,6 +36,8 @@ pub fn orders() -> Vec<SignRequest<'static>> {
         orders.push(SignRequest::new("kucoin-main", "GET", "/api/v1/accounts"));
     }
     orders.push(SignRequest::new(ES256, "GET", "/api/v3/brokerage/accounts"));
+    let noop = br#"{"action":{"type":"noop"}}"#.as_slice();
+    orders.push(SignRequest::new("hyperliquid-main", "POST", "/exchange").json(noop));
     orders.push(SignRequest::new("binance-rsa", "GET", "/api/v3/account"));
     orders.push(SignRequest::new(ED25519, "GET", "/platform/v2/evm/accounts"));
     orders

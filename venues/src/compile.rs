@@ -20,7 +20,7 @@ mod sign;
 
 use std::sync::Arc;
 
-use strongroom_link::key::{Algorithm, KeySpec, MAX_SECRET_BYTES, PassphraseUse, SecretForm};
+use strongroom_link::key::{Algorithm, Domains, KeySpec, MAX_SECRET_BYTES, PassphraseUse, SecretForm};
 
 use self::document::{Entry, Fields, Item, merge};
 use crate::error::ProfileError;
@@ -124,7 +124,10 @@ pub(crate) fn compile(text: &str) -> Result<Text, ProfileError> {
     }
     let (algorithm, form) =
         key.ok_or_else(|| fields.error(root.at, "the profile never signs: `sign.alg` is `none` everywhere"))?;
-    let key_spec = KeySpec { algorithm, form, passphrase, min_bytes, max_bytes };
+    let signed = rules.iter().map(|(_, rule)| rule).chain(logins.iter().map(|login| &login.rule));
+    let domains = Domains::new(signed.flat_map(|rule| rule.sign.separators().iter().copied()))
+        .map_err(|error| fields.error(fields.place("sign"), error.to_string()))?;
+    let key_spec = KeySpec { algorithm, form, passphrase, min_bytes, max_bytes, domains };
     let mut rules = rules.into_iter();
     let base = rules.next().ok_or_else(|| fields.error(root.at, "the profile has no rule"))?.1;
     let (id, cases): (String, Vec<(When, Rule)>) = (id.to_owned(), rules.collect());

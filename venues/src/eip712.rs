@@ -3,6 +3,7 @@
 //! <https://eips.ethereum.org/EIPS/eip-712>
 
 use sha3::{Digest as _, Keccak256};
+use strongroom_link::key::Separator;
 
 use crate::body_path::BodyPath;
 use crate::codec;
@@ -17,6 +18,8 @@ pub(crate) type Word = [u8; 32];
 #[derive(Debug)]
 pub(crate) struct TypedData {
     pub(crate) domain: Domain,
+    /// The separators of the domain: one, or one for each host that has a word in it.
+    pub(crate) separators: Vec<Separator>,
     /// The member of the body whose text names the type; nothing where there is but one.
     pub(crate) by: Option<BodyPath>,
     /// The types by these texts.
@@ -29,8 +32,9 @@ pub(crate) struct TypedData {
 #[derive(Debug)]
 pub(crate) enum Domain {
     /// The same for every request.
-    Fixed(Word),
-    Written(Struct),
+    Fixed(Separator),
+    /// With words of the host.
+    ByHost(Struct),
 }
 
 /// A struct type, and where its values come from.
@@ -85,7 +89,7 @@ impl TypedData {
         out.extend_from_slice(&[0x19, 0x01]);
         match &self.domain {
             Domain::Fixed(separator) => out.extend_from_slice(separator),
-            Domain::Written(domain) => out.extend_from_slice(&domain.hash(None, values, venue)?),
+            Domain::ByHost(domain) => out.extend_from_slice(&domain.hash(None, values, venue)?),
         }
         let object = match &self.of {
             None => None,
@@ -102,7 +106,7 @@ impl TypedData {
     pub(crate) fn templates(&self) -> impl Iterator<Item = &Template> {
         let domain = match &self.domain {
             Domain::Fixed(_) => None,
-            Domain::Written(domain) => Some(domain),
+            Domain::ByHost(domain) => Some(domain),
         };
         let structs = domain.into_iter().chain(self.types.iter().map(|(_, chosen)| chosen));
         structs.flat_map(|structure| &structure.fields).filter_map(|field| match &field.source {
@@ -131,7 +135,7 @@ impl TypedData {
 }
 
 impl Struct {
-    fn hash(
+    pub(crate) fn hash(
         &self,
         object: Option<(&BodyPath, &Value<'_>)>,
         values: &Values,

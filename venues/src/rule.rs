@@ -2,6 +2,8 @@
 
 use std::collections::HashMap;
 
+use strongroom_link::key::Separator;
+
 use crate::body_path::BodyPath;
 use crate::by_host::HostWords;
 use crate::codec::Escape;
@@ -248,6 +250,14 @@ impl Sign {
     /// Where the values are that the signed text reads.
     pub(crate) fn slots(&self) -> Vec<Slot> {
         self.templates().into_iter().flat_map(Template::slots).collect()
+    }
+
+    /// The domains of typed data, where such is signed.
+    pub(crate) fn separators(&self) -> &[Separator] {
+        match self {
+            Self::Eip712 { data, .. } => &data.separators,
+            Self::Absent | Self::Jwt { .. } | Self::Text { .. } => &[],
+        }
     }
 
     /// The templates that the signed text is made of.

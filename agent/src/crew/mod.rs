@@ -93,6 +93,9 @@ impl From<CrewError> for Fault {
                 }
                 Refusal::PassphraseUnexpected => (Invalid, "leave the passphrase out"),
                 Refusal::PassphraseShape => (Invalid, "copy the passphrase again from the venue"),
+                Refusal::ForeignDomain => {
+                    (Unavailable, "look at the profile, then enrol the credential again with --replace")
+                }
                 Refusal::RecordChanged | Refusal::RecordVersion { .. } => (
                     Unavailable,
                     "restore the record from a backup, or enrol the credential again with --replace",

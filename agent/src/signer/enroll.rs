@@ -223,6 +223,7 @@ impl Signer {
             passphrase: spec.passphrase,
             secret_min_bytes: spec.min_bytes,
             secret_max_bytes: spec.max_bytes,
+            domains: spec.domains,
             enrolled: jiff::Timestamp::from_second(jiff::Timestamp::now().as_second())
                 .map_err(Fault::defect)?,
             token_serial: token.serial.clone(),

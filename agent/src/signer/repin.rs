@@ -66,6 +66,13 @@ pub(crate) fn moved(old: &Meta, chosen: &Chosen, wanted: Option<&str>) -> Result
         );
         return Err(Fault::new(ErrorCode::Invalid, message, "enrol the credential again with --replace"));
     }
+    if was.domains != is.domains {
+        return Err(Fault::new(
+            ErrorCode::Invalid,
+            "the key would sign typed data in other domains than those for which it was enrolled",
+            "enrol the credential again with --replace",
+        ));
+    }
     check_uid(profile, venue, old.uid.as_deref())
         .map_err(|fault| Fault { hint: "enrol the credential again with --replace".to_owned(), ..fault })?;
     let base_url = base_url(profile, venue, Some(wanted.unwrap_or(&old.base_url)))

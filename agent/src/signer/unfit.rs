@@ -93,7 +93,7 @@ fn next_step(refusal: Refusal, spec: KeySpec) -> Option<&'static str> {
 
 #[cfg(test)]
 mod tests {
-    use strongroom_link::key::PassphraseUse;
+    use strongroom_link::key::{Domains, PassphraseUse};
 
     use super::*;
 
@@ -106,6 +106,7 @@ mod tests {
                 passphrase: PassphraseUse::Absent,
                 min_bytes: 1,
                 max_bytes: 8192,
+                domains: Domains::NONE,
             };
             next_step(Refusal::SecretPemKind, spec).unwrap()
         };

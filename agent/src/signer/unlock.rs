@@ -3,6 +3,7 @@
 use std::rc::Rc;
 
 use strongroom_protocol::ErrorCode;
+use strongroom_venues::Profile;
 
 use super::anchor::Anchoring;
 use super::filling::{Filling, overtaken};
@@ -226,6 +227,7 @@ impl Signer {
             floors.check(meta).map_err(NotLoaded::Record)?;
         }
         let profile = self.profiles.of(meta).map_err(NotLoaded::Record)?;
+        check_domains(meta, &profile).map_err(NotLoaded::Record)?;
         let nonces = self.nonces(&meta.name).map_err(NotLoaded::Record)?;
         let slot = keyring.reserve_slot();
         if let Err(error) = open(keyring.keeper(), worker, record, slot).await {
@@ -264,6 +266,18 @@ impl Signer {
     pub(super) fn nonces(&self, name: &CredentialName) -> Result<NonceSequence, Fault> {
         Ok(NonceSequence::open(self.store.nonce_path(name))?)
     }
+}
+
+/// Refuses a wallet's key that could sign nothing of its venue: the keeper refuses typed data of other domains than the
+/// record names, and records of before domains were named have none.
+fn check_domains(meta: &Meta, profile: &Profile) -> Result<(), Fault> {
+    let wanted = profile.key_spec().domains;
+    if wanted.separators().iter().all(|separator| meta.domains.contains(separator)) {
+        return Ok(());
+    }
+    let message =
+        format!("the key was not enrolled for the domains in which {} signs typed data", meta.venue);
+    Err(Fault::new(ErrorCode::Unavailable, message, "enrol the credential again with --replace"))
 }
 
 fn locked_meanwhile() -> Fault {

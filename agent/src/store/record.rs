@@ -10,7 +10,7 @@ use std::rc::Rc;
 use std::str::FromStr;
 
 use serde::{Deserialize, Serialize};
-use strongroom_link::key::{Algorithm, KeySpec, PassphraseUse, SecretForm};
+use strongroom_link::key::{Algorithm, Domains, KeySpec, PassphraseUse, SecretForm};
 use strongroom_link::token::{KekId, Rung};
 use strongroom_policy::{Grants, is_name};
 
@@ -113,6 +113,9 @@ pub(crate) struct Meta {
     pub(crate) rung: Rung,
     /// 1 when it was enrolled, and one more after each change.
     pub(crate) revision: u64,
+    /// For whom typed data may be. Not in the context: the keeper binds what it is told of a key's use.
+    #[serde(default, skip_serializing_if = "Domains::is_empty", with = "domains")]
+    pub(crate) domains: Domains,
     /// A trap: any use of it is denied, and raises an alarm.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub(crate) honey: bool,
@@ -176,6 +179,7 @@ impl Meta {
             passphrase: self.passphrase,
             min_bytes: self.secret_min_bytes,
             max_bytes: self.secret_max_bytes,
+            domains: self.domains,
         }
     }
 
@@ -228,6 +232,26 @@ mod shared {
         from: D,
     ) -> Result<Rc<T>, D::Error> {
         T::deserialize(from).map(Rc::new)
+    }
+}
+
+/// A list of separators, in hexadecimal.
+mod domains {
+    use serde::{Deserialize as _, Deserializer, Serializer, de::Error as _};
+    use strongroom_link::key::{Domains, Separator};
+
+    pub(super) fn serialize<S: Serializer>(domains: &Domains, to: S) -> Result<S::Ok, S::Error> {
+        to.collect_seq(domains.separators().iter().map(|separator| base16ct::lower::encode_string(separator)))
+    }
+
+    pub(super) fn deserialize<'de, D: Deserializer<'de>>(from: D) -> Result<Domains, D::Error> {
+        let texts = Vec::<String>::deserialize(from)?;
+        let separators = texts.iter().map(|text| {
+            let mut separator = Separator::default();
+            let whole = base16ct::lower::decode(text, &mut separator).is_ok_and(|bytes| bytes.len() == 32);
+            if whole { Ok(separator) } else { Err(D::Error::custom("a domain has 64 hexadecimal digits")) }
+        });
+        Domains::new(separators.collect::<Result<Vec<_>, _>>()?).map_err(D::Error::custom)
     }
 }
 

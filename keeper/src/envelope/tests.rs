@@ -1,6 +1,6 @@
 //! The format is fixed, and nothing but what was sealed opens.
 
-use strongroom_link::key::{Algorithm, PassphraseUse, SecretForm};
+use strongroom_link::key::{Algorithm, Domains, PassphraseUse, SecretForm};
 
 use super::*;
 
@@ -12,6 +12,7 @@ const SPEC: KeySpec = KeySpec {
     passphrase: PassphraseUse::Mac,
     min_bytes: 1,
     max_bytes: MAX_SECRET_BYTES,
+    domains: Domains::NONE,
 };
 
 fn seed(byte: u8) -> Seed {
@@ -22,10 +23,14 @@ fn sealed(seed: &Seed, spec: &KeySpec, context: &[u8], passphrase: Option<&[u8]>
     seal(Nonce::random().unwrap(), seed, spec, context, SECRET, passphrase).unwrap()
 }
 
-fn signature(key: &SigningKey) -> Vec<u8> {
+/// What a key makes of a message of its kind; a wallet's key in the first of the domains of these tests.
+fn signature(key: &SigningKey) -> Result<Vec<u8>, Refusal> {
     let mut out = Vec::new();
-    key.sign(b"message", Some(0), &mut out).or_else(|_| key.sign(b"message", None, &mut out)).unwrap();
-    out
+    let typed = [&[0x19, 0x01], [1_u8; 64].as_slice()].concat();
+    key.sign(b"message", Some(0), &mut out)
+        .or_else(|_| key.sign(b"message", None, &mut out))
+        .or_else(|_| key.sign(&typed, None, &mut out))?;
+    Ok(out)
 }
 
 fn unhex(text: &str) -> Vec<u8> {
@@ -47,13 +52,14 @@ fn keeps_the_format_of_version_1() {
             panic!("{line}");
         };
         let parts: Vec<Vec<u8>> = parts.iter().map(|part| unhex(part)).collect();
-        let [context, seed, nonce, secret, passphrase, envelope] = parts.as_slice() else {
+        let [context, seed, nonce, secret, passphrase, envelope, domains] = parts.as_slice() else {
             panic!("{name}");
         };
         let spec = KeySpec {
             algorithm: algorithm.parse().unwrap(),
             form: form.parse().unwrap(),
             passphrase: passphrase_use.parse().unwrap(),
+            domains: Domains::new(domains.as_chunks().0.iter().copied()).unwrap(),
             ..SPEC
         };
         let seed = Seed::new(seed.as_slice().try_into().unwrap());
@@ -65,10 +71,11 @@ fn keeps_the_format_of_version_1() {
         let opened = open(&seed, &spec, context, envelope).unwrap();
         let direct = SigningKey::parse(&spec, secret, passphrase).unwrap();
         assert_eq!(signature(&opened), signature(&direct), "{name}");
+        assert_eq!(signature(&opened).is_ok(), *name != "wallet-without-domains", "{name}");
         assert_eq!(opened.released_passphrase(), direct.released_passphrase(), "{name}");
         seen += 1;
     }
-    assert_eq!(seen, 4);
+    assert_eq!(seen, 7);
 }
 
 #[test]
@@ -158,6 +165,42 @@ fn refuses_a_use_for_which_the_secret_was_not_enrolled() {
     ] {
         assert_eq!(open(&seed, &spec, CONTEXT, &envelope).err(), Some(Refusal::RecordChanged), "{spec:?}");
     }
+}
+
+/// A front that was taken over knows every part of the format, and writes the context.
+#[test]
+fn refuses_domains_for_which_a_wallet_was_not_enrolled() {
+    const WALLET: &[u8] = &[b'1'; 64];
+    let of = |domains: &[[u8; 32]]| KeySpec {
+        algorithm: Algorithm::Secp256k1,
+        form: SecretForm::Hex32,
+        passphrase: PassphraseUse::Absent,
+        domains: Domains::new(domains.iter().copied()).unwrap(),
+        ..SPEC
+    };
+    let (seed, [one, other]) = (seed(1), [[1; 32], [2; 32]]);
+    let sealed = |spec: &KeySpec, context: &[u8]| {
+        seal(Nonce::random().unwrap(), &seed, spec, context, WALLET, None).unwrap()
+    };
+    let (pinned, before) = (sealed(&of(&[one]), CONTEXT), sealed(&of(&[]), CONTEXT));
+    let moved = [&[1], one.as_slice(), CONTEXT].concat();
+    for (case, envelope, spec, context) in [
+        ("another", &pinned, of(&[other]), CONTEXT),
+        ("one more", &pinned, of(&[one, other]), CONTEXT),
+        ("none", &pinned, of(&[]), CONTEXT),
+        ("none, and its own in the context", &pinned, of(&[]), &moved),
+        ("one more, and the context cut", &pinned, of(&[one, other]), &CONTEXT[..0]),
+        ("any, where none was named", &before, of(&[other]), CONTEXT),
+        ("any, where none was named, and in the context", &before, of(&[one]), &moved),
+    ] {
+        let refused = open(&seed, &spec, context, envelope).err();
+        assert_eq!(refused, Some(Refusal::RecordChanged), "{case}");
+    }
+    assert!(open(&seed, &of(&[one]), CONTEXT, &pinned).is_ok(), "the control");
+    assert!(open(&seed, &of(&[]), CONTEXT, &before).is_ok(), "and what was written before opens");
+    // Nor does a context that is written like domains make a record that opens with these.
+    let forged = sealed(&of(&[]), &moved);
+    assert_eq!(open(&seed, &of(&[one]), CONTEXT, &forged).err(), Some(Refusal::RecordChanged));
 }
 
 #[test]

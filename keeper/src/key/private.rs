@@ -6,7 +6,9 @@ use ring::rand::SystemRandom;
 use ring::signature::{
     ECDSA_P256_SHA256_FIXED_SIGNING, EcdsaKeyPair, KeyPair as _, RSA_PKCS1_SHA256, RsaKeyPair,
 };
+use sha3::{Digest as _, Keccak256};
 use strongroom_link::keeper::{KeyKind, Refusal};
+use strongroom_link::key::Domains;
 use zeroize::Zeroizing;
 
 use super::pem::{self, Label};
@@ -73,6 +75,45 @@ impl Rsa {
         })
     }
 }
+
+/// The key of an Ethereum wallet, which signs typed data (EIP-712) of its domains.
+///
+/// It may hold money on every chain that takes the curve. No transaction and no signed text of a wallet begins `19 01`,
+/// and what does so names for whom it is: a permit for a token is in the domain of that token.
+pub(super) struct Wallet {
+    key: k256::ecdsa::SigningKey,
+    domains: Domains,
+}
+
+impl Wallet {
+    pub(super) fn new(key: &[u8], domains: Domains) -> Result<Box<Self>, Refusal> {
+        let key = k256::ecdsa::SigningKey::from_slice(key).map_err(|_| Refusal::SecretOutOfRange)?;
+        Ok(Box::new(Self { key, domains }))
+    }
+
+    /// Appends r, s and the recovery number of Ethereum for the message `19 01`, domain separator, hash of the struct.
+    pub(super) fn sign(&self, message: &[u8], out: &mut Vec<u8>) -> Result<(), Refusal> {
+        let named = message.strip_prefix(EIP712_PREFIX).and_then(<[u8]>::split_first_chunk::<32>);
+        let Some((domain, structure)) = named else { return Err(Refusal::WrongMessage) };
+        if structure.len() != STRUCT_BYTES {
+            return Err(Refusal::WrongMessage);
+        }
+        if !self.domains.contains(domain) {
+            return Err(Refusal::ForeignDomain);
+        }
+        let (signature, recovery) = self.key.sign_prehash_recoverable(&Keccak256::digest(message));
+        out.extend_from_slice(&signature.to_bytes());
+        out.push(FIRST_RECOVERY_NUMBER.saturating_add(recovery.to_byte()));
+        Ok(())
+    }
+}
+
+/// What an EIP-712 message begins with.
+const EIP712_PREFIX: &[u8] = &[0x19, 0x01];
+/// The hash of the struct, behind the domain separator.
+const STRUCT_BYTES: usize = 32;
+/// What Ethereum writes for a recovery number of zero.
+const FIRST_RECOVERY_NUMBER: u8 = 27;
 
 pub(super) fn ed25519(label: Label, der: &[u8]) -> Result<Box<ed25519_dalek::SigningKey>, Refusal> {
     let key = match label {

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use strongroom_link::frame::{self, Inbox};
 use strongroom_link::keeper::{FromKeeper, GREETING_JOB, Protection, Refusal, ToKeeper};
-use strongroom_link::key::{Algorithm, KeySpec, PassphraseUse, SecretForm};
+use strongroom_link::key::{Algorithm, Domains, KeySpec, PassphraseUse, SecretForm};
 use strongroom_link::seed::{Seed, Sender};
 use strongroom_locked::SharedPage;
 use strongroom_locked::memory::WeakMemory;
@@ -22,6 +22,7 @@ pub(crate) const SPEC: KeySpec = KeySpec {
     passphrase: PassphraseUse::Absent,
     min_bytes: 1,
     max_bytes: 128,
+    domains: Domains::NONE,
 };
 
 /// A keeper that hangs fails the test instead of hanging it.

@@ -28,8 +28,8 @@ fn samples(few: u32) -> u32 {
 fn busy_before(arguments: &[&str], change: impl FnOnce(&mut Command)) -> (Keeper, Needles) {
     let (mut keeper, _) = Keeper::try_start(arguments, change).expect("starts");
     load_all(&mut keeper);
-    let signature = sign_all(&mut keeper);
-    (keeper, needles(&signature))
+    let signatures = sign_all(&mut keeper);
+    (keeper, needles(&signatures))
 }
 
 #[test]
@@ -73,7 +73,7 @@ fn shows_root_nothing_in_memory_while_it_signs() {
         });
         while !done.load(Relaxed) && !sampling.is_finished() {
             sign_all(&mut keeper);
-            signatures += 7;
+            signatures += 8;
         }
         total = sampling.join().expect("samples");
     });
@@ -95,7 +95,7 @@ fn would_be_found_out_in_ordinary_memory() {
     let hits = needles.hits(&dump);
     // The nonces are wiped with the stack; what is kept must be there.
     assert_eq!(classes(&hits), [Class::Plain, Class::KeyEquivalent, Class::Seed], "{hits:?}");
-    for kept in ["hmac", "ed25519", "p256", "hashed", "rsa", "record"] {
+    for kept in ["hmac", "ed25519", "p256", "hashed", "rsa", "wallet", "record"] {
         assert!(hits.keys().any(|(needle, _)| needle.of == kept), "{kept}: {hits:?}");
     }
 }
@@ -126,7 +126,7 @@ fn leaves_nothing_in_the_registers_when_idle() {
     let (mut keeper, needles) = busy_before(&[], |command| denying(command, libc::SYS_ptrace));
     let mut total = Hits::new();
     for sample in 0..samples(30) {
-        sign_one(&mut keeper, sample % 7);
+        sign_one(&mut keeper, sample % 8);
         // The answers are out before the keeper waits again.
         thread::sleep(Duration::from_millis(2));
         for thread in threads(&keeper) {

@@ -10,6 +10,7 @@
 
 mod capacity;
 mod confine;
+mod domains;
 mod front;
 mod guard;
 mod leak;

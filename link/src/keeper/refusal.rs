@@ -74,6 +74,8 @@ impl fmt::Display for KeyKind {
 pub enum Refusal {
     /// The keeper cannot give up what it must not have.
     Confinement,
+    /// The typed data is of a domain for which the key was not enrolled.
+    ForeignDomain,
     /// The keeper has no room for one more credential.
     KeyringFull {
         /// How many it holds at most.
@@ -217,6 +219,7 @@ impl Refusal {
             Self::SecretMnemonic => (36, 0),
             Self::SecretPublicKey => (37, 0),
             Self::SecretOutOfRange => (38, 0),
+            Self::ForeignDomain => (40, 0),
         }
     }
 
@@ -264,6 +267,7 @@ impl Refusal {
             36 => Self::SecretMnemonic,
             37 => Self::SecretPublicKey,
             38 => Self::SecretOutOfRange,
+            40 => Self::ForeignDomain,
             _ => return Err(Malformed("refusal")),
         };
         // A number where none belongs would be a second way to write the same refusal.
@@ -277,6 +281,9 @@ impl fmt::Display for Refusal {
             Self::Confinement => {
                 f.write_str("the keeper cannot confine itself: its system call filter fails")
             }
+            Self::ForeignDomain => f.write_str(
+                "the key signs typed data only in the domains that its venue's profile named when it was enrolled, and this is in another",
+            ),
             Self::LockLimit { kib } => write!(
                 f,
                 "the keeper must lock {} KiB of memory, and RLIMIT_MEMLOCK lets it lock {kib} KiB",

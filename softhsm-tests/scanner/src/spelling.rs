@@ -134,6 +134,32 @@ impl Needles {
         }
     }
 
+    /// The nonce of one ECDSA signature over secp256k1 of this digest, which follows from the key.
+    ///
+    /// # Panics
+    /// Where that is no signature.
+    #[expect(clippy::arithmetic_side_effects, reason = "scalars of a field do not overflow")]
+    pub fn secp256k1_nonce(&mut self, of: &str, d: &[u8], digest: &[u8], signature: &[u8]) {
+        let scalar = |bytes: Option<&[u8]>| -> k256::Scalar {
+            let bytes = bytes.and_then(|bytes| <[u8; 32]>::try_from(bytes).ok());
+            let scalar: Option<k256::Scalar> =
+                bytes.and_then(|bytes| k256::Scalar::from_repr(bytes.into()).into());
+            scalar.unwrap_or_else(|| panic!("no scalar"))
+        };
+        let (r, s) = (scalar(signature.get(..32)), scalar(signature.get(32..64)));
+        let inverse: Option<k256::Scalar> = s.invert().into();
+        let k =
+            (scalar(Some(digest)) + r * scalar(Some(d))) * inverse.unwrap_or_else(|| panic!("no signature"));
+        let inverse: Option<k256::Scalar> = k.invert().into();
+        let inverse = inverse.unwrap_or_else(|| panic!("no nonce"));
+        // Where s was made low, this is the other one of the two.
+        for k in [k, -k, inverse, -inverse] {
+            let bytes = k.to_repr();
+            self.add(Class::Nonce, of, "k", &bytes);
+            self.add(Class::Nonce, of, "k, little-endian", &little_endian(&bytes));
+        }
+    }
+
     /// The seed of a record, and what the record's keys are made of.
     pub fn record_seed(&mut self, of: &str, seed: &[u8]) {
         self.secret(Class::Seed, of, seed);
@@ -141,13 +167,23 @@ impl Needles {
         self.add(Class::Seed, of, "extracted", &prk);
     }
 
-    /// The key with which a record is encrypted: `names` are those of its spec, as the format has them.
-    pub fn record_key(&mut self, of: &str, seed: &[u8], names: [&str; 3], context: &[u8]) {
-        let mut associated = Vec::from(b"strongroom record 1\0");
+    /// The key with which a record is encrypted: `names` and `domains` are those of its spec, as the format has them.
+    pub fn record_key(
+        &mut self,
+        of: &str,
+        seed: &[u8],
+        (names, domains): ([&str; 3], &[[u8; 32]]),
+        context: &[u8],
+    ) {
+        let label: &[u8] =
+            if domains.is_empty() { b"strongroom record 1\0" } else { b"strongroom record 1 with domains\0" };
+        let mut associated = Vec::from(label);
         for name in names {
             associated.extend_from_slice(name.as_bytes());
             associated.push(0);
         }
+        associated.extend(u8::try_from(domains.len()).ok().filter(|count| *count > 0));
+        associated.extend_from_slice(domains.as_flattened());
         associated.extend_from_slice(context);
         let mut key = [0; 32];
         let bound_to = Sha256::digest(&associated);

@@ -71,7 +71,7 @@ SHA-NI's lanes; expanded keys.\n\
 \n\
 Controls must be found in every sample, in each class that their row demands, or the run fails. The credentials use every \
 algorithm of the shipped venues: HMAC\n\
-with three hashes, SHA-256 over a text with the secret in it, ES256, Ed25519 and RSA. The keeper's own tests look for the same without the agent.\n\
+with three hashes, SHA-256 over a text with the secret in it, ES256, Ed25519, secp256k1 and RSA. The keeper's own tests look for the same without the agent.\n\
 A passphrase that the venue wants in clear goes to the client, so it is not looked for.\n\
 ";
 
@@ -80,7 +80,7 @@ const ELSEWHERE: &str = "
 
 | | test |
 |---|---|
-| Ed25519, hashed secrets, the nonces of both, in the keeper alone | `keeper/tests/process/leak.rs` |
+| Ed25519, hashed secrets, a wallet's key, and the nonces of signatures by each curve, in the keeper alone | `keeper/tests/process/leak.rs` |
 | what is left in the keeper's own memory when it forgets, read in ordinary memory, where the same code lays it out and \
 wipes it | `leaves_nothing_in_its_own_memory_when_it_forgets` |
 | attaching to the keeper, calls injected into it, killing its guard | `keeper/tests/process/guard.rs`, `confine.rs` |

@@ -52,6 +52,11 @@ impl Secret {
                 private = Some(Vec::new());
                 text
             }
+            "hyperliquid" => {
+                let d = random::<32>();
+                needles.secret(Class::Plain, name, &d);
+                base16ct::lower::encode_string(&d)
+            }
             "coinex" => word::<64>(),
             "kraken" => {
                 let bytes = random::<64>();

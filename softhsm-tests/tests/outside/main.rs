@@ -28,6 +28,7 @@ mod curl;
 mod descriptors;
 mod doctor;
 mod documented;
+mod domains;
 mod enroll;
 mod errors;
 mod examined;

@@ -1,13 +1,14 @@
 //! `sign.eip712`: the domain, the type, and where its values come from.
 
 use sha3::{Digest as _, Keccak256};
+use strongroom_link::key::Separator;
 
 use super::MAX_ENTRIES;
 use super::document::{Entry, Fields, Item, Node};
 use super::rule::template;
 use crate::body_path::BodyPath;
 use crate::eip712::{Domain, Field, FieldType, Source, Struct, TypedData};
-use crate::error::ProfileError;
+use crate::error::{ProfileError, RequestError};
 use crate::template::{Kind, Names, Stage, Var, VarSet};
 
 const KEYS: &[&str] = &["domain", "type", "types", "type_by", "message", "values"];
@@ -29,7 +30,7 @@ pub(super) fn eip712(sign: &Fields<'_, '_>, names: &mut Names) -> Result<(TypedD
     }
     let fields = sign.table("eip712", "`eip712`", KEYS)?;
     let mut reads = VarSet::EMPTY;
-    let domain = domain(&fields, names, &mut reads)?;
+    let (domain, separators) = domain(&fields, names, &mut reads)?;
     let path = |key: &str| match fields.text(key)? {
         None => Ok(None),
         Some(text) => {
@@ -69,10 +70,15 @@ pub(super) fn eip712(sign: &Fields<'_, '_>, names: &mut Names) -> Result<(TypedD
     if members.clone().any(|field| matches!(field.source, Source::Member)) || by.is_some() {
         reads = reads.with(Var::Param);
     }
-    Ok((TypedData { domain, by, types, of }, reads))
+    Ok((TypedData { domain, separators, by, types, of }, reads))
 }
 
-fn domain(fields: &Fields<'_, '_>, names: &mut Names, reads: &mut VarSet) -> Result<Domain, ProfileError> {
+/// The domain, and its separators. A key is enrolled for these and signs in no other, so nothing of a request is in them.
+fn domain(
+    fields: &Fields<'_, '_>,
+    names: &mut Names,
+    reads: &mut VarSet,
+) -> Result<(Domain, Vec<Separator>), ProfileError> {
     let known = DOMAIN.map(|(name, _)| name);
     let domain = fields.table("domain", "a domain", &known)?;
     let given = DOMAIN.iter().filter(|(name, _)| domain.get(name).is_some());
@@ -83,7 +89,35 @@ fn domain(fields: &Fields<'_, '_>, names: &mut Names, reads: &mut VarSet) -> Res
     let text = format!("EIP712Domain({})", types.join(","));
     let values = fields.entries("domain")?;
     let structure = structure(fields, names, (domain.at, &text), false, values, reads)?;
-    Ok(structure.constant().map_or(Domain::Written(structure), Domain::Fixed))
+    if let Some(separator) = structure.constant() {
+        return Ok((Domain::Fixed(separator), vec![separator]));
+    }
+    for (field, entry) in structure
+        .fields
+        .iter()
+        .filter_map(|field| values.iter().find(|entry| entry.name == field.name).map(|entry| (field, entry)))
+    {
+        let Source::Template(template) = &field.source else { continue };
+        if template.slots().any(|slot| !names.host_words().iter().any(|(_, word)| *word == slot)) {
+            let message = format!(
+                "a key signs only in the domains for which it was enrolled, so `{}` is a constant, or has `{{by_host:…}}` \
+                 in it and nothing of the request",
+                field.name
+            );
+            return Err(fields.error(entry.value.at, message));
+        }
+    }
+    let separators = names.of_each_host().map(|words| structure.hash(None, &words, ""));
+    let separators = separators.collect::<Result<_, _>>().map_err(|error| {
+        let message = match error {
+            RequestError::Typed { name, expected, .. } => {
+                format!("a host's word makes `{name}` something else than {expected}")
+            }
+            other => other.to_string(),
+        };
+        fields.error(domain.at, message)
+    })?;
+    Ok((Domain::ByHost(structure), separators))
 }
 
 /// Compiles a type, which is written as EIP-712 hashes it: `Name(type field,type field)`.

@@ -1,6 +1,6 @@
 //! Compiling a template: which names it may use, and where.
 
-use super::{Filter, Kind, Piece, Slot, Template, Var, VarSet};
+use super::{Filter, Kind, Piece, Slot, Template, Values, Var, VarSet};
 use crate::body_path::BodyPath;
 use crate::by_host::HostWords;
 use crate::compile::near::did_you_mean;
@@ -218,6 +218,18 @@ impl Names {
     /// The words of the host that templates use.
     pub(crate) fn host_words(&self) -> &[(Box<str>, Slot)] {
         &self.host_words
+    }
+
+    /// The words that templates use so far, once for each host.
+    pub(crate) fn of_each_host(&self) -> impl Iterator<Item = Values> {
+        self.by_host.hosts().map(|host| {
+            let mut values = Values::with_room(256);
+            for (word, slot) in &self.host_words {
+                // Every host has every word that a template uses.
+                values.put_text(*slot, self.by_host.word(host, word).unwrap_or_default());
+            }
+            values
+        })
     }
 
     /// From here on a template may use `{each}`.

@@ -80,8 +80,18 @@ pub fn state(pid: u32) -> Option<char> {
 /// Whether a process does nothing before it is let go on: each of its threads is stopped, or held by its tracer.
 #[must_use]
 pub fn is_stopped(pid: u32) -> bool {
+    all_threads(pid, |state| matches!(state, Some('T' | 't')))
+}
+
+/// Whether each thread of a process sleeps until something comes.
+#[must_use]
+pub fn sleeps(pid: u32) -> bool {
+    all_threads(pid, |state| state == Some('S'))
+}
+
+fn all_threads(pid: u32, are: impl Fn(Option<char>) -> bool) -> bool {
     let Ok(threads) = std::fs::read_dir(format!("/proc/{pid}/task")) else { return false };
-    threads.flatten().all(|thread| matches!(state_in(&thread.path()), Some('T' | 't')))
+    threads.flatten().all(|thread| are(state_in(&thread.path())))
 }
 
 /// Whether a process waits in a system call that is not a write, and not a read of its standard input.

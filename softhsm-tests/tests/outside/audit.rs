@@ -610,14 +610,16 @@ fn waits_for_the_disk_where_the_configuration_asks_for_it() {
             .spawn()
             .unwrap();
         // It says so when it has them all.
-        let mut said = String::new();
-        let _ = BufReader::new(strace.stderr.take().unwrap()).read_line(&mut said).unwrap();
+        let (mut said, mut says) = (String::new(), BufReader::new(strace.stderr.take().unwrap()));
+        let _ = says.read_line(&mut said).unwrap();
         assert!(said.contains("attached"), "{said}");
         let began = Instant::now();
         let _ = room.client().sign(&order("sync")).unwrap();
         let took = began.elapsed();
         let _ = strace.kill();
         let _ = strace.wait();
+        // Not before: it may have more to say.
+        drop(says);
         drop(agent);
         holds(&room);
         took

@@ -23,8 +23,8 @@ from urllib.parse import urlsplit
 
 PAGE = pathlib.Path(__file__).parent / "tutorials" / "first-signature.md"
 PIN = "123456"
-SECONDS = 120
-WAIT = 'for _ in $(seq 100); do [ -S "$STRONGROOM_SOCKET" ] && break; sleep 0.1; done\n'
+SECONDS = 600
+WAIT = 'for _ in $(seq 600); do [ -S "$STRONGROOM_SOCKET" ] && break; sleep 0.1; done\n'
 
 
 def script(page: str) -> str:

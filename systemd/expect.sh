@@ -12,9 +12,9 @@ says() {
     "$@" > "$said" 2>&1 || true
     grep -q "$what" "$said" || fail "\`$*\` does not say \`$what\`:"
 }
-# soon COMMAND…: it must succeed within ten seconds.
+# soon COMMAND…: it must succeed within a minute.
 soon() {
-    for _ in $(seq 100); do
+    for _ in $(seq 600); do
         if "$@" > "$said" 2>&1; then return; fi
         sleep 0.1
     done
@@ -26,7 +26,7 @@ soon() {
 end_group() {
     if [ -e "$1/cgroup.kill" ]; then echo 1 > "$1/cgroup.kill"; fi
     # What was killed is gone soon, but not at once.
-    for _ in $(seq 100); do
+    for _ in $(seq 600); do
         if grep -q '^populated 0' "$1/cgroup.events"; then break; fi
         sleep 0.1
     done

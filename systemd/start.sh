@@ -93,7 +93,7 @@ says 'srw-------' ls -l "$XDG_RUNTIME_DIR/strongroom/agent.sock"
 says 'inactive' systemctl --user is-active strongroom.service
 
 says '"locked": *true' strongroom status --json
-says '^active' systemctl --user is-active strongroom.service
+soon systemctl --user is-active strongroom.service
 echo 123456 | strongroom unlock --pin-stdin > "$said" 2>&1 || fail "the token does not work inside the unit:"
 says '"locked": *false' strongroom status --json
 

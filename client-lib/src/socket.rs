@@ -96,7 +96,7 @@ mod tests {
                 std::thread::sleep(Duration::from_millis(30));
                 drop(listener.accept().unwrap());
             });
-            connect(&path, Instant::now() + Duration::from_secs(10)).unwrap();
+            connect(&path, Instant::now() + Duration::from_secs(60)).unwrap();
         });
     }
 }

@@ -6,12 +6,18 @@ mod agent;
 
 use std::sync::{Arc, Mutex};
 use std::thread;
+use std::time::Duration;
 
 use agent::{Agent, credential, drained, pipe_with};
 use strongroom_client::{
     Client, Enrollment, Error, ErrorCode, Login, NewGrants, ProtocolError, SignRequest, SignedRequest,
 };
 use strongroom_protocol::Reply;
+
+/// A client that gives up where an agent hangs, and not where the machine is busy.
+fn patient(agent: &Agent) -> Client {
+    Client::at(agent.path()).with_deadline(Duration::from_secs(60))
+}
 
 fn order(number: usize) -> SignRequest<'static> {
     SignRequest::new("binance-main", "POST", "/api/v3/order")
@@ -26,7 +32,7 @@ fn url(number: usize) -> String {
 #[test]
 fn returns_exactly_what_the_agent_signed() {
     let agent = Agent::answering();
-    let client = Client::at(agent.path());
+    let client = patient(&agent);
     let request = SignRequest::new("kraken", "POST", "/0/private/AddOrder")
         .query("q", "1")
         .form("pair", "XBTUSD")
@@ -48,7 +54,7 @@ fn returns_exactly_what_the_agent_signed() {
 #[test]
 fn keeps_one_connection_for_all_calls() {
     let agent = Agent::answering();
-    let client = Client::at(agent.path());
+    let client = patient(&agent);
     assert_eq!(agent.connections(), 0);
     for number in 0..10 {
         assert_eq!(client.sign(&order(number)).unwrap().url, url(number));
@@ -81,14 +87,14 @@ fn lists_all_pages() {
         }
     });
     let names: Vec<_> =
-        Client::at(agent.path()).list().unwrap().into_iter().map(|credential| credential.name).collect();
+        patient(&agent).list().unwrap().into_iter().map(|credential| credential.name).collect();
     assert_eq!(names, ["a", "b", "c", "d", "e"]);
 }
 
 #[test]
 fn gives_each_of_many_threads_its_own_answer_over_one_connection() {
     let agent = Agent::answering();
-    let client = Client::at(agent.path());
+    let client = patient(&agent);
     thread::scope(|scope| {
         for thread in 0..16 {
             let client = &client;
@@ -116,7 +122,7 @@ fn has_many_requests_under_way_and_takes_answers_in_any_order() {
             }
         }
     });
-    let client = Client::at(agent.path());
+    let client = patient(&agent);
     thread::scope(|scope| {
         for number in 0..8 {
             let client = &client;
@@ -142,7 +148,7 @@ fn signs_a_batch_in_order_and_ahead() {
             peer.answer(&asked);
         }
     });
-    let client = Client::at(agent.path());
+    let client = patient(&agent);
     let requests: Vec<_> = (0..3_000).map(order).collect();
     let results = client.sign_many(&requests);
     assert_eq!(results.len(), 3_000);
@@ -164,7 +170,7 @@ fn fails_alone_where_one_of_a_batch_is_refused_or_too_large() {
             }
         }
     });
-    let client = Client::at(agent.path());
+    let client = patient(&agent);
     let results = client.sign_many(&[
         order(0),
         SignRequest::new("a", "POST", "/").query("big", "x".repeat(70_000)),
@@ -191,7 +197,7 @@ fn survives_an_agent_that_does_not_read_while_its_answers_wait() {
             peer.answer(&asked);
         }
     });
-    let client = Client::at(agent.path());
+    let client = patient(&agent);
     let padding = "y".repeat(5_000);
     let requests: Vec<_> = (0..300).map(|number| order(number).query("pad", &padding)).collect();
     thread::scope(|scope| {
@@ -221,7 +227,7 @@ fn passes_descriptors_in_order_over_a_connection_of_their_own() {
             peer.answer(&asked);
         }
     });
-    let client = Client::at(agent.path());
+    let client = patient(&agent);
     client.lock().unwrap();
     client.unlock(pipe_with(b"1234")).unwrap();
     let enrollment = Enrollment::new("okx", "okx", "key-1").uid("u").base_url("https://okx.test").replace();
@@ -248,7 +254,7 @@ fn passes_descriptors_in_order_over_a_connection_of_their_own() {
 #[test]
 fn tells_how_far_an_unlock_is_and_takes_its_answer_only() {
     let agent = Agent::start(agent::unlocking);
-    let client = Client::at(agent.path());
+    let client = patient(&agent);
     let mut seen = Vec::new();
     client.unlock_with(pipe_with(b"1234"), |progress| seen.push((progress.done, progress.total))).unwrap();
     assert_eq!(seen, [(1, 3), (2, 3), (3, 3)]);
@@ -264,7 +270,7 @@ fn tells_how_far_an_unlock_is_and_takes_its_answer_only() {
 #[test]
 fn does_not_print_headers_or_query_of_a_signed_request() {
     let agent = Agent::answering();
-    let signed = Client::at(agent.path()).sign(&order(1)).unwrap();
+    let signed = patient(&agent).sign(&order(1)).unwrap();
     let printed = format!("{signed:?}");
     assert!(printed.contains("https://venue.test/api/v3/order") && printed.contains("X-Key"), "{printed}");
     assert!(!printed.contains("binance-main") && !printed.contains("LTCBTC"), "{printed}");

@@ -54,7 +54,7 @@ KRAKEN_SIGNATURE = (
 )
 # Longest path of a Unix socket, with the byte that ends it.
 SUN_PATH = 108
-ANSWER_SECONDS = 20
+ANSWER_SECONDS = 60
 
 # What came as JSON.
 Answer: TypeAlias = dict[str, Any]

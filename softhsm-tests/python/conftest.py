@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import os
+import signal
 import tempfile
-from collections.abc import Iterator
+import time
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -26,13 +28,39 @@ class Room:
     def socket(self) -> Path:
         return self.installation.socket
 
-    def client(self, timeout: float = 20.0) -> Client:
+    def client(self, timeout: float = 60.0) -> Client:
         return Client(self.socket, timeout=timeout)
 
     def restart(self) -> None:
         """Ends the agent if it runs, and starts it again, locked."""
         self.agent.stop()
         self.agent = self.installation.start()
+
+
+    @contextmanager
+    def stopped(self) -> Iterator[None]:
+        """The agent does nothing meanwhile. A signal that was sent has not come yet, so that is waited for."""
+        process = self.agent.process.pid
+        os.kill(process, signal.SIGSTOP)
+        try:
+            until(lambda: all(state == "T" for state in states(process)))
+            yield
+        finally:
+            os.kill(process, signal.SIGCONT)
+
+
+def states(process: int) -> list[str]:
+    """What each thread of a process does, as proc(5) has it."""
+    threads = Path(f"/proc/{process}/task").iterdir()
+    return [(thread / "stat").read_text().rpartition(")")[2].split()[0] for thread in threads]
+
+
+def until(fact: Callable[[], bool]) -> None:
+    """Waits for what must come. Whoever waits this long has found a hang, and no busy machine."""
+    end = time.monotonic() + 60
+    while not fact():
+        assert time.monotonic() < end, "what was waited for has not come"
+        time.sleep(0.005)
 
 
 @contextmanager

@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from conftest import Room
+from conftest import Room, until
 from strongroom import (
     Client,
     Denied,
@@ -91,10 +91,7 @@ def test_raises_locked_when_the_keeper_was_killed(own: Room) -> None:
         keeper = client.status().keeper_pid
         assert keeper
         os.kill(keeper, signal.SIGKILL)
-        for _ in range(1000):
-            if client.status().locked:
-                break
-            time.sleep(0.005)
+        until(lambda: client.status().locked)
         with pytest.raises(Locked, match="keeper"):
             client.sign(*ACCOUNT)
         own.installation.unlock()
@@ -132,19 +129,15 @@ def test_raises_no_agent_where_none_answers(own: Room) -> None:
 
 
 def test_raises_timeout_while_the_agent_is_stopped(own: Room) -> None:
-    with own.client(timeout=0.2) as client:
-        assert client.sign(*ACCOUNT).method == "GET"
-        os.kill(own.agent.process.pid, signal.SIGSTOP)
-        try:
+    with own.client(timeout=0.2) as client, own.client() as patient:
+        assert patient.sign(*ACCOUNT).method == "GET"
+        with own.stopped():
             began = time.monotonic()
             with pytest.raises(Timeout) as caught:
                 client.sign(*ACCOUNT)
             assert time.monotonic() - began >= 0.2
             assert isinstance(caught.value, TimeoutError) and caught.value.code is None
-        finally:
-            os.kill(own.agent.process.pid, signal.SIGCONT)
-        with own.client() as patient:
-            assert patient.sign(*ACCOUNT).method == "GET"
+        assert patient.sign(*ACCOUNT).method == "GET"
 
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="only root can become another user")

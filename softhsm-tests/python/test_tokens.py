@@ -18,7 +18,7 @@ def add(room: Room, name: str) -> str:
 
 def test_speaks_as_its_client_and_loses_that_at_once(own: Room) -> None:
     token = add(own, "grid-bot")
-    with Client(own.socket, token=token, timeout=20.0) as bot, own.client() as admin:
+    with Client(own.socket, token=token, timeout=60.0) as bot, own.client() as admin:
         assert bot.status().principal == "client:grid-bot"
         assert admin.status().principal == f"user:{os.getuid()}"
         assert bot.credentials() == []
@@ -37,4 +37,4 @@ def test_refuses_a_token_with_a_typing_error(own: Room) -> None:
     token = add(own, "grid-bot")
     mistyped = token[:-1] + ("1" if token.endswith("0") else "0")
     with pytest.raises(Denied, match="typing error"):
-        Client(own.socket, token=mistyped, timeout=20.0).status()
+        Client(own.socket, token=mistyped, timeout=60.0).status()

@@ -11,11 +11,10 @@ use std::process::{Child, Command, Stdio};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::thread::JoinHandle;
-use std::time::Duration;
 
 use tempfile::TempDir;
 
-use crate::process::wait_until;
+use crate::process::{SOON, wait_until};
 
 const DRIVER: &str = "/usr/lib/pcsc/drivers/serial/libifdvpcd.so";
 /// How OpenSC calls the token of every card.
@@ -65,7 +64,7 @@ impl Reader {
             .spawn()
             .unwrap_or_else(|error| panic!("unshare: {error}"));
         let reader = Self { daemon, dir, port };
-        wait_until("pcscd listens", Duration::from_secs(10), || reader.socket().exists());
+        wait_until("pcscd listens", SOON, || reader.socket().exists());
         reader
     }
 
@@ -82,7 +81,7 @@ impl Reader {
     #[must_use]
     pub fn insert(&self) -> Card {
         let mut connected = None;
-        wait_until("the reader takes a card", Duration::from_secs(10), || {
+        wait_until("the reader takes a card", SOON, || {
             connected = TcpStream::connect(("127.0.0.1", self.port)).ok();
             connected.is_some()
         });

@@ -3,14 +3,13 @@
 #![expect(clippy::panic, reason = "this is test support: what does not work fails the test")]
 
 use std::io::{BufRead as _, BufReader, Write as _};
+use std::os::unix::net::UnixStream;
 use std::path::{Path, PathBuf};
 use std::process::{Child, ChildStdin, Command, Stdio};
 use std::sync::mpsc::{Receiver, channel};
 use std::time::Duration;
 
-use crate::process::wait_until;
-
-const SOON: Duration = Duration::from_secs(20);
+use crate::process::{SOON, wait_until};
 
 /// A running `dbus-daemon`; killed when dropped.
 #[derive(Debug)]
@@ -44,7 +43,7 @@ impl Bus {
             .spawn()
             .unwrap_or_else(|error| panic!("dbus-daemon does not start, is dbus installed? {error}"));
         let bus = Self { daemon, socket };
-        wait_until("the bus listens", SOON, || bus.socket.exists());
+        wait_until("the bus listens", SOON, || UnixStream::connect(&bus.socket).is_ok());
         bus
     }
 

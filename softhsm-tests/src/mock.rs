@@ -30,13 +30,15 @@ pub struct Fault {
     pub after: bool,
     /// How often it happens in all processes together; 0 means each time. One such fault at a time.
     pub times: usize,
+    /// How long it takes, where the act is `slow`.
+    pub ms: u32,
 }
 
 impl Fault {
     /// Something that happens at one call.
     #[must_use]
     pub fn new(call: &str, nth: u32, act: &'static str) -> Self {
-        Self { call: call.to_owned(), nth, act, code: "", after: false, times: 0 }
+        Self { call: call.to_owned(), nth, act, code: "", after: false, times: 0, ms: 300 }
     }
 
     /// A call that fails with a code.
@@ -51,6 +53,12 @@ impl Fault {
         Self { after: true, ..self }
     }
 
+    /// The same, which takes so long.
+    #[must_use]
+    pub fn for_ms(self, ms: u32) -> Self {
+        Self { ms, ..self }
+    }
+
     /// The same, so often in all processes together.
     #[must_use]
     pub fn times(self, times: usize) -> Self {
@@ -60,7 +68,7 @@ impl Fault {
 
 impl fmt::Display for Fault {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { call, nth, act, code, after, times } = self;
+        let Self { call, nth, act, code, after, times, ms: _ } = self;
         let when = if *after { " after" } else { "" };
         let often = if *times == 0 { String::new() } else { format!(" {times} times") };
         write!(f, "{call}#{nth} {act}{when} {code}{often}")
@@ -220,9 +228,9 @@ impl Mock {
         if !pad.is_empty() {
             text.push_str(&format!("pad = \"{pad}\"\n"));
         }
-        for Fault { call, nth, act, code, after, times } in faults {
+        for Fault { call, nth, act, code, after, times, ms } in faults {
             text.push_str(&format!(
-                "\n[[fault]]\ncall = \"{call}\"\nnth = {nth}\ndo = \"{act}\"\ncode = \"{code}\"\nafter = {after}\ntimes = {times}\nms = 300\n"
+                "\n[[fault]]\ncall = \"{call}\"\nnth = {nth}\ndo = \"{act}\"\ncode = \"{code}\"\nafter = {after}\ntimes = {times}\nms = {ms}\n"
             ));
         }
         let _ = std::fs::remove_file(self.folder.join("spent.log"));

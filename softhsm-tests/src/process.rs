@@ -5,7 +5,8 @@
 use std::fs::File;
 use std::io::Write as _;
 use std::os::unix::fs::FileExt as _;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
 /// Whether the test may look at everything of every process. Where it may not, that is said and counted:
@@ -73,9 +74,46 @@ pub fn runs(pid: u32) -> bool {
 /// The state of a process, as proc(5) writes it; nothing where it is not there.
 #[must_use]
 pub fn state(pid: u32) -> Option<char> {
-    let stat = std::fs::read_to_string(format!("/proc/{pid}/stat")).ok()?;
+    state_in(&Path::new("/proc").join(pid.to_string()))
+}
+
+/// Whether a process does nothing before it is let go on: each of its threads is stopped, or held by its tracer.
+#[must_use]
+pub fn is_stopped(pid: u32) -> bool {
+    all_threads(pid, |state| matches!(state, Some('T' | 't')))
+}
+
+/// Whether each thread of a process sleeps until something comes.
+#[must_use]
+pub fn sleeps(pid: u32) -> bool {
+    all_threads(pid, |state| state == Some('S'))
+}
+
+fn all_threads(pid: u32, are: impl Fn(Option<char>) -> bool) -> bool {
+    let Ok(threads) = std::fs::read_dir(format!("/proc/{pid}/task")) else { return false };
+    threads.flatten().all(|thread| are(state_in(&thread.path())))
+}
+
+/// Whether a process waits in a system call that is not a write, and not a read of its standard input.
+#[must_use]
+pub fn waits_for_more_than_input(pid: u32) -> bool {
+    let call = std::fs::read_to_string(format!("/proc/{pid}/syscall")).unwrap_or_default();
+    // The number of the call and its arguments; -1 where it waits in none. Read is 0, and write is 1.
+    let mut fields = call.split_whitespace();
+    match (fields.next(), fields.next()) {
+        (Some("0"), descriptor) => descriptor != Some("0x0"),
+        (call, _) => !matches!(call, None | Some("running" | "-1" | "1")),
+    }
+}
+
+fn state_in(folder: &Path) -> Option<char> {
+    let stat = std::fs::read_to_string(folder.join("stat")).ok()?;
     stat.rsplit(')').next()?.trim_start().chars().next()
 }
+
+/// How long a test waits for what must come. So long that no test fails for a busy machine: whoever waits this long
+/// has found a hang.
+pub const SOON: Duration = Duration::from_secs(60);
 
 /// Waits until `fact` holds.
 ///
@@ -89,6 +127,23 @@ pub fn wait_until(what: &str, patience: Duration, mut fact: impl FnMut() -> bool
         }
         std::thread::sleep(Duration::from_millis(5));
     }
+}
+
+/// Writes a program of a test's. Another process does: what this one has open for writing, a child that another thread
+/// has begun to start has for a moment too, and the kernel starts no program that somebody has open for writing.
+///
+/// # Panics
+/// Where it cannot be written.
+pub fn write_script(path: &Path, text: &str) {
+    let mut shell = Command::new("/bin/sh");
+    shell.args(["-c", "cat > \"$0\" && chmod 755 \"$0\""]).arg(path).stdin(Stdio::piped());
+    let written = shell.spawn().and_then(|mut child| {
+        if let Some(mut pipe) = child.stdin.take() {
+            pipe.write_all(text.as_bytes())?;
+        }
+        child.wait()
+    });
+    assert!(written.is_ok_and(|status| status.success()), "{} cannot be written", path.display());
 }
 
 /// Which of these byte strings stand anywhere in the memory of a process.

@@ -11,10 +11,8 @@ use std::time::{Duration, Instant};
 use strongroom_client::Client;
 use tempfile::TempDir;
 
+use crate::process::{SOON, is_stopped, wait_until};
 use crate::softhsm::FreshToken;
-
-/// How long a started agent may take until it answers.
-const START: Duration = Duration::from_secs(20);
 
 /// One installation that nothing else on the machine knows.
 #[derive(Debug)]
@@ -228,7 +226,7 @@ impl Room {
         let began = Instant::now();
         while !is_ready() {
             let ended = agent.child.try_wait().ok().flatten();
-            if began.elapsed() > START || ended.is_some() {
+            if began.elapsed() > SOON || ended.is_some() {
                 panic!("the agent does not answer ({ended:?}): {}", agent.log());
             }
             std::thread::sleep(Duration::from_millis(10));
@@ -252,10 +250,23 @@ impl Room {
         self.run(&["unlock", "--pin-stdin"], Some(&self.token.pin), &[])
     }
 
-    /// A new client of this installation's agent.
+    /// A new client of this installation's agent. It has more patience than a bot: what it asks for must come.
     #[must_use]
     pub fn client(&self) -> Client {
-        Client::at(self.socket())
+        Client::at(self.socket()).with_deadline(SOON)
+    }
+
+    /// How many clients are connected, as the kernel has it: also those whose end the agent has not seen yet.
+    #[must_use]
+    pub fn connections(&self) -> usize {
+        const CONNECTED: &str = "03";
+        let path = self.socket().display().to_string();
+        let sockets = std::fs::read_to_string("/proc/net/unix").unwrap_or_default();
+        let is_one = |line: &&str| {
+            let mut fields = line.split_whitespace();
+            (fields.nth(5), fields.nth(1)) == (Some(CONNECTED), Some(path.as_str()))
+        };
+        sockets.lines().filter(is_one).count()
     }
 
     /// Where the agent's socket is.
@@ -337,7 +348,7 @@ impl Agent {
             if let Ok(Some(status)) = self.child.try_wait() {
                 return status;
             }
-            if began.elapsed() > START {
+            if began.elapsed() > SOON {
                 panic!("the agent does not end: {}", self.log());
             }
             std::thread::sleep(Duration::from_millis(5));
@@ -354,6 +365,20 @@ impl Agent {
     #[must_use]
     pub fn children(&self, program: &str) -> Vec<u32> {
         children(self.pid(), program)
+    }
+
+    /// The one child whose program has this name, which is waited for.
+    ///
+    /// # Panics
+    /// Where there is none, or more than one stay.
+    #[must_use]
+    pub fn child(&self, program: &str) -> u32 {
+        let mut only = None;
+        wait_until(&format!("there is one {program}"), SOON, || {
+            only = <[u32; 1]>::try_from(self.children(program)).ok();
+            only.is_some()
+        });
+        only.map_or_else(|| panic!("no {program}"), |[pid]| pid)
     }
 }
 
@@ -372,6 +397,15 @@ pub fn signal(pid: u32, signal: rustix::process::Signal) {
     let pid = i32::try_from(pid).ok().and_then(rustix::process::Pid::from_raw);
     let pid = pid.unwrap_or_else(|| panic!("no process id"));
     let _ = rustix::process::kill_process(pid, signal);
+}
+
+/// Stops a process, and waits until it is: a signal that was sent has not come yet.
+///
+/// # Panics
+/// Where the number is no process id, or the process goes on.
+pub fn stop(pid: u32) {
+    signal(pid, rustix::process::Signal::STOP);
+    wait_until("it is stopped", SOON, || is_stopped(pid));
 }
 
 /// Process ids of the children of `parent` whose program has this name.

@@ -4,12 +4,9 @@
 
 use std::path::{Path, PathBuf};
 use std::process::Command;
-use std::time::Duration;
 
-use crate::process::wait_until;
+use crate::process::{SOON, wait_until};
 use crate::room::Room;
-
-const SOON: Duration = Duration::from_secs(15);
 
 /// A module that passes all calls on to SoftHSM, but waits in `C_Login` while a file is there.
 const SLOW_MODULE: &str = r#"

@@ -6,14 +6,12 @@ use std::fs::File;
 use std::io::{Read as _, Write as _};
 use std::os::fd::OwnedFd;
 use std::process::{Child, Command, ExitStatus, Stdio};
-use std::time::Duration;
 
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::fs::{Mode, OFlags};
 use rustix::pty::OpenptFlags;
 
-/// How long a program may take to its next prompt.
-const PATIENCE: Duration = Duration::from_secs(20);
+use crate::process::SOON;
 
 /// A program whose controlling terminal is the test's.
 #[derive(Debug)]
@@ -94,17 +92,6 @@ impl Terminal {
         settings.local_modes.contains(rustix::termios::LocalModes::ECHO)
     }
 
-    /// Waits until nothing more is shown: a program that draws does so before it reads keys.
-    ///
-    /// # Panics
-    /// Where the terminal is gone.
-    pub fn wait_for_silence(&mut self) {
-        let quiet = Timespec::try_from(Duration::from_millis(300)).unwrap_or_else(|_| panic!("a time"));
-        while poll(&mut [PollFd::new(&self.master, PollFlags::IN)], Some(&quiet)) != Ok(0) {
-            assert!(self.read(), "the program has ended: {:?}", self.shown);
-        }
-    }
-
     /// Waits for the program's end; gives all that was shown, and how it ended.
     ///
     /// # Panics
@@ -128,7 +115,7 @@ impl Terminal {
     /// Takes what is shown next; `false` at the end.
     fn read(&mut self) -> bool {
         let mut waiting = [PollFd::new(&self.master, PollFlags::IN)];
-        let patience = Timespec::try_from(PATIENCE).unwrap_or_else(|_| panic!("a time"));
+        let patience = Timespec::try_from(SOON).unwrap_or_else(|_| panic!("a time"));
         match poll(&mut waiting, Some(&patience)) {
             Ok(0) => {
                 let _ = self.child.kill();

@@ -79,7 +79,7 @@ mod tests {
         let mut file = tempfile::tempfile().unwrap();
         file.write_all(b"123456\n").unwrap();
         file.rewind().unwrap();
-        assert_eq!(moved(file.into(), 1).unwrap(), "123456\n");
+        assert_eq!(moved(file.into(), 50).unwrap(), "123456\n");
     }
 
     #[test]
@@ -99,7 +99,7 @@ mod tests {
             std::thread::sleep(Duration::from_millis(100));
             writer.write_all(b"456").unwrap();
         });
-        assert_eq!(moved(reader.into(), 20).unwrap(), "123456");
+        assert_eq!(moved(reader.into(), 50).unwrap(), "123456");
         late.join().unwrap();
     }
 

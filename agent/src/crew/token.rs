@@ -21,6 +21,9 @@ const WHO: &str = "token worker";
 const PROGRAM: &str = "strongroom-token";
 /// How long a worker may take until it is ready: it has loaded no module yet.
 const GREETING: Duration = Duration::from_secs(10);
+/// How long a process that has closed its socket may take to its end. On a busy machine its guard, which must take note
+/// of that first, may have to wait for its turn.
+const LAST_WORD: Duration = Duration::from_secs(5);
 
 /// Whose PIN goes to the token.
 #[derive(Debug)]
@@ -307,7 +310,7 @@ impl TokenWorker {
 
     /// What is known about a worker that has closed its socket.
     async fn ended(&mut self) -> CrewError {
-        let status = timeout(Duration::from_secs(1), self.helper.process.wait()).await;
+        let status = timeout(LAST_WORD, self.helper.process.wait()).await;
         let detail = status.ok().and_then(Result::ok).map(|status| status.to_string());
         CrewError::Ended { who: WHO, detail }
     }

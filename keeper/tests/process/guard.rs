@@ -8,9 +8,10 @@ use std::thread;
 use rustix::process::{Pid, Signal, kill_process};
 use strongroom_link::keeper::{GREETING_JOB, Refusal};
 use strongroom_scanner::{Traced, denying};
+use strongroom_softhsm_tests::process::wait_until;
 
 use crate::confine::{is_root, status_field};
-use crate::front::{Answer, Keeper, SECRET, SPEC, piped};
+use crate::front::{Answer, Keeper, PATIENCE, SECRET, SPEC, piped};
 
 /// The guard of a keeper.
 fn guard_of(keeper: &Keeper) -> u32 {
@@ -70,13 +71,7 @@ fn ends_with_the_keeper() {
         let stat = std::fs::read_to_string(format!("/proc/{guard}/stat")).unwrap_or_default();
         stat.is_empty() || stat.contains(") Z ")
     };
-    for _ in 0..200 {
-        if gone() {
-            return;
-        }
-        thread::sleep(std::time::Duration::from_millis(10));
-    }
-    panic!("the guard goes on without a keeper");
+    wait_until("the guard ends without a keeper", PATIENCE, gone);
 }
 
 #[test]
@@ -97,13 +92,7 @@ fn holds_nothing_and_can_do_nothing_else() {
     let keeper = Keeper::start();
     let guard = guard_of(&keeper);
     // The keeper is ready as soon as it is held; the guard gives up the rest a moment later.
-    for _ in 0..200 {
-        if status_field(guard, "Seccomp:") == "2" {
-            break;
-        }
-        thread::sleep(std::time::Duration::from_millis(10));
-    }
-    assert_eq!(status_field(guard, "Seccomp:"), "2");
+    wait_until("it is confined", PATIENCE, || status_field(guard, "Seccomp:") == "2");
     assert_eq!(status_field(guard, "NoNewPrivs:"), "1");
     if is_root() {
         let folder = std::fs::read_dir(format!("/proc/{guard}/fd")).expect("root may");

@@ -13,7 +13,7 @@ use strongroom_scanner::chance::Chance;
 use strongroom_scanner::descriptors::{is_secret_memory, stolen};
 use strongroom_scanner::needles::{Hits, classes};
 use strongroom_scanner::{Class, Dump, Needles, Traced, denying, secret_file};
-use strongroom_softhsm_tests::process::is_root_or_skip;
+use strongroom_softhsm_tests::process::{SOON, is_root_or_skip, sleeps, wait_until};
 
 use crate::front::Keeper;
 use crate::guard::signal;
@@ -128,7 +128,7 @@ fn leaves_nothing_in_the_registers_when_idle() {
     for sample in 0..samples(30) {
         sign_one(&mut keeper, sample % 8);
         // The answers are out before the keeper waits again.
-        thread::sleep(Duration::from_millis(2));
+        wait_until("the keeper waits", SOON, || sleeps(keeper.id()));
         for thread in threads(&keeper) {
             let registers =
                 Traced::seize(thread).expect("nobody else traces it").registers().expect("stopped");
@@ -150,10 +150,13 @@ fn would_be_found_out_in_a_register() {
     let mut needles = Needles::new();
     needles.add(Class::Plain, "register", "as it is", secret);
     let child = strongroom_scanner::fork_with_a_secret_in_a_register(secret);
-    thread::sleep(Duration::from_millis(50));
-    let registers = Traced::seize(child).expect("a child").registers().expect("stopped");
+    let mut hits = Vec::new();
+    wait_until("its register is loaded", SOON, || {
+        let registers = Traced::seize(child).expect("a child").registers().expect("stopped");
+        hits = needles.hits(&registers).into_values().collect();
+        !hits.is_empty()
+    });
     signal(child, Signal::KILL);
-    let hits: Vec<usize> = needles.hits(&registers).into_values().collect();
     assert_eq!(hits, [9]);
 }
 

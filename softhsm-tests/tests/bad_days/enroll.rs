@@ -32,7 +32,7 @@ fn check(site: &Site, fault: &Fault) -> Result<bool, String> {
     let (disk, pid) = (site.disk(), site.agent.pid());
     let began = Instant::now();
     let outcome = site.watched(&[FIRST, SECOND], || site.enroll(&THIRD))?;
-    bounded(fault, began)?;
+    bounded(began)?;
     // What comes when the record is in force is no reason to refuse; it is told.
     let behind = site.client().status().is_ok_and(|status| status.weaknesses == ["anchor_behind"]);
     if site.mock.logins() > 1 {

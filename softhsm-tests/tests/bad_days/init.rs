@@ -40,7 +40,7 @@ fn check(bare: &Bare, fault: &Fault) -> Result<bool, String> {
     bare.mock.set(std::slice::from_ref(fault));
     let began = Instant::now();
     let run = bare.init();
-    bounded(fault, began)?;
+    bounded(began)?;
     if bare.mock.logins() > 1 {
         return Err(format!("{} logins for one PIN", bare.mock.logins()));
     }

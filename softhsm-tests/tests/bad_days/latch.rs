@@ -1,19 +1,17 @@
 //! A PIN that came by itself is tried once, also where nobody has learned what the token thinks of it.
 
 use std::process::Command;
-use std::time::Duration;
 
 use rustix::process::Signal;
 use strongroom_client::{Enrollment, Login};
 use strongroom_softhsm_tests::mock::{Fault, Mock};
-use strongroom_softhsm_tests::process::wait_until;
+use strongroom_softhsm_tests::process::{SOON, wait_until};
 use strongroom_softhsm_tests::room::{Agent, Room, everything, program, signal};
 use strongroom_softhsm_tests::settings::set;
 
 use crate::case::HANGING_S;
 use crate::site::{FIRST, SECOND, text};
 
-const SOON: Duration = Duration::from_secs(20);
 const WRONG: &str = "000000";
 
 /// An installation whose service manager gives a PIN.

@@ -1,17 +1,13 @@
 //! A token with a PIN pad: nobody here is asked, no PIN passes through this machine's programs, and what the
 //! person at the pad does is told.
 
-use std::time::Duration;
-
 use strongroom_client::{Enrollment, Error, Login};
 use strongroom_softhsm_tests::mock::{Fault, Mock};
-use strongroom_softhsm_tests::process::wait_until;
+use strongroom_softhsm_tests::process::{SOON, wait_until};
 use strongroom_softhsm_tests::room::{Room, everything};
 
 use crate::case::WORKING_S;
 use crate::site::{FIRST, Site, THIRD, text};
-
-const SOON: Duration = Duration::from_secs(20);
 
 impl Site {
     fn unlock_by_pad(&self) -> Result<(), Error> {

@@ -2,6 +2,7 @@
 
 use strongroom_client::ErrorCode;
 use strongroom_softhsm_tests::mock::Fault;
+use strongroom_softhsm_tests::process::{SOON, wait_until};
 
 use crate::case::WORKING_S;
 use crate::site::{FIRST, SECOND, Site, text};
@@ -80,12 +81,10 @@ fn keeps_what_was_loaded_where_the_next_unlock_fails_too() {
 #[test]
 fn forgets_all_where_a_lock_overtakes_the_second_unlock() {
     let site = half_unlocked();
-    site.mock.set(&[Fault::new("C_Login", 1, "slow")]);
+    site.mock.set(&[Fault::new("C_Login", 1, "slow").for_ms(10_000)]);
     std::thread::scope(|scope| {
         let unlocking = scope.spawn(|| site.unlock());
-        while site.mock.logins() == 0 {
-            std::thread::yield_now();
-        }
+        wait_until("the login is reached", SOON, || site.mock.logins() == 1);
         site.client().lock().unwrap();
         assert_eq!(unlocking.join().unwrap().unwrap_err().code(), Some(ErrorCode::Locked));
     });

@@ -1,16 +1,12 @@
 //! `relogin = true`: the keeper keeps the PIN of an unlock, and nobody else does.
 
-use std::time::Duration;
-
 use strongroom_client::{Enrollment, Error, Login};
 use strongroom_scanner::{Class, Dump, Needles};
 use strongroom_softhsm_tests::mock::{Fault, Mock};
-use strongroom_softhsm_tests::process::{is_root_or_skip, wait_until};
+use strongroom_softhsm_tests::process::{SOON, is_root_or_skip, wait_until};
 use strongroom_softhsm_tests::room::{Agent, Key, Room, everything};
 
 use crate::site::{FIRST, SECOND, THIRD, text};
-
-const SOON: Duration = Duration::from_secs(20);
 
 /// An installation whose agent keeps the PIN.
 fn keeping() -> (Room, Mock) {

@@ -23,7 +23,7 @@ fn check(site: &Site, fault: &Fault) -> Result<bool, String> {
     let disk = site.disk();
     let began = Instant::now();
     let outcome = site.watched(&[], || site.unlock())?;
-    bounded(fault, began)?;
+    bounded(began)?;
     if let Err(error) = &outcome {
         clear(error)?;
     }

@@ -1,10 +1,8 @@
 //! When the secrets are gone: after a lock, after a wrong PIN, after a credential was removed.
 
-use std::time::Duration;
-
 use strongroom_scanner::{Class, Dump, Needles};
 use strongroom_softhsm_tests::load::{orders, token_of};
-use strongroom_softhsm_tests::process::{runs, wait_until};
+use strongroom_softhsm_tests::process::{SOON, runs, wait_until};
 use strongroom_softhsm_tests::room::Agent;
 
 use crate::report::{Expected, Report};
@@ -29,7 +27,7 @@ pub(crate) fn case(report: &mut Report) {
     needles.secret(Class::Pin, "wrong PIN", wrong.as_bytes());
     let locked = |report: &mut Report, what: &str, needles| {
         let none = || agent.children("strongroom-keeper").iter().all(|keeper| !runs(*keeper));
-        wait_until("the keeper ends", Duration::from_secs(10), none);
+        wait_until("the keeper ends", SOON, none);
         look(report, &site, &agent, what, needles);
     };
     site.room.client().lock().expect("locks");

@@ -6,10 +6,9 @@ use std::path::Path;
 use std::process::{Child, Command, Stdio};
 use std::sync::{Arc, Mutex};
 use std::thread::JoinHandle;
-use std::time::Duration;
 
 use strongroom_softhsm_tests::load::orders;
-use strongroom_softhsm_tests::process::wait_until;
+use strongroom_softhsm_tests::process::{SOON, wait_until};
 
 /// One of them; killed when dropped.
 pub(crate) struct BusyClient {
@@ -67,7 +66,7 @@ impl BusyClient {
     pub(crate) fn tokens_around_now(&self) -> Vec<String> {
         let batches = || self.heard.lock().expect("no reader panics").batches;
         let before = batches();
-        wait_until("the clients sign", Duration::from_secs(20), || batches() >= before + 2);
+        wait_until("the clients sign", SOON, || batches() >= before + 2);
         self.heard
             .lock()
             .expect("no reader panics")

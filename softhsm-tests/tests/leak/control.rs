@@ -7,7 +7,7 @@ use std::time::Duration;
 use rustix::process::{Pid, Signal, WaitOptions, waitpid};
 use strongroom_scanner::chance::Chance;
 use strongroom_scanner::{Class, Dump, Needles, denying, fork_with_a_secret_in_a_register, trace};
-use strongroom_softhsm_tests::process::{runs, wait_until};
+use strongroom_softhsm_tests::process::{SOON, runs, wait_until};
 use strongroom_softhsm_tests::room::{program, signal};
 
 use crate::report::{Expected, Report};
@@ -121,7 +121,7 @@ fn register(report: &mut Report, chance: &mut Chance) {
     let shows = |chance: &mut Chance| {
         trace::registers(child, chance).is_ok_and(|registers| !needles.hits(&registers).is_empty())
     };
-    wait_until("the register is loaded", Duration::from_secs(10), || shows(chance));
+    wait_until("the register is loaded", SOON, || shows(chance));
     for _ in 0..report.samples(10, 10) {
         let registers = trace::registers(child, chance).expect("root may");
         let what = "control: registers, one secret in one";
@@ -145,7 +145,7 @@ pub(crate) fn weak_agent(report: &mut Report) {
     let refused = site.room.unlock();
     let outcome = refused.stderr.lines().next().unwrap_or_default().to_owned();
     let none = || agent.children("strongroom-keeper").iter().all(|keeper| !runs(*keeper));
-    wait_until("no keeper stays", Duration::from_secs(10), none);
+    wait_until("no keeper stays", SOON, none);
     let is_refused = !refused.status.success();
     report.fact("unlocking where the kernel has no memfd_secret", outcome, is_refused);
     drop(agent);

@@ -3,18 +3,15 @@
 use std::fs;
 use std::path::Path;
 use std::process::{Command, Stdio};
-use std::time::Duration;
 
 use rustix::process::Signal;
-use strongroom_softhsm_tests::process::{runs, wait_until};
+use strongroom_softhsm_tests::process::{SOON, runs, wait_until};
 use strongroom_softhsm_tests::room::{Agent, program, signal};
 
 use crate::client::BusyClient;
 use crate::control::{KEYS, NaiveSigner, secrets};
 use crate::report::{Expected, Report};
 use crate::site::{Site, keeper_and_guard};
-
-const SOON: Duration = Duration::from_secs(20);
 
 pub(crate) fn case(report: &mut Report) {
     let site = Site::new();

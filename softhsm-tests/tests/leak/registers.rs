@@ -6,7 +6,7 @@ use std::time::Duration;
 use strongroom_scanner::chance::Chance;
 use strongroom_scanner::{Traced, denying, trace};
 use strongroom_softhsm_tests::load::{CREDENTIALS, orders, token_of};
-use strongroom_softhsm_tests::process::wait_until;
+use strongroom_softhsm_tests::process::{SOON, wait_until};
 use strongroom_softhsm_tests::room::program;
 
 use crate::client::BusyClient;
@@ -27,7 +27,7 @@ fn guarded(report: &mut Report, site: &Site) {
     for duty in ["idle", "busy"] {
         let clients = (duty == "busy").then(|| BusyClient::start(&site.room.socket()));
         let signs = || clients.as_ref().is_none_or(|client| client.signatures() > 0);
-        wait_until("the client signs", Duration::from_secs(20), signs);
+        wait_until("the client signs", SOON, signs);
         let (mut tried, mut refused) = (0, 0);
         for _ in 0..report.samples(50, 40) {
             chance.sleep(Duration::from_millis(2));
@@ -58,7 +58,7 @@ fn unguarded(report: &mut Report, site: &Site) {
     let keeper = agent.children("strongroom-keeper")[0];
     let mut chance = Chance::new();
     let client = BusyClient::start(&site.room.socket());
-    wait_until("the client signs", Duration::from_secs(20), || client.signatures() > 0);
+    wait_until("the client signs", SOON, || client.signatures() > 0);
     for _ in 0..report.samples(50, 40) {
         chance.sleep(Duration::from_millis(2));
         for thread in threads(keeper) {
@@ -104,7 +104,7 @@ fn threads(keeper: u32) -> Vec<u32> {
 
 /// Waits until a thread has done what it was asked and sleeps for its next request.
 fn sleeps(thread: u32) {
-    wait_until("the keeper sleeps", Duration::from_secs(20), || {
+    wait_until("the keeper sleeps", SOON, || {
         let stat = std::fs::read_to_string(format!("/proc/{thread}/stat")).expect("it runs");
         stat.rsplit(") ").next().is_some_and(|rest| rest.starts_with('S'))
     });

@@ -7,7 +7,7 @@ use std::time::Duration;
 use rustix::process::Signal;
 use strongroom_scanner::Dump;
 use strongroom_scanner::chance::Chance;
-use strongroom_softhsm_tests::process::{environment, wait_until};
+use strongroom_softhsm_tests::process::{SOON, environment, wait_until};
 use strongroom_softhsm_tests::room::{Agent, signal};
 
 use crate::client::BusyClient;
@@ -110,7 +110,7 @@ fn busy(report: &mut Report, site: &Site, agent: &Agent, what: &str, samples: u3
     let clients = [(); 2].map(|()| BusyClient::start(&site.room.socket()));
     let signatures = || clients.iter().map(BusyClient::signatures).sum::<u64>();
     let running = || clients.iter().all(|client| client.signatures() > 0);
-    wait_until("both clients sign", Duration::from_secs(20), running);
+    wait_until("both clients sign", SOON, running);
     let mut chance = Chance::new();
     let before = signatures();
     let mut tokens = Vec::new();

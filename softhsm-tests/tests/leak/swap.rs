@@ -5,14 +5,13 @@ use std::fs::{self, File};
 use std::os::unix::fs::{FileExt as _, OpenOptionsExt as _};
 use std::path::{Path, PathBuf};
 use std::process::Command;
-use std::time::Duration;
 
 use rustix::fs::OFlags;
 use strongroom_scanner::memory::stopped;
 use strongroom_scanner::needles::Hits;
 use strongroom_scanner::{Needles, page_out};
 use strongroom_softhsm_tests::load::orders;
-use strongroom_softhsm_tests::process::wait_until;
+use strongroom_softhsm_tests::process::{SOON, wait_until};
 
 use crate::client::BusyClient;
 use crate::control::{KEYS, NaiveSigner, secrets};
@@ -85,7 +84,7 @@ pub(crate) fn case(report: &mut Report) {
     drop(signer);
 
     let client = BusyClient::start(&site.room.socket());
-    wait_until("the client signs", Duration::from_secs(20), || client.signatures() > 0);
+    wait_until("the client signs", SOON, || client.signatures() > 0);
     for (process, pid) in
         [("front", agent.pid()), ("keeper", keeper), ("guard", guard), ("client", client.id())]
     {

@@ -4,19 +4,16 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
-use std::time::Duration;
 
 use rustix::process::Signal;
 use strongroom_scanner::needles::Hits;
 use strongroom_scanner::{Class, Needles};
 use strongroom_softhsm_tests::load::orders;
-use strongroom_softhsm_tests::process::wait_until;
+use strongroom_softhsm_tests::process::{SOON, wait_until};
 use strongroom_softhsm_tests::room::{Agent, program, signal};
 
 use crate::report::{Expected, Report};
 use crate::site::{Site, keeper_and_guard, tracer, word};
-
-const SOON: Duration = Duration::from_secs(20);
 
 pub(crate) fn case(report: &mut Report) {
     let mut site = Site::bare();

@@ -1,10 +1,9 @@
 //! Budgets of grants, against the agent that keeps them.
 
 use std::sync::atomic::{AtomicU32, Ordering};
-use std::time::Duration;
 
 use strongroom_client::{ErrorCode, SignRequest};
-use strongroom_softhsm_tests::process::wait_until;
+use strongroom_softhsm_tests::process::{SOON, wait_until};
 use strongroom_softhsm_tests::room::Room;
 
 use crate::keys::{KRAKEN, balance};
@@ -69,9 +68,7 @@ fn never_counts_too_little_however_often_the_agent_is_killed() {
                     }
                 });
             }
-            wait_until("some are signed", Duration::from_secs(20), || {
-                signed.load(Ordering::Acquire) >= enough
-            });
+            wait_until("some are signed", SOON, || signed.load(Ordering::Acquire) >= enough);
             agent.kill();
         });
     }

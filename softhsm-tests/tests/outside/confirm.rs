@@ -1,6 +1,5 @@
 //! Grants that ask a human: what waits, who may answer, what is decided then, and what is left behind.
 
-use std::os::unix::fs::PermissionsExt as _;
 use std::thread::{self, JoinHandle};
 use std::time::Duration;
 
@@ -10,15 +9,15 @@ use strongroom_client::{
     SignedRequest,
 };
 use strongroom_protocol::{Body, Operation, Param, Sign};
-use strongroom_softhsm_tests::process::{descriptors, wait_until};
+use strongroom_softhsm_tests::process::{SOON, descriptors, wait_until, write_script};
 use strongroom_softhsm_tests::raw::{Heard, Raw};
 use strongroom_softhsm_tests::room::{Agent, Room, program};
 use strongroom_softhsm_tests::terminal::Terminal;
 
+use crate::descriptors::at_rest;
 use crate::keys::{KRAKEN, edit};
 use crate::records::assert_like;
 
-const SOON: Duration = Duration::from_secs(20);
 /// Longer than the agent lets a request wait for a human.
 const PATIENT: Duration = Duration::from_secs(120);
 
@@ -252,15 +251,15 @@ fn answers_each_question_once_and_lets_no_bot_answer() {
 
 #[test]
 fn denies_what_nobody_has_answered_when_its_time_is_up() {
-    let case = Case::within(5);
+    let case = Case::within(15);
     let bot = case.asks(order());
     let question = case.question(0);
-    assert!(question.left <= Duration::from_secs(5));
-    assert_eq!(said(bot), denied("nobody has said yes within 5 s"));
+    assert!(question.left <= Duration::from_secs(15));
+    assert_eq!(said(bot), denied("nobody has said yes within 15 s"));
     assert_eq!(case.admin().confirm(question.number, true).unwrap_err().code(), Some(ErrorCode::NotFound));
     let line = &case.orders()[0];
     assert_eq!((&line["verdict"], &line["rule"]), (&"denied".into(), &"grant:big".into()));
-    assert_eq!(line["cause"], "nobody has said yes within 5 s");
+    assert_eq!(line["cause"], "nobody has said yes within 15 s");
 }
 
 #[test]
@@ -346,7 +345,7 @@ fn keeps_a_bounded_number_of_questions_and_nothing_of_those_that_are_over() {
     };
     let before = {
         let _one = speaks(&case.token);
-        descriptors(case.agent.pid()).len()
+        at_rest(&case.room, &case.agent, 1)
     };
     // Thousands of one bot: eight wait, the others hear so at once, and other requests go on.
     for round in 0..3_u64 {
@@ -484,8 +483,7 @@ fn asks_by_pinentry_and_lists_what_waits() {
          CONFIRM) case $(grep -c CONFIRM '{log}') in 1) echo OK;; 2) echo 'ERR 83886194 Not confirmed';; *) echo rubbish;; esac;;\n\
          BYE) echo OK; exit;;\n*) echo OK;;\nesac\ndone\n"
     );
-    std::fs::write(&path, script).unwrap();
-    std::fs::set_permissions(&path, std::fs::Permissions::from_mode(0o755)).unwrap();
+    write_script(&path, &script);
     let second = thread::spawn({
         let (bot, admin, number) = (case.bot(), case.admin(), question.number);
         move || {

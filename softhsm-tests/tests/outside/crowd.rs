@@ -1,18 +1,16 @@
 //! Many who ask much: what one of them may take from the others, and from the disk.
 
 use std::collections::HashSet;
-use std::time::Duration;
 
 use rustix::process::Signal;
 use strongroom_client::ErrorCode;
 use strongroom_protocol::{Body, Operation, Sign};
+use strongroom_softhsm_tests::process::SOON;
 use strongroom_softhsm_tests::raw::{Heard, Raw, frame};
-use strongroom_softhsm_tests::room::{Room, signal};
+use strongroom_softhsm_tests::room::{Room, signal, stop};
 
 use crate::audit::lines;
 use crate::keys::{BINANCE, KRAKEN};
-
-const SOON: Duration = Duration::from_secs(60);
 
 fn sign(path: &str) -> Operation<'_> {
     Operation::Sign(Sign {
@@ -42,7 +40,7 @@ fn serves_who_asks_for_one_thing_before_those_who_ask_for_much() {
     let mut greedy: Vec<Raw> = (0..GREEDY).map(|_| connect()).collect();
     let mut modest = connect();
     let much: Vec<u8> = (1..=EACH).flat_map(|id| frame(id, sign("/api/v3/account"))).collect();
-    signal(agent.pid(), Signal::STOP);
+    stop(agent.pid());
     for peer in &mut greedy {
         peer.write(&much).unwrap();
     }

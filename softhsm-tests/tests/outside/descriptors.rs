@@ -6,14 +6,13 @@ use std::os::fd::AsFd as _;
 use std::time::Duration;
 
 use strongroom_protocol::{Login, Operation};
-use strongroom_softhsm_tests::process::{descriptors, wait_until};
+use strongroom_softhsm_tests::process::{SOON, descriptors, wait_until};
 use strongroom_softhsm_tests::raw::{Heard, Raw, frame};
-use strongroom_softhsm_tests::room::Room;
+use strongroom_softhsm_tests::room::{Agent, Room};
 
 use crate::keys::{BINANCE, account};
 
 const WITH_PIN: Login = Login { pin: true, final_try: false };
-const SOON: Duration = Duration::from_secs(10);
 
 #[test]
 fn closes_descriptors_that_nobody_asked_for() {
@@ -24,7 +23,7 @@ fn closes_descriptors_that_nobody_asked_for() {
     let mut peer = Raw::connect(&room.socket());
     peer.ask(1, Operation::Status).unwrap();
     assert_eq!(peer.hear(SOON), Heard::Good(1));
-    let before = at_rest(agent.pid());
+    let before = at_rest(&room, &agent, 1);
     for count in [1, 2, 3, 4, 9, 16] {
         let some = vec![file.as_fd(); count];
         for id in 0..30 {
@@ -50,7 +49,7 @@ fn unlocks_by_hand_with_the_descriptor_of_a_pipe() {
     let room = Room::new();
     let _ = room.enroll(&BINANCE, &[]).ok();
     let agent = room.start();
-    let before = at_rest(agent.pid());
+    let before = at_rest(&room, &agent, 0);
     let (reader, mut writer) = std::io::pipe().unwrap();
     writer.write_all(room.token.pin.as_bytes()).unwrap();
     drop(writer);
@@ -81,16 +80,20 @@ fn answers_others_while_a_pin_does_not_end() {
     let _ = room.client().sign(&account()).unwrap();
 }
 
-/// How many descriptors a process has when nothing happens: connections that have just been closed may
-/// not be gone yet.
-pub(crate) fn at_rest(pid: u32) -> usize {
-    let mut before = usize::MAX;
-    loop {
-        let now = descriptors(pid).len();
-        if now == before {
-            return now;
-        }
-        before = now;
-        std::thread::sleep(Duration::from_millis(200));
+/// How many descriptors an agent has when nothing happens and so many clients are connected: connections that have just
+/// been closed may not be gone yet, and an unlocked agent begins to watch its token a moment later.
+pub(crate) fn at_rest(room: &Room, agent: &Agent, connections: usize) -> usize {
+    wait_until("no more are connected", SOON, || room.connections() == connections);
+    if !agent.children("strongroom-keeper").is_empty() {
+        let _watcher = agent.child("strongroom-token");
     }
+    let (mut same, mut before) = (0, usize::MAX);
+    wait_until("it is at rest", SOON, || {
+        let now = descriptors(agent.pid()).len();
+        same = if now == before { same + 1 } else { 0 };
+        before = now;
+        std::thread::sleep(Duration::from_millis(100));
+        same == 8
+    });
+    before
 }

@@ -1,16 +1,12 @@
 //! The guard of a keeper fails: the keeper with it, and nothing else.
 
-use std::time::Duration;
-
 use rustix::process::Signal;
 use strongroom_client::ErrorCode;
 use strongroom_scanner::Traced;
-use strongroom_softhsm_tests::process::{is_root_or_skip, runs, state, wait_until};
-use strongroom_softhsm_tests::room::{Agent, Room, children, signal};
+use strongroom_softhsm_tests::process::{SOON, is_root_or_skip, runs, wait_until};
+use strongroom_softhsm_tests::room::{Agent, Room, children, signal, stop};
 
 use crate::keys::{BINANCE, account};
-
-const SOON: Duration = Duration::from_secs(10);
 
 /// Keeper and guard.
 fn pair(agent: &Agent) -> (u32, u32) {
@@ -37,12 +33,6 @@ fn locks_with_a_clear_reason_when_the_guard_is_killed_and_unlocks_again() {
         let _ = room.unlock().ok();
         let _ = client.sign(&account()).unwrap();
     }
-}
-
-/// Stops a process, and waits until it is. A signal that was sent has not come yet.
-fn stop(pid: u32) {
-    signal(pid, Signal::STOP);
-    wait_until("it is stopped", SOON, || state(pid) == Some('T'));
 }
 
 #[test]

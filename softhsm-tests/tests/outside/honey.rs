@@ -1,16 +1,12 @@
 //! Honey credentials: nobody can tell one from another before it is used, and every use raises an alarm.
 
-use std::os::unix::fs::PermissionsExt as _;
 use std::path::PathBuf;
-use std::time::Duration;
 
 use strongroom_client::{Client, Credential, Error, ErrorCode, SignRequest};
-use strongroom_softhsm_tests::process::wait_until;
+use strongroom_softhsm_tests::process::{SOON, wait_until, write_script};
 use strongroom_softhsm_tests::room::{Key, Room};
 
 use crate::keys::BINANCE;
-
-const SOON: Duration = Duration::from_secs(30);
 
 /// Who may do what, for a client called `bot` and for this user.
 fn grants(room: &Room, name: &str, allow: &str) -> String {
@@ -35,8 +31,7 @@ fn room(script: &str) -> (Room, PathBuf) {
     }
     let (alarm, noted) = (room.folder().join("alarm"), room.folder().join("noted"));
     std::fs::create_dir(&noted).unwrap();
-    std::fs::write(&alarm, format!("#!/bin/sh\n{script}\n")).unwrap();
-    std::fs::set_permissions(&alarm, std::fs::Permissions::from_mode(0o755)).unwrap();
+    write_script(&alarm, &format!("#!/bin/sh\n{script}\n"));
     let config = std::fs::read_to_string(room.config()).unwrap();
     let command = format!("\n[alert]\ncommand = [{alarm:?}, {noted:?}, \"an argument; with $signs\"]\n");
     std::fs::write(room.config(), config + &command).unwrap();

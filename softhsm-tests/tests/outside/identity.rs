@@ -4,20 +4,17 @@ use std::io::Write as _;
 use std::os::fd::{AsFd as _, OwnedFd};
 use std::os::unix::net::UnixStream;
 use std::process::{Child, Command, Stdio};
-use std::time::Duration;
 
 use rustix::process::Signal;
 use strongroom_client::ErrorCode;
-use strongroom_softhsm_tests::process::{descriptors, is_root_or_skip, wait_until};
+use strongroom_softhsm_tests::process::{SOON, descriptors, is_root_or_skip, wait_until};
 use strongroom_softhsm_tests::raw::{Heard, Raw, frame};
-use strongroom_softhsm_tests::room::{Agent, Room, program, signal};
+use strongroom_softhsm_tests::room::{Agent, Room, program, signal, stop};
 
 use crate::descriptors::at_rest;
 use crate::keys::{BINANCE, account};
 use crate::puppet::{PRELUDE, Puppet, heard, hex};
 use crate::wire::sign;
-
-const SOON: Duration = Duration::from_secs(10);
 
 fn unlocked() -> (Room, Agent) {
     let room = Room::new();
@@ -74,7 +71,7 @@ fn tells_the_senders_of_one_batch_apart() {
     let (room, agent) = unlocked();
     let mut peer = Raw::connect(&room.socket());
     assert_served(&mut peer, 1);
-    signal(agent.pid(), Signal::STOP);
+    stop(agent.pid());
     peer.ask(2, sign()).unwrap();
     let mut child = child_that_asks(&peer, 3);
     assert!(child.wait().unwrap().success());
@@ -161,7 +158,7 @@ os._exit(0)
 ";
         let mut puppet = Puppet::start(script, &[&socket, &own, last, childs]);
         assert_ne!(puppet.says(), "", "{case}: the control, the connector is served");
-        signal(agent.pid(), Signal::STOP);
+        stop(agent.pid());
         puppet.tell("go");
         assert!(puppet.child.wait().unwrap().success());
         signal(agent.pid(), Signal::CONT);
@@ -174,8 +171,8 @@ os._exit(0)
         );
         assert_eq!(signatures(&agent), before + 1, "{case}: {}", agent.log());
     }
-    let log = agent.log();
-    assert!(log.matches("impostor=the process that connected has ended").count() >= 2, "{log}");
+    let noticed = || agent.log().matches("impostor=the process that connected has ended").count();
+    wait_until("that is written down", SOON, || noticed() >= 2);
 }
 
 #[test]
@@ -194,7 +191,7 @@ say(s.recv(65536)[4:].hex())
 time.sleep(0.05)
 if exec:
     s.set_inheritable(True)
-    text = f'import os, socket; s = socket.socket(fileno={s.fileno()}); s.sendall(bytes.fromhex(\"{other}\")); s.settimeout(10); os.write(1, (s.recv(65536).hex() + chr(10)).encode())'
+    text = f'import os, socket; s = socket.socket(fileno={s.fileno()}); s.sendall(bytes.fromhex(\"{other}\")); s.settimeout(60); os.write(1, (s.recv(65536).hex() + chr(10)).encode())'
     os.execv(sys.executable, [sys.executable, '-c', text])
 send(s, other)
 say(s.recv(65536).hex())
@@ -293,11 +290,11 @@ signal.pause()
     for (accepted, control) in [(hex(sign(), 1), ""), (String::new(), ""), (String::new(), "control")] {
         let before = signatures(&agent);
         if accepted.is_empty() {
-            signal(agent.pid(), Signal::STOP);
+            stop(agent.pid());
         }
         let mut puppet = Puppet::start(script, &[&socket, &request, &accepted, control]);
         assert_eq!(puppet.says(), "ready");
-        signal(agent.pid(), Signal::STOP);
+        stop(agent.pid());
         puppet.tell("");
         assert_eq!(puppet.says(), "sent", "the recycled process has asked");
         signal(agent.pid(), Signal::CONT);
@@ -311,7 +308,7 @@ signal.pause()
 #[test]
 fn keeps_no_descriptor_of_a_thousand_connections() {
     let (room, agent) = unlocked();
-    let before = at_rest(agent.pid());
+    let before = at_rest(&room, &agent, 0);
     let all: Vec<_> = (0..500)
         .map(|id| {
             let mut peer = Raw::connect(&room.socket());

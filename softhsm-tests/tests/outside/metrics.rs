@@ -1,16 +1,13 @@
 //! `strongroom metrics`, from outside: every line is of Prometheus's text format, and the values move as they must.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::time::Duration;
 
 use serde_json::{Value, json};
 use strongroom_client::{ErrorCode, SignRequest};
-use strongroom_softhsm_tests::process::wait_until;
+use strongroom_softhsm_tests::process::{SOON, wait_until};
 use strongroom_softhsm_tests::room::Room;
 
 use crate::keys::{BINANCE, account};
-
-const SOON: Duration = Duration::from_secs(20);
 
 /// Samples by name and labels, as they stand there. Panics where a line is not of version 0.0.4 of the format, and
 /// where a family is not whole.

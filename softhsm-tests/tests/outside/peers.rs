@@ -4,20 +4,18 @@ use std::io::IoSlice;
 use std::mem::MaybeUninit;
 use std::os::unix::fs::PermissionsExt as _;
 use std::os::unix::net::UnixStream;
-use std::time::Duration;
 
 use rustix::io::Errno;
 use rustix::net::{SendAncillaryBuffer, SendAncillaryMessage, SendFlags, UCred, sendmsg};
 use rustix::process::{Gid, Uid};
 use strongroom_protocol::ErrorCode;
-use strongroom_softhsm_tests::process::is_root_or_skip;
+use strongroom_softhsm_tests::process::{SOON, is_root_or_skip};
 use strongroom_softhsm_tests::raw::{Heard, Raw, frame};
 use strongroom_softhsm_tests::room::Room;
 
 use crate::keys::BINANCE;
 use crate::wire::sign;
 
-const SOON: Duration = Duration::from_secs(10);
 pub(crate) const NOBODY: u32 = 65_534;
 
 /// An unlocked agent whose socket another user can reach.

@@ -1,20 +1,18 @@
 //! The PIN by a pinentry program: scripts that answer as a test wants it, and the real ones of Debian.
 
 use std::collections::BTreeSet;
-use std::os::unix::fs::PermissionsExt as _;
 use std::process::Command;
-use std::time::{Duration, Instant};
 
 use strongroom_scanner::{Class, Dump, Needles};
 use strongroom_softhsm_tests::mock::{Fault, Mock};
-use strongroom_softhsm_tests::process::{is_root_or_skip, wait_until};
-use strongroom_softhsm_tests::room::{Agent, Room, Run, program};
+use strongroom_softhsm_tests::process::{
+    SOON, is_root_or_skip, wait_until, waits_for_more_than_input, write_script,
+};
+use strongroom_softhsm_tests::room::{Agent, Room, Run, children, program};
 use strongroom_softhsm_tests::softhsm::FreshToken;
 use strongroom_softhsm_tests::terminal::Terminal;
 
 use crate::keys::BINANCE;
-
-const SOON: Duration = Duration::from_secs(10);
 
 /// A locked agent on a mock token.
 fn locked(pin: &'static str) -> (Room, Mock, Agent) {
@@ -41,8 +39,7 @@ fn fake_with(room: &Room, greeting: &str, getpin: &str) -> String {
         "#!/bin/sh\nls -l /proc/$$/fd > '{log}.fds'\n{greeting}\nwhile read -r line; do\necho \"$line\" >> '{log}'\n\
          case \"$line\" in\nGETPIN) {getpin};;\n'OPTION grab') echo 'ERR 83886254 Unknown option';;\nBYE) echo OK; exit;;\n*) echo OK;;\nesac\ndone\n"
     );
-    std::fs::write(&path, script).unwrap();
-    std::fs::set_permissions(&path, std::fs::Permissions::from_mode(0o755)).unwrap();
+    write_script(&path, &script);
     path.display().to_string()
 }
 
@@ -142,10 +139,8 @@ fn tries_nothing_where_no_pin_comes() {
 fn gives_up_a_pinentry_that_hangs() {
     let (room, _mock, _agent) = locked("123456");
     let program = fake_with(&room, "trap '' TERM; while :; do sleep 1; done", "exit");
-    let began = Instant::now();
     let refused = unlock(&room, &program);
     assert!(refused.stderr.contains("the pinentry program did not answer within 10 s"), "{}", refused.stderr);
-    assert!(began.elapsed() < Duration::from_secs(30), "{:?}", began.elapsed());
 }
 
 #[test]
@@ -220,6 +215,13 @@ fn is_found_in_a_graphical_session_only() {
     drop(found);
 }
 
+/// Waits until a pinentry has drawn its dialogue and reads keys: those that come before it throws away.
+fn wait_for_keys(person: &Terminal, pinentry: &str) {
+    let reads =
+        || children(person.pid(), pinentry).first().is_some_and(|pid| waits_for_more_than_input(*pid));
+    wait_until("it reads keys", SOON, reads);
+}
+
 #[test]
 fn works_with_the_real_pinentry_of_a_terminal() {
     let (room, mock, _agent) = locked("123456");
@@ -232,7 +234,7 @@ fn works_with_the_real_pinentry_of_a_terminal() {
         });
         person.wait_for("PIN of token `mock`");
         person.wait_for("PIN:");
-        person.wait_for_silence();
+        wait_for_keys(&person, program);
         person.press(b"123456\r");
         let (shown, status) = person.end();
         assert!(status.success(), "{program}: {shown}");
@@ -243,7 +245,7 @@ fn works_with_the_real_pinentry_of_a_terminal() {
             command.env("TERM", "xterm").env("LANG", "C.UTF-8");
         });
         person.wait_for("PIN:");
-        person.wait_for_silence();
+        wait_for_keys(&person, program);
         person.press(b"\x03");
         let (shown, status) = person.end();
         assert!(!status.success(), "{program}: {shown}");
@@ -261,7 +263,8 @@ fn leaves_no_pin_in_the_memory_of_the_command() {
     let (token, mock) = Mock::token();
     mock.set_pin(PIN);
     let room = Room::with(FreshToken { pin: PIN.to_owned(), ..token });
-    let _ = room.init(&["--patience", "4"]).ok();
+    // The memory is looked at while the token is waited for.
+    let _ = room.init(&["--patience", "15"]).ok();
     let _ = room.enroll(&BINANCE, &[]).ok();
     let _agent = room.start();
     let mut needles = Needles::new();
@@ -297,7 +300,7 @@ fn leaves_no_pin_in_the_memory_of_the_command() {
     wait_until("the token is asked", SOON, || mock.logins() == 1);
     assert_eq!(found(), ["control"]);
     let (shown, status) = person.end();
-    assert!(!status.success() && shown.contains("did not answer within 4 s"), "{shown}");
+    assert!(!status.success() && shown.contains("did not answer within 15 s"), "{shown}");
 }
 
 fn at_terminal(room: &Room, words: &[&str], more: impl FnOnce(&mut Command)) -> Terminal {

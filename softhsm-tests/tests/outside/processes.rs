@@ -2,32 +2,36 @@
 
 use std::path::Path;
 use std::process::Command;
-use std::time::Duration;
 
 use strongroom_softhsm_tests::process::{
-    descriptors, environment, folder, is_root_or_skip, runs, wait_until,
+    SOON, descriptors, environment, folder, is_root_or_skip, runs, wait_until,
 };
 use strongroom_softhsm_tests::room::{Room, children, program, signal};
+use strongroom_softhsm_tests::settings::set;
 use strongroom_softhsm_tests::slow::SlowToken;
 
 use crate::keys::{BINANCE, account, copy_program};
-
-const SOON: Duration = Duration::from_secs(10);
 
 #[test]
 fn runs_a_keeper_and_a_watcher_without_a_session_only_while_unlocked() {
     let room = Room::new();
     let _ = room.enroll(&BINANCE, &[]).ok();
+    // Nobody watches over the token in this hour, so what works with it is seen alone.
+    set(&room, "token", "watch_every_s", "3600");
     let agent = room.start();
     assert_eq!(agent.children("strongroom-keeper"), [0; 0], "locked");
     assert_eq!(room.client().status().unwrap().keeper_pid, None);
-
     let _ = room.unlock().ok();
+    assert_eq!(agent.children("strongroom-keeper").len(), 1);
+    assert_eq!(agent.children("strongroom-token"), [0; 0], "the token's session is over");
+    let _ = agent.terminate();
+
+    set(&room, "token", "watch_every_s", "1");
+    let agent = room.start_unlocked();
     let keepers = agent.children("strongroom-keeper");
     assert_eq!(keepers.len(), 1);
     assert_eq!(room.client().status().unwrap().keeper_pid, keepers.first().copied());
-    assert_eq!(agent.children("strongroom-token"), [0; 0], "the token's session is over");
-    wait_until("the watch begins", SOON, || agent.children("strongroom-token").len() == 1);
+    let _watcher = agent.child("strongroom-token");
 
     let _ = room.run(&["lock"], None, &[]).ok();
     wait_until("the keeper ends", SOON, || !runs(keepers[0]));

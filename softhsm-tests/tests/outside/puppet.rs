@@ -69,7 +69,7 @@ pub(crate) const PRELUDE: &str = "
 import os, socket, sys, signal
 def go(): os.read(0, 1) or os._exit(3)
 def say(text): os.write(1, (text + '\\n').encode())
-def connect(path): s = socket.socket(socket.AF_UNIX); s.settimeout(10); s.connect(path); return s
+def connect(path): s = socket.socket(socket.AF_UNIX); s.settimeout(60); s.connect(path); return s
 def send(s, text):
     try: s.sendall(bytes.fromhex(text))
     except OSError: pass

@@ -18,9 +18,15 @@ const SCRIPT: &str = r#"
 import subprocess, time
 strongroom, path, pin, first, second = sys.argv[1:6]
 agent = subprocess.Popen([strongroom, 'agent'])
-for _ in range(1000):
-    if os.path.exists(path): break
-    time.sleep(0.01)
+def until(fact):
+    for _ in range(6000):
+        if fact(): return
+        time.sleep(0.01)
+    sys.exit('what was waited for has not come')
+def stopped():
+    threads = f'/proc/{agent.pid}/task'
+    return all(open(f'{threads}/{one}/stat').read().rpartition(')')[2].split()[0] in 'tT' for one in os.listdir(threads))
+until(lambda: os.path.exists(path))
 subprocess.run([strongroom, 'unlock', '--pin-stdin'], input=pin.encode(), stdout=subprocess.DEVNULL, check=True)
 def answers(s, count):
     heard = b''
@@ -32,12 +38,17 @@ def answers(s, count):
             if count and len(heard) > 4: break
     except ConnectionResetError: pass
     say(heard.hex())
-def child(work):
-    pid = os.fork()
-    if pid == 0:
-        try: work()
-        finally: os._exit(0)
-    return pid
+def child(work, number=None):
+    # The agent's own processes take numbers too: again, until it is the one that is wanted.
+    while True:
+        if number: open('/proc/sys/kernel/ns_last_pid', 'w').write(str(number - 1))
+        pid = os.fork()
+        if pid == 0:
+            try:
+                if number in (None, os.getpid()): work()
+            finally: os._exit(0)
+        if number in (None, pid): return pid
+        os.waitpid(pid, 0)
 ours, theirs = socket.socketpair()
 def connects():
     s = connect(path)
@@ -49,32 +60,29 @@ gate = os.pipe()
 connector = child(connects)
 _, fds, _, _ = socket.recv_fds(ours, 1, 1)
 kept = socket.socket(fileno=fds[0])
-kept.settimeout(20)
+kept.settimeout(60)
 os.kill(agent.pid, signal.SIGSTOP)
+until(stopped)
 os.write(gate[1], b'x')
 os.waitpid(connector, 0)
-open('/proc/sys/kernel/ns_last_pid', 'w').write(str(connector - 1))
 go_on = os.pipe()
 def asks():
     send(kept, second)
     os.read(go_on[0], 1)
-heir = child(asks)
+heir = child(asks, connector)
 say(f'{connector} {heir}')
 # It has asked when it waits: what it wrote lies in the socket by then.
-for _ in range(1000):
-    if open(f'/proc/{heir}/syscall').read().split()[0] == '0': break
-    time.sleep(0.01)
+until(lambda: open(f'/proc/{heir}/syscall').read().split()[0] == '0')
 os.kill(agent.pid, signal.SIGCONT)
 answers(kept, 0)
 # The control: whoever has the number may have a connection of its own.
 os.write(go_on[1], b'x')
 os.waitpid(heir, 0)
-open('/proc/sys/kernel/ns_last_pid', 'w').write(str(connector - 1))
 def anew():
     s = connect(path)
     send(s, first)
     answers(s, 1)
-again = child(anew)
+again = child(anew, connector)
 os.waitpid(again, 0)
 say(f'{again}')
 agent.terminate()

@@ -2,19 +2,15 @@
 
 use std::path::PathBuf;
 use std::process::Command;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use rustix::process::Signal;
 use strongroom_client::ErrorCode;
-use strongroom_softhsm_tests::process::{is_root_or_skip, runs, wait_until};
-use strongroom_softhsm_tests::room::{Agent, Room, program, signal};
+use strongroom_softhsm_tests::process::{SOON, is_root_or_skip, runs, wait_until};
+use strongroom_softhsm_tests::room::{Agent, Room, program, signal, stop};
 use strongroom_softhsm_tests::settings::set;
 
 use crate::keys::{BINANCE, account};
-
-const SOON: Duration = Duration::from_secs(20);
-/// A look each second, a fresh process and a lock, on a busy machine.
-const PROMPT: Duration = Duration::from_secs(8);
 
 /// What is moved to take the token out, and where it is then.
 struct Unplugged {
@@ -53,8 +49,7 @@ fn enrolled() -> Room {
 
 /// The worker that watches; there is no other while nobody works with the token.
 fn watcher(agent: &Agent) -> u32 {
-    wait_until("somebody watches", SOON, || agent.children("strongroom-token").len() == 1);
-    agent.children("strongroom-token")[0]
+    agent.child("strongroom-token")
 }
 
 #[test]
@@ -67,10 +62,8 @@ fn locks_when_the_token_is_removed_and_unlocks_when_it_is_back() {
         let worker = watcher(&agent);
         let keeper = agent.children("strongroom-keeper")[0];
         let _ = client.sign(&account()).unwrap();
-        let began = Instant::now();
         let unplugged = unplug(&room);
         wait_until("it is locked", SOON, || client.status().unwrap().locked);
-        assert!(began.elapsed() < PROMPT, "{:?}", began.elapsed());
         assert_eq!(client.status().unwrap().reason, "the token was removed");
         let refused = client.sign(&account()).unwrap_err();
         assert_eq!(refused.code(), Some(ErrorCode::Locked));
@@ -115,7 +108,11 @@ fn replaces_a_watcher_that_is_killed_or_hangs_and_locks_for_neither() {
     let client = room.client();
     for how in [Signal::KILL, Signal::STOP, Signal::KILL] {
         let before = watcher(&agent);
-        signal(before, how);
+        if how == Signal::STOP {
+            stop(before)
+        } else {
+            signal(before, how)
+        }
         wait_until("another watches", SOON, || {
             let _ = client.sign(&account()).unwrap();
             agent.children("strongroom-token").iter().any(|now| *now != before)
@@ -169,10 +166,8 @@ fn looks_at_once_when_the_kernel_tells_of_a_removed_device() {
     std::thread::sleep(Duration::from_secs(2));
     assert!(!client.status().unwrap().locked, "an hour has not passed");
     assert_eq!(agent.children("strongroom-token"), [0; 0], "nobody has looked");
-    let began = Instant::now();
     send_uevent(&agent, "remove", "usb");
-    wait_until("it is locked", SOON, || client.status().unwrap().locked);
-    assert!(began.elapsed() < PROMPT, "{:?}", began.elapsed());
+    wait_until("it is locked, long before an hour has passed", SOON, || client.status().unwrap().locked);
     // A device that was no token of ours locks nothing.
     unplugged.plug_in();
     let _ = room.unlock().ok();

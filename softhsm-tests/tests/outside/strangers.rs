@@ -3,15 +3,12 @@
 use std::io::{BufRead as _, BufReader};
 use std::os::unix::net::UnixStream;
 use std::process::{Child, Command, Stdio};
-use std::time::Duration;
 
 use strongroom_client::ErrorCode;
 use strongroom_protocol::Operation;
-use strongroom_softhsm_tests::process::{is_root_or_skip, wait_until};
+use strongroom_softhsm_tests::process::{SOON, is_root_or_skip, wait_until};
 use strongroom_softhsm_tests::raw::{Heard, Raw};
 use strongroom_softhsm_tests::room::{Room, program};
-
-const SOON: Duration = Duration::from_secs(10);
 
 /// An agent in a namespace of its own, where `status` cannot be asked from outside.
 fn start_in(room: &Room, namespace: &[&str], script: &str) -> Child {

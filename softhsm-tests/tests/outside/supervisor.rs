@@ -1,10 +1,9 @@
 //! Before a PIN is asked for: what the token says about it is told, and it goes to no other token.
 
 use std::process::Command;
-use std::time::Duration;
 
 use strongroom_softhsm_tests::mock::{Fault, Mock};
-use strongroom_softhsm_tests::process::wait_until;
+use strongroom_softhsm_tests::process::{SOON, wait_until};
 use strongroom_softhsm_tests::room::{Room, Run, program};
 use strongroom_softhsm_tests::softhsm::FreshToken;
 use strongroom_softhsm_tests::terminal::Terminal;
@@ -26,7 +25,6 @@ fn person(room: &Room, words: &[&str]) -> Terminal {
     Terminal::start(&[&[program.as_str()], words].concat(), |command| room.surround(command))
 }
 
-const SOON: Duration = Duration::from_secs(20);
 const ENROLL: [&str; 6] = ["enroll", "other", "--venue", "binance", "--key-id", "k"];
 
 #[test]

@@ -4,14 +4,15 @@ use std::time::{Duration, Instant};
 
 use rustix::process::Signal;
 use strongroom_client::ErrorCode;
-use strongroom_softhsm_tests::process::{runs, wait_until};
-use strongroom_softhsm_tests::room::{Room, children, signal};
+use strongroom_softhsm_tests::process::{SOON, runs, wait_until};
+use strongroom_softhsm_tests::room::{Room, children, signal, stop};
 use strongroom_softhsm_tests::settings::set;
 use strongroom_softhsm_tests::slow::SlowToken;
 
 use crate::keys::{BINANCE, KRAKEN, account};
 
-const SOON: Duration = Duration::from_secs(15);
+/// How long the agent waits for an answer of a token.
+const PATIENCE: Duration = Duration::from_secs(30);
 
 #[test]
 fn answers_others_while_the_token_is_slow() {
@@ -22,11 +23,10 @@ fn answers_others_while_the_token_is_slow() {
     std::thread::scope(|scope| {
         let unlocking = scope.spawn(|| room.unlock());
         slow.wait_for_login();
-        let began = Instant::now();
         assert!(room.client().status().unwrap().locked);
         assert_eq!(room.client().list().unwrap().len(), 1);
         assert_eq!(room.client().sign(&account()).unwrap_err().code(), Some(ErrorCode::Locked));
-        assert!(began.elapsed() < Duration::from_secs(10), "{:?}", began.elapsed());
+        assert!(!unlocking.is_finished(), "the token is still held");
 
         let second = room.unlock();
         assert_eq!(second.code(), 7, "one PIN at a time");
@@ -144,7 +144,8 @@ fn ends_when_the_token_is_at_rest_but_does_not_wait_for_one_that_hangs() {
     let room = Room::new();
     let _ = room.enroll(&BINANCE, &[]).ok();
     let slow = SlowToken::new(&room);
-    for hangs in [false, true] {
+    let mut waited = [0; 2];
+    for hangs in [false, true].into_iter().cycle().take(20) {
         slow.hold_on();
         let agent = room.start();
         std::thread::scope(|scope| {
@@ -154,16 +155,25 @@ fn ends_when_the_token_is_at_rest_but_does_not_wait_for_one_that_hangs() {
             let began = Instant::now();
             signal(front, Signal::TERM);
             std::thread::sleep(Duration::from_millis(500));
-            assert!(runs(front) && runs(worker), "it waits for the token");
+            let both_run = runs(front) && runs(worker);
+            // It waits for three seconds; where this test is later, it has seen nothing.
+            if began.elapsed() < Duration::from_secs(2) {
+                assert!(both_run, "it waits for the token");
+                waited[usize::from(hangs)] += 1;
+            }
             if !hangs {
                 slow.go_on();
             }
             assert!(agent.terminate().success());
-            assert!(began.elapsed() < Duration::from_secs(8), "{:?}", began.elapsed());
+            assert!(began.elapsed() < PATIENCE, "{:?}", began.elapsed());
             wait_until("the worker ends", SOON, || !runs(worker));
             assert_ne!(unlocking.join().unwrap().code(), 0);
         });
+        if waited.iter().all(|times| *times > 0) {
+            break;
+        }
     }
+    assert!(waited.iter().all(|times| *times > 0), "{waited:?}");
     slow.go_on();
     let _agent = room.start_unlocked();
     let _ = room.client().sign(&account()).unwrap();
@@ -176,13 +186,12 @@ fn gives_a_token_that_hangs_up_after_half_a_minute() {
     let _ = room.enroll(&BINANCE, &[]).ok();
     let slow = SlowToken::new(&room);
     let agent = room.start();
-    let began = Instant::now();
     let run = std::thread::scope(|scope| {
         let unlocking = scope.spawn(|| room.unlock());
         slow.wait_for_login();
         let worker = agent.children("strongroom-token")[0];
         // A stopped process does not even die by SIGTERM.
-        signal(worker, Signal::STOP);
+        stop(worker);
         let run = unlocking.join().unwrap();
         wait_until("the worker is ended", SOON, || !runs(worker));
         run
@@ -193,7 +202,6 @@ fn gives_a_token_that_hangs_up_after_half_a_minute() {
         "error: the token worker did not answer within 30 s and was ended\n\
          hint: the agent's log may say more; try again\n"
     );
-    assert!(began.elapsed() < Duration::from_secs(45), "{:?}", began.elapsed());
     slow.go_on();
     let _ = room.unlock().ok();
 }

@@ -4,11 +4,10 @@ use std::collections::BTreeSet;
 use std::io::Write as _;
 use std::os::unix::process::ExitStatusExt as _;
 use std::process::{Command, Stdio};
-use std::time::Duration;
 
 use strongroom_scanner::{Class, Dump, Needles};
 use strongroom_softhsm_tests::mock::{Fault, Mock};
-use strongroom_softhsm_tests::process::{is_root_or_skip, wait_until};
+use strongroom_softhsm_tests::process::{SOON, is_root_or_skip, wait_until};
 use strongroom_softhsm_tests::room::{Room, program};
 use strongroom_softhsm_tests::terminal::Terminal;
 
@@ -17,8 +16,6 @@ use crate::keys::BINANCE;
 /// A PIN and a secret that cannot stand in memory by chance.
 const PIN: &str = "Hq6tWz1NcVx9RkPb7LmYs3DgJf8TaEuo";
 const SECRET: &str = "Zq3vT8xWm1Lr7KcYp5NbHs2DfGj9RaEuQ4iOoXw6VtBzMlPkJnHgFdSaCyUeRiTw";
-
-const SOON: Duration = Duration::from_secs(10);
 
 fn terminal(room: &Room, words: &[&str]) -> Terminal {
     let program = program("strongroom").display().to_string();
@@ -34,7 +31,8 @@ fn shows_neither_secret_nor_pin_in_the_memory_of_the_command() {
     PIN.clone_into(&mut token.pin);
     mock.set_pin(PIN);
     let room = Room::with(token);
-    let _ = room.init(&["--patience", "4"]).ok();
+    // The memory is looked at while the token is waited for.
+    let _ = room.init(&["--patience", "15"]).ok();
     let _agent = room.start();
     let mut needles = Needles::new();
     needles.secret(Class::Pin, "PIN", PIN.as_bytes());
@@ -63,7 +61,7 @@ fn shows_neither_secret_nor_pin_in_the_memory_of_the_command() {
     wait_until("the token is asked", SOON, || mock.logins() == 1);
     assert_eq!(found(person.pid()), ["control"]);
     let (shown, status) = person.end();
-    assert!(!status.success() && shown.contains("did not answer within 4 s"), "{shown}");
+    assert!(!status.success() && shown.contains("did not answer within 15 s"), "{shown}");
 
     // The control: a command that takes both as others do shows them.
     let mut naive = Command::new("cat").stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().unwrap();
@@ -77,7 +75,11 @@ fn shows_neither_secret_nor_pin_in_the_memory_of_the_command() {
 fn restores_the_terminal_when_it_is_interrupted() {
     let room = Room::new();
     for typed in [&b"\x03"[..], b"half a PIN\x03"] {
-        let mut person = terminal(&room, &["enroll", "a", "--venue", "binance", "--key-id", "k"]);
+        let program = program("strongroom").display().to_string();
+        // Whoever runs the tests in the background of a shell has it ignored.
+        let line =
+            ["env", "--default-signal=INT", &program, "enroll", "a", "--venue", "binance", "--key-id", "k"];
+        let mut person = Terminal::start(&line, |command| room.surround(command));
         person.wait_for("Secret of a: ");
         assert!(!person.echoes());
         person.press(typed);

@@ -1,15 +1,12 @@
 //! The wire from outside: what is no request gets a clear error or a closed connection.
 
-use std::time::Duration;
-
 use strongroom_client::ErrorCode;
 use strongroom_protocol::{Body, Login, Operation, Param, Sign};
+use strongroom_softhsm_tests::process::SOON;
 use strongroom_softhsm_tests::raw::{Heard, Raw, frame};
 use strongroom_softhsm_tests::room::Room;
 
 use crate::keys::BINANCE;
-
-const SOON: Duration = Duration::from_secs(5);
 
 /// A request that is signed.
 pub(crate) fn sign() -> Operation<'static> {

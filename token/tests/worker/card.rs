@@ -5,14 +5,12 @@ use std::time::{Duration, Instant};
 
 use strongroom_link::token::{ToToken, TokenRefusal};
 use strongroom_softhsm_tests::card::{LABEL, MODULE, Reader, SERIAL};
+use strongroom_softhsm_tests::process::SOON;
 
 use crate::front::{Answer, Front};
 
 /// The agent looks once a second.
 const BETWEEN_LOOKS: Duration = Duration::from_secs(1);
-/// Half a second was measured; this is for a busy machine.
-const PROMPT: Duration = Duration::from_secs(3);
-const SOON: Duration = Duration::from_secs(20);
 
 fn front(reader: &Reader) -> Front {
     let (variable, socket) = reader.environment();
@@ -55,7 +53,6 @@ fn sees_a_card_that_is_pulled_out_and_put_in_again() {
         let missed = until(&mut front, is_absent);
         println!("turn {turn}: seen after {seen:?}, missed after {missed:?}");
         assert_eq!(commands, 0, "a look must not keep the card busy");
-        assert!(missed < PROMPT, "{missed:?}");
         assert!(is_absent(&look(&mut front)), "it stays away");
     }
 }

@@ -21,7 +21,7 @@ use strongroom_locked::memory::WeakMemory;
 use strongroom_softhsm_tests::softhsm::FreshToken;
 
 /// Longer than any answer of a software token takes; a test that waits longer has found a hang.
-const PATIENCE: Duration = Duration::from_secs(30);
+const PATIENCE: Duration = Duration::from_secs(60);
 
 pub(crate) const WORKER: &str = env!("CARGO_BIN_EXE_strongroom-token");
 

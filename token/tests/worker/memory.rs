@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use strongroom_link::token::{ALLOW_WEAK_MEMORY, Protection, Rung, TokenRefusal};
 use strongroom_scanner::chance::Chance;
 use strongroom_scanner::{Class, Dump, Needles, denying, trace};
-use strongroom_softhsm_tests::process::is_root_or_skip;
+use strongroom_softhsm_tests::process::{SOON, is_root_or_skip, sleeps, wait_until};
 
 use crate::faults::Faulty;
 use crate::front::{Answer, Front, WORKER};
@@ -118,7 +118,7 @@ fn leaves_nothing_in_the_registers_between_two_questions() {
     for _ in 0..samples(30) {
         leaky.unprotect();
         // The answer is out before the worker waits again.
-        std::thread::sleep(std::time::Duration::from_millis(2));
+        wait_until("the worker waits", SOON, || sleeps(leaky.front.child.id()));
         let registers = trace::registers(leaky.front.child.id(), &mut Chance::new()).unwrap();
         assert!(registers.bytes() > 500, "too few registers");
         assert!(leaky.needles.hits(&registers).is_empty());

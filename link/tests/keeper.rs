@@ -77,7 +77,7 @@ fn spec() -> impl Strategy<Value = KeySpec> {
             passphrase,
             min_bytes,
             max_bytes,
-            domains: Domains::new(domains).unwrap(),
+            domains: Domains::new(domains).expect("so many fit"),
         })
 }
 

@@ -1,6 +1,6 @@
 //! Domains of typed data: what a key is enrolled for, known before there is a request.
 
-#![expect(clippy::expect_used, clippy::unwrap_used, reason = "a test may stop at the first surprise")]
+#![expect(clippy::indexing_slicing, clippy::unwrap_used, reason = "a test may stop at the first surprise")]
 
 use strongroom_venues::{Account, Body, Moment, Profile, Request, builtin};
 

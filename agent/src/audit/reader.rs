@@ -251,6 +251,8 @@ mod tests {
         let read =
             read(folder.path(), Verifier::new(true), &Known::default(), |line| kinds.push(line.event.kind))
                 .unwrap();
+        // One more may have been written between two looks at whether one was lost.
+        kinds.retain(|kind| *kind != Kind::Lock);
         assert_eq!(kinds, [Kind::Gap, Kind::Stop]);
         let [finding] = read.verified.findings[..] else { panic!("{:?}", read.verified.findings) };
         assert!(matches!(finding.fault, Fault::Missing { from: 1, .. }));

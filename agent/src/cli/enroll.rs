@@ -12,7 +12,7 @@ use strongroom_policy::{Grants, Part, Subject, scope};
 use strongroom_protocol::{Enroll as Wire, ErrorCode, Login};
 use strongroom_venues::Profile;
 
-use super::grant::{Accepted, free_id, made, text_of, word_list};
+use super::grant::{Accepted, by_stdin, free_id, made, text_of, word_list};
 use super::pin::{Facts, PinSource};
 use super::secret;
 use super::{Json, Stop, block_on, output, running};
@@ -79,6 +79,12 @@ pub(super) struct Enroll {
 
 impl Enroll {
     pub(super) fn run(self, places: &Places) -> Result<(), Stop> {
+        secret::apart(&[
+            ("grants", self.grants.as_deref().and_then(by_stdin)),
+            ("secret", if self.secret_stdin { Some(0) } else { self.secret_fd }),
+            ("passphrase", self.passphrase_fd),
+            ("PIN", self.pin.descriptor()),
+        ])?;
         let config = Config::read(&places.config)?;
         // What can be found wrong is found before a person has typed a secret.
         let Chosen { profile, own } = Profiles::new(places).offered(&self.venue)?;

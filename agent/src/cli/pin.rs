@@ -97,6 +97,11 @@ enum Way {
 }
 
 impl PinSource {
+    /// The descriptor that gives it, if one does.
+    pub(super) fn descriptor(&self) -> Option<u32> {
+        if self.pin_stdin { Some(0) } else { self.pin_fd }
+    }
+
     /// Settles the way, tells what the token says about its PIN, and refuses where no PIN is to be given.
     /// `look` asks the token; that is not done for a PIN that no person is asked for.
     pub(super) fn road(

@@ -56,6 +56,24 @@ pub(super) fn passphrase(number: Option<u32>, name: &str, venue: &str) -> Result
     }
 }
 
+/// Refuses two things by one descriptor: the second would find it empty.
+pub(super) fn apart(given: &[(&str, Option<u32>)]) -> Result<(), Fault> {
+    for (at, (what, number)) in given.iter().enumerate() {
+        let Some(number) = number else { continue };
+        let before = given.iter().take(at).find(|(_, other)| *other == Some(*number));
+        if let Some((other, _)) = before {
+            let by = if *number == 0 { "standard input".to_owned() } else { format!("descriptor {number}") };
+            let message = format!("the {other} and the {what} cannot both come by {by}");
+            return Err(Fault::new(
+                ErrorCode::Invalid,
+                message,
+                "open a descriptor for each, as in 3<file 4<other",
+            ));
+        }
+    }
+    Ok(())
+}
+
 /// One thing that must come from outside.
 pub(super) struct Wanted<'a> {
     pub(super) what: &'static str,

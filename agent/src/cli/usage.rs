@@ -7,14 +7,17 @@ use clap::error::{ContextKind, ContextValue, ErrorKind};
 
 /// Commands beside whose names a person may have typed a secret or a PIN by mistake.
 const SECRETIVE: [&str; 6] = ["accept-restore", "enroll", "grant", "init", "repin", "unlock"];
-/// What they have below them that takes no PIN.
+/// What `grant` has below it that takes no PIN.
 const OPEN: [&str; 3] = ["explain", "learn", "list"];
 
 /// The error without what was typed, where that may be a secret: a terminal is scrolled back, and a log is kept.
 pub(super) fn unsaid(mut error: Error, words: &[OsString]) -> Error {
-    let has = |names: &[&str]| words.iter().skip(1).any(|word| names.iter().any(|name| word == name));
+    let is_one_of = |word: &OsString, names: &[&str]| names.iter().any(|name| word == name);
+    let secretive = words.iter().skip(1).any(|word| is_one_of(word, &SECRETIVE));
+    let mut pairs = words.iter().zip(words.iter().skip(1));
+    let open = pairs.any(|(grant, below)| grant == "grant" && is_one_of(below, &OPEN));
     // Nothing was typed in the place of a command that is missing.
-    if !has(&SECRETIVE) || has(&OPEN) || error.kind() == ErrorKind::MissingSubcommand {
+    if !secretive || open || error.kind() == ErrorKind::MissingSubcommand {
         return error;
     }
     let is_option = error.kind() != ErrorKind::UnknownArgument;
@@ -66,6 +69,7 @@ mod tests {
         for words in [
             &["strongroom", "unlock", "hunter2"][..],
             &["strongroom", "grant", "hunter2"],
+            &["strongroom", "grant", "add", "list", "--pin", "hunter2"],
             &["strongroom", "--data", "/tmp", "init", "--pin-fd", "hunter2"],
         ] {
             let said = said(words);
@@ -78,7 +82,7 @@ mod tests {
         assert!(said(&["strongroom", "list", "everything"]).contains("everything"));
         assert!(said(&["strongroom", "enroll"]).contains("--venue <VENUE>"));
         assert!(said(&["strongroom", "grant", "learn", "a", "--as", "nobody"]).contains("nobody"));
-        let missing = said(&["strongroom", "--data", "/tmp", "grant"]);
+        let missing = said(&["strongroom", "grant", "--data", "/tmp"]);
         assert!(missing.contains("'strongroom grant' requires a subcommand"), "{missing}");
         let missing = said(&["strongroom", "unlock", "--pin-fd"]);
         assert!(

@@ -92,7 +92,7 @@ fn says_why_a_passphrase_is_wanted_where_nobody_can_be_asked() {
     room.surround(&mut command);
     command.args(["enroll", "okx-main", "--venue", "okx", "--key-id", OKX.key_id, "--secret-stdin"]);
     let mut child =
-        command.args(["--pin-fd", "0"]).stdin(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+        command.args(["--pin-fd", "9"]).stdin(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
     // It may have ended before.
     let _ = std::io::Write::write_all(&mut child.stdin.take().unwrap(), OKX.secret.as_bytes());
     let said = String::from_utf8_lossy(&child.wait_with_output().unwrap().stderr).into_owned();

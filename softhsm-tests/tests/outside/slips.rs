@@ -98,6 +98,8 @@ fn refuses_a_time_without_a_zone() {
         let shown = room.run(&["audit", "show", "--since", since, "--kind", "start"], None, &[]).ok();
         assert_eq!(shown.lines().count(), 1, "{since}: {shown}");
     }
+    let none = room.run(&["audit", "show", "--credential", "nobody"], None, &[]);
+    assert_eq!((none.code(), none.stdout.as_str(), none.stderr.as_str()), (0, "", "no line is such\n"));
 }
 
 #[test]
@@ -107,4 +109,27 @@ fn names_what_a_parameter_lacks() {
     assert!(said.starts_with("error: `=5` has no name before the `=`\nhint: "), "{said}");
     let said = refused(&room, &["sign", "a", "GET", "/", "-q", "five"], 3);
     assert!(said.starts_with("error: `five` is no parameter\nhint: "), "{said}");
+}
+
+#[test]
+fn refuses_two_things_by_one_descriptor() {
+    let room = Room::new();
+    let enroll = ["enroll", "new", "--venue", "kraken", "--key-id", "K"];
+    for (options, said) in [
+        (
+            &["--secret-fd", "3", "--pin-fd", "3"][..],
+            "the secret and the PIN cannot both come by descriptor 3",
+        ),
+        (&["--secret-fd", "0", "--pin-stdin"], "the secret and the PIN cannot both come by standard input"),
+        (
+            &["--grants", "-", "--secret-stdin"],
+            "the grants and the secret cannot both come by standard input",
+        ),
+    ] {
+        let told = refused(&room, &[&enroll, options].concat(), 3);
+        assert!(told.starts_with(&format!("error: {said}\nhint: open a descriptor for each")), "{told}");
+    }
+    let _ = room.enroll(&KRAKEN, &[]).ok();
+    let told = refused(&room, &["grant", "edit", KRAKEN.name, "--file", "-", "--pin-stdin"], 3);
+    assert!(told.starts_with("error: the grants and the PIN cannot both come by standard input"), "{told}");
 }

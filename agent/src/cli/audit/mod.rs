@@ -299,18 +299,21 @@ fn read(places: &Places, filter: &Filter, mut each: impl FnMut(&Line)) -> Result
 impl Show {
     fn run(self, places: &Places) -> Result<(), Stop> {
         let mut to = io::BufWriter::new(io::stdout().lock());
-        let mut separator = "[\n";
+        let mut shown: u64 = 0;
         read(places, &self.filter, |line| {
+            let separator = if shown == 0 { "[\n" } else { ",\n" };
+            shown = shown.saturating_add(1);
             output::written(if self.json.json {
-                let text = write!(to, "{separator}{}", as_json(line));
-                separator = ",\n";
-                text
+                write!(to, "{separator}{}", as_json(line))
             } else {
                 writeln!(to, "{}", as_text(line))
             });
         })?;
+        let none = shown == 0;
         if self.json.json {
-            output::written(writeln!(to, "{}", if separator == "[\n" { "[]" } else { "\n]" }));
+            output::written(writeln!(to, "{}", if none { "[]" } else { "\n]" }));
+        } else if none {
+            output::talk("no line is such");
         }
         output::written(to.flush());
         Ok(())

@@ -13,6 +13,7 @@ use strongroom_protocol::ErrorCode;
 
 use super::{Desk, Held};
 use crate::cli::pin::PinSource;
+use crate::cli::secret::apart;
 use crate::cli::{Json, Stop, output};
 use crate::config::Places;
 use crate::fault::Fault;
@@ -40,6 +41,7 @@ pub(super) struct Edit {
 
 impl Edit {
     pub(super) fn run(self, places: &Places) -> Result<(), Stop> {
+        apart(&[("grants", self.file.as_deref().and_then(by_stdin)), ("PIN", self.pin.descriptor())])?;
         let desk = Desk::open(places, &self.credential)?;
         let held = desk.read()?;
         let changed = match &self.file {
@@ -170,6 +172,11 @@ fn again(fault: &Fault) -> bool {
     matches!(io::stdin().lock().read_line(&mut typed), Ok(1..)) && typed.trim() != "q"
 }
 
+/// The descriptor of standard input, where a file is named `-`.
+pub(in crate::cli) fn by_stdin(file: &Path) -> Option<u32> {
+    (file == Path::new("-")).then_some(0)
+}
+
 /// The text of a file; - is standard input. No more is read than grants can be: what is read may have no end.
 pub(in crate::cli) fn text_of(file: &Path) -> Result<String, Fault> {
     let whole = |from: &mut dyn io::Read| {
@@ -180,7 +187,7 @@ pub(in crate::cli) fn text_of(file: &Path) -> Result<String, Fault> {
             _ => Err(io::Error::other(format!("it has more than {MAX_TEXT_BYTES} bytes"))),
         }
     };
-    let read = if file == Path::new("-") {
+    let read = if by_stdin(file).is_some() {
         whole(&mut io::stdin().lock())
     } else {
         File::open(file).and_then(|mut file| whole(&mut file))

@@ -28,7 +28,7 @@ use crate::signer::profiles::Profiles;
 use crate::signer::{Signer, credential_name};
 use crate::store::{self, Store};
 
-pub(super) use self::edit::text_of;
+pub(super) use self::edit::{by_stdin, text_of};
 pub(super) use self::limits::{Accepted, free_id, made, word_list};
 
 /// Say who may do what with a credential.

@@ -2,12 +2,11 @@
 
 mod confirm;
 mod locks;
+mod patience;
 mod skew;
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
-use std::str::FromStr;
-use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 use strongroom_link::token::{KekId, Rung};
@@ -15,6 +14,7 @@ use strongroom_protocol::ErrorCode;
 
 pub(crate) use self::confirm::ConfirmWithin;
 pub(crate) use self::locks::{IdleLimit, OnTokenRemoved, WatchEvery};
+pub(crate) use self::patience::Patience;
 pub(crate) use self::skew::{Skew, Skews};
 use crate::audit::vouch::Fingerprint;
 use crate::fault::Fault;
@@ -143,56 +143,6 @@ pub(crate) struct TokenConfig {
     #[serde(default)]
     pub(crate) environment: BTreeMap<String, String>,
 }
-
-/// Seconds that the token may take for one thing: a login, a new key, one seed.
-///
-/// A client waits for a minute, so that it hears of a token that has used all of them up.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(try_from = "u64")]
-pub(crate) struct Patience(u64);
-
-impl Patience {
-    const LEAST: u64 = 1;
-    const MOST: u64 = 50;
-
-    /// The longest that a client waits for.
-    pub(crate) const fn most() -> Duration {
-        Duration::from_secs(Self::MOST)
-    }
-}
-
-impl Default for Patience {
-    fn default() -> Self {
-        Self(30)
-    }
-}
-
-impl From<Patience> for Duration {
-    fn from(patience: Patience) -> Self {
-        Self::from_secs(patience.0)
-    }
-}
-
-impl TryFrom<u64> for Patience {
-    type Error = NoPatience;
-
-    fn try_from(seconds: u64) -> Result<Self, NoPatience> {
-        if (Self::LEAST..=Self::MOST).contains(&seconds) { Ok(Self(seconds)) } else { Err(NoPatience) }
-    }
-}
-
-impl FromStr for Patience {
-    type Err = NoPatience;
-
-    fn from_str(text: &str) -> Result<Self, NoPatience> {
-        text.parse::<u64>().map_err(|_| NoPatience)?.try_into()
-    }
-}
-
-/// A number of seconds that is too small or too large.
-#[derive(Debug, thiserror::Error)]
-#[error("the patience with a token is {} to {} seconds", Patience::LEAST, Patience::MOST)]
-pub(crate) struct NoPatience;
 
 /// How the agent behaves.
 #[derive(Debug, Clone, Serialize, Deserialize)]

@@ -66,12 +66,6 @@ impl Actions {
         self.0 & bit(action) != 0
     }
 
-    /// Whether all of these are among them.
-    #[must_use]
-    pub const fn contains_all(self, others: Self) -> bool {
-        self.0 & others.0 == others.0
-    }
-
     /// Whether one of these is among them.
     #[must_use]
     pub const fn contains_any(self, others: Self) -> bool {

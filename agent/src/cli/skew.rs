@@ -27,31 +27,28 @@ impl VenueSkew {
     pub(super) fn run(self, places: &Places) -> Result<(), Stop> {
         let config = Config::read(&places.config)?;
         let Some(id) = self.id else {
-            return self.json.print(
-                &config
-                    .venue_skew_ms
-                    .0
-                    .iter()
-                    .map(|(id, skew)| (id.clone(), (*skew).into()))
-                    .collect::<Vec<_>>(),
-            );
+            let all = config.venue_skew_ms.0.into_iter().map(|(id, skew)| (id, skew.into()));
+            self.json.print(&all.collect::<Vec<_>>());
+            return Ok(());
         };
         let _known = Profiles::new(places).look(&id)?;
         let Some(skew) = self.ms else {
             let ms = config.venue_skew_ms.of(&id);
-            return self.json.print(&[(id, ms)]);
+            self.json.print(&[(id, ms)]);
+            return Ok(());
         };
         let text = std::fs::read_to_string(&places.config).map_err(Fault::defect)?;
         Config::write_text(&places.config, &with_skew(&text, &id, skew)?)?;
         if !self.json.json {
             output::talk("the agent takes it over when it is started anew");
         }
-        self.json.print(&[(id, skew.into())])
+        self.json.print(&[(id, skew.into())]);
+        Ok(())
     }
 }
 
 impl Json {
-    fn print(&self, skews: &[(String, i64)]) -> Result<(), Stop> {
+    fn print(&self, skews: &[(String, i64)]) {
         if self.json {
             let skews: Map<String, Value> = skews.iter().map(|(id, ms)| (id.clone(), json!(ms))).collect();
             output::json(&Value::Object(skews));
@@ -63,7 +60,6 @@ impl Json {
             let rows: Vec<_> = skews.iter().map(|(id, ms)| vec![id.clone(), format!("{ms:+}")]).collect();
             output::data(&output::table(&["VENUE", "MS AHEAD"], &rows));
         }
-        Ok(())
     }
 }
 

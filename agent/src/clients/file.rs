@@ -1,6 +1,5 @@
 //! `clients.toml`: who has a token, and what is kept of each.
 
-use std::io;
 use std::path::Path;
 
 use jiff::Timestamp;
@@ -8,7 +7,7 @@ use serde::{Deserialize, Serialize};
 
 use super::token::TokenHash;
 use crate::identity::ClientName;
-use crate::store::StoreError;
+use crate::store::{StoreError, atomic};
 
 /// Most clients. All of them fit one answer.
 pub(crate) const MOST: usize = 256;
@@ -62,11 +61,7 @@ const HEADER: &str = "# Written by `strongroom client`. A token cannot be had fr
 /// # Errors
 /// [`StoreError::Io`], [`StoreError::Invalid`]: then nobody knows who has a token.
 pub(crate) fn read(path: &Path) -> Result<Vec<Entry>, StoreError> {
-    let text = match std::fs::read_to_string(path) {
-        Ok(text) => text,
-        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Vec::new()),
-        Err(source) => return Err(StoreError::Io { action: "reading", path: path.to_owned(), source }),
-    };
+    let Some(text) = atomic::read(path)? else { return Ok(Vec::new()) };
     parse(&text).map_err(|fault| StoreError::Invalid { path: path.to_owned(), fault })
 }
 

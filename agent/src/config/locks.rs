@@ -1,5 +1,6 @@
 //! What the configuration says about locking without being asked.
 
+use std::str::FromStr;
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
@@ -59,6 +60,14 @@ impl<const LEAST: u64, const MOST: u64> TryFrom<u64> for Seconds<LEAST, MOST> {
     }
 }
 
+impl<const LEAST: u64, const MOST: u64> FromStr for Seconds<LEAST, MOST> {
+    type Err = OutOfBounds;
+
+    fn from_str(text: &str) -> Result<Self, OutOfBounds> {
+        text.parse::<u64>().map_err(|_| OutOfBounds { least: LEAST, most: MOST })?.try_into()
+    }
+}
+
 impl<const LEAST: u64, const MOST: u64> From<Seconds<LEAST, MOST>> for Duration {
     fn from(seconds: Seconds<LEAST, MOST>) -> Self {
         Self::from_secs(seconds.0)
@@ -68,7 +77,7 @@ impl<const LEAST: u64, const MOST: u64> From<Seconds<LEAST, MOST>> for Duration 
 /// A number of seconds that is too small or too large.
 #[derive(Debug, thiserror::Error)]
 #[error("this is {least} to {most} seconds")]
-pub(super) struct OutOfBounds {
+pub(crate) struct OutOfBounds {
     least: u64,
     most: u64,
 }

@@ -66,7 +66,7 @@ mod tests {
 
     fn moved(pin: OwnedFd, seconds: u64) -> Result<String, CrewError> {
         let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
-        let pipe = runtime.block_on(closed_pipe(pin, Patience::try_from(seconds).unwrap()))?;
+        let pipe = runtime.block_on(closed_pipe(pin, seconds.to_string().parse().unwrap()))?;
         assert_eq!(file_type(&pipe).unwrap(), FileType::Fifo);
         rustix::fs::fcntl_setfl(&pipe, rustix::fs::OFlags::NONBLOCK).unwrap();
         let mut text = String::new();

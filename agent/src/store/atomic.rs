@@ -1,4 +1,4 @@
-//! Writing a small file so that a crash at any point leaves the old one or the new one.
+//! Small files: read whole, and written so that a crash at any point leaves the old one or the new one.
 
 use std::fs::{DirBuilder, File, OpenOptions};
 use std::io::{self, Write as _};
@@ -21,6 +21,18 @@ const TEMPORARY: &str = ".new-";
 
 fn failed<'a>(action: &'static str, path: &'a Path) -> impl FnOnce(io::Error) -> StoreError + use<'a> {
     move |source| StoreError::Io { action, path: path.to_owned(), source }
+}
+
+/// What the file says; nothing where there is none.
+///
+/// # Errors
+/// [`StoreError::Io`].
+pub(crate) fn read(path: &Path) -> Result<Option<String>, StoreError> {
+    match std::fs::read_to_string(path) {
+        Ok(text) => Ok(Some(text)),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
+        Err(error) => Err(failed("reading", path)(error)),
+    }
 }
 
 /// Writes `bytes` to `path` with mode 0600: temporary file, fsync, rename, fsync of the folder.

@@ -71,11 +71,7 @@ impl Floors {
     /// # Errors
     /// [`StoreError::Floors`] where it is none, [`StoreError::Io`].
     pub(crate) fn read(path: &Path, kek_id: KekId) -> Result<Option<Self>, StoreError> {
-        let text = match std::fs::read_to_string(path) {
-            Ok(text) => text,
-            Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(None),
-            Err(source) => return Err(StoreError::Io { action: "reading", path: path.to_owned(), source }),
-        };
+        let Some(text) = atomic::read(path)? else { return Ok(None) };
         match toml::from_str::<Self>(&text) {
             Ok(floors) if floors.kek_id == kek_id => Ok(Some(floors)),
             _ => Err(StoreError::Floors { path: path.to_owned(), fault: "is damaged" }),

@@ -70,11 +70,7 @@ impl PinLatch {
     /// [`StoreError::Invalid`] where the file is damaged, [`StoreError::Io`] where it cannot be read:
     /// then nobody knows, so no PIN may be tried by itself.
     pub(crate) fn latched(&self, token_serial: &str) -> Result<Option<Latched>, StoreError> {
-        let text = match std::fs::read_to_string(&self.path) {
-            Ok(text) => text,
-            Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(None),
-            Err(source) => return Err(StoreError::Io { action: "reading", path: self.path.clone(), source }),
-        };
+        let Some(text) = atomic::read(&self.path)? else { return Ok(None) };
         let file: File = toml::from_str(&text).map_err(|_| StoreError::Invalid {
             path: self.path.clone(),
             fault: "is damaged, so nobody can say whether the PIN was wrong".to_owned(),

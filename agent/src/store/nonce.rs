@@ -136,11 +136,7 @@ impl NonceSequence {
 /// # Errors
 /// As [`NonceSequence::open`].
 pub(super) fn ceiling(path: &Path) -> Result<u64, StoreError> {
-    let text = match std::fs::read_to_string(path) {
-        Ok(text) => text,
-        Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(0),
-        Err(source) => return Err(StoreError::Io { action: "reading", path: path.to_owned(), source }),
-    };
+    let Some(text) = atomic::read(path)? else { return Ok(0) };
     let file = toml::from_str::<File>(&text).map_err(|_| {
         let fault = "is damaged, so nobody can say which nonces are used; write `ceiling = N` into it, \
                      with N above every nonce that the venue has seen";

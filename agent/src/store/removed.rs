@@ -24,11 +24,7 @@ impl Removed {
     /// # Errors
     /// [`StoreError::Invalid`] where it is damaged, [`StoreError::Io`].
     pub(crate) fn read(path: &Path) -> Result<Self, StoreError> {
-        let text = match std::fs::read_to_string(path) {
-            Ok(text) => text,
-            Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(Self::default()),
-            Err(source) => return Err(StoreError::Io { action: "reading", path: path.to_owned(), source }),
-        };
+        let Some(text) = atomic::read(path)? else { return Ok(Self::default()) };
         toml::from_str(&text).map_err(|_| {
             let fault = "is damaged, so nobody can say which records were removed; write `removed = [\"NAME\"]` into it";
             StoreError::Invalid { path: path.to_owned(), fault: fault.to_owned() }

@@ -46,9 +46,14 @@ const MAX_MAKING_BYTES: usize = 8 * MAX_TABLE_BYTES;
 const MAX_SPELLED: usize = 4096;
 
 impl Paths {
-    /// Nothing where they are too large together.
-    pub(crate) fn compile<'p>(patterns: impl Iterator<Item = &'p str>) -> Option<Self> {
-        let (mut listed, mut open) = (Vec::new(), Vec::new());
+    /// The paths that `others` spell out are looked up too: those of orders are asked for most. Nothing where they are
+    /// too large together.
+    pub(crate) fn compile<'p>(
+        patterns: impl Iterator<Item = &'p str>,
+        others: impl Iterator<Item = &'p str>,
+    ) -> Option<Self> {
+        let mut open = Vec::new();
+        let mut listed: Vec<_> = others.filter_map(spelled).map(|paths| (paths, Fits::default())).collect();
         for (pattern, fits) in patterns.zip(Fits::each()) {
             match spelled(pattern) {
                 Some(paths) => listed.push((paths, fits)),
@@ -160,6 +165,8 @@ fn spelled(pattern: &str) -> Option<Vec<Vec<u8>>> {
 
 #[cfg(test)]
 mod tests {
+    use std::collections::BTreeSet;
+
     use proptest::prelude::*;
     use regex::bytes::{RegexSet, RegexSetBuilder};
 
@@ -178,18 +185,20 @@ mod tests {
         assert_eq!(found, expected, "{path} of {patterns:?}");
     }
 
-    /// The patterns of each table that ships: of its rules, and of its orders.
-    fn tables() -> impl Iterator<Item = Vec<String>> {
+    /// The patterns of each table that ships: of its rules beside those of its orders, and of its orders.
+    fn tables() -> BTreeSet<(Vec<String>, Vec<String>)> {
         let tables = builtin_profiles().iter().flat_map(|(id, _)| {
             let profile = builtin(id).unwrap().unwrap();
             let actions = profile.actions();
-            let rules = actions.rules().iter().map(|rule| rule.path().to_owned()).collect();
-            [rules, actions.order_fields().map(|(path, _)| path.to_owned()).collect::<Vec<_>>()]
+            let rules: Vec<_> = actions.rules().iter().map(|rule| rule.path().to_owned()).collect();
+            let orders: Vec<_> = actions.order_fields().map(|(path, _)| path.to_owned()).collect();
+            [(rules, orders.clone()), (orders, Vec::new())]
         });
-        let mut tables: Vec<Vec<String>> = tables.filter(|table| !table.is_empty()).collect();
-        tables.sort();
-        tables.dedup();
-        tables.into_iter()
+        tables.filter(|(table, _)| !table.is_empty()).collect()
+    }
+
+    fn compiled(patterns: &[&str], others: &[&str]) -> Option<Paths> {
+        Paths::compile(patterns.iter().copied(), others.iter().copied())
     }
 
     /// Each path that is spelled out, and many that begin, go on or end otherwise.
@@ -211,9 +220,10 @@ mod tests {
     #[test]
     fn says_of_every_table_that_ships_what_each_of_its_patterns_says() {
         let (mut spelled, mut open) = (0, 0);
-        for table in tables() {
-            let patterns: Vec<&str> = table.iter().map(String::as_str).collect();
-            let (paths, meaning) = (Paths::compile(patterns.iter().copied()).unwrap(), meaning(&patterns));
+        for (patterns, others) in &tables() {
+            let [patterns, others] =
+                [patterns, others].map(|texts| texts.iter().map(String::as_str).collect::<Vec<_>>());
+            let (paths, meaning) = (compiled(&patterns, &others).unwrap(), meaning(&patterns));
             asked(&patterns, &paths).iter().for_each(|path| compare(&patterns, &paths, &meaning, path));
             spelled += paths.spelled.len();
             open += paths.open.means.len();
@@ -226,16 +236,19 @@ mod tests {
         "(?i)B", r"\b", "^", "$", "$", "b$",
     ];
 
+    fn pattern() -> impl Strategy<Value = String> {
+        prop::collection::vec(prop::sample::select(PIECES), 0..6).prop_map(|pieces| pieces.concat())
+    }
+
     proptest! {
         #[test]
         fn says_of_made_up_patterns_what_each_of_them_says(
-            patterns in prop::collection::vec(prop::collection::vec(prop::sample::select(PIECES), 0..6), 0..7),
+            patterns in prop::collection::vec(pattern(), 0..7),
+            others in prop::collection::vec(pattern(), 0..3),
             texts in prop::collection::vec("[ab/1A]{0,7}", 1..40),
         ) {
-            let patterns: Vec<String> = patterns.iter().map(|pieces| pieces.concat()).collect();
-            let patterns: Vec<&str> = patterns.iter().map(String::as_str).collect();
-            prop_assume!(patterns.iter().all(|pattern| ParserBuilder::new().unicode(false).build().parse(pattern).is_ok()));
-            let (paths, meaning) = (Paths::compile(patterns.iter().copied()).unwrap(), meaning(&patterns));
+            let [patterns, others] = [&patterns, &others].map(|texts| texts.iter().map(String::as_str).collect::<Vec<_>>());
+            let (paths, meaning) = (compiled(&patterns, &others).unwrap(), meaning(&patterns));
             for text in asked(&patterns, &paths).iter().chain(&texts) {
                 compare(&patterns, &paths, &meaning, text);
             }
@@ -245,10 +258,10 @@ mod tests {
     #[test]
     fn keeps_lists_out_of_the_automaton_and_says_where_one_is_too_large() {
         let list: String = (0..4000).map(|number| format!("|endpoint-{number}")).collect();
-        let listed = Paths::compile([format!("/v1/(x{list})$").as_str()].into_iter()).unwrap();
+        let listed = compiled(&[&format!("/v1/(x{list})$")], &[]).unwrap();
         assert_eq!((listed.spelled.len(), listed.open.means.len()), (4001, 0));
         assert!(listed.fits("/v1/endpoint-7").has(0) && !listed.fits("/v1/endpoint-7/").has(0));
-        assert!(Paths::compile(["/[ab]*a[ab]{20}$"].into_iter()).is_none());
-        assert!(Paths::compile(["/[ab]*a[ab]{9}$"].into_iter()).is_some());
+        assert!(compiled(&["/[ab]*a[ab]{20}$"], &[]).is_none());
+        assert!(compiled(&["/[ab]*a[ab]{9}$"], &[]).is_some());
     }
 }

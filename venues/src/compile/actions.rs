@@ -63,8 +63,10 @@ pub(super) fn actions(
     for rule in &mut rules {
         rule.binds = binds(rule.methods.as_deref(), base, cases);
     }
-    let paths = set(fields, table.at, rules.iter().map(|rule| rule.path.as_str()))?;
-    let order_paths = set(fields, fields.place("order"), orders.iter().map(|table| table.path.as_str()))?;
+    let of_rules = || rules.iter().map(|rule| rule.path.as_str());
+    let of_orders = || orders.iter().map(|table| table.path.as_str());
+    let paths = set(fields, table.at, of_rules(), of_orders())?;
+    let order_paths = set(fields, fields.place("order"), of_orders(), std::iter::empty())?;
     let (telling, binds) = (Telling::of(&orders), binds(None, base, cases));
     Ok(ActionTable { rules, paths, orders, order_paths, telling, binds })
 }
@@ -122,10 +124,11 @@ fn set<'p>(
     fields: &Fields<'_, '_>,
     at: usize,
     paths: impl Iterator<Item = &'p str>,
+    others: impl Iterator<Item = &'p str>,
 ) -> Result<Paths, ProfileError> {
     let message = "these paths are too large together: their table is limited to 1 MiB, and those that are \
                    spelled out to a `$` are not in it";
-    Paths::compile(paths).ok_or_else(|| fields.error(at, message))
+    Paths::compile(paths, others).ok_or_else(|| fields.error(at, message))
 }
 
 fn list<'d, 't>(fields: &Fields<'d, 't>, key: &str) -> Result<&'d [Node<'t>], ProfileError> {

@@ -1,6 +1,10 @@
 //! What signatures bind: `covers` of every shipped profile against requests that are changed.
 
-#![expect(clippy::expect_used, reason = "a test may stop at the first surprise")]
+#![expect(
+    clippy::arithmetic_side_effects,
+    clippy::expect_used,
+    reason = "a test may stop at the first surprise"
+)]
 
 use strongroom_venues::{
     Account, Body, Covers, Finding, Moment, Param, Profile, Request, builtin, builtin_profiles,

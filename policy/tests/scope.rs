@@ -414,7 +414,7 @@ fn denies_a_request_that_could_stand_in_for_what_is_not_granted() {
 #[test]
 fn refuses_to_withhold_what_needs_no_parameter_where_the_path_is_free() {
     let bot = "allow = [\"read\", \"trade\", \"cancel\"]";
-    let config = "allow = [\"read\", \"trade\", \"cancel\", \"config\", \"transfer\"]";
+    let most = "allow = [\"read\", \"trade\", \"cancel\", \"config\", \"transfer\", \"admin\"]";
     for (id, grant, endpoint, open) in [
         (
             "binance",
@@ -425,11 +425,12 @@ fn refuses_to_withhold_what_needs_no_parameter_where_the_path_is_free() {
         ("binance", bot, "/papi/v1/(auto-collection|repay-futures-negative-balance)` (transfer)", true),
         ("binance-ed25519", bot, "FastWithdrawSwitch", true),
         ("binanceusdm", bot, "/(fapi|eapi|papi)/v1/(um/)?stock/contract` (config)", true),
-        ("binance", config, "", false),
+        ("binance", most, "", false),
+        ("binance", "allow = [\"read\", \"trade\"]", "/sapi/v1/equity/order/cancel-all` (cancel)", true),
         ("bybit", bot, "`POST /v5/user/delete-(sub-)?api` (admin)", true),
         ("mexc", "allow = [\"read\"]", "/api/v1/private/position/close_all` (trade)", true),
-        ("mexc", bot, "/api/v3/userDataStream` (session)", true),
-        ("bingx", "allow = [\"read\"]", "/openApi/swap/v2/trade/closeAllPositions` (trade)", true),
+        ("mexc", bot, "`POST|GET /api/v3/userDataStream` (session)", true),
+        ("bingx", "allow = [\"read\"]", "/openApi/(swap/v2|cswap/v1)/trade/closeAllPositions` (trade)", true),
         ("bingx", bot, "", false),
         ("lbank", "allow = [\"read\"]", "/v2/subscribe/get_key\\.do` (session)", true),
         // Bound, or nothing that is known to need none.

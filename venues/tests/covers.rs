@@ -1,8 +1,8 @@
 //! What signatures bind: `covers` of every shipped profile against requests that are changed.
 
 #![expect(
-    clippy::expect_used,
     clippy::arithmetic_side_effects,
+    clippy::expect_used,
     reason = "a test may stop at the first surprise"
 )]
 

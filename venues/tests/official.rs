@@ -9,7 +9,7 @@
 mod common;
 
 use common::{account, builtin, sign};
-use strongroom_venues::{Body, CallerTime, Moment, NonceKind, Param, Profile, Request};
+use strongroom_venues::{Account, Body, CallerTime, Moment, NonceKind, Param, Profile, Request};
 
 const BINANCE_KEY: &str = "vmPUZE6mv9SD5VNHk4HlWFsOr6aKE2zvsw0MuIgwCIPy6utIco14y7Ju91duEh8A";
 const BINANCE_SECRET: &str = "NhqPtmdSJYdKjVHjA7PZj4Mge3R5YNiP1e3UZjInClVN65XAbvqqM6A7H5fATj0j";
@@ -180,4 +180,35 @@ fn leaves_room_for_the_secret_in_a_hashed_text() {
             "fcf457833c57106755687dbb629144a6de90b968155b7140524bedc8ec59148b"
         );
     }
+}
+
+/// MEXC spot v3, "SIGNED Endpoint Examples for POST /api/v3/order", example 2. (The digest of example 1 belongs to no text.)
+#[test]
+fn signs_the_published_mexc_order() {
+    let query =
+        "symbol=BTCUSDT&side=BUY&type=LIMIT&quantity=1&price=11&recvWindow=5000&timestamp=1644489390087";
+    let request = Request { method: "POST", path: "/api/v3/order", query: pairs(query), body: Body::Empty };
+    let secret = "45d0b3c26f2644f19bfb98b07741b2f5";
+    let account = account("mx0aBYs33eIilxBWC5");
+    let signed = sign(&builtin("mexc"), &request, &account, at_s(0), secret, None).unwrap();
+    let signature = "fd3e4e8543c5188531eb7279d68ae7d26a573d0fc5ab0d18eb692451654d837a";
+    assert!(signed.url.ends_with(&format!("?{query}&signature={signature}")), "{}", signed.url);
+    assert_eq!(header(&signed, "X-MEXC-APIKEY"), "mx0aBYs33eIilxBWC5");
+}
+
+/// docs.deribit.com, "Client Signature (WebSocket)": the nonce there is a word, where the profile writes a number.
+#[test]
+fn signs_the_published_deribit_login() {
+    let (_, shipped) =
+        strongroom_venues::builtin_profiles().iter().find(|(id, _)| *id == "deribit").expect("shipped");
+    let text = r#"message = "{ts}\n{nonce}\n""#;
+    assert_eq!(shipped.matches(text).count(), 1);
+    let profile = Profile::compile(&shipped.replace(text, r#"message = "{ts}\n1iqt2wls\n""#)).unwrap();
+    let request = Request { method: "WS", path: "login", query: Vec::new(), body: Body::Empty };
+    let account = Account { key_id: "AMANDA", uid: None, base_url: "https://www.deribit.com" };
+    let signed = sign(&profile, &request, &account, at_s(1_576_074_319), "AMANDASECRECT", None).unwrap();
+    let frame = String::from_utf8(signed.body).unwrap();
+    let signature = "56590594f97921b09b18f166befe0d1319b198bbcdad7ca73382de2f88fe9aa1";
+    assert!(frame.contains(&format!("\"signature\":\"{signature}\"")), "{frame}");
+    assert!(frame.contains("\"client_id\":\"AMANDA\",\"timestamp\":1576074319000"), "{frame}");
 }

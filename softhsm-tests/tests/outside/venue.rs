@@ -85,7 +85,7 @@ fn refuses_edited_profiles_with_the_line_that_promises_more() {
         ("bybit", "covers = \"params\"", "covers = \"path+params\"", "does not read the path"),
         ("kraken", "query_unsigned = true\n", "", "the query is not in the signed text"),
         ("bingx", "body_methods = []\n", "", "the body is not in the signed text"),
-        ("htx", "covers = \"path\"", "covers = \"full\"", "does not read the parameters"),
+        ("htx", "covers = \"path\"", "covers = \"full\"", "the body is not in the signed text"),
         ("binance", "covers = \"none\"", "covers = \"params\"", "signs nothing"),
     ] {
         let shipped = venue(folder.path(), &["show", id, "--toml"]);

@@ -58,7 +58,7 @@ impl Enrollment {
     pub(crate) fn check(wanted: &Enroll<'_>, profile: &Profile) -> Result<(), Fault> {
         credential_name(wanted.credential)?;
         identifier("key id", wanted.key_id)?;
-        wanted.uid.map(|uid| identifier("uid", uid)).transpose()?;
+        wanted.uid.map(user_id).transpose()?;
         check_uid(profile, wanted.venue, wanted.uid)?;
         check_passphrase(profile, wanted.venue, wanted.passphrase)?;
         grants::check(profile, &grants::read(wanted.grants)?)?;
@@ -74,7 +74,7 @@ impl Enrollment {
             name: credential_name(wanted.credential)?,
             venue: wanted.venue.to_owned(),
             key_id: identifier("key id", wanted.key_id)?,
-            uid: wanted.uid.map(|uid| identifier("uid", uid)).transpose()?,
+            uid: wanted.uid.map(user_id).transpose()?,
             base_url: wanted.base_url.map(str::to_owned),
             grants: grants::read(wanted.grants)?,
             honey: wanted.honey,
@@ -92,6 +92,17 @@ fn identifier(what: &str, text: &str) -> Result<String, Fault> {
         return Ok(text.to_owned());
     }
     let message = format!("the {what} is not 1 to {MAX_ID_BYTES} printable characters without spaces");
+    Err(Fault::new(ErrorCode::Invalid, message, "copy it again from the venue"))
+}
+
+/// What a venue has besides the key may be words of a person's, as BitMart's memo is.
+fn user_id(text: &str) -> Result<String, Fault> {
+    let is_word = |word: &str| !word.is_empty() && word.bytes().all(|byte| byte.is_ascii_graphic());
+    if text.len() <= MAX_ID_BYTES && text.split(' ').all(is_word) {
+        return Ok(text.to_owned());
+    }
+    let message =
+        format!("the uid is not 1 to {MAX_ID_BYTES} printable characters, with one space between words");
     Err(Fault::new(ErrorCode::Invalid, message, "copy it again from the venue"))
 }
 
@@ -235,5 +246,22 @@ impl Signer {
             profile: chosen.hash(),
             grants: Grants::NONE,
         })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn takes_words_for_a_uid_and_refuses_what_was_pasted_around_them() {
+        for good in ["7", "my memo 1", "0xabc"] {
+            assert_eq!(user_id(good).unwrap(), good);
+        }
+        for wrong in ["", " ", "a ", " a", "a  b", "a\tb", "a\nb", "ä", &"x".repeat(MAX_ID_BYTES + 1)] {
+            let fault = user_id(wrong).unwrap_err();
+            assert!(fault.message.contains("with one space between words"), "{wrong:?}: {}", fault.message);
+        }
+        assert!(identifier("key id", "a b").is_err());
     }
 }

@@ -14,7 +14,7 @@ use strongroom_softhsm_tests::room::Room;
 
 use crate::keys::{BINANCE, account, copy_program, edit};
 
-const SOON: Duration = Duration::from_secs(20);
+pub(crate) const SOON: Duration = Duration::from_secs(20);
 
 pub(crate) fn room() -> Room {
     let room = Room::new();

@@ -6,9 +6,7 @@ use std::time::Duration;
 use strongroom_softhsm_tests::process::wait_until;
 use strongroom_softhsm_tests::room::Room;
 
-use crate::audit::{files, findings, folder, head, holds, lines, order, room, verify};
-
-const SOON: Duration = Duration::from_secs(60);
+use crate::audit::{SOON, files, findings, folder, head, holds, lines, order, room, verify};
 
 fn sign(room: &Room, ids: std::ops::Range<u32>) {
     for id in ids {

@@ -315,6 +315,37 @@ fn looks_at_what_a_login_opens() {
     }
 }
 
+/// Deribit's login is a text that its sender ends as it likes, so each of its requests begins one.
+#[test]
+fn refuses_to_withhold_sessions_where_every_signature_is_good_for_a_login() {
+    let found = |venue_id: &str, lines: &str| {
+        let text = format!("[[grant]]\nid = \"a\"\nto = \"user:1\"\n{lines}");
+        scope::check(venue(venue_id), &Grants::parse(&text).unwrap())
+    };
+    let of_logins = |findings: &[scope::Finding]| {
+        let reason =
+            "is good for the WebSocket login `login` as well, because its sender chooses `data` in it";
+        let of = |finding: &&scope::Finding| finding.reason.contains(reason);
+        findings.iter().find(of).map(|finding| (finding.accept.len(), finding.remedy.clone()))
+    };
+    let remedy = "grant `session` beside it, and use a key of the venue's that may do no more than it should";
+    let everything = "accept_unbound = [\"method\", \"path\", \"query\", \"body\", \"parameterless\"]";
+    for lines in ["allow = [\"read\"]", "allow = [\"read\", \"trade\", \"cancel\", \"transfer\"]"] {
+        for accepted in ["", everything] {
+            let findings = found("deribit", &format!("{lines}\n{accepted}"));
+            assert_eq!(
+                of_logins(&findings),
+                Some((0, remedy.to_owned())),
+                "nothing accepts it: {findings:?}"
+            );
+        }
+    }
+    for lines in ["allow = [\"*\"]", "allow = [\"read\", \"session\"]"] {
+        assert_eq!(of_logins(&found("deribit", lines)), None, "{lines}");
+    }
+    assert_eq!(of_logins(&found("bybit", "allow = [\"read\"]")), None, "no sender ends its logins");
+}
+
 #[test]
 fn says_that_a_session_hands_out_power() {
     let grants =

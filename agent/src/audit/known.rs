@@ -205,3 +205,53 @@ impl Scribe {
         written.map_err(failed("writing what is known of", &self.path))
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use ed25519_dalek::{Signer as _, SigningKey};
+
+    use super::*;
+
+    #[test]
+    fn believes_no_head_whose_signature_does_not_hold() {
+        let key = SigningKey::from_bytes(&[3; 32]);
+        let head = Head { seq: 7, hash: [9; 32] };
+        let (covers, at) = (head.to_string(), "2026-11-22T04:00:00.000000Z".to_owned());
+        let signature = key.sign(&SignedHead::message(&covers, &at)).to_bytes();
+        let signed = SignedHead::new(covers, at, *key.verifying_key().as_bytes(), &signature);
+        let text = signed.to_text();
+        assert_eq!(SignedHead::read(&text), Some((head, *key.verifying_key().as_bytes())));
+        for (from, to) in
+            [("7:", "6:"), ("04:00", "05:00"), ("signature = \"", "signature = \"00"), ("at", "ta")]
+        {
+            let edited = text.replace(from, to);
+            assert_ne!(edited, text);
+            assert_eq!(SignedHead::read(&edited), None, "{from}");
+        }
+        // A checkpoint says the same of the same line, and is no head.
+        let checkpoint = crate::audit::checkpoint::message(crate::audit::line::Kind::Checkpoint, "7:", "now");
+        assert_ne!(checkpoint, SignedHead::message("7:", "now"));
+    }
+
+    #[test]
+    fn finds_a_line_by_its_number_and_hash_behind_numbers_that_were_left_out() {
+        let folder = tempfile::tempdir().unwrap();
+        let line = |seq: u64, rest: &str| format!("{{\"seq\":{seq},{rest}}}");
+        let rows = [line(5, "a"), line(6, "b"), line(41, "c")];
+        let text: String = rows.iter().map(|row| format!("{row}\n")).collect();
+        std::fs::write(folder.path().join("audit-000000000005.jsonl"), text).unwrap();
+        let behind = |seq, row: &str| Head::behind(seq, row.as_bytes());
+        for (case, head, expected) in [
+            ("there", behind(6, &rows[1]), true),
+            ("behind a gap", behind(41, &rows[2]), true),
+            ("another", behind(6, &rows[0]), false),
+            ("in the gap", behind(7, &rows[1]), false),
+            ("behind the end", behind(42, &rows[2]), false),
+            ("in a file that was deleted", behind(4, &rows[0]), true),
+            ("before the first", Head::START, true),
+        ] {
+            assert_eq!(holds(folder.path(), head).unwrap(), expected, "{case}");
+        }
+        assert!(!holds(&folder.path().join("nothing"), behind(1, "x")).unwrap());
+    }
+}

@@ -3,12 +3,10 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
-use strongroom_softhsm_tests::process::wait_until;
+use strongroom_softhsm_tests::process::{SOON, wait_until};
 use strongroom_softhsm_tests::room::Room;
 
 use crate::audit::{files, findings, folder, head, holds, lines, order, room, verify};
-
-const SOON: Duration = Duration::from_secs(60);
 
 fn sign(room: &Room, ids: std::ops::Range<u32>) {
     for id in ids {

@@ -17,6 +17,7 @@ mod puppet;
 mod abuse;
 mod algorithms;
 mod audit;
+mod audit_edits;
 mod audit_head;
 mod budgets;
 mod cli;

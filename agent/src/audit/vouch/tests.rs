@@ -138,3 +138,76 @@ fn misses_the_token_wherever_it_is_demanded_and_an_agent_was_unlocked_without() 
     assert_eq!(see(&mut vouching, 12, &checkpoint(&key, 11, None)), Ok(()));
     assert!(vouching.is_missing());
 }
+
+/// A line about deleted ones up to line 50, with the token's word for the key at line 9.
+fn prune(key: &CheckpointKey, token: Option<(&Token, Vec<u8>)>) -> Event<'static> {
+    let hex = base16ct::lower::encode_string;
+    let told = covers(50);
+    let signature = key.sign(&message(Kind::Prune, &told, AT)).to_bytes();
+    let carries = token.is_some();
+    Event {
+        kind: Kind::Prune,
+        covers: Some(told.into()),
+        signature: Some(hex(&signature).into()),
+        token_covers: carries.then(|| covers(9).into()),
+        token_at: carries.then_some(AT.into()),
+        ..checkpoint(key, 50, token)
+    }
+}
+
+#[test]
+fn takes_the_word_for_a_deleted_session_only_from_a_checkpoint_behind_the_line_that_has_it() {
+    let (token, other) = (Token::new(), Token::new());
+    let (key, stranger) = (CheckpointKey::from_bytes(&[1; 32]), CheckpointKey::from_bytes(&[2; 32]));
+    let word = || Some((&token, token.sign(&key, &covers(9))));
+    let signed = Event { verdict: Some(Verdict::Allowed), ..Event::of(Kind::Sign) };
+    let begin = |takes: bool| {
+        let mut vouching = Vouching::new(true);
+        vouching.demand(Fingerprint::of(&token.key()));
+        if takes {
+            vouching.take_carried();
+        }
+        vouching.line(51, &signed);
+        vouching
+    };
+    let told = |vouching: &mut Vouching, event: &Event<'_>| {
+        vouching.line(60, event);
+        vouching.prune(60, event, &Checkpoint::of(event).expect("its own signature holds"))
+    };
+    // (case, whether it is taken, a line before, what it says, the checkpoint behind, whether the token is missed)
+    let start = || Some(Event::of(Kind::Start));
+    for (case, takes, before, event, behind, missed) in [
+        ("the agent's", true, None, prune(&key, word()), Some((&key, 60)), false),
+        ("no word", true, None, prune(&key, None), Some((&key, 60)), true),
+        ("not configured", false, None, prune(&key, word()), Some((&key, 60)), true),
+        ("copied, and nothing behind", true, None, prune(&key, word()), None, true),
+        ("copied, over lines before it", true, None, prune(&key, word()), Some((&key, 59)), true),
+        ("another session", true, start(), prune(&key, word()), Some((&key, 60)), true),
+    ] {
+        let mut vouching = begin(takes);
+        if let Some(before) = before {
+            vouching.line(55, &before);
+        }
+        assert_eq!(told(&mut vouching, &event), Ok(()), "{case}");
+        if let Some((by, over)) = behind {
+            assert_eq!(see(&mut vouching, 61, &checkpoint(by, over, None)), Ok(()), "{case}");
+        }
+        assert_eq!(vouching.is_missing(), missed, "{case}");
+        if !missed {
+            let uncertified = see(&mut vouching, 62, &checkpoint(&stranger, 61, None));
+            assert_eq!(uncertified, Err(Unvouched::Uncertified), "{case}");
+            vouching.line(63, &Event::of(Kind::Start));
+            let later = see(&mut vouching, 64, &checkpoint(&key, 63, None));
+            assert_eq!(later, Err(Unvouched::Uncertified), "{case}: the next session");
+            let vouched = Vouched { first: 60, last: 9, keys: vec![Fingerprint::of(&token.key())] };
+            assert_eq!(vouching.finish(), vouched, "{case}");
+        }
+    }
+    for (case, event) in [
+        ("for another key", prune(&stranger, word())),
+        ("of another token", prune(&key, Some((&other, other.sign(&key, &covers(9)))))),
+        ("of another line", prune(&key, Some((&token, token.sign(&key, &covers(8)))))),
+    ] {
+        assert_eq!(told(&mut begin(true), &event), Err(Unvouched::Forged), "{case}");
+    }
+}

@@ -1,5 +1,6 @@
 //! `strongroom audit`: what was decided, and whether what stands there is what was written.
 
+mod agent;
 mod filter;
 mod html;
 mod report;
@@ -12,10 +13,11 @@ use clap::{Args, Subcommand};
 use serde_json::json;
 use strongroom_protocol::ErrorCode;
 
+use self::agent::Agent;
 pub(super) use self::filter::Age;
 use self::filter::Filter;
 use self::report::Report;
-use super::{Json, Stop, output, running};
+use super::{Json, Stop, output};
 use crate::audit::chain::{Head, Verified, Verifier};
 use crate::audit::checkpoint::PublicKey;
 use crate::audit::known::Known;
@@ -231,52 +233,6 @@ fn told<'f>(verified: &Verified, files: &'f [PathBuf], folder: &'f Path) -> Vec<
 /// What else knows of lines of the log.
 pub(super) fn known(places: &Places) -> Result<Known, Fault> {
     Ok(Known::of(&store::audit_folder(&places.data), store::has_floors(&places.data))?)
-}
-
-/// What the agent that runs says of the log.
-enum Agent {
-    /// This is its last line, and must be in the log.
-    Compared(Head),
-    /// None runs, or its answer is no help; why.
-    Unasked(String),
-}
-
-impl Agent {
-    fn ask(places: &Places, folder: &Path) -> Self {
-        let told = match running(places) {
-            Ok(None) => return Self::Unasked("none runs".to_owned()),
-            Ok(Some(client)) => client.audit_head(),
-            Err(_) => return Self::Unasked("it does not answer".to_owned()),
-        };
-        let told = match told {
-            Ok(told) => told,
-            Err(error) => return Self::Unasked(format!("it does not say: {error}")),
-        };
-        let place = |folder: &Path| std::fs::canonicalize(folder).unwrap_or_else(|_| folder.to_owned());
-        if place(Path::new(&told.folder)) != place(folder) {
-            return Self::Unasked(format!("it writes another log, in {}", told.folder));
-        }
-        match told.head.parse() {
-            Ok(head) => Self::Compared(head),
-            Err(_) => Self::Unasked("what it says is no line".to_owned()),
-        }
-    }
-
-    fn json(&self) -> serde_json::Value {
-        match self {
-            Self::Compared(head) => json!({ "head": head.to_string() }),
-            Self::Unasked(why) => json!({ "not_compared": why }),
-        }
-    }
-}
-
-impl std::fmt::Display for Agent {
-    fn fmt(&self, to: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        match self {
-            Self::Compared(head) => write!(to, "it has written up to line {}", head.seq),
-            Self::Unasked(why) => write!(to, "not compared: {}", plain(why)),
-        }
-    }
 }
 
 /// Shows the lines that `filter` takes to `each`. Gives what does not hold in the log, and warns of it.

@@ -9,7 +9,7 @@ use crate::compile::{self, compile};
 use crate::error::{ProfileError, RequestError};
 use crate::login::Login;
 use crate::plan::Plan;
-use crate::request::Request;
+use crate::request::{Method, Request};
 use crate::rule::{Covers, Rule, When};
 
 /// A venue profile: how one exchange wants its requests signed. Immutable, and cheap to clone.
@@ -30,6 +30,8 @@ pub(crate) struct Compiled {
     pub(crate) needs_uid: bool,
     /// The front that a `cut` takes off the path decides nothing, because each call has one front alone.
     pub(crate) front_unsigned: bool,
+    /// The one endpoint that takes the venue's signatures.
+    pub(crate) endpoint: Option<(Method, String)>,
     pub(crate) actions: ActionTable,
     pub(crate) base: Rule,
     pub(crate) cases: Vec<(When, Rule)>,

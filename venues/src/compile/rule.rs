@@ -79,6 +79,7 @@ pub(super) fn told(
         clock,
         encode,
         body_methods,
+        one_endpoint: false,
         inject,
         map,
         lets,

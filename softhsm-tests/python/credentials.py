@@ -38,7 +38,21 @@ _ALL = (
     _made("poloniex"),
 )
 # Of venues whose sockets are logged in to.
-_MORE = (_made("bitget", "a phrase+%"), _made("cryptocom"), _made("deribit"))
+_PEM = Path(__file__).resolve().parents[2] / "keeper/tests/pem"
+_MORE = (
+    _made("binance-ed25519", secret=(_PEM / "ed25519-pkcs8.pem").read_text().strip()),
+    _made("bitget", "a phrase+%"),
+    _made("bithumb"),
+    _made("bitvavo"),
+    _made("coinbase", secret=(_PEM / "p256-sec1.pem").read_text())._replace(key_id="organizations/1/apiKeys/2"),
+    _made("coinbase-legacy"),
+    _made("cryptocom"),
+    _made("deribit"),
+    _made("mexc"),
+    _made("phemex"),
+    _made("upbit"),
+    _made("woo"),
+)
 # Two wallets; the second is that of another private key, whose address ccxt computes.
 _OTHER_KEY = "0x" + "17" * 32
 _WALLETS = (
@@ -50,4 +64,7 @@ _WALLETS = (
 CREDENTIALS = {credential.name: credential for credential in (*_ALL, *_MORE, *_WALLETS)}
 WALLETS = (*(wallet.name for wallet in _WALLETS), "binance-main")
 ENROLLED = tuple(credential.name for credential in _ALL)
-SOCKETS = ("bitfinex", "bitget", "bybit", "cryptocom", "deribit", "gate", "okx")
+SOCKETS = (
+    *(credential.name for credential in _MORE),
+    *("binance", "binance-rsa", "bitfinex", "bybit", "bybit-rsa", "coinbaseexchange", "gate", "okx", "poloniex"),
+)

@@ -186,9 +186,7 @@ def test_refuses_an_exchange_or_a_credential_of_another_venue(wallets: Room) -> 
 def test_trades_without_the_rights_that_ccxt_asks_for(venue: Venue) -> None:
     """ccxt wants a fee for its makers, and a referrer: without a grant for `admin` it goes on without both."""
     with conftest.installed() as room:
-        room.installation.enroll(
-                CREDENTIALS["hyperliquid"], "--accept-unbound", "path,method", allow="trade,cancel"
-            )
+        room.installation.enroll(CREDENTIALS["hyperliquid"], allow="trade,cancel")
         with room.client() as client:
             made = directed(KINDS["sync"](), venue)
             asks = made.initialize_client

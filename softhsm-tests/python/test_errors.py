@@ -12,6 +12,7 @@ from typing import Any
 import pytest
 
 from conftest import Room, until
+from credentials import CREDENTIALS
 from strongroom import (
     Client,
     Denied,
@@ -54,6 +55,7 @@ def test_raises_not_found_for_an_unknown_credential(room: Room) -> None:
         ("binance", "POST", "/x", {"query": {"a": 1}, "form": {"a": 2}}, "`a`"),
         ("binance", "GET", "/x", {"query": {"a": None}}, "null"),
         ("bitfinex", "POST", "/v2/x", {"query": {"a": 1}}, "put the parameters into the body"),
+        ("kraken", "POST", "/0/private/x", {"query": {"a": 1}, "form": {"b": 1}}, "does not sign the query"),
         ("bybit", "GET", "/v5/x", {"query": {"a": "b&c=d"}}, "'&'"),
         ("okx", "POST", "/api/v5/x", {"json": b'{"a":1,"a":2}'}, "`a`"),
         ("okx", "POST", "/api/v5/x", {"json": b"{"}, "JSON"),
@@ -70,6 +72,17 @@ def test_raises_invalid_for_what_a_venue_would_not_get(
         assert caught.value.code == "Invalid"
         # The connection has survived.
         assert client.sign(*ACCOUNT).method == "GET"
+
+
+def test_raises_invalid_with_the_rule_for_a_body_that_the_venue_does_not_sign(own: Room) -> None:
+    own.installation.enroll(CREDENTIALS["binance"]._replace(name="bingx", venue="bingx"))
+    order = ("bingx", "POST", "/openApi/swap/v2/trade/order")
+    with own.client() as client:
+        with pytest.raises(Invalid) as caught:
+            client.sign(*order, json={"symbol": "BTC-USDT"})
+        rule = "bingx does not sign the body of a POST to this path; put the parameters into the query"
+        assert str(caught.value).startswith(rule)
+        assert client.sign(*order, query={"symbol": "BTC-USDT"}).method == "POST"
 
 
 def test_raises_locked_until_it_is_unlocked(own: Room) -> None:

@@ -25,6 +25,7 @@ use strongroom_link::key::{Algorithm, Domains, KeySpec, MAX_SECRET_BYTES, Passph
 use self::document::{Entry, Fields, Item, merge};
 use crate::error::ProfileError;
 use crate::profile::Compiled;
+use crate::request::{Method, check_path};
 use crate::rule::{Covers, Rule, Sign, When};
 use crate::send_only::SendOnly;
 use crate::template::Var;
@@ -45,6 +46,7 @@ const BASE_KEYS: &[&str] = &[
     "ws",
     "front_unsigned",
     "query_unsigned",
+    "endpoint",
 ];
 /// The keys that a case may lay over the base.
 const RULE_KEYS: &[&str] =
@@ -80,6 +82,8 @@ pub(crate) fn compile(text: &str) -> Result<Text, ProfileError> {
     let front_unsigned = fields.flag("front_unsigned")?.unwrap_or_default();
     let query_unsigned = fields.flag("query_unsigned")?.unwrap_or_default();
 
+    let endpoint = endpoint(&fields)?;
+
     let mut sources = vec![(When::default(), entries.clone())];
     sources.extend(cases(&fields, entries)?);
     let mut key = None;
@@ -97,6 +101,7 @@ pub(crate) fn compile(text: &str) -> Result<Text, ProfileError> {
             let message = "this case signs nothing, so that it covers nothing";
             return Err(fields.error(fields.place("covers"), message));
         }
+        rule.one_endpoint = endpoint.is_some();
         // By these the rule was picked, so that it is known what they are.
         rule.members
             .iter_mut()
@@ -142,6 +147,7 @@ pub(crate) fn compile(text: &str) -> Result<Text, ProfileError> {
         needs_uid,
         front_unsigned,
         query_unsigned,
+        endpoint,
         actions,
         base,
         cases,
@@ -169,6 +175,19 @@ fn id<'d>(fields: &Fields<'d, '_>) -> Result<&'d str, ProfileError> {
         let message =
             format!("`{id}` is no profile id: lower-case letters, digits, `-`, `_` and `.`, at most 64");
         Err(fields.error(fields.place("profile"), message))
+    }
+}
+
+/// The one endpoint that takes the venue's signatures, where there is but one.
+fn endpoint(fields: &Fields<'_, '_>) -> Result<Option<(Method, String)>, ProfileError> {
+    let Some(text) = fields.text("endpoint")? else { return Ok(None) };
+    let parts = text.split_once(' ').and_then(|(method, path)| Some((Method::parse(method)?, path)));
+    match parts.filter(|(_, path)| check_path(path).is_ok()) {
+        Some((method, path)) => Ok(Some((method, path.to_owned()))),
+        None => {
+            let message = format!("`{text}` is no endpoint: it looks like `POST /exchange`");
+            Err(fields.error(fields.place("endpoint"), message))
+        }
     }
 }
 

@@ -250,6 +250,16 @@ pub enum RequestError {
         /// The profile.
         venue: String,
     },
+    /// Another endpoint than the one that takes signatures.
+    #[error(
+        "{venue} takes signed requests at `{endpoint}` alone; what it tells elsewhere needs no signature"
+    )]
+    OtherEndpoint {
+        /// Method and path.
+        endpoint: String,
+        /// The profile.
+        venue: String,
+    },
     /// A path that two programs could read differently.
     #[error("the path {0}")]
     Path(&'static str),

@@ -68,9 +68,15 @@ impl<'a> Plan<'a> {
         let method = Method::parse(request.method)
             .ok_or_else(|| RequestError::Method(request.method.chars().take(16).collect()))?;
         request::check_path(request.path)?;
+        let compiled = &profile.compiled;
+        if let Some((only, path)) = &compiled.endpoint
+            && (*only, path.as_str()) != (method, request.path)
+        {
+            let endpoint = format!("{} {path}", only.name());
+            return Err(RequestError::OtherEndpoint { endpoint, venue: compiled.id.clone() });
+        }
         let query = request::members(&request.query, Place::Query)?;
         let body = request::body(&request.body)?;
-        let compiled = &profile.compiled;
         let case =
             compiled.cases.iter().position(|(when, _)| when.holds(method, request.path, &query, &body));
         let at = case.map_or(RuleAt::Base, RuleAt::Case);

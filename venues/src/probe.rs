@@ -144,7 +144,10 @@ fn probe(profile: &Profile, at: RuleAt) -> Finding {
             unseen = Some(loss.why);
         }
     }
-    let found = Covers::of(method.holds(), path.holds(), params.holds());
+    // Where the profile signs for one endpoint, there is no other to try.
+    let one = profile.compiled.endpoint.is_some();
+    let holds = |part, bound: Bound| if one { claimed.binds(part) } else { bound.holds() };
+    let found = Covers::of(holds(Part::Method, method), holds(Part::Path, path), params.holds());
     let case = match at {
         RuleAt::Case(at) => Some(at.saturating_add(1)),
         RuleAt::Base | RuleAt::Login(_) => None,

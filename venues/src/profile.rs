@@ -9,7 +9,7 @@ use crate::compile::{self, compile};
 use crate::error::{ProfileError, RequestError};
 use crate::login::Login;
 use crate::plan::Plan;
-use crate::request::Request;
+use crate::request::{Method, Request};
 use crate::rule::{Covers, Rule, When};
 
 /// A venue profile: how one exchange wants its requests signed. Immutable, and cheap to clone.
@@ -32,6 +32,8 @@ pub(crate) struct Compiled {
     pub(crate) front_unsigned: bool,
     /// Whether a query that is not signed decides nothing, because no call takes one.
     pub(crate) query_unsigned: bool,
+    /// The one endpoint that takes the venue's signatures.
+    pub(crate) endpoint: Option<(Method, String)>,
     pub(crate) actions: ActionTable,
     pub(crate) base: Rule,
     pub(crate) cases: Vec<(When, Rule)>,

@@ -18,6 +18,8 @@ pub(crate) struct Rule {
     pub(crate) clock: Clock,
     pub(crate) encode: Encode,
     pub(crate) body_methods: Vec<Method>,
+    /// The venue takes signatures at one endpoint, and nothing else is signed: none holds elsewhere.
+    pub(crate) one_endpoint: bool,
     pub(crate) inject: Vec<Inject>,
     pub(crate) map: Option<HashMap<String, String>>,
     pub(crate) lets: Vec<(Slot, Template)>,

@@ -294,9 +294,14 @@ fn says_what_actions_do() {
             "{body} {action:?}"
         );
     }
-    // Elsewhere the same body is no order.
-    let other = Request { path: "/info", ..request(ORDER) };
-    assert_eq!(profile.plan(&other).unwrap().classified().action, Unknown);
+    // Elsewhere nothing is signed, so that no order passes for anything there.
+    for (method, path) in [("POST", "/info"), ("PUT", "/exchange"), ("POST", "/exchange/"), ("POST", "/")] {
+        let refused = profile.plan(&Request { method, path, ..request(ORDER) }).map(drop).unwrap_err();
+        let expected = "hyperliquid takes signed requests at `POST /exchange` alone; what it tells elsewhere needs no signature";
+        assert_eq!(refused.to_string(), expected, "{method} {path}");
+    }
+    let bound = profile.plan(&request(ORDER)).unwrap().binds();
+    assert!(bound.method && bound.path && bound.query && bound.body);
     assert_eq!(profile.actions().classify("POST", "/exchange").0, Unknown);
 }
 

@@ -1,8 +1,9 @@
 """WebSocket logins of ccxt.pro, built by the agent.
 
-ccxt.pro builds the text of a login itself and calls ``hmac`` of the exchange for its signature. :func:`attach` makes
-that call ask the agent, which signs nothing but a login that it builds itself to the same bytes: the text of a request
-is refused. The exchange object never holds a secret.
+ccxt.pro builds the text of a login itself and calls ``hmac``, ``eddsa`` or ``rsa`` of the exchange for its signature.
+:func:`attach` makes that call ask the agent, which signs nothing but a login that it builds itself to the same bytes:
+the text of a request is refused. Where a login is a token, ``jwt`` gives the agent's own, and ccxt's claims go nowhere.
+The exchange object never holds a secret.
 
 Requests over REST are not signed here.
 """
@@ -15,6 +16,9 @@ from typing import Any
 from strongroom import Client, Invalid
 
 __all__ = ["attach"]
+
+# The claims of tokens that name no request.
+_LOGIN_CLAIMS = {"access_key", "aud", "exp", "iat", "iss", "nbf", "nonce", "sub", "timestamp"}
 
 # Any text that an exchange of ccxt takes for a secret: plain, and base64 as well.
 _PLACEHOLDER = "c3Ryb25ncm9vbSBoYXMgdGhlIHNlY3JldA=="
@@ -39,6 +43,12 @@ def attach(exchange: Any, credential: str, *, client: Client | None = None) -> N
     def refuse(*_: Any, **__: Any) -> str:
         raise Invalid("the agent signs no text of this kind; ask it by ws_login, or sign")
 
+    def token(claims: dict[str, Any], *_: Any, **__: Any) -> str:
+        if not claims or not _LOGIN_CLAIMS.issuperset(claims):
+            return refuse()
+        login = room.ws_login(credential)
+        return login.signature if login.signature.count(".") == 2 else refuse()
+
     def filled(message: Any) -> Any:
         """The message with what only the agent knows of."""
         return _fill(message, logins[0]) if logins else message
@@ -53,8 +63,9 @@ def attach(exchange: Any, credential: str, *, client: Client | None = None) -> N
 
     exchange.apiKey = room.show(credential).key_id
     exchange.secret = exchange.password = _PLACEHOLDER
-    exchange.hmac = sign
-    exchange.eddsa = exchange.ecdsa = exchange.rsa = exchange.jwt = refuse
+    exchange.hmac = exchange.eddsa = exchange.rsa = sign
+    exchange.jwt = token
+    exchange.ecdsa = refuse
     exchange.watch, exchange.watch_multiple = watch_filled, watch_multiple_filled
 
 

@@ -70,6 +70,7 @@ mod strangers;
 mod supervisor;
 mod token_key;
 mod token_trouble;
+mod told;
 mod typed;
 mod vectors;
 mod venue;

@@ -24,8 +24,8 @@ pub(crate) fn signed_as_bound(rule: &Rule) -> Binds {
     }
     let path_only = covers == Covers::Path;
     Binds {
-        method: covers == Covers::Full || (path_only && rule.signs_method),
-        path: covers != Covers::Params,
+        method: rule.one_endpoint || covers == Covers::Full || (path_only && rule.signs_method),
+        path: rule.one_endpoint || covers != Covers::Params,
         query: covers.params() || rule.signs_query,
         body: covers.params() || rule.signs_body,
     }

@@ -80,6 +80,7 @@ pub(super) fn told(
         clock,
         encode,
         body_methods,
+        one_endpoint: false,
         inject,
         map,
         lets,

@@ -61,6 +61,11 @@ pub(super) fn samples(profile: &Profile, at: RuleAt) -> Vec<Sample> {
     samples
 }
 
+/// The one path of the profile, or any.
+fn any_path(profile: &Profile) -> &str {
+    profile.compiled.endpoint.as_ref().map_or(PATH, |(_, path)| path)
+}
+
 /// Paths that fit the pattern of a case, or are in the map.
 fn paths(profile: &Profile, when: &When, method: &str) -> Vec<String> {
     let mut paths: Vec<String> = endpoints(profile)
@@ -70,7 +75,7 @@ fn paths(profile: &Profile, when: &When, method: &str) -> Vec<String> {
         .collect();
     paths.sort_unstable();
     match &when.path {
-        None if paths.is_empty() => paths.push(PATH.to_owned()),
+        None if paths.is_empty() => paths.push(any_path(profile).to_owned()),
         None => {}
         Some(pattern) => {
             let text = example(pattern.as_str());
@@ -112,8 +117,13 @@ fn parameters(when: &When) -> Vec<(Vec<Pair>, Shape)> {
 
 impl Sample {
     /// A request with this body.
-    pub(super) fn with_body(pairs: Vec<Pair>) -> Self {
-        Self { method: "POST", path: PATH.to_owned(), query: Vec::new(), body: Shape::Members(pairs) }
+    pub(super) fn with_body(profile: &Profile, pairs: Vec<Pair>) -> Self {
+        Self {
+            method: "POST",
+            path: any_path(profile).to_owned(),
+            query: Vec::new(),
+            body: Shape::Members(pairs),
+        }
     }
 
     pub(super) fn is_one_of(&self, methods: &[Method]) -> bool {

@@ -67,8 +67,9 @@ fn body(profile: &Profile, at: RuleAt, when: &When, chosen: Option<(&str, &Struc
             tree.put(&view.path.to_string(), (*value).to_owned());
             tree
         });
-        let fits =
-            |tree: &Tree| matches!(signed(profile, at, &Sample::with_body(tree.pairs())), Signed::Text(_));
+        let fits = |tree: &Tree| {
+            matches!(signed(profile, at, &Sample::with_body(profile, tree.pairs())), Signed::Text(_))
+        };
         if let Some(found) = tried.into_iter().find(fits) {
             tree = found;
         }

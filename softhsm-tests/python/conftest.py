@@ -43,16 +43,19 @@ class Room:
         process = self.agent.process.pid
         os.kill(process, signal.SIGSTOP)
         try:
-            until(lambda: all(state == "T" for state in states(process)))
+            until(lambda: is_stopped(process))
             yield
         finally:
             os.kill(process, signal.SIGCONT)
 
 
-def states(process: int) -> list[str]:
-    """What each thread of a process does, as proc(5) has it."""
+def is_stopped(process: int) -> bool:
+    """Whether each thread of a process is stopped, as proc(5) has it."""
     threads = Path(f"/proc/{process}/task").iterdir()
-    return [(thread / "stat").read_text().rpartition(")")[2].split()[0] for thread in threads]
+    try:
+        return all((thread / "stat").read_text().rpartition(")")[2].split()[0] == "T" for thread in threads)
+    except OSError:  # one has just ended
+        return False
 
 
 def until(fact: Callable[[], bool]) -> None:

@@ -1,6 +1,7 @@
 //! Commands about what there is, and about the lock.
 
 use std::io::{self, BufRead as _, IsTerminal as _};
+use std::time::Duration;
 
 use clap::Args;
 use serde_json::{Value, json};
@@ -67,9 +68,13 @@ pub(super) struct Lock {
     json: Json,
 }
 
+/// How long a lock may take: a keeper that hangs is given five seconds before it is ended, and whoever locks is to hear of
+/// that.
+const LOCK_DEADLINE: Duration = Duration::from_secs(30);
+
 impl Lock {
     pub(super) fn run(self, places: &Places) -> Result<(), Stop> {
-        client(places)?.lock()?;
+        client(places)?.with_deadline(LOCK_DEADLINE).lock()?;
         if self.json.json {
             output::json(&json!({ "locked": true }));
         } else {

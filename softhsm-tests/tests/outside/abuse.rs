@@ -159,7 +159,7 @@ fn serves_two_hundred_clients_of_whom_some_abuse_it() {
         let clients: Vec<_> = (0..140)
             .map(|_| {
                 scope.spawn(|| {
-                    let client = room.client().with_deadline(Duration::from_secs(30));
+                    let client = room.client();
                     let one: Result<_, _> = client.sign(&account());
                     let _ = one.unwrap();
                     let orders: Vec<SignRequest<'_>> = (0..10).map(|_| account()).collect();

@@ -114,11 +114,11 @@ fn signs_with_a_seed_in_base64_alone_and_with_its_public_half() {
 const CROWD: u64 = 32;
 
 /// An agent with a slow key and a quick one, and a crowd that asks for slow signatures while `meanwhile` runs. Gives
-/// how many were made, and the last refusal of each of the crowd.
-fn beside_a_crowd(room: &Room, meanwhile: impl FnOnce(&AtomicU64)) -> (u64, Vec<String>) {
-    let (made, done) = (AtomicU64::new(0), AtomicBool::new(false));
+/// how many were made, and the last refusal of each of the crowd, which is waited for where all are to be refused.
+fn beside_a_crowd(room: &Room, all_refused: bool, meanwhile: impl FnOnce(&AtomicU64)) -> (u64, Vec<String>) {
+    let (made, refused, done) = (AtomicU64::new(0), AtomicU64::new(0), AtomicBool::new(false));
     thread::scope(|scope| {
-        let (made, done) = (&made, &done);
+        let (made, refused, done) = (&made, &refused, &done);
         let crowd: Vec<_> = (0..CROWD)
             .map(|_| {
                 let client = room.client();
@@ -126,7 +126,10 @@ fn beside_a_crowd(room: &Room, meanwhile: impl FnOnce(&AtomicU64)) -> (u64, Vec<
                     while !done.load(Relaxed) {
                         match client.sign(&SignRequest::new("slow", "GET", "/api/v3/account")) {
                             Ok(_) => made.fetch_add(1, Relaxed),
-                            Err(error) => return error.to_string(),
+                            Err(error) => {
+                                refused.fetch_add(1, Relaxed);
+                                return error.to_string();
+                            }
                         };
                     }
                     String::new()
@@ -136,6 +139,9 @@ fn beside_a_crowd(room: &Room, meanwhile: impl FnOnce(&AtomicU64)) -> (u64, Vec<
         let outcome = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| {
             wait_until("the crowd is served", SOON, || made.load(Relaxed) > CROWD);
             meanwhile(made);
+            if all_refused {
+                wait_until("all are refused", SOON, || refused.load(Relaxed) == CROWD);
+            }
         }));
         done.store(true, Relaxed);
         let refused = crowd.into_iter().map(|one| one.join().unwrap()).collect();
@@ -161,7 +167,7 @@ fn answers_hmacs_past_a_crowd_that_asks_for_rsa_signatures() {
     const HMACS: u64 = 100;
     let (room, _agent) = with_both_keys();
     let mut past = 0;
-    let (_, refused) = beside_a_crowd(&room, |made| {
+    let (_, refused) = beside_a_crowd(&room, false, |made| {
         let before = made.load(Relaxed);
         let client = room.client();
         for _ in 0..HMACS {
@@ -228,7 +234,7 @@ fn signs_for_one_rsa_key_while_another_is_flooded_and_refuses_neither() {
 #[test]
 fn locks_while_rsa_signatures_are_made_and_signs_again_after() {
     let (room, agent) = with_both_keys();
-    let (_, refused) = beside_a_crowd(&room, |_| {
+    let (_, refused) = beside_a_crowd(&room, true, |_| {
         let _ = room.run(&["lock"], None, &[]).ok();
     });
     assert!(refused.iter().all(|refusal| !refusal.is_empty()), "each is told: {refused:?}");
@@ -242,7 +248,7 @@ fn locks_while_rsa_signatures_are_made_and_signs_again_after() {
 #[test]
 fn tells_everybody_when_the_keeper_is_killed_while_it_makes_rsa_signatures() {
     let (room, _agent) = with_both_keys();
-    let (_, refused) = beside_a_crowd(&room, |_| {
+    let (_, refused) = beside_a_crowd(&room, true, |_| {
         signal(room.client().status().unwrap().keeper_pid.unwrap(), Signal::KILL);
     });
     assert!(refused.iter().all(|refusal| !refusal.is_empty()), "each is told: {refused:?}");

@@ -97,7 +97,7 @@ fn prints_a_line_that_sends_exactly_what_was_signed() {
         assert!(line.starts_with("curl -X "), "{line}");
         assert_eq!(line.matches(host).count(), 1, "{line}");
         // Sent to this machine instead; all else as printed.
-        let line = line.replace(host, &local).replacen("curl ", "curl -sS --max-time 20 ", 1);
+        let line = line.replace(host, &local).replacen("curl ", "curl -sS --max-time 60 ", 1);
         let (sent, output) = std::thread::scope(|scope| {
             let shell = scope.spawn(|| Command::new("/bin/sh").arg("-c").arg(&line).output().unwrap());
             (receive(&listener), shell.join().unwrap())

@@ -111,6 +111,22 @@ fn ends_a_keeper_that_hangs_when_it_is_locked() {
     let _ = room.unlock().ok();
 }
 
+/// The command has more patience than the agent has with its keeper.
+#[test]
+fn says_on_the_command_line_that_the_keeper_hung_when_it_was_locked() {
+    let room = Room::new();
+    let _ = room.enroll(&BINANCE, &[]).ok();
+    let agent = room.start_unlocked();
+    let keeper = agent.child("strongroom-keeper");
+    stop(keeper);
+    let run = room.run(&["lock"], None, &[]);
+    assert_eq!(run.code(), 7, "{}", run.stderr);
+    let said = "error: the keeper did not answer within 5 s and was ended\n";
+    assert!(run.stderr.starts_with(said), "{}", run.stderr);
+    assert!(room.client().status().unwrap().locked);
+    wait_until("the keeper is ended", SOON, || !runs(keeper));
+}
+
 #[test]
 fn ends_a_keeper_that_hangs_by_itself_and_locks() {
     let room = Room::new();

@@ -25,7 +25,9 @@ def until(fact):
     sys.exit('what was waited for has not come')
 def stopped():
     threads = f'/proc/{agent.pid}/task'
-    return all(open(f'{threads}/{one}/stat').read().rpartition(')')[2].split()[0] in 'tT' for one in os.listdir(threads))
+    state = lambda one: open(f'{threads}/{one}/stat').read().rpartition(')')[2].split()[0]
+    try: return not any(state(one) not in 'tT' for one in os.listdir(threads))
+    except OSError: return False  # one has just ended
 until(lambda: os.path.exists(path))
 subprocess.run([strongroom, 'unlock', '--pin-stdin'], input=pin.encode(), stdout=subprocess.DEVNULL, check=True)
 def answers(s, count):

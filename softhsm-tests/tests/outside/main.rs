@@ -58,6 +58,7 @@ mod prompt;
 mod records;
 mod recycled;
 mod removal;
+mod revisions;
 mod road;
 mod roles;
 mod rollback;

@@ -49,7 +49,7 @@ fn refuses_profiles_with_line_and_column() {
     for (line, expected) in [
         (
             "profil = 1",
-            "line 4, column 1: a profile has no key `profil` (did you mean `profile`?); its keys are profile, schema, name, docs, checked, hosts, secret, by_host, actions, order, case, ws, front_unsigned, endpoint, covers, clock, encode, body_methods, inject, let, sign, attach, map",
+            "line 4, column 1: a profile has no key `profil` (did you mean `profile`?); its keys are profile, schema, name, docs, checked, hosts, secret, by_host, actions, order, case, ws, front_unsigned, query_unsigned, endpoint, covers, clock, encode, body_methods, inject, let, sign, attach, map",
         ),
         ("schema = 2", "line 4, column 10: `schema` must be a whole number between 1 and 1"),
         ("name = 7", "line 4, column 8: `name` must be text"),

@@ -152,12 +152,12 @@ fn refuses_requests_and_names_the_venues_rule() {
             "bingx does not sign the body of a POST to this path; put the parameters into the query",
         ),
         (
-            "mexc",
+            "bingx",
             "POST",
-            "/api/v3/order",
+            "/openApi/spot/v1/trade/order",
             vec![],
             json(r#"{"symbol":"BTCUSDT"}"#),
-            "mexc does not sign the body of a POST to this path; put the parameters into the query",
+            "bingx does not sign the body of a POST to this path; put the parameters into the query",
         ),
         (
             "phemex",

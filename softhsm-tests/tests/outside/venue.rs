@@ -86,7 +86,12 @@ fn refuses_edited_profiles_with_the_line_that_promises_more() {
         ("kraken", "query_unsigned = true\n", "", "the query is not in the signed text"),
         ("bingx", "body_methods = []\n", "", "the body is not in the signed text"),
         ("htx", "covers = \"path\"", "covers = \"full\"", "the body is not in the signed text"),
-        ("binance", "covers = \"none\"", "covers = \"params\"", "signs nothing"),
+        (
+            "binance",
+            "sign = { alg = \"none\" }",
+            "covers = \"params\"\nsign = { alg = \"none\" }",
+            "signs nothing",
+        ),
     ] {
         let shipped = venue(folder.path(), &["show", id, "--toml"]);
         let shipped = text(&shipped.stdout);

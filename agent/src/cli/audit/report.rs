@@ -133,16 +133,17 @@ impl Report {
         let ways = self.ways.iter().map(|(way, (tally, _))| {
             [vec![way.client.clone(), way.credential.clone(), way.venue.clone()], cells(tally)].concat()
         });
+        // The path last, because whoever asks chooses how long it is.
         let endpoints = self.endpoints.iter().map(|(endpoint, tally)| {
-            [vec![endpoint.credential.clone(), endpoint.method.clone(), endpoint.path.clone()], cells(tally)]
-                .concat()
+            let path = vec![endpoint.path.clone()];
+            [vec![endpoint.credential.clone(), endpoint.method.clone()], cells(tally), path].concat()
         });
-        let heading = |first: [&'static str; 3]| {
-            [first.as_slice(), &["ALLOWED", "DENIED", "HONEY", "REFUSED", "FIRST", "LAST"]].concat()
-        };
+        let counted = ["ALLOWED", "DENIED", "HONEY", "REFUSED", "FIRST", "LAST"];
+        let ways_heading = [["CLIENT", "CREDENTIAL", "VENUE"].as_slice(), &counted].concat();
+        let endpoints_heading = [["CREDENTIAL", "METHOD"].as_slice(), &counted, &["PATH"]].concat();
         let mut text = vec![
-            output::table(&heading(["CLIENT", "CREDENTIAL", "VENUE"]), &ways.collect::<Vec<_>>()),
-            output::table(&heading(["CREDENTIAL", "METHOD", "PATH"]), &endpoints.collect::<Vec<_>>()),
+            output::table(&ways_heading, &ways.collect::<Vec<_>>()),
+            output::table(&endpoints_heading, &endpoints.collect::<Vec<_>>()),
         ];
         let lists = [
             ("NOT SIGNED", self.stopped.iter().map(|(_, line)| line).collect::<Vec<_>>()),

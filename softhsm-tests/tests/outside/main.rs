@@ -59,6 +59,7 @@ mod removal;
 mod road;
 mod roles;
 mod rollback;
+mod scope;
 mod service;
 mod shapes;
 mod sleep;

@@ -169,12 +169,12 @@ fn finds_files_that_were_dropped_swapped_renamed_or_put_back() {
         }
         holds(&room);
     };
-    for at in 0..names.len() {
-        std::fs::remove_file(&names[at]).unwrap();
+    for (at, name) in names.iter().enumerate() {
+        std::fs::remove_file(name).unwrap();
         let found = findings(&room, &[]);
         assert!(found.iter().any(|what| what.contains("missing")), "file {at} gone: {found:?}");
         put_back();
-        std::fs::write(&names[at], &first).unwrap();
+        std::fs::write(name, &first).unwrap();
         assert_eq!(verify(&room, &[]).0, 3, "file {at} as the first one was once");
         put_back();
     }

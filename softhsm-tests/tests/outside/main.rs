@@ -62,6 +62,7 @@ mod revisions;
 mod road;
 mod roles;
 mod rollback;
+mod scope;
 mod service;
 mod shapes;
 mod sleep;

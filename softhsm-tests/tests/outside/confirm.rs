@@ -19,7 +19,7 @@ use crate::keys::{KRAKEN, edit};
 use crate::records::assert_like;
 
 /// Longer than the agent lets a request wait for a human.
-const PATIENT: Duration = Duration::from_secs(120);
+const PATIENT: Duration = Duration::from_secs(660);
 
 /// The bot asks for a human for all but reading; two orders of these tests are over its day.
 const GRANTS: &str = "[[grant]]\nid = \"reads\"\nto = \"client:grid-bot\"\nallow = [\"read\"]\n\n\
@@ -35,8 +35,9 @@ struct Case {
 }
 
 impl Case {
+    /// A human has as long as can be configured: what happens by itself then is not what these tests are about.
     fn new() -> Self {
-        Self::within(60)
+        Self::within(600)
     }
 
     /// A human has so many seconds.
@@ -45,10 +46,8 @@ impl Case {
         let grants = room.folder().join("grants.toml");
         std::fs::write(&grants, GRANTS).unwrap();
         let _ = room.enroll(&KRAKEN, &["--grants", grants.to_str().unwrap()]).ok();
-        if seconds != 60 {
-            let to = format!("confirm_s = {seconds}");
-            edit(&room.config(), |text| text.replace("confirm_s = 60", &to));
-        }
+        let to = format!("confirm_s = {seconds}");
+        edit(&room.config(), |text| text.replace("confirm_s = 60", &to));
         let agent = room.start_unlocked();
         let token = room.client().add_client("grid-bot").unwrap();
         Self { room, agent, token }
@@ -171,7 +170,7 @@ fn signs_what_a_human_has_said_yes_to_and_charges_it_once() {
     let told = (question.principal.as_str(), question.credential.as_str(), question.venue.as_str());
     assert_eq!(told, ("client:grid-bot", "kraken-main", "kraken"));
     assert_eq!((question.action.as_str(), question.grant.as_str()), ("trade", "big"));
-    assert!(question.left <= Duration::from_secs(60), "{question:?}");
+    assert!(question.left <= Duration::from_secs(600), "{question:?}");
     let asks = format!("client:grid-bot (user {}, process {me}", rustix::process::geteuid().as_raw());
     assert!(question.lines[0].starts_with(&asks), "{:?}", question.lines);
     let key = format!("credential kraken-main, key {}, at kraken (https://api.kraken.com)", KRAKEN.key_id);

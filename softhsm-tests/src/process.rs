@@ -67,9 +67,14 @@ pub fn folder(pid: u32) -> PathBuf {
 /// Whether a process runs: it is there and has not ended.
 #[must_use]
 pub fn runs(pid: u32) -> bool {
-    let stat = std::fs::read_to_string(format!("/proc/{pid}/stat")).unwrap_or_default();
-    let state = stat.rsplit(')').next().unwrap_or_default().split_whitespace().next();
-    state.is_some_and(|state| !matches!(state, "Z" | "X"))
+    state(pid).is_some_and(|state| !matches!(state, 'Z' | 'X'))
+}
+
+/// The state of a process, as proc(5) writes it; nothing where it is not there.
+#[must_use]
+pub fn state(pid: u32) -> Option<char> {
+    let stat = std::fs::read_to_string(format!("/proc/{pid}/stat")).ok()?;
+    stat.rsplit(')').next()?.trim_start().chars().next()
 }
 
 /// Waits until `fact` holds.

@@ -26,7 +26,7 @@ use tokio::time::timeout;
 use super::CrewError;
 use super::outbox::Outbox;
 use super::slow::Slow;
-use super::spawn::Helper;
+use super::spawn::{self, Helper};
 
 pub(super) const WHO: &str = "keeper";
 
@@ -306,7 +306,7 @@ async fn run(link: Rc<Link>, mut process: Child, on_end: impl FnOnce(CrewError))
         // It has closed its end, so it is ending: how it does is what there is to tell.
         let _ = timeout(LOOK, process.wait()).await;
     }
-    let _ = process.start_kill();
+    spawn::kill(&process);
     let status = process.wait().await.ok();
     let killed = status.filter(|status| status.signal().is_some());
     let status = status.map(|status| status.to_string());

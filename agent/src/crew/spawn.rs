@@ -6,6 +6,7 @@ use std::path::PathBuf;
 use std::process::Stdio;
 
 use rustix::net::{AddressFamily, SocketFlags, SocketType, socketpair};
+use rustix::process::{Pid, Signal, kill_process_group};
 use tokio::net::UnixStream;
 use tokio::process::{Child, Command};
 
@@ -16,6 +17,20 @@ use super::CrewError;
 pub(super) struct Helper {
     pub(super) socket: UnixStream,
     pub(super) process: Child,
+}
+
+/// Kills a helper and its guard, unless the helper was waited for already.
+///
+/// Both have to be killed: the guard traces the helper, and until the guard has taken note of the helper's end, or has
+/// ended itself, the kernel does not let us wait for the helper. A guard that somebody has stopped takes no note.
+pub(super) fn kill(process: &Child) {
+    // The guard is in its helper's group, and so is nobody else. As long as the helper was not waited for, the number
+    // is nobody else's.
+    let group = process.id().and_then(|id| i32::try_from(id).ok()).and_then(Pid::from_raw);
+    if let Some(group) = group {
+        // It fails where all have ended.
+        let _ = kill_process_group(group, Signal::KILL);
+    }
 }
 
 /// What happens to a helper whose [`Helper`] is dropped.

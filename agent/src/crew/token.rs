@@ -71,7 +71,7 @@ impl TokenWorker {
         match timeout(GREETING, greeting).await {
             Ok(protection) => worker.protection = protection.inspect(|told| report(*told))?,
             Err(_) => {
-                let _ = worker.helper.process.start_kill();
+                spawn::kill(&worker.helper.process);
                 return Err(CrewError::Late { who: WHO, after: GREETING });
             }
         }
@@ -218,7 +218,8 @@ impl TokenWorker {
         if timeout(Duration::from_secs(3), process.wait()).await.is_err() {
             tracing::warn!("the token worker did not end by itself and was killed");
             // What the kernel itself does not let go of is left behind.
-            let _ = timeout(Duration::from_secs(1), process.kill()).await;
+            spawn::kill(&process);
+            let _ = timeout(Duration::from_secs(1), process.wait()).await;
         }
     }
 
@@ -245,7 +246,7 @@ impl TokenWorker {
         match timeout(patience, self.exchange(question, pick)).await {
             Ok(answer) => answer,
             Err(_) => {
-                let _ = self.helper.process.start_kill();
+                spawn::kill(&self.helper.process);
                 Err(CrewError::Late { who: WHO, after: patience })
             }
         }

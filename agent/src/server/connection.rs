@@ -356,7 +356,7 @@ async fn read(server: &Rc<Server>, connection: &Rc<Connection>) -> Result<(), Im
             turn.use_up();
             match dispatch::act(server, connection, frame, &mut descriptors) {
                 Next::GoOn => {}
-                Next::Rest => turn.end_round(),
+                Next::Rest => turn.rest(),
                 Next::Close => {
                     server.signer.flush();
                     return Ok(());

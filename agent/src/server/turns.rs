@@ -40,12 +40,14 @@ pub(super) struct Turn<'t> {
     head: Option<MutexGuard<'t, ()>>,
     round: usize,
     left: usize,
+    /// It has asked for what costs as much as a round.
+    rests: bool,
 }
 
 impl Turns {
     /// Of a connection that has asked for nothing.
     pub(super) const fn none(&self) -> Turn<'_> {
-        Turn { turns: self, head: None, round: LONG_ROUND, left: 0 }
+        Turn { turns: self, head: None, round: LONG_ROUND, left: 0, rests: false }
     }
 
     /// The answers of one connection that were not taken.
@@ -88,7 +90,7 @@ impl Turn<'_> {
             Ok(head) => (head, LONG_ROUND),
             Err(_) => (self.turns.line.lock().await, ROUND),
         };
-        if self.turns.left_of(round) == 0 {
+        if std::mem::take(&mut self.rests) || self.turns.left_of(round) == 0 {
             tokio::task::yield_now().await;
             self.turns.used.set(0);
         }
@@ -106,10 +108,11 @@ impl Turn<'_> {
         (self.head, self.left) = (None, 0);
     }
 
-    /// The same for one that has asked for what costs as much as a round.
-    pub(super) fn end_round(&mut self) {
-        self.turns.used.set(LONG_ROUND);
+    /// The same for one that has asked for what costs as much as a round: before its next turn it is looked who else has
+    /// come.
+    pub(super) fn rest(&mut self) {
         self.end();
+        self.rests = true;
     }
 }
 
@@ -144,6 +147,7 @@ impl Drop for Unread {
 mod tests {
     use std::cell::RefCell;
     use std::collections::BTreeSet;
+    use std::task::Poll;
 
     use super::*;
 
@@ -165,7 +169,7 @@ mod tests {
         std::future::poll_fn(|context| {
             looks.set(looks.get() + 1);
             all.retain_mut(|one| one.as_mut().poll(context).is_pending());
-            if all.is_empty() { std::task::Poll::Ready(()) } else { std::task::Poll::Pending }
+            if all.is_empty() { Poll::Ready(()) } else { Poll::Pending }
         })
         .await;
         order.take()
@@ -201,20 +205,27 @@ mod tests {
         }
     }
 
-    #[test]
-    fn counts_a_request_that_costs_as_much_as_a_round() {
+    #[tokio::test]
+    async fn looks_who_else_has_come_after_a_request_that_costs_as_much_as_a_round() {
         let turns = Turns::default();
-        let mut turn = turns.none();
+        let (mut turn, mut other) = (turns.none(), turns.none());
         turn.begin(false);
         assert_eq!(turn.left, LONG_ROUND, "nobody stands in the line");
         turn.use_up();
-        turn.end_round();
+        turn.rest();
         assert!(turn.is_over());
-        turn.begin(false);
-        assert!(turn.is_over(), "it was not looked who else has come");
-        let mut other = turns.none();
-        other.begin(true);
-        assert_eq!(other.left, 1, "one thing of another is served all the same");
+        other.begin(false);
+        assert_eq!(other.left, LONG_ROUND - 1, "others go on");
+        other.end();
+        {
+            let mut next = std::pin::pin!(turn.next());
+            let looks = std::future::poll_fn(|context| Poll::Ready(next.as_mut().poll(context).is_pending()));
+            assert!(looks.await);
+            other.begin(true);
+            assert_eq!(other.left, 1, "one thing of another is served meanwhile");
+            next.await;
+        }
+        assert_eq!(turn.left, LONG_ROUND);
     }
 
     #[test]

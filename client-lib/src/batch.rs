@@ -17,6 +17,9 @@ const WINDOW: usize = 256;
 /// Requests under way at which more are sent, so that the agent never waits for us.
 const LOW_WINDOW: usize = WINDOW / 2;
 
+/// Requests that are written by one call: the agent works on them while the next are encoded.
+const CHUNK: usize = 64;
+
 type Slot = Option<Result<SignedRequest, Error>>;
 
 /// Signs all, and those that a dead connection left open once more on a new one.
@@ -51,9 +54,10 @@ fn run<'a, R: Borrow<SignRequest<'a>>>(
     let mut under_way = 0_usize;
     loop {
         let deadline = Deadline::start(after);
-        if unsent.peek().is_some() {
+        while under_way < WINDOW && unsent.peek().is_some() {
+            let enough = under_way.saturating_add(CHUNK).min(WINDOW);
             connection.write(&[], deadline, |bytes| {
-                while under_way < WINDOW
+                while under_way < enough
                     && let Some((id, &at)) = unsent.next()
                 {
                     let Some(request) = requests.get(at) else { continue };

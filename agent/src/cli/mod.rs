@@ -33,6 +33,7 @@ use std::time::Duration;
 use clap::{Args, Parser, Subcommand};
 use strongroom_client::{Client, default_token};
 use strongroom_protocol::ErrorCode;
+use tokio::runtime::LocalOptions;
 
 use crate::config::Places;
 use crate::fault::Fault;
@@ -252,9 +253,9 @@ fn running(places: &Places) -> Result<Option<Client>, Stop> {
 
 /// Runs `work` on a runtime of this thread, with local tasks.
 fn block_on<T, E: From<Fault>>(work: impl Future<Output = Result<T, E>>) -> Result<T, E> {
-    let runtime =
-        tokio::runtime::Builder::new_current_thread().enable_all().build().map_err(Fault::defect)?;
-    let done = tokio::task::LocalSet::new().block_on(&runtime, work);
+    let mut builder = tokio::runtime::Builder::new_current_thread();
+    let runtime = builder.enable_all().build_local(LocalOptions::default()).map_err(Fault::defect)?;
+    let done = runtime.block_on(work);
     // Not for ever, as dropping it would: a disk or a descriptor that hangs keeps a thread.
     runtime.shutdown_timeout(LAST_WRITES);
     done

@@ -10,7 +10,7 @@ use strongroom_link::key::KeySpec;
 use tokio::sync::oneshot;
 use tokio::time::timeout;
 
-use super::keeper_link::{Answer, Link, MANY, PATIENCE, State, WHO, Waiter, ended};
+use super::keeper_link::{Answer, Link, PATIENCE, State, WHO, Waiter, ended};
 use super::spawn::Dropped;
 use super::{CrewError, spawn};
 
@@ -282,14 +282,14 @@ impl Keeper {
         }
     }
 
-    /// Whether a reader may queue more.
-    pub(crate) fn is_roomy(&self) -> bool {
-        self.link.waiting.borrow().len() < MANY || self.link.is_over()
+    /// Whether it has fewer questions than `most` to answer.
+    pub(crate) fn has_fewer(&self, most: usize) -> bool {
+        self.link.waiting.borrow().len() < most || self.link.is_over()
     }
 
-    /// Waits until a reader may queue more.
-    pub(crate) async fn has_room(&self) {
-        while !self.is_roomy() {
+    /// Waits until it has fewer questions than `most` to answer. It answers in order, so who comes next waits for all.
+    pub(crate) async fn has_room(&self, most: usize) {
+        while !self.has_fewer(most) {
             self.link.drained.notified().await;
         }
     }

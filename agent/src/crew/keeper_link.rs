@@ -30,9 +30,6 @@ use super::spawn::{self, Helper};
 
 pub(super) const WHO: &str = "keeper";
 
-/// Questions above which those who have some in it already are to queue no more. The keeper answers in their order,
-/// so who comes next waits for all of them; and so many are enough for one system call to carry the load.
-pub(super) const MANY: usize = 64;
 /// How long the front looks for the answers to a few questions before it turns to other clients.
 const LINGER: Duration = Duration::from_micros(15);
 /// How often it is looked whether the keeper still answers.
@@ -220,9 +217,7 @@ impl Link {
                 }),
             }
         }
-        if self.waiting.borrow().len() < MANY {
-            self.drained.notify_waiters();
-        }
+        self.drained.notify_waiters();
         Ok(())
     }
 

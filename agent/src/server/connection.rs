@@ -23,7 +23,7 @@ use tokio::time::{Instant, timeout, timeout_at};
 use super::dispatch::{self, Next};
 use super::door::{self, Stranger};
 use super::outbox::Outbox;
-use super::turns::Unread;
+use super::turns::{Turn, Unread};
 use super::{Server, reply, stranger};
 use crate::audit::log::AuditLog;
 use crate::fault::Fault;
@@ -159,15 +159,25 @@ impl Connection {
         self.unread.set(self.outbox.borrow().bytes().saturating_add(self.leaving.get()));
     }
 
-    /// Waits until more of it may be worked on.
-    async fn has_room(&self, server: &Server) {
+    /// Whether nothing of it is worked on: who has only one request does not stand behind those who have many.
+    fn is_idle(&self) -> bool {
+        self.in_work.get() == 0
+    }
+
+    /// Waits until more of it may be worked on, for all that it has asked itself.
+    async fn has_own_room(&self, server: &Server) {
         while !self.over.get() && (self.in_work.get() >= MAX_IN_WORK || self.unread.is_too_much()) {
             self.taken.notified().await;
         }
-        // Who has only one request does not stand behind those who have many.
-        if self.in_work.get() > 0 {
-            server.signer.has_room().await;
+        if !self.is_idle() {
             self.has_few_slow(server).await;
+        }
+    }
+
+    /// The same for all that the keeper was asked, by whomever.
+    async fn has_room_of_the_keeper(&self, server: &Server, turn: &Turn<'_>) {
+        if !self.is_idle() {
+            server.signer.has_room(turn.most_asked()).await;
         }
     }
 
@@ -176,7 +186,7 @@ impl Connection {
     async fn has_few_slow(&self, server: &Server) {
         let Some(slot) = self.slow_slot.take() else { return };
         while !self.over.get()
-            && self.in_work.get() > 0
+            && !self.is_idle()
             && let Some(keeper) = server.signer.busy_with(slot)
         {
             tokio::select! {
@@ -291,9 +301,10 @@ async fn read(server: &Rc<Server>, connection: &Rc<Connection>) -> Result<(), Im
     let mut descriptors = VecDeque::new();
     let is_stranger = connection.stranger.borrow().is_some();
     let mut frame_deadline = is_stranger.then(|| Instant::now().checked_add(door::HELLO_PATIENCE)).flatten();
-    let mut turn = server.turns.begin();
+    let mut turn = server.turns.none();
     while !connection.over.get() {
-        connection.has_room(server).await;
+        connection.has_own_room(server).await;
+        connection.has_room_of_the_keeper(server, &turn).await;
         let received = tokio::select! {
             biased;
             received = within(frame_deadline, receive(connection, &mut buffer, &mut descriptors)) => received,
@@ -314,32 +325,10 @@ async fn read(server: &Rc<Server>, connection: &Rc<Connection>) -> Result<(), Im
             return Ok(());
         }
         let mut acted = false;
+        turn.begin(connection.is_idle());
         loop {
-            if turn.is_over() || connection.is_held_back(server) {
-                server.signer.flush();
-                turn.pass().await;
-                connection.has_room(server).await;
-            }
-            if connection.over.get() {
-                break;
-            }
-            match buffer.take() {
-                Ok(Some(frame)) => {
-                    acted = true;
-                    turn.use_up();
-                    match dispatch::act(server, connection, frame, &mut descriptors) {
-                        Next::GoOn => {}
-                        Next::Rest => {
-                            server.signer.flush();
-                            turn.rest().await;
-                            connection.has_room(server).await;
-                        }
-                        Next::Close => {
-                            server.signer.flush();
-                            return Ok(());
-                        }
-                    }
-                }
+            let frame = match buffer.take() {
+                Ok(Some(frame)) => frame,
                 Ok(None) => break,
                 Err(error) => {
                     let fault = Fault::new(
@@ -351,8 +340,30 @@ async fn read(server: &Rc<Server>, connection: &Rc<Connection>) -> Result<(), Im
                     server.signer.flush();
                     return Ok(());
                 }
+            };
+            if turn.is_over() || connection.is_held_back(server) {
+                turn.end();
+                server.signer.flush();
+                connection.has_own_room(server).await;
+                turn.next().await;
+                // At the head of the line, so that nobody in it asks the keeper for more meanwhile.
+                connection.has_room_of_the_keeper(server, &turn).await;
+            }
+            if connection.over.get() {
+                break;
+            }
+            acted = true;
+            turn.use_up();
+            match dispatch::act(server, connection, frame, &mut descriptors) {
+                Next::GoOn => {}
+                Next::Rest => turn.rest(),
+                Next::Close => {
+                    server.signer.flush();
+                    return Ok(());
+                }
             }
         }
+        turn.end();
         server.signer.flush();
         frame_deadline = match (buffer.is_partial(), acted, frame_deadline) {
             (false, _, _) => None,

@@ -92,7 +92,7 @@ impl Server {
         decided
     }
 
-    /// Accepts clients of all sockets for ever. Must run in a `LocalSet`.
+    /// Accepts clients of all sockets for ever. Must run in a `LocalRuntime`.
     pub(crate) async fn accept(self: Rc<Self>, listening: &Listening) {
         // One for all: what a client of one socket does is taken from everybody's time.
         let pace = Rc::new(Pace::new());

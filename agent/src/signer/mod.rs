@@ -190,13 +190,13 @@ impl Signer {
         }
     }
 
-    /// Waits until more signatures may be queued.
-    pub(crate) async fn has_room(&self) {
+    /// Waits until the keeper has fewer questions than `most` to answer.
+    pub(crate) async fn has_room(&self, most: usize) {
         let keeper = match &*self.keyring.borrow() {
-            State::Unlocked(keyring) if !keyring.keeper().is_roomy() => keyring.keeper().clone(),
+            State::Unlocked(keyring) if !keyring.keeper().has_fewer(most) => keyring.keeper().clone(),
             _ => return,
         };
-        keeper.has_room().await;
+        keeper.has_room(most).await;
     }
 
     /// Where the keeper holds the secret of this credential, if its signatures take long.

@@ -4,7 +4,7 @@ use std::collections::HashSet;
 
 use rustix::process::Signal;
 use strongroom_client::ErrorCode;
-use strongroom_protocol::{Body, Operation, Sign};
+use strongroom_protocol::{Body, Operation, Param, Sign};
 use strongroom_softhsm_tests::process::SOON;
 use strongroom_softhsm_tests::raw::{Heard, Raw, frame};
 use strongroom_softhsm_tests::room::{Room, signal, stop};
@@ -12,14 +12,12 @@ use strongroom_softhsm_tests::room::{Room, signal, stop};
 use crate::audit::lines;
 use crate::keys::{BINANCE, KRAKEN};
 
-fn sign(path: &str) -> Operation<'_> {
-    Operation::Sign(Sign {
-        credential: "binance-main",
-        method: "GET",
-        path,
-        query: Vec::new(),
-        body: Body::Empty,
-    })
+/// Requests of those who ask for much that the agent acts on, at most, between two looks at who else has come.
+const ROUND: usize = 32;
+
+fn sign<'a>(path: &'a str, who: &'a str) -> Operation<'a> {
+    let query = vec![("who", Param::Text(who))];
+    Operation::Sign(Sign { credential: "binance-main", method: "GET", path, query, body: Body::Empty })
 }
 
 /// All have asked before the agent looks, so that it does not matter how fast anything is: what counts is in which
@@ -39,12 +37,13 @@ fn serves_who_asks_for_one_thing_before_those_who_ask_for_much() {
     };
     let mut greedy: Vec<Raw> = (0..GREEDY).map(|_| connect()).collect();
     let mut modest = connect();
-    let much: Vec<u8> = (1..=EACH).flat_map(|id| frame(id, sign("/api/v3/account"))).collect();
     stop(agent.pid());
-    for peer in &mut greedy {
+    for (number, peer) in greedy.iter_mut().enumerate() {
+        let who = number.to_string();
+        let much: Vec<u8> = (1..=EACH).flat_map(|id| frame(id, sign("/api/v3/account", &who))).collect();
         peer.write(&much).unwrap();
     }
-    modest.ask(1, sign("/api/v3/openOrders")).unwrap();
+    modest.ask(1, sign("/api/v3/openOrders", "modest")).unwrap();
     signal(agent.pid(), Signal::CONT);
     assert_eq!(modest.hear(SOON), Heard::Good(1));
     for peer in &mut greedy {
@@ -56,11 +55,19 @@ fn serves_who_asks_for_one_thing_before_those_who_ask_for_much() {
             }
         }
     }
-    let paths: Vec<String> =
-        lines(&room).iter().filter_map(|line| line["path"].as_str().map(str::to_owned)).collect();
-    assert_eq!(paths.len(), GREEDY * EACH as usize + 1);
-    let place = paths.iter().position(|path| path == "/api/v3/openOrders").unwrap();
-    assert!(place < paths.len() / 4, "{place} of {} were served before", paths.len());
+    let asked: Vec<String> =
+        lines(&room).iter().filter_map(|line| line["query"]["who"].as_str().map(str::to_owned)).collect();
+    assert_eq!(asked.len(), GREEDY * EACH as usize + 1);
+    let place = asked.iter().position(|who| who == "modest").unwrap();
+    assert!(place < GREEDY + 3 * ROUND, "{place} of {} were served before", asked.len());
+    // And those who ask for much have one turn each before anybody has the next one.
+    let mut had = [0; GREEDY];
+    for who in asked.iter().filter_map(|who| who.parse::<usize>().ok()) {
+        had[who] += 1;
+        let least = had.iter().min().unwrap();
+        assert!(had[who] <= least + 3 * ROUND, "{who} has had {} when another had {least}", had[who]);
+    }
+    assert_eq!(had, [EACH as usize; GREEDY]);
 }
 
 #[test]

@@ -11,6 +11,7 @@ use strongroom_protocol::Operation;
 use strongroom_softhsm_tests::raw::frame;
 use strongroom_softhsm_tests::room::{Agent, Room};
 
+use crate::cpu::Watched;
 use crate::latency::{order, sign_once};
 use crate::report::{Goal, Report, least, median, micros};
 use crate::unlock::resident;
@@ -22,47 +23,87 @@ const CALLS: usize = 2_000;
 /// Until the abusive ones have connected and begun.
 const SETTLE: Duration = Duration::from_millis(500);
 
+/// Which CPU time the abusive ones may take.
+#[derive(Clone, Copy)]
+enum Abusers {
+    /// What they can get, as any process of the same user.
+    Equal,
+    /// What nobody else wants, as if they had CPUs of their own: then the agent's own queues are what is measured.
+    Idle,
+}
+
+/// What calls have taken, for each round.
+#[derive(Default)]
+struct Calls {
+    /// One of a hundred has taken so long, by the clock.
+    p99: Vec<f64>,
+    /// CPU time of the front while one waits, for it and for all who are served meanwhile: the mean.
+    front: Vec<f64>,
+}
+
 pub(crate) fn measure(room: &Room, agent: &Agent, report: &mut Report) {
     let clients: Vec<Client> = (0..GOOD).map(|_| room.client()).collect();
-    let order = order();
+    let (order, front) = (order(), Watched::process(agent.pid()));
     let mut turn = clients.iter().cycle();
-    let mut p99 = || {
-        let mut times: Vec<f64> = (0..CALLS)
-            .filter_map(|_| {
-                let client = turn.next()?;
-                let began = Instant::now();
-                sign_once(client, &order);
-                Some(micros(began.elapsed()))
-            })
-            .collect();
+    let mut call = |calls: &mut Calls| {
+        let (mut times, before) = (Vec::new(), front.ran());
+        for client in turn.by_ref().take(CALLS) {
+            let began = Instant::now();
+            sign_once(client, &order);
+            times.push(micros(began.elapsed()));
+        }
         times.sort_by(f64::total_cmp);
-        times.get(CALLS * 99 / 100).copied().unwrap_or(f64::NAN)
+        calls.p99.push(times.get(CALLS * 99 / 100).copied().unwrap_or(f64::NAN));
+        calls.front.push((front.ran() - before) / f64::from(u32::try_from(CALLS).unwrap_or(u32::MAX)));
     };
-    let _ = p99();
+    call(&mut Calls::default());
     let before = resident(agent.pid());
-    let (mut quiet, mut crowded) = (Vec::new(), Vec::new());
+    let [mut quiet, mut equal, mut idle] = [Calls::default(), Calls::default(), Calls::default()];
     for _ in 0..ROUNDS {
-        quiet.push(p99());
-        let crowd = start(&room.socket());
-        std::thread::sleep(SETTLE);
-        crowded.push(p99());
-        end(crowd);
+        call(&mut quiet);
+        for (abusers, calls) in [(Abusers::Equal, &mut equal), (Abusers::Idle, &mut idle)] {
+            let crowd = start(&room.socket(), abusers);
+            std::thread::sleep(SETTLE);
+            call(calls);
+            end(crowd);
+        }
     }
-    let best = (least(&quiet), least(&crowded));
-    let middle = (median(&mut quiet), median(&mut crowded));
-    let what = format!("{GOOD} clients, one call at a time, p99");
-    report.line(&what, middle.0, best.0, "µs", Goal::None);
-    report.line(&format!("the same beside {ABUSIVE} abusive ones, p99"), middle.1, best.1, "µs", Goal::None);
-    let ratio = (middle.1 / middle.0, best.1 / best.0);
-    report.line("abused : quiet, p99", ratio.0, ratio.1, "times", Goal::AtMost(3.0));
     let grown = resident(agent.pid()) - before;
+    let alone = line(report, &format!("{GOOD} clients, one call at a time, p99"), &mut quiet.p99);
+    for (what, calls) in [
+        (format!("beside {ABUSIVE} abusive ones"), &mut equal),
+        (format!("beside {ABUSIVE} that get idle CPU time only"), &mut idle),
+    ] {
+        let beside = line(report, &format!("the same {what}, p99"), &mut calls.p99);
+        let ratio = (beside.0 / alone.0, beside.1 / alone.1);
+        report.line(&format!("{what} : quiet, p99"), ratio.0, ratio.1, "times", Goal::AtMost(3.0));
+        report.because(
+            "those who flood: the front serves others while a call waits, see its CPU time (docs/adr/0029)",
+        );
+    }
+    line(report, "CPU time of the front during a call, quiet, mean", &mut quiet.front);
+    line(report, "CPU time of the front during a call, abused, mean", &mut equal.front);
     report.line("what the front has grown by", grown, grown, "MiB", Goal::None);
 }
 
+fn line(report: &mut Report, what: &str, times: &mut [f64]) -> (f64, f64) {
+    let best = least(times);
+    let middle = median(times);
+    report.line(what, middle, best, "µs", Goal::None);
+    (middle, best)
+}
+
 #[expect(clippy::expect_used, reason = "without the crowd there is nothing to measure")]
-fn start(socket: &Path) -> Child {
+fn start(socket: &Path, abusers: Abusers) -> Child {
     let own = std::env::current_exe().expect("the path of this program");
-    let mut command = Command::new(own);
+    let mut command = match abusers {
+        Abusers::Equal => Command::new(own),
+        Abusers::Idle => {
+            let mut command = Command::new("chrt");
+            command.args(["--idle", "0"]).arg(own);
+            command
+        }
+    };
     command.arg("--crowd").arg(socket).stdin(Stdio::piped()).stderr(Stdio::null());
     command.spawn().expect("this program once more")
 }

@@ -49,6 +49,7 @@ pub(crate) fn measure(room: &Room, agent: &Agent, report: &mut Report) {
             "times",
             Goal::AtMost(4.0),
         );
+        report.because("two hops between processes instead of one (docs/adr/0007)");
     }
     place(&[std::process::id(), agent.pid()], Placement::Free);
     drop(echo);

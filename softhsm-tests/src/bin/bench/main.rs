@@ -8,6 +8,7 @@
 #![forbid(unsafe_code)]
 
 mod algorithms;
+mod cpu;
 mod crowd;
 mod hardening;
 mod latency;
@@ -92,7 +93,7 @@ fn road(wanted: &dyn Fn(&str) -> bool, python: Option<PathBuf>, naked: Option<Pa
         _ => {}
     }
     if wanted("throughput") {
-        throughput::measure(&room, report);
+        throughput::measure(&room, &agent, report);
     }
     if wanted("crowd") {
         crowd::measure(&room, &agent, report);

@@ -44,6 +44,9 @@ pub(crate) fn measure(room: &Room, agent: &Agent, python: &Path, report: &mut Re
             "times",
             Goal::AtMost(1.0),
         );
+        report.because(
+            "two hops between processes, which ccxt in its own process does not make (docs/adr/0007)",
+        );
     }
     place(&[std::process::id(), agent.pid()], Placement::Free);
 }

@@ -12,6 +12,8 @@ pub(crate) struct Report {
     text: String,
 }
 
+const MISSED: &str = "MISSED";
+
 /// How a figure stands to its goal.
 #[derive(Clone, Copy)]
 pub(crate) enum Goal {
@@ -40,6 +42,15 @@ impl Report {
         let _ = writeln!(self.text, "{}", line.trim_end());
     }
 
+    /// Says what is known of the cause, where the goal of the line before was missed.
+    pub(crate) fn because(&mut self, cause: &str) {
+        if self.text.trim_end().ends_with(MISSED) {
+            let line = format!("    cause: {cause}");
+            talk(&line);
+            let _ = writeln!(self.text, "{line}");
+        }
+    }
+
     /// Writes the page of the book that holds these figures.
     pub(crate) fn write(&self, path: &Path) -> std::io::Result<()> {
         std::fs::write(
@@ -48,7 +59,10 @@ impl Report {
                 "# Benchmarks\n\nWritten by `./x bench --write docs/reference/benchmarks.md`; not by hand.\n\n\
                  {}; load at the end {}.\n\n\
                  *one CPU*: all processes pinned to one, so that a hop costs what it costs. *free*: they may move, and\n\
-                 the wake-up of an idle CPU can drown the rest. Contenders alternate within one run.\n\n\
+                 the wake-up of an idle CPU can drown the rest. Contenders alternate within one run.\n\
+                 *CPU time*: what the main thread of a process has run, by the kernel's account; it depends little on what else\n\
+                 the machine does. *idle CPU time only*: the abusive clients run where nobody else wants to (`chrt --idle`), as if they\n\
+                 had CPUs of their own, so that what is seen are the agent's own queues and not the scheduler's.\n\n\
                  ```text\n{}\n```\n",
                 machine::description(),
                 machine::load(),
@@ -63,7 +77,7 @@ impl Report {
 }
 
 fn verdict(met: bool, goal: &str) -> String {
-    format!("{goal}: {}", if met { "met" } else { "MISSED" })
+    format!("{goal}: {}", if met { "met" } else { MISSED })
 }
 
 /// Says what is going on.

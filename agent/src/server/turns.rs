@@ -153,7 +153,7 @@ mod tests {
 
     /// Lets each of `many` act on 64 requests; gives at which look who has acted, in that order.
     async fn acted(many: usize) -> Vec<(usize, usize)> {
-        let (turns, looks, order) = (Turns::default(), Cell::new(0), RefCell::new(Vec::new()));
+        let (turns, looks, order) = (Turns::default(), Cell::new(0_usize), RefCell::new(Vec::new()));
         let one = async |number: usize| {
             let mut turn = turns.none();
             turn.begin(true);

@@ -153,7 +153,7 @@ mod tests {
 
     /// Lets each of `many` act on 64 requests; gives at which look who has acted, in that order.
     async fn acted(many: usize) -> Vec<(usize, usize)> {
-        let (turns, looks, order) = (Turns::default(), Cell::new(0), RefCell::new(Vec::new()));
+        let (turns, looks, order) = (Turns::default(), Cell::new(0_usize), RefCell::new(Vec::new()));
         let one = async |number: usize| {
             let mut turn = turns.none();
             turn.begin(true);
@@ -167,7 +167,7 @@ mod tests {
         };
         let mut all: Vec<_> = (0..many).map(|number| Box::pin(one(number))).collect();
         std::future::poll_fn(|context| {
-            looks.set(looks.get() + 1);
+            looks.set(looks.get().saturating_add(1));
             all.retain_mut(|one| one.as_mut().poll(context).is_pending());
             if all.is_empty() { Poll::Ready(()) } else { Poll::Pending }
         })

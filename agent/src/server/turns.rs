@@ -167,7 +167,7 @@ mod tests {
         };
         let mut all: Vec<_> = (0..many).map(|number| Box::pin(one(number))).collect();
         std::future::poll_fn(|context| {
-            looks.set(looks.get().wrapping_add(1));
+            looks.set(looks.get().saturating_add(1));
             all.retain_mut(|one| one.as_mut().poll(context).is_pending());
             if all.is_empty() { Poll::Ready(()) } else { Poll::Pending }
         })

@@ -11,10 +11,14 @@ use std::rc::Rc;
 
 use tokio::sync::{Mutex, MutexGuard};
 
-/// Requests of those in the line that are acted on before it is looked who else has come.
-const ROUND: usize = 16;
-/// The same of one who finds nobody else there, so that a system call carries more of them.
-const LONG_ROUND: usize = 32;
+/// Requests of one who finds nobody else in the line that are acted on before it is looked who else has come: so many
+/// that a system call carries many.
+const LONG_ROUND: usize = 64;
+/// Where some stand there, each has its part of this. The more there are, the shorter is each turn: else a crowd would
+/// have the front always at work when somebody asks for one thing.
+const ROUND: usize = 32;
+/// And so many at least. A look costs as much as one or two.
+const LEAST_ROUND: usize = 2;
 /// Bytes of answers that one client has not taken.
 const MAX_UNREAD_BYTES: usize = 256 * 1024;
 /// The same of all together; above it, everybody has [`OWN_UNREAD_BYTES`] still.
@@ -27,6 +31,8 @@ const OWN_UNREAD_BYTES: usize = 16 * 1024;
 pub(super) struct Turns {
     /// The line of those who want more than one thing; its head holds this.
     line: Mutex<()>,
+    /// How many stand there behind the head.
+    behind: Cell<usize>,
     /// How much of the round they have used up.
     used: Cell<usize>,
     /// Bytes of answers that were not taken.
@@ -55,8 +61,41 @@ impl Turns {
         Unread { all: Rc::clone(&self.unread), own: Cell::new(0) }
     }
 
-    fn left_of(&self, round: usize) -> usize {
-        round.saturating_sub(self.used.get())
+    /// How many requests the head has acted on.
+    const fn round(&self) -> usize {
+        match self.behind.get() {
+            0 => LONG_ROUND,
+            behind => match ROUND.checked_div(behind.saturating_add(1)) {
+                Some(round @ LEAST_ROUND..) => round,
+                _ => LEAST_ROUND,
+            },
+        }
+    }
+
+    fn left(&self) -> usize {
+        self.round().saturating_sub(self.used.get())
+    }
+
+    /// Waits in the line for its head.
+    async fn wait(&self) -> MutexGuard<'_, ()> {
+        let _behind = Behind::new(&self.behind);
+        self.line.lock().await
+    }
+}
+
+/// One more that stands behind the head, until this is dropped: a connection may end there.
+struct Behind<'t>(&'t Cell<usize>);
+
+impl<'t> Behind<'t> {
+    fn new(count: &'t Cell<usize>) -> Self {
+        count.set(count.get().saturating_add(1));
+        Self(count)
+    }
+}
+
+impl Drop for Behind<'_> {
+    fn drop(&mut self) {
+        self.0.set(self.0.get().saturating_sub(1));
     }
 }
 
@@ -65,8 +104,8 @@ impl Turn<'_> {
     /// worked on, and more where nobody stands in the line.
     pub(super) fn begin(&mut self, is_idle: bool) {
         self.head = self.turns.line.try_lock().ok();
-        self.round = if self.head.is_some() { LONG_ROUND } else { ROUND };
-        let of_the_round = if self.head.is_some() { self.turns.left_of(self.round) } else { 0 };
+        self.round = self.turns.round();
+        let of_the_round = if self.head.is_some() { self.turns.left() } else { 0 };
         self.left = of_the_round.max(usize::from(is_idle));
     }
 
@@ -86,15 +125,16 @@ impl Turn<'_> {
     /// Waits in the line, and begins the next turn.
     pub(super) async fn next(&mut self) {
         self.end();
-        let (head, round) = match self.turns.line.try_lock() {
-            Ok(head) => (head, LONG_ROUND),
-            Err(_) => (self.turns.line.lock().await, ROUND),
+        let head = match self.turns.line.try_lock() {
+            Ok(head) => head,
+            Err(_) => self.turns.wait().await,
         };
-        if std::mem::take(&mut self.rests) || self.turns.left_of(round) == 0 {
+        if std::mem::take(&mut self.rests) || self.turns.left() == 0 {
             tokio::task::yield_now().await;
             self.turns.used.set(0);
         }
-        (self.round, self.left) = (round, self.turns.left_of(round));
+        // Who else has come counts already.
+        (self.round, self.left) = (self.turns.round(), self.turns.left());
         self.head = Some(head);
     }
 
@@ -175,19 +215,31 @@ mod tests {
         order.take()
     }
 
+    /// How many requests are acted on at one look where so many stand in the line, as the head of this file says.
+    fn round_of(standing: usize) -> usize {
+        [LONG_ROUND, LONG_ROUND, 16, 10, 8, 6, 5, 4, 4, 3, 3].get(standing).copied().unwrap_or(2)
+    }
+
     #[tokio::test]
-    async fn serves_everybody_once_at_the_first_look_and_then_one_round_at_each() {
-        for many in [1, 3, 8, 16, 40] {
+    async fn serves_everybody_once_at_the_first_look_and_then_the_shorter_the_more_there_are() {
+        for many in [1, 2, 3, 8, 16, 40] {
             let order = acted(many).await;
             assert_eq!(order.len(), many * 64);
-            let looks: Vec<_> = order.chunk_by(|(one, _), (next, _)| one == next).collect();
-            let first: BTreeSet<_> = looks[0].iter().map(|(_, who)| who).collect();
-            assert_eq!((first.len(), looks[0].len()), (many, LONG_ROUND + many - 1), "{many}");
-            // The first one finds nobody else in the line once more.
-            assert_eq!(looks[1].len(), LONG_ROUND, "{many}");
-            let (in_line, last) = looks[2..].split_at(3 * (many - 1));
-            assert!(in_line.iter().all(|look| look.len() == ROUND), "{many}: {in_line:?}");
-            assert!(last.iter().all(|look| look.len() <= LONG_ROUND), "{many}: {last:?}");
+            let mut looks = order.chunk_by(|(one, _), (next, _)| one == next);
+            let first = looks.next().unwrap();
+            let served: BTreeSet<_> = first.iter().map(|(_, who)| who).collect();
+            assert_eq!((served.len(), first.len()), (many, LONG_ROUND + many - 1), "{many}");
+            let mut left: Vec<usize> = vec![63; many - 1];
+            for look in looks {
+                for (_, who) in look {
+                    left[who - 1] -= 1;
+                }
+                // Who has all that it wanted leaves the line, and the next one's turn is as long as if it had not come.
+                let standing = left.iter().filter(|left| **left > 0).count();
+                assert!(look.len() <= round_of(standing), "{many}: {} where {standing} stand", look.len());
+                assert!(look.len() >= LEAST_ROUND || standing == 0, "{many}: {}", look.len());
+            }
+            assert!(left.iter().all(|left| *left == 0));
         }
     }
 
@@ -197,12 +249,27 @@ mod tests {
             let mut had = vec![0_usize; many];
             for (_, who) in acted(many).await {
                 had[who] += 1;
-                // The first one was alone twice, and has had all that it wants.
+                // The first one was alone, and has had all that it wants.
                 let least = had[1..].iter().min().unwrap();
-                assert!(who == 0 || had[who] <= least + ROUND, "{many}: {who} is {} ahead", had[who] - least);
+                let ahead = had[who].saturating_sub(*least);
+                assert!(who == 0 || ahead <= round_of(many - 1), "{many}: {who} is {ahead} ahead");
             }
             assert_eq!(had, vec![64; many]);
         }
+    }
+
+    #[tokio::test]
+    async fn forgets_who_has_ended_in_the_line() {
+        let turns = Turns::default();
+        let (mut head, mut other) = (turns.none(), turns.none());
+        head.begin(false);
+        {
+            let mut next = std::pin::pin!(other.next());
+            let looks = std::future::poll_fn(|context| Poll::Ready(next.as_mut().poll(context).is_pending()));
+            assert!(looks.await);
+            assert_eq!(turns.round(), ROUND / 2);
+        }
+        assert_eq!(turns.round(), LONG_ROUND);
     }
 
     #[tokio::test]

@@ -66,7 +66,11 @@ fn serves_who_asks_for_one_thing_before_those_who_ask_for_much() {
     for who in asked.iter().filter_map(|who| who.parse::<usize>().ok()) {
         had[who] += 1;
         let least = had.iter().min().unwrap();
-        assert!(had[who] <= least + LONG_ROUND + LONG_ROUND / 2, "{who} has had {} when another had {least}", had[who]);
+        assert!(
+            had[who] <= least + LONG_ROUND + LONG_ROUND / 2,
+            "{who} has had {} when another had {least}",
+            had[who]
+        );
     }
     assert_eq!(had, [EACH as usize; GREEDY]);
 }

@@ -1,7 +1,7 @@
 //! What holds the lines together: numbers without a gap, and in each line the hash of the one before.
 //!
-//! Pure: bytes in, findings out. Whoever can write the files can write a whole new chain from some line on; that
-//! is found only by a line that was noted elsewhere, see [`Verifier::expect`].
+//! Pure: bytes in, findings out. Whoever can write the files can write a whole new chain from some line on, or leave the
+//! end of one out; that is found by checkpoints, and by a line that is known from elsewhere, see [`Verifier::expect`].
 
 mod finding;
 

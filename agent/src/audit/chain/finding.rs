@@ -30,7 +30,7 @@ pub(crate) enum Fault {
     Uncertified { seq: u64 },
     /// The token has vouched for no line at all.
     Unvouched,
-    /// There are files of a log or the key of its checkpoints, and no line.
+    /// There are files of a log, the key of its checkpoints or records, and no line.
     Emptied,
     /// This line says that lines were missing when it was written; up to which one, as far as that was known.
     Cut { seq: u64, known: u64 },

@@ -121,8 +121,16 @@ fn says_at_the_start_what_was_cut_off_before_it() {
     assert!(agent.terminate().success());
     let (whole, length) = (Kept::of(&room), length(&room));
     type Case = (&'static str, fn(&Room), &'static str);
-    let cases: [Case; 3] = [
+    let cases: [Case; 4] = [
         ("two lines", |room| cut(room, lines(room).len() - 2), "line {} was not there, or was another"),
+        (
+            "all files, for one that is called after a later line",
+            |room| {
+                std::fs::remove_file(&files(room)[0]).unwrap();
+                std::fs::write(folder(room).join("audit-999999999999.jsonl"), "").unwrap();
+            },
+            "line {} was not there, or was another",
+        ),
         ("head.toml", |room| std::fs::remove_file(head(room)).unwrap(), "head.toml was gone or damaged"),
         (
             "the files, and not the key",

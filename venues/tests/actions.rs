@@ -296,6 +296,7 @@ const ENDPOINTS: &[(&str, &str, &str, &str, &str)] = &[
 fn keeps_apart_what_looks_alike() {
     for (id, method, path, action) in [
         ("bitget", "POST", "/api/v2/spot/trade/cancel-replace-order", Action::Trade),
+        ("bitget", "POST", "/api/v3/trade/cancel-replace-order", Action::Trade),
         ("okx", "POST", "/api/v5/rfq/cancel-all-after", Action::Config),
         ("deribit", "GET", "/api/v2/private/get_subaccounts", Action::Read),
         ("deribit", "GET", "/api/v2/private/remove_subaccount", Action::Admin),

@@ -90,7 +90,7 @@ pub(crate) struct Verifier {
     /// Number of the first line, and its hash of the one before.
     first: Option<Head>,
     /// Lines up to which the agent has deleted, by its own signature.
-    pruned: Vec<Head>,
+    pruned: Vec<Checkpoint>,
     /// The last lines, for the checkpoint that covers one of them.
     recent: VecDeque<Head>,
     missing: Vec<(u64, u64, Place)>,
@@ -210,8 +210,9 @@ impl Verifier {
             return self.found(Fault::Forged { seq: line.seq }, place);
         };
         if line.event.kind == Kind::Prune {
-            return match self.vouching.prune(line.seq, &line.event, &Checkpoint { key, covers }) {
-                Ok(()) => self.pruned.push(covers),
+            let found = Checkpoint { key, covers };
+            return match self.vouching.prune(line.seq, &line.event, &found) {
+                Ok(()) => self.pruned.push(found),
                 Err(_) => self.found(Fault::Forged { seq: line.seq }, place),
             };
         }
@@ -307,8 +308,9 @@ impl Verifier {
     /// Lines that the agent has deleted by itself are not missing. Gives the last of them; 0 where there are none.
     fn settle_pruned(&mut self) -> u64 {
         let Some(first) = self.first else { return 0 };
-        let before = self.pruned.iter().filter(|pruned| pruned.seq < first.seq);
-        let Some(last) = before.max_by_key(|pruned| pruned.seq).copied() else { return 0 };
+        let before = self.pruned.iter().filter(|pruned| self.vouching.may_prune(&pruned.key, &self.keys));
+        let before = before.map(|pruned| pruned.covers).filter(|pruned| pruned.seq < first.seq);
+        let Some(last) = before.max_by_key(|pruned| pruned.seq) else { return 0 };
         let Some((from, to, place)) = self.missing.first_mut().filter(|(from, ..)| *from == 1) else {
             return 0;
         };

@@ -139,8 +139,8 @@ impl std::fmt::Display for Gone {
     }
 }
 
-/// Whether that line stands in the log. One whose file was deleted is taken to have stood there: `verify` demands a
-/// signature for that.
+/// Whether that line stands in the log. One whose file was deleted is taken to have stood there, where a later line is
+/// left: `verify` demands a signature for that. The names of files are no line: who begins a log anew may choose them.
 ///
 /// # Errors
 /// Where a file cannot be read.
@@ -149,9 +149,8 @@ pub(crate) fn holds(folder: &Path, head: Head) -> Result<bool, AuditError> {
         return Ok(true);
     }
     let files = segment::numbered(folder)?;
-    let Some((_, path)) = files.iter().rev().find(|(first, _)| *first <= head.seq) else {
-        return Ok(!files.is_empty());
-    };
+    let of_it = files.iter().rev().find(|(first, _)| *first <= head.seq);
+    let Some((_, path)) = of_it.or(files.first()) else { return Ok(false) };
     let file = File::open(path).map_err(failed("opening", path))?;
     let (mut lines, mut text) = (BufReader::with_capacity(1 << 16, file), Vec::new());
     loop {
@@ -159,8 +158,12 @@ pub(crate) fn holds(folder: &Path, head: Head) -> Result<bool, AuditError> {
         if lines.read_until(b'\n', &mut text).map_err(failed("reading", path))? == 0 {
             return Ok(false);
         }
-        if number(&text) == Some(head.seq) {
-            return Ok(text.strip_suffix(b"\n").is_some_and(|text| Head::behind(head.seq, text) == head));
+        match number(&text) {
+            Some(seq) if seq == head.seq => {
+                return Ok(text.strip_suffix(b"\n").is_some_and(|text| Head::behind(seq, text) == head));
+            }
+            Some(seq) if seq > head.seq && of_it.is_none() => return Ok(true),
+            _ => {}
         }
     }
 }
@@ -253,5 +256,16 @@ mod tests {
             assert_eq!(holds(folder.path(), head).unwrap(), expected, "{case}");
         }
         assert!(!holds(&folder.path().join("nothing"), behind(1, "x")).unwrap());
+        // The names of files alone say nothing.
+        let begun = folder.path().join("begun");
+        std::fs::create_dir(&begun).unwrap();
+        for (case, text, expected) in [
+            ("empty", String::new(), false),
+            ("of another", format!("{}\n", line(1, "d")), false),
+            ("later", format!("{}\n", rows[2]), true),
+        ] {
+            std::fs::write(begun.join("audit-000000000041.jsonl"), text).unwrap();
+            assert_eq!(holds(&begun, behind(6, &rows[1])).unwrap(), expected, "{case}");
+        }
     }
 }

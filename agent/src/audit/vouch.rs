@@ -126,6 +126,8 @@ pub(crate) struct Vouching {
     carried: Option<Carried>,
     /// Whether such a word is taken at all.
     takes_carried: bool,
+    /// The keys of checkpoints for which it has vouched in some line.
+    certified: Vec<PublicKey>,
 }
 
 /// The token's word for a session whose beginning was deleted.
@@ -163,6 +165,7 @@ impl Vouching {
             bounded: false,
             carried: None,
             takes_carried: false,
+            certified: Vec::new(),
         }
     }
 
@@ -213,6 +216,7 @@ impl Vouching {
             }
             self.last = self.last.max(found.covers.seq);
             self.current = Trusted::Key(found.key);
+            self.certify(found.key);
             if !self.keys.contains(&key) {
                 self.keys.push(key);
             }
@@ -248,6 +252,7 @@ impl Vouching {
             return Ok(());
         }
         let by = self.of_token(event, &found.key, &event.token_covers, &event.token_at)?;
+        self.certify(found.key);
         let covers = event.token_covers.as_deref().and_then(|covers| covers.parse().ok());
         let covers = covers.map_or(0, |Head { seq, .. }| seq);
         if self.first == 0 && !self.bounded && self.takes_carried {
@@ -255,6 +260,20 @@ impl Vouching {
             self.carried = Some(Carried { line: seq, covers, by });
         }
         Ok(())
+    }
+
+    fn certify(&mut self, key: PublicKey) {
+        if !self.certified.contains(&key) {
+            self.certified.push(key);
+        }
+    }
+
+    /// Whether this key may say that lines were deleted; `seen` are those of checkpoints that hold. Anybody has a key.
+    pub(crate) fn may_prune(&self, key: &PublicKey, seen: &[PublicKey]) -> bool {
+        match self.demanded {
+            Some(_) => self.certified.contains(key),
+            None => seen.is_empty() || seen.contains(key),
+        }
     }
 
     /// Which key of a token has signed what this line says.

@@ -40,7 +40,7 @@ fn canonical(signed: &SignedRequest) -> String {
     hex(&Sha256::digest(message))
 }
 
-fn hex(bytes: &[u8]) -> String {
+pub(crate) fn hex(bytes: &[u8]) -> String {
     bytes.iter().map(|byte| format!("{byte:02x}")).collect()
 }
 

@@ -3,10 +3,12 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
+use ed25519_dalek::{Signer as _, SigningKey};
+use sha2::{Digest as _, Sha256};
 use strongroom_softhsm_tests::process::{SOON, wait_until};
 use strongroom_softhsm_tests::room::Room;
 
-use crate::audit::{files, findings, folder, head, holds, lines, order, room, verify};
+use crate::audit::{files, findings, folder, head, hex, holds, lines, order, room, verify};
 
 fn sign(room: &Room, ids: std::ops::Range<u32>) {
     for id in ids {
@@ -121,8 +123,16 @@ fn says_at_the_start_what_was_cut_off_before_it() {
     assert!(agent.terminate().success());
     let (whole, length) = (Kept::of(&room), length(&room));
     type Case = (&'static str, fn(&Room), &'static str);
-    let cases: [Case; 3] = [
+    let cases: [Case; 4] = [
         ("two lines", |room| cut(room, lines(room).len() - 2), "line {} was not there, or was another"),
+        (
+            "all files, for one that is called after a later line",
+            |room| {
+                std::fs::remove_file(&files(room)[0]).unwrap();
+                std::fs::write(folder(room).join("audit-999999999999.jsonl"), "").unwrap();
+            },
+            "line {} was not there, or was another",
+        ),
         ("head.toml", |room| std::fs::remove_file(head(room)).unwrap(), "head.toml was gone or damaged"),
         (
             "the files, and not the key",
@@ -205,4 +215,50 @@ fn raises_no_false_alarm_wherever_an_agent_is_killed() {
     assert!(!lines(&room).iter().any(|line| line["kind"] == "cut"));
     assert!(agent.terminate().success());
     holds(&room);
+}
+
+/// Whoever can write the folder has a key too, and may sign with it that lines were deleted.
+#[test]
+fn takes_no_strangers_word_for_lines_that_were_deleted() {
+    let room = room();
+    let agent = room.start_unlocked();
+    sign(&room, 0..3);
+    assert!(agent.terminate().success());
+    holds(&room);
+    let last = head_of(&lines_as_written(&room).pop().unwrap());
+    let forged = prune(&SigningKey::from_bytes(&[7; 32]), &last);
+    std::fs::remove_file(&files(&room)[0]).unwrap();
+    let (number, _) = last.split_once(':').unwrap();
+    let number: u64 = number.parse().unwrap();
+    std::fs::write(folder(&room).join(format!("audit-{:012}.jsonl", number + 1)), forged).unwrap();
+    let missing = format!("lines 1 to {number} are missing");
+    for _ in 0..2 {
+        let found = findings(&room, &[]);
+        assert!(found.contains(&missing), "{found:?}");
+        let agent = room.start_unlocked();
+        sign(&room, 3..4);
+        assert!(agent.terminate().success());
+    }
+}
+
+fn lines_as_written(room: &Room) -> Vec<String> {
+    let texts = files(room).into_iter().map(|path| std::fs::read_to_string(path).unwrap());
+    texts.flat_map(|text| text.split_inclusive('\n').map(str::to_owned).collect::<Vec<_>>()).collect()
+}
+
+fn head_of(row: &str) -> String {
+    let seq = serde_json::from_str::<serde_json::Value>(row).unwrap()["seq"].clone();
+    format!("{seq}:{}", hex(&Sha256::digest(row)))
+}
+
+/// The line behind `covers` which says that all up to there was deleted.
+fn prune(key: &SigningKey, covers: &str) -> String {
+    let (number, hash) = covers.split_once(':').unwrap();
+    let (next, at) = (number.parse::<u64>().unwrap() + 1, "2026-11-22T04:00:00.000000Z");
+    let signature = key.sign(format!("strongroom audit prune 1\n{covers}\n{at}\n").as_bytes());
+    let (key, signature) = (hex(key.verifying_key().as_bytes()), hex(&signature.to_bytes()));
+    format!(
+        "{{\"seq\":{next},\"time\":\"{at}\",\"prev\":\"{hash}\",\"kind\":\"prune\",\"file\":\"audit-000000000001.jsonl\",\"bytes\":1,\
+         \"key\":\"{key}\",\"covers\":\"{covers}\",\"at\":\"{at}\",\"signature\":\"{signature}\"}}\n"
+    )
 }

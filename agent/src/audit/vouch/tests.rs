@@ -211,3 +211,21 @@ fn takes_the_word_for_a_deleted_session_only_from_a_checkpoint_behind_the_line_t
         assert_eq!(told(&mut begin(true), &event), Err(Unvouched::Forged), "{case}");
     }
 }
+
+#[test]
+fn lets_no_key_that_nobody_vouches_for_say_that_lines_were_deleted() {
+    let (token, key, stranger) =
+        (Token::new(), CheckpointKey::from_bytes(&[1; 32]), CheckpointKey::from_bytes(&[2; 32]));
+    let [own, other] = [&key, &stranger].map(|key| *key.verifying_key().as_bytes());
+    let mut vouching = Vouching::new(true);
+    // (who, whose checkpoints there are, whether it may)
+    for (who, seen, may) in [(own, vec![], true), (own, vec![own], true), (other, vec![own], false)] {
+        assert_eq!(vouching.may_prune(&who, &seen), may, "where the token is not demanded: {seen:?}");
+    }
+    vouching.demand(Fingerprint::of(&token.key()));
+    // A checkpoint from before the token has signed anything may be anybody's.
+    assert!(!vouching.may_prune(&own, &[own]) && !vouching.may_prune(&own, &[]));
+    let word = Some((&token, token.sign(&key, &covers(10))));
+    assert_eq!(see(&mut vouching, 11, &checkpoint(&key, 10, word)), Ok(()));
+    assert!(vouching.may_prune(&own, &[own]) && !vouching.may_prune(&other, &[own, other]));
+}

@@ -14,7 +14,7 @@ pub(crate) const HANGING_S: u32 = 6;
 pub(crate) const WORKING_S: u32 = 30;
 
 /// Tries `check` for every fault, on `sites` installations at a time that `site` makes. `check` tells
-/// whether the command was refused; most must be, so that nothing passes by doing nothing.
+/// whether the fault was felt; most must be, so that nothing passes by doing nothing.
 ///
 /// # Panics
 /// With every case that failed.
@@ -35,7 +35,7 @@ pub(crate) fn try_all<S>(
                 loop {
                     let Some(fault) = waiting.lock().unwrap().pop() else { return };
                     match check(&here, &fault) {
-                        Ok(refused) => drop(felt.fetch_add(refused.into(), Ordering::Relaxed)),
+                        Ok(is_felt) => drop(felt.fetch_add(is_felt.into(), Ordering::Relaxed)),
                         Err(reason) => {
                             wrong.lock().unwrap().push(format!("{fault}: {reason}"));
                             // What is wrong with one case must not spoil the next.

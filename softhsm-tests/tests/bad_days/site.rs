@@ -59,6 +59,12 @@ impl Site {
         self.room.client()
     }
 
+    /// How many warnings and errors stand in its log.
+    pub(crate) fn warnings(&self) -> usize {
+        let log = self.agent.log();
+        ["WARN", "ERROR"].iter().map(|level| log.matches(level).count()).sum()
+    }
+
     pub(crate) fn unlock(&self) -> Result<(), Error> {
         self.client().unlock(text(&self.room.token.pin))
     }

@@ -284,14 +284,12 @@ impl Keeper {
 
     /// Whether it has fewer questions than `most` to answer.
     pub(crate) fn has_fewer(&self, most: usize) -> bool {
-        self.link.waiting.borrow().len() < most || self.link.is_over()
+        self.link.has_fewer(most)
     }
 
-    /// Waits until it has fewer questions than `most` to answer. It answers in order, so who comes next waits for all.
+    /// Waits until it has fewer questions than `most` to answer, or has answered all that it has now.
     pub(crate) async fn has_room(&self, most: usize) {
-        while !self.has_fewer(most) {
-            self.link.drained.notified().await;
-        }
+        self.link.has_room(most).await;
     }
 
     async fn call(&self, question: ToKeeper<'_>) -> Result<Answer, CrewError> {

@@ -221,6 +221,20 @@ impl Link {
         Ok(())
     }
 
+    /// Whether fewer questions than `most` wait for their answers.
+    pub(super) fn has_fewer(&self, most: usize) -> bool {
+        self.waiting.borrow().len() < most || self.is_over()
+    }
+
+    /// Waits until fewer do, or until those that do now are answered: they are answered in order, so who comes next
+    /// waits for all before it, but not for all who come behind, however many they are.
+    pub(super) async fn has_room(&self, most: usize) {
+        let last = self.waiting.borrow().back().map(|(job, _)| *job);
+        while !self.has_fewer(most) && self.waiting.borrow().front().map(|(job, _)| *job) <= last {
+            self.drained.notified().await;
+        }
+    }
+
     /// Who waits for the answer to that question.
     fn waiter(&self, job: u64) -> Option<Waiter> {
         let mut waiting = self.waiting.borrow_mut();
@@ -356,6 +370,7 @@ pub(super) fn ended(detail: Option<String>) -> CrewError {
 #[cfg(test)]
 mod tests {
     use std::io::Write as _;
+    use std::task::Poll;
 
     use super::*;
 
@@ -401,6 +416,33 @@ mod tests {
             assert!(!link.is_over());
             assert_eq!(link.stand(), [None; 2]);
         }
+    }
+
+    #[tokio::test]
+    async fn makes_nobody_wait_for_those_who_come_later() {
+        let (link, mut theirs, _told) = waiting_for(&[1, 2, 3, 4, 5], &[]);
+        let mut room = std::pin::pin!(link.has_room(3));
+        let mut has_room = async || {
+            std::future::poll_fn(|context| Poll::Ready(room.as_mut().poll(context).is_ready())).await
+        };
+        assert!(!has_room().await);
+        for (answered, asked) in (1..=5).zip(6..) {
+            assert!(!has_room().await, "{answered}");
+            link.waiting.borrow_mut().push_back((asked, Waiter::Signature(Box::new(|_| {}))));
+            theirs.write_all(&signatures(&[answered])).unwrap();
+            link.linger();
+            assert!(!link.has_fewer(3));
+        }
+        assert!(has_room().await);
+
+        let mut room = std::pin::pin!(link.has_room(3));
+        let mut has_room = async || {
+            std::future::poll_fn(|context| Poll::Ready(room.as_mut().poll(context).is_ready())).await
+        };
+        assert!(!has_room().await);
+        theirs.write_all(&signatures(&[6, 7, 8])).unwrap();
+        link.linger();
+        assert!(has_room().await, "two are left");
     }
 
     #[tokio::test]

@@ -62,6 +62,7 @@ profile = "reef"
 name = "Reef"
 hosts = ["https://api.reef.example"]
 covers = "params"
+query_unsigned = true
 body_methods = ["POST"]
 [sign]
 alg = "secp256k1"

@@ -68,7 +68,7 @@ fn tells_a_program_what_a_secret_of_the_venue_is() {
     );
     assert_told(
         &enroll("coinbase-eddsa", PEM, None).unwrap_err(),
-        "the secret is a PEM block, *; a secret of coinbase-eddsa is an Ed25519 private key in base64 or hexadecimal: *",
+        "the secret is a PEM block, *; a secret of coinbase-eddsa is an Ed25519 private key in base64, base58 or hexadecimal: *",
         "`openssl pkey -in KEY.pem *",
     );
     // Nothing of it was kept, and nothing but the secret was wrong.

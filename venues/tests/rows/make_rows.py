@@ -192,9 +192,15 @@ def written(profile: str) -> str:
     """A venue's row file."""
     venue, lines = VENUES[profile], []
     made = exchange(profile)
+    names: set[str] = set()
     for endpoint in venue.endpoints:
+        name = f"{endpoint[2]} {endpoint[1]}"
+        if name in names:
+            # Of another section of the venue's.
+            name = f"{endpoint[2]} {'/'.join(endpoint[0])}/{endpoint[1]}"
+        names.add(name)
         for kind, params in fixed(venue, endpoint[3]).items():
-            id = f"{profile}/{endpoint[2]} {endpoint[1]} {kind}"
+            id = f"{profile}/{name} {kind}"
             lines.append(json.dumps(row(made, profile, id, endpoint, params), ensure_ascii=False))
     if venue.batch:
         batch = [ORDER, {**ORDER, "clientId": 7, "postOnly": True}, {"symbol": "a b+c&d=e"}]

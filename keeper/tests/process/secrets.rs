@@ -101,14 +101,8 @@ pub(crate) fn needles([on_p256, on_secp256k1]: &[Vec<u8>; 2]) -> Needles {
     needles.p256_key("p256", d);
     needles.rsa_key("rsa", &der(RSA));
     needles.p256_nonce("p256", d, MESSAGE, on_p256);
-    let bytes: Vec<u8> = WALLET.as_bytes().as_chunks().0.iter().map(|digits| hex_byte(*digits)).collect();
-    needles.secret(Class::Plain, "wallet", WALLET.as_bytes());
-    needles.secret(Class::Plain, "wallet", &bytes);
+    needles.hex_secret(Class::Plain, "wallet", WALLET);
+    let bytes = base16ct::lower::decode_vec(WALLET).expect("hexadecimal digits");
     needles.secp256k1_nonce("wallet", &bytes, &Keccak256::digest(typed(DOMAIN)), on_secp256k1);
     needles
-}
-
-fn hex_byte(digits: [u8; 2]) -> u8 {
-    let text = std::str::from_utf8(&digits).expect("ASCII");
-    u8::from_str_radix(text, 16).expect("hexadecimal digits")
 }

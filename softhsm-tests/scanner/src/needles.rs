@@ -4,12 +4,9 @@ use std::collections::{BTreeMap, HashMap};
 
 use crate::memory::Dump;
 
-/// Shorter pieces of a secret are not looked for.
+/// Shorter pieces of a secret are not looked for. A spelling of fewer of its bytes stands in a front full of signatures by
+/// chance, most of all where each character spells four bits or six: numbers, and the base64 of numbers.
 pub const WINDOW: usize = 8;
-
-/// The same piece where each byte is spelled with two, as in hexadecimal. Eight digits of a number that has nothing to do with
-/// the secret stand in a front full of signatures by chance.
-const WIDE_WINDOW: usize = 16;
 
 /// What somebody has who has found it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -72,7 +69,7 @@ struct Piece {
     window: usize,
 }
 
-/// All that must never be found, in windows of eight bytes of the secret.
+/// All that must never be found, in windows of [`WINDOW`] bytes of the secret.
 #[derive(Debug)]
 pub struct Needles {
     /// By its first eight bytes: which needle, and where in it.
@@ -94,15 +91,19 @@ impl Needles {
 
     /// Adds these bytes. Windows that could be anything (zeroes, counters) are left out.
     pub fn add(&mut self, class: Class, of: &str, spelling: &'static str, bytes: &[u8]) {
-        self.add_piece(class, of, spelling, Piece { bytes: bytes.to_vec(), window: WINDOW });
+        self.add_spelled(class, of, spelling, bytes, WINDOW);
     }
 
-    /// Adds bytes two of which spell one.
-    pub fn add_wide(&mut self, class: Class, of: &str, spelling: &'static str, bytes: &[u8]) {
-        self.add_piece(class, of, spelling, Piece { bytes: bytes.to_vec(), window: WIDE_WINDOW });
-    }
-
-    fn add_piece(&mut self, class: Class, of: &str, spelling: &'static str, piece: Piece) {
+    /// Adds a spelling, this many bytes of which spell [`WINDOW`] of the secret: never fewer than that.
+    pub(crate) fn add_spelled(
+        &mut self,
+        class: Class,
+        of: &str,
+        spelling: &'static str,
+        bytes: &[u8],
+        window: usize,
+    ) {
+        let piece = Piece { bytes: bytes.to_vec(), window };
         let number = self.needles.len();
         let starts = (piece.bytes.len().saturating_add(1)).saturating_sub(piece.window);
         for (at, window) in piece.bytes.array_windows::<WINDOW>().enumerate().take(starts) {
@@ -206,6 +207,8 @@ const fn bit(value: u64) -> u64 {
 
 #[cfg(test)]
 mod tests {
+    use base64ct::{Base64Unpadded, Encoding as _};
+
     use super::*;
 
     fn found(needles: &Needles, bytes: &[u8]) -> usize {
@@ -214,25 +217,51 @@ mod tests {
         found.len()
     }
 
+    const SECRET: [u8; 16] = *b"q7Zt1LxWvB0pKd93";
+
+    /// Pieces of the secret of this length in all spellings, each as it stands among other bytes.
+    fn spelled(length: usize) -> Vec<Vec<u8>> {
+        let mut spelled = Vec::new();
+        for secret in SECRET.windows(length) {
+            let hex: String = secret.iter().map(|byte| format!("{byte:02x}")).collect();
+            spelled.extend([secret.to_vec(), hex.into_bytes()]);
+            for before in 0..3 {
+                let whole = [&[0xff; 2][..before], secret, &[0xff]].concat();
+                spelled.push(Base64Unpadded::encode_string(&whole).into_bytes());
+            }
+            spelled.push(secret.iter().flat_map(|byte| [*byte, 0]).collect());
+        }
+        spelled.iter().map(|piece| [b"before ", piece.as_slice(), b" behind"].concat()).collect()
+    }
+
     #[test]
     fn finds_eight_bytes_of_a_secret_however_they_are_spelled() {
-        let secret = *b"q7Zt1LxWvB0pKd93";
         let mut needles = Needles::new();
-        needles.secret(Class::Plain, "a key", &secret);
-        let hex = |bytes: &[u8]| bytes.iter().map(|byte| format!("{byte:02x}")).collect::<String>();
-        for piece in [secret[3..11].to_vec(), hex(&secret[3..11]).into_bytes()] {
-            let dump = [b"before ".as_slice(), &piece, b" behind"].concat();
-            assert_eq!(found(&needles, &dump), 1, "{piece:?}");
+        needles.secret(Class::Plain, "a key", &SECRET);
+        for piece in spelled(8) {
+            assert!(found(&needles, &piece) > 0, "{}", piece.escape_ascii());
         }
     }
 
     #[test]
     fn takes_no_shorter_piece_for_the_secret() {
-        let secret = *b"q7Zt1LxWvB0pKd93";
         let mut needles = Needles::new();
-        needles.secret(Class::Plain, "a key", &secret);
-        let hex: String = secret[3..10].iter().map(|byte| format!("{byte:02x}")).collect();
-        assert_eq!(found(&needles, format!("number {hex}, another").as_bytes()), 0);
-        assert_eq!(found(&needles, &[b"text ".as_slice(), &secret[3..10], b" text"].concat()), 0);
+        needles.secret(Class::Plain, "a key", &SECRET);
+        for piece in spelled(7) {
+            assert_eq!(found(&needles, &piece), 0, "{}", piece.escape_ascii());
+        }
+    }
+
+    #[test]
+    fn finds_eight_bytes_of_a_secret_in_the_digits_that_spell_it() {
+        let digits: String = SECRET.iter().map(|byte| format!("{byte:02x}")).collect();
+        let mut needles = Needles::new();
+        needles.hex_secret(Class::Plain, "a key", &digits);
+        let base64 =
+            |length| Base64Unpadded::encode_string(format!("{{\"{}\"}}", &digits[..length]).as_bytes());
+        assert!(found(&needles, base64(16).as_bytes()) > 0);
+        // Six digits, which eight characters spell, are some number of every token of a busy front.
+        assert_eq!(found(&needles, base64(14).as_bytes()), 0);
+        assert!(found(&needles, &SECRET[3..11]) > 0);
     }
 }

@@ -6,7 +6,7 @@ use p256::elliptic_curve::PrimeField as _;
 use sha2::block_api::{compress256, compress512};
 use sha2::{Digest as _, Sha256, Sha384, Sha512};
 
-use crate::needles::{Class, Needles};
+use crate::needles::{Class, Needles, WINDOW};
 
 const IPAD: u8 = 0x36;
 const OPAD: u8 = 0x5c;
@@ -14,25 +14,46 @@ const OPAD: u8 = 0x5c;
 impl Needles {
     /// These bytes as they are, reversed, in hex, in base64 at each of its three offsets, and in UTF-16.
     pub fn secret(&mut self, class: Class, of: &str, secret: &[u8]) {
-        let reversed: Vec<u8> = secret.iter().rev().copied().collect();
-        self.add(class, of, "as it is", secret);
-        self.add(class, of, "reversed", &reversed);
-        for key in [secret, &reversed] {
-            let hex: String = key.iter().map(|byte| format!("{byte:02x}")).collect();
-            self.add_wide(class, of, "hex", hex.as_bytes());
-            self.add_wide(class, of, "HEX", hex.to_uppercase().as_bytes());
+        self.spellings(class, of, secret, WINDOW);
+    }
+
+    /// A secret that is written in hexadecimal digits: the bytes that they spell, and the digits as [`Self::secret`].
+    ///
+    /// # Panics
+    /// Where these are not pairs of digits.
+    pub fn hex_secret(&mut self, class: Class, of: &str, digits: &str) {
+        let bytes = base16ct::mixed::decode_vec(digits).unwrap_or_else(|error| panic!("{of}: {error}"));
+        self.secret(class, of, &bytes);
+        // Each digit is half a byte of the secret.
+        self.spellings(class, of, digits.as_bytes(), WINDOW * 2);
+    }
+
+    /// All spellings of a text, this many bytes of which are worth looking for.
+    #[expect(clippy::arithmetic_side_effects, clippy::indexing_slicing, reason = "lengths of secrets")]
+    fn spellings(&mut self, class: Class, of: &str, text: &[u8], bytes: usize) {
+        let reversed: Vec<u8> = text.iter().rev().copied().collect();
+        self.add_spelled(class, of, "as it is", text, bytes);
+        self.add_spelled(class, of, "reversed", &reversed, bytes);
+        for key in [text, &reversed] {
+            let hex = base16ct::lower::encode_string(key);
+            self.add_spelled(class, of, "hex", hex.as_bytes(), bytes * 2);
+            self.add_spelled(class, of, "HEX", hex.to_uppercase().as_bytes(), bytes * 2);
         }
-        for (offset, spelling) in [(0, "base64"), (1, "base64 from 1"), (2, "base64 from 2")] {
-            let rest = secret.get(offset..).unwrap_or_default();
-            // The ends depend on what stands beside it.
-            let rest = rest.as_chunks::<3>().0.as_flattened();
-            self.add(class, of, spelling, Base64Unpadded::encode_string(rest).as_bytes());
-            self.add(class, of, spelling, Base64UrlUnpadded::encode_string(rest).as_bytes());
+        // Of the six bits of the character in which they begin, up to four are those of the byte before.
+        let characters = (bytes * 8 - 4) / 6;
+        for (before, spelling) in [(0, "base64"), (1, "base64 behind 1"), (2, "base64 behind 2")] {
+            let whole = [&[0; 2][..before], text].concat();
+            // The first character may spell bits of what stands before as well, and the last one of what stands behind.
+            let sure = (before * 8).div_ceil(6)..whole.len() * 8 / 6;
+            for base64 in [Base64Unpadded::encode_string(&whole), Base64UrlUnpadded::encode_string(&whole)] {
+                let sure = base64.as_bytes().get(sure.clone()).unwrap_or_default();
+                self.add_spelled(class, of, spelling, sure, characters);
+            }
         }
         for wide in [[0, 1], [1, 0]] {
             let utf16: Vec<u8> =
-                secret.iter().flat_map(|byte| wide.map(|zero| if zero == 0 { *byte } else { 0 })).collect();
-            self.add_wide(class, of, "UTF-16", &utf16);
+                text.iter().flat_map(|byte| wide.map(|zero| if zero == 0 { *byte } else { 0 })).collect();
+            self.add_spelled(class, of, "UTF-16", &utf16, bytes * 2);
         }
     }
 

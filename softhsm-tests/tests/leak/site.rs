@@ -53,9 +53,10 @@ impl Secret {
                 text
             }
             "hyperliquid" => {
-                let d = random::<32>();
-                needles.secret(Class::Plain, name, &d);
-                base16ct::lower::encode_string(&d)
+                let text = base16ct::lower::encode_string(&random::<32>());
+                needles.hex_secret(Class::Plain, name, &text);
+                private = Some(Vec::new());
+                text
             }
             "coinex" => word::<64>(),
             "kraken" => {

@@ -104,7 +104,7 @@ fn finds_each_spelling_of_a_secret_by_its_name() {
             must("HEX", hex(key).to_uppercase().as_bytes());
         }
         // Encoded together with bytes before it, whole and not from where the needle begins.
-        for (before, spelling) in [(0, "base64"), (2, "base64 from 1"), (1, "base64 from 2")] {
+        for (before, spelling) in [(0, "base64"), (1, "base64 behind 1"), (2, "base64 behind 2")] {
             let whole = [&[0x20; 2][..before], secret, b"k"].concat();
             let (standard, url) =
                 (Base64Unpadded::encode_string(&whole), Base64UrlUnpadded::encode_string(&whole));

@@ -244,3 +244,34 @@ fn opens_folders_to_the_module_by_a_drop_in() {
     assert_eq!(run.code(), 3, "{}", run.stderr);
     assert!(run.stderr.contains("/nowhere/tokens cannot be opened to the module"), "{}", run.stderr);
 }
+
+#[test]
+fn writes_a_socket_for_each_bot_of_a_system() {
+    let room = Room::bare();
+    let words = ["install", "--system", "--print", "--agent-user", "keys", "--bot", "grid", "--bot", "arb-2"];
+    let said = room.run(&words, None, &[]).ok();
+    for line in [
+        "# strongroom-bot@.socket",
+        "ListenStream=%t/strongroom/%i.sock",
+        "SocketUser=%i",
+        "SocketMode=0600",
+        "Service=strongroom@keys.service",
+        "# strongroom@keys.service.d/bots.conf",
+        "Sockets=strongroom-bot@grid.socket",
+        "Sockets=strongroom-bot@arb-2.socket",
+    ] {
+        assert!(said.lines().any(|found| found == line), "{line}: {said}");
+    }
+    assert!(!said.contains("@SERVICE@"), "{said}");
+    let without = room.run(&["install", "--system", "--print"], None, &[]).ok();
+    assert!(!without.contains("strongroom-bot"), "{without}");
+    for wrong in [
+        ["install", "--user", "--print", "--bot", "grid"],
+        ["install", "--system", "--print", "--bot", "../x"],
+        ["install", "--system", "--print", "--bot", "a%i"],
+        ["install", "--system", "--print", "--bot", ""],
+        ["install", "--system", "--print", "--agent-user", "keys"],
+    ] {
+        assert_eq!(room.run(&wrong, None, &[]).code(), 2, "{wrong:?}");
+    }
+}

@@ -6,13 +6,15 @@
 
 mod beside;
 mod filter;
+mod names;
 mod parse;
 mod pattern;
 mod vars;
 
 pub(crate) use self::beside::{Beside, Clash};
 pub(crate) use self::filter::{Filter, Kind};
-pub(crate) use self::parse::{KvForm, Names, ParamUse, Release, Stage, View};
+pub(crate) use self::names::{KvForm, Names, ParamUse, Release, View};
+pub(crate) use self::parse::Stage;
 pub(crate) use self::pattern::{Cut, Pattern, check as check_pattern};
 pub(crate) use self::vars::{Slot, Values, Var, VarSet};
 

@@ -5,16 +5,13 @@ use std::os::fd::OwnedFd;
 use std::rc::Rc;
 use std::time::Instant;
 
-use jiff::Timestamp;
-use strongroom_link::{keeper, token};
 use strongroom_protocol::{
-    self as wire, Body, Credential, DecodeError, ErrorCode, LoggedIn, Operation, Param, Protection, Reply,
-    Request, Sign, Signed, Status, decode,
+    self as wire, Body, DecodeError, ErrorCode, Operation, Param, Reply, Request, Sign, decode,
 };
 use strongroom_venues as venues;
 
 use super::connection::Connection;
-use super::{Server, confirm, hello, progress, reply};
+use super::{Server, confirm, hello, progress, reply, report};
 use crate::clients::file::Entry;
 use crate::clients::{AddClient, ListClients, RemoveClient};
 use crate::crew::token::Login;
@@ -23,11 +20,9 @@ use crate::identity::{ClientName, NoClientName, log_of};
 use crate::policy::{Authorized, Needs, Sight};
 use crate::signer::enroll::{Enrollment, Secrets};
 use crate::signer::grants::SetGrants;
-use crate::signer::login::TokenReport;
 use crate::signer::metrics::Measure;
 use crate::signer::repin::Repin;
-use crate::signer::report::AskHead;
-use crate::signer::report::{CUSTODY, CredentialReport, Inspect, StatusReport};
+use crate::signer::report::{AskHead, CredentialReport, Inspect};
 use crate::signer::sign::SignOrder;
 use crate::signer::{LockNow, Remove, Signer, Unlock};
 
@@ -232,7 +227,7 @@ fn perform(
         Operation::Clients => {
             let entries = server.clients.list(permit.order(ListClients))?;
             let connections = |entry: &Entry| server.live.connections(&entry.name);
-            let clients = entries.iter().map(|entry| wire_client(entry, connections(entry))).collect();
+            let clients = entries.iter().map(|entry| report::client(entry, connections(entry))).collect();
             connection.answer(id, Reply::Clients(clients));
         }
         Operation::Metrics => {
@@ -279,16 +274,6 @@ fn client_name(text: &str) -> Result<ClientName, Fault> {
     })
 }
 
-fn wire_client(entry: &Entry, connections: u32) -> wire::ClientEntry<'_> {
-    let unix = |time: Timestamp| u64::try_from(time.as_second()).unwrap_or_default();
-    wire::ClientEntry {
-        name: entry.name.as_str(),
-        created_unix: unix(entry.created),
-        used_unix: entry.used.map_or(0, unix),
-        connections,
-    }
-}
-
 /// Signs, or has a human asked about `frame` first.
 fn sign(
     server: &Rc<Server>,
@@ -305,7 +290,7 @@ fn sign(
             Ok(signed) => {
                 let url = signed.url.split('?').next().unwrap_or_default();
                 log_of!(debug, who, micros, url, "signed");
-                to.answer(id, self::signed(&signed));
+                to.answer(id, report::signed(&signed));
             }
             Err(error) => {
                 let fault = Fault::from(error);
@@ -402,118 +387,5 @@ fn order(sign: Sign<'_>, sight: Sight) -> SignOrder<'_> {
                 Body::Json(bytes) => venues::Body::Json(bytes),
             },
         },
-    }
-}
-
-fn signed(signed: &venues::SignedRequest) -> Reply<'_> {
-    let headers = signed.headers.iter().map(|(name, value)| (name.as_str(), value.as_str())).collect();
-    match &signed.login {
-        None => {
-            Reply::Signed(Signed { method: &signed.method, url: &signed.url, headers, body: &signed.body })
-        }
-        Some(login) => Reply::WsLogin(LoggedIn {
-            name: &login.name,
-            url: login.url.as_deref(),
-            headers,
-            frame: &signed.body,
-            whole: login.whole,
-            signature: &login.signature,
-            expires_unix_ms: login.expires_unix_ms.unwrap_or_default(),
-        }),
-    }
-}
-
-impl StatusReport {
-    fn wire<'a>(&'a self, principal: &'a str, admins: &'a [String]) -> Status<'a> {
-        Status {
-            principal,
-            admins: admins.iter().map(String::as_str).collect(),
-            checkpoint: self.checkpoint.map_or(0, |checkpoint| checkpoint.line),
-            checkpoint_unix: self
-                .checkpoint
-                .and_then(|checkpoint| u64::try_from(checkpoint.at.as_second()).ok())
-                .unwrap_or_default(),
-            version: env!("CARGO_PKG_VERSION"),
-            pid: std::process::id(),
-            locked: self.locked.is_some(),
-            reason: self.locked.as_deref().unwrap_or_default(),
-            since_unix: u64::try_from(self.since.as_second()).unwrap_or_default(),
-            credentials: self.credentials,
-            ready: self.ready,
-            keeper_pid: self.keeper_pid,
-            token_serial: &self.token.serial,
-            token_label: &self.token.label,
-            rung: self.token.rung.name(),
-            weaknesses: self.weaknesses.iter().map(String::as_str).collect(),
-            protection: self
-                .keeper
-                .map(|keeper| keeper_wire(self.keeper_pid, keeper))
-                .into_iter()
-                .chain(self.worker.map(worker_wire))
-                .collect(),
-        }
-    }
-}
-
-fn keeper_wire(pid: u32, keeper: keeper::Protection) -> Protection<'static> {
-    let keeper::Protection { secret_memory, landlock, guarded } = keeper;
-    Protection { process: "keeper", pid, secret_memory, guarded, landlock: landlock.name() }
-}
-
-/// One that has logged in has ended by then. Its module needs files, so there is no Landlock.
-fn worker_wire(worker: token::Protection) -> Protection<'static> {
-    let token::Protection { secret_memory, guarded } = worker;
-    Protection { process: "token-worker", pid: 0, secret_memory, guarded, landlock: "absent" }
-}
-
-impl TokenReport {
-    fn wire(&self) -> wire::Token<'_> {
-        let Self { token, kept } = self;
-        wire::Token {
-            serial: &token.serial,
-            label: &token.label,
-            model: &token.model,
-            initialised: token.pin.initialised,
-            pad: token.pin.pad,
-            tries: token.pin.tries.name(),
-            kept: *kept,
-        }
-    }
-}
-
-impl CredentialReport {
-    fn wire<'a>(&'a self, accept_unbound: &'a str) -> Credential<'a> {
-        let unread = Credential {
-            name: self.name.as_str(),
-            venue: "",
-            key_id: "",
-            base_url: "",
-            algorithm: "",
-            custody: CUSTODY,
-            rung: "",
-            token_serial: "",
-            enrolled_unix: 0,
-            ready: self.ready,
-            fault: &self.fault,
-            revision: 0,
-            grants: 0,
-            accept_unbound,
-            honey: false,
-            profile: &self.profile,
-        };
-        let Some(meta) = &self.meta else { return unread };
-        Credential {
-            venue: &meta.venue,
-            key_id: &meta.key_id,
-            base_url: &meta.base_url,
-            algorithm: meta.algorithm.name(),
-            rung: meta.rung.name(),
-            token_serial: &meta.token_serial,
-            enrolled_unix: u64::try_from(meta.enrolled.as_second()).unwrap_or_default(),
-            revision: meta.revision,
-            honey: meta.honey,
-            grants: u32::try_from(meta.grants.len()).unwrap_or(u32::MAX),
-            ..unread
-        }
     }
 }

@@ -11,6 +11,7 @@ mod outbox;
 mod pace;
 mod progress;
 mod reply;
+mod report;
 mod stranger;
 mod turns;
 

@@ -3,7 +3,7 @@
 use std::ops::Range;
 
 use super::Template;
-use super::parse::MAX_OWN;
+use super::names::MAX_OWN;
 use crate::error::RequestError;
 
 /// Where a value is kept: fixed variables first, then what the profile itself names.

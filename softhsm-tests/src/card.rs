@@ -6,6 +6,7 @@
 
 use std::io::{self, Read as _, Write as _};
 use std::net::{Shutdown, TcpListener, TcpStream};
+use std::os::unix::net::UnixStream;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::sync::Arc;
@@ -64,7 +65,7 @@ impl Reader {
             .spawn()
             .unwrap_or_else(|error| panic!("unshare: {error}"));
         let reader = Self { daemon, dir, port };
-        wait_until("pcscd listens", SOON, || reader.socket().exists());
+        wait_until("pcscd listens", SOON, || UnixStream::connect(reader.socket()).is_ok());
         reader
     }
 

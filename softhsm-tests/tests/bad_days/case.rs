@@ -8,8 +8,11 @@ use strongroom_client::Error;
 use strongroom_softhsm_tests::mock::Fault;
 use strongroom_softhsm_tests::process::SOON;
 
-/// Patience of the agents whose modules hang. What does not hang takes less on a busy machine too.
-pub(crate) const HANGING_S: u32 = 6;
+/// Patience of the agents whose modules hang: a small part of a second would do for what does not hang, but for a busy
+/// machine.
+pub(crate) const HANGING_S: u32 = 15;
+/// So many of them hang at a time.
+pub(crate) const HANGING_SITES: usize = 16;
 /// Patience of the others: more than any answer takes on a busy machine.
 pub(crate) const WORKING_S: u32 = 30;
 

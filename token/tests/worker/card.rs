@@ -9,9 +9,6 @@ use strongroom_softhsm_tests::process::SOON;
 
 use crate::front::{Answer, Front};
 
-/// The agent looks once a second.
-const BETWEEN_LOOKS: Duration = Duration::from_secs(1);
-
 fn front(reader: &Reader) -> Front {
     let (variable, socket) = reader.environment();
     Front::start_with(&[(variable, socket.as_os_str()), ("HOME", OsStr::new("/nonexistent"))])
@@ -61,14 +58,12 @@ fn sees_a_card_that_is_pulled_out_and_put_in_again() {
 fn sees_that_a_card_was_out_between_two_looks() {
     let reader = Reader::start();
     let card = reader.insert();
-    let mut front = front(&reader);
+    let (mut front, mut other) = (front(&reader), front(&reader));
     until(&mut front, |answer| *answer == Answer::Done);
+    until(&mut other, |answer| *answer == Answer::Done);
     drop(card);
-    // Another process tells how far the reader is; this one does not look meanwhile.
-    let mut other = self::front(&reader);
+    // Another process tells when the service of the readers has seen it; this one does not look meanwhile.
     until(&mut other, is_absent);
-    // On a busy machine the service of the readers is late.
-    std::thread::sleep(BETWEEN_LOOKS.saturating_mul(3));
     let _card = reader.insert();
     until(&mut other, |answer| *answer == Answer::Done);
     assert!(is_absent(&look(&mut front)), "it was out");

@@ -94,6 +94,21 @@ impl Reader {
         Card { line, commands, runs: Some(runs) }
     }
 
+    /// Whether the daemon knows of a card in it. A card that is pulled out answers nobody at once, but the daemon looks
+    /// only now and then.
+    ///
+    /// # Panics
+    /// Where OpenSC is not installed.
+    #[must_use]
+    pub fn has_card(&self) -> bool {
+        let (variable, socket) = self.environment();
+        let listed = Command::new("opensc-tool").arg("--list-readers").env(variable, socket).output();
+        let listed = listed.unwrap_or_else(|error| panic!("opensc-tool: {error}"));
+        // Number, card, features, name.
+        let has_card = |line: &str| line.split_whitespace().nth(1) == Some("Yes");
+        String::from_utf8_lossy(&listed.stdout).lines().any(has_card)
+    }
+
     fn socket(&self) -> PathBuf {
         self.dir.path().join("run/pcscd.comm")
     }

@@ -1,7 +1,7 @@
 //! Running many cases on a few installations at a time.
 
-use std::sync::Mutex;
 use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Mutex, PoisonError};
 use std::time::Instant;
 
 use strongroom_client::Error;
@@ -29,6 +29,12 @@ pub(crate) fn try_all<S>(
 ) {
     let cases = faults.len();
     let waiting = Mutex::new(faults);
+    // One after another: it is work for the machine, and what is tried here is not.
+    let making = Mutex::new(());
+    let site = || {
+        let _one = making.lock().unwrap_or_else(PoisonError::into_inner);
+        site()
+    };
     let wrong = Mutex::new(Vec::new());
     let felt = AtomicUsize::new(0);
     std::thread::scope(|scope| {

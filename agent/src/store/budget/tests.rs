@@ -1,3 +1,5 @@
+//! What is spent is kept over restarts and kills, and never counted too low.
+
 #![expect(clippy::arithmetic_side_effects, reason = "a test may fail")]
 
 use super::*;

@@ -20,7 +20,7 @@ fn request<'a>(method: &'a str, path: &'a str, query: &'a str, body: &'a str) ->
 }
 
 /// Here it is not the path that says what a request does: see `hyperliquid.rs`.
-const BY_ACTION: &str = "hyperliquid";
+const BY_ACTION: [&str; 2] = ["hyperliquid", "hyperliquid-agent"];
 /// Profiles without an action table.
 const WITHOUT: [&str; 3] = ["bitfinex1", "bittrex1", "poloniex-legacy"];
 
@@ -47,7 +47,7 @@ fn says_what_requests_do() {
         let rules = profile(id).actions().rules().len();
         assert_eq!(rules == 0, WITHOUT.contains(id), "{id} has {rules} rules");
         let listed = ENDPOINTS.iter().any(|(known, ..)| known == id);
-        assert_eq!(listed, !WITHOUT.contains(id) && *id != BY_ACTION, "{id}");
+        assert_eq!(listed, !WITHOUT.contains(id) && !BY_ACTION.contains(id), "{id}");
     }
 }
 
@@ -275,6 +275,7 @@ const ENDPOINTS: &[(&str, &str, &str, &str, &str)] = &[
     ),
     ("poloniex", "POST /orders", "DELETE /orders", "POST /v2/wallets/withdraw", ""),
     ("upbit", "POST /v1/orders/cancel_and_new", "DELETE /v1/order", "POST /v1/withdraws/coin", ""),
+    ("upbit-hs512", "POST /v1/orders/cancel_and_new", "DELETE /v1/order", "POST /v1/withdraws/coin", ""),
     (
         "whitebit",
         "POST /api/v4/order/collateral/limit",

@@ -325,6 +325,7 @@ fn knows_every_rest_request_that_is_signed_like_a_login() {
             ("mexc", "contract"),
             ("poloniex", "login"),
             ("upbit", "login"),
+            ("upbit-hs512", "login"),
             ("woo", "login"),
         ]
     );

@@ -212,3 +212,25 @@ fn signs_the_published_deribit_login() {
     assert!(frame.contains(&format!("\"signature\":\"{signature}\"")), "{frame}");
     assert!(frame.contains("\"client_id\":\"AMANDA\",\"timestamp\":1576074319000"), "{frame}");
 }
+
+/// docs.upbit.com/kr/reference/auth, "JWT token structure": the page gives header and claims, and not the secret.
+#[test]
+fn signs_the_header_and_the_claims_of_the_published_upbit_token() {
+    let profile = builtin("upbit-hs512");
+    let request = Request { method: "GET", path: "/v1/accounts", query: Vec::new(), body: Body::Empty };
+    // b2f1e3f8-2dc1-4d6f-a838-c74c49b0e39a
+    let uuid = 0xb2f1_e3f8_2dc1_4d6f_a838_c74c_49b0_e39a_u128.to_be_bytes();
+    let moment = Moment { uuid, ..at_s(0) };
+    let account = account("a7Xd92LmQW3vBtRzYpMj5CxNKeT1HuVs0fFgJcAw");
+    let signed = sign(&profile, &request, &account, moment, "YOUR_SECRET_KEY", None).unwrap();
+    let token = header(&signed, "Authorization").strip_prefix("Bearer ").unwrap();
+    let text = concat!(
+        "eyJhbGciOiJIUzUxMiIsInR5cCI6IkpXVCJ9.",
+        // {"access_key":"a7Xd92LmQW3vBtRzYpMj5CxNKeT1HuVs0fFgJcAw","nonce":"b2f1e3f8-2dc1-4d6f-a838-c74c49b0e39a"}
+        "eyJhY2Nlc3Nfa2V5IjoiYTdYZDkyTG1RVzN2QnRSellwTWo1Q3hOS2VUMUh1VnMwZkZnSmNBdyIsIm5vbmNlIjoiYjJmMWUzZjgtMmRjMS00ZDZmLWE4MzgtYzc0YzQ5YjBlMzlhIn0",
+    );
+    let (signed_text, mac) = token.rsplit_once('.').unwrap();
+    assert_eq!(signed_text, text);
+    // By PyJWT 2, `jwt.encode(claims, "YOUR_SECRET_KEY", algorithm="HS512")`, as the page does it.
+    assert_eq!(mac, "d9XWG9WUFIWrY06Free3R6II7EYNY17-CmaspPoBas1BVNGRKH4OF8uxkZnxkl_wZus5qHfxcgPJaVLh2C1XRA");
+}

@@ -53,7 +53,6 @@ EXPECTED = {
     "xt": (4, 11, 7, 51, 2, 10, 3),
 }
 ALIKE = {
-    "upbit-hs512": "upbit",
     "binance-ed25519": "binance",
     "binance-rsa": "binance",
     "binancecoinm": "binance",

@@ -311,6 +311,7 @@ fn knows_every_rest_request_that_is_signed_like_a_login() {
     assert_eq!(
         found,
         [
+            ("ascendex", "login"),
             ("binance", "user-data"),
             ("binance-ed25519", "logon"),
             ("binance-rsa", "user-data"),

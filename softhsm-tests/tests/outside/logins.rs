@@ -349,6 +349,7 @@ fn gives_the_logins_of_many_venues_by_library_and_command() {
         "bitvavo",
         "bybit",
         "coinbase-legacy",
+        "coinex-hmac",
         "cryptocom",
         "deribit",
         "gate",

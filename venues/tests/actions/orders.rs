@@ -27,7 +27,7 @@ fn orders(id: &str, request: &Request<'_>) -> String {
 #[test]
 fn reads_the_orders_of_every_venue() {
     for (id, path, query, body, expected) in ORDERS {
-        let method = if *id == "deribit" { "GET" } else { "POST" };
+        let method = if ["bittrex1", "deribit"].contains(id) { "GET" } else { "POST" };
         assert_eq!(orders(id, &request(method, path, query, body)), *expected, "{id} {path} {query} {body}");
     }
     for (id, _) in builtin_profiles().iter().filter(|(id, _)| !WITHOUT.contains(id)) {
@@ -65,6 +65,13 @@ const ORDERS: &[(&str, &str, &str, &str, &str)] = &[
         "",
         r#"[{"symbol":"A","side":"Ask","orderType":"Limit","quantity":"1","price":"9"},{"symbol":"B","side":"Bid","orderType":"Market","quoteQuantity":"5"}]"#,
         "trade A sell Limit 1 - 9 -, trade B buy Market - 5 - -",
+    ),
+    (
+        "backpack",
+        "/api/v1/strategy",
+        "",
+        r#"{"symbol":"BTC_USDC","side":"Ask","strategyType":"Scheduled","quantity":"2","duration":600,"interval":5}"#,
+        "trade BTC_USDC sell Scheduled 2 - - -",
     ),
     (
         "binance",
@@ -217,6 +224,13 @@ const ORDERS: &[(&str, &str, &str, &str, &str)] = &[
         "trade BTC-USD buy LIMIT 1 - 9 -",
     ),
     (
+        "bittrex1",
+        "/api/v1.1/market/selllimit",
+        "market=BTC-LTC&quantity=1.2&rate=1.3",
+        "",
+        "trade BTC-LTC sell - 1.2 - 1.3 -",
+    ),
+    (
         "bitvavo",
         "/v2/order",
         "",
@@ -306,6 +320,13 @@ const ORDERS: &[(&str, &str, &str, &str, &str)] = &[
         "",
         r#"{"contingency_type":"LIST","order_list":[{"instrument_name":"A","side":"SELL","type":"LIMIT","quantity":"1","price":"9"}]}"#,
         "trade A sell LIMIT 1 - 9 -",
+    ),
+    (
+        "cryptocom",
+        "/exchange/v1/private/advanced/create-order-list",
+        "",
+        r#"{"order_list":[{"instrument_name":"A","side":"SELL","type":"STOP_LOSS","quantity":"1","ref_price":"8"}]}"#,
+        "trade A sell STOP_LOSS 1 - - 8",
     ),
     (
         "deribit",

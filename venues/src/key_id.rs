@@ -11,29 +11,23 @@ use crate::template::Pattern;
 pub(crate) struct KeyIdShape {
     /// What they are, for people.
     pub(crate) is: String,
-    pub(crate) form: Form,
-}
-
-#[derive(Debug)]
-pub(crate) enum Form {
-    /// `0x` and 40 hexadecimal digits, whose capitals are a checksum where there are small letters too.
-    Address,
-    /// All of it fits this.
-    Pattern(Pattern),
+    /// All of it fits this. Where there is none it is an address: `0x` and 40 hexadecimal digits, whose capitals are a
+    /// checksum where there are small letters too.
+    pub(crate) pattern: Option<Pattern>,
 }
 
 impl KeyIdShape {
     /// Whether `key_id` has it.
     pub(crate) fn check(&self, key_id: &str) -> Result<(), KeyIdError> {
-        let fits = match &self.form {
-            Form::Address => {
+        let fits = match &self.pattern {
+            None => {
                 let digits = key_id.strip_prefix("0x").filter(|digits| digits.len() == 40);
                 match digits.filter(|digits| digits.bytes().all(|byte| byte.is_ascii_hexdigit())) {
                     Some(digits) if !is_as_written(digits) => return Err(KeyIdError::Slip),
                     digits => digits.is_some(),
                 }
             }
-            Form::Pattern(pattern) => pattern.is_match(key_id.as_bytes()),
+            Some(pattern) => pattern.is_match(key_id.as_bytes()),
         };
         if fits { Ok(()) } else { Err(KeyIdError::Shape { is: self.is.clone() }) }
     }
@@ -57,7 +51,7 @@ mod tests {
 
     #[test]
     fn keeps_the_examples_of_eip_55() {
-        let shape = KeyIdShape { is: "an address".to_owned(), form: Form::Address };
+        let shape = KeyIdShape { is: "an address".to_owned(), pattern: None };
         let examples = [
             "0x52908400098527886E0F7030069857D2E4169EE7",
             "0x8617E340B3D01FA5F11F306F4090FD50E238070D",
@@ -95,7 +89,7 @@ mod tests {
     #[test]
     fn holds_a_pattern_for_the_whole_key_id() {
         let pattern = Pattern::compile("^(?:a|bc)$").unwrap();
-        let shape = KeyIdShape { is: "a letter".to_owned(), form: Form::Pattern(pattern) };
+        let shape = KeyIdShape { is: "a letter".to_owned(), pattern: Some(pattern) };
         for (key_id, fits) in
             [("a", true), ("bc", true), ("ab", false), ("abc", false), ("a\n", false), ("", false)]
         {

@@ -2,7 +2,7 @@
 
 use super::document::Fields;
 use crate::error::ProfileError;
-use crate::key_id::{Form, KeyIdShape};
+use crate::key_id::KeyIdShape;
 use crate::template::Pattern;
 
 /// Compiles `[key_id]`; nothing where the profile has none.
@@ -12,15 +12,15 @@ pub(super) fn key_id(fields: &Fields<'_, '_>) -> Result<Option<KeyIdShape>, Prof
     }
     let own = fields.table("key_id", "`key_id`", &["is", "form", "pattern"])?;
     let is = own.required_text("is")?.to_owned();
-    let form = match (own.choice("form", &[("address", ())])?, own.text("pattern")?) {
-        (Some(()), None) => Form::Address,
+    let pattern = match (own.choice("form", &[("address", ())])?, own.text("pattern")?) {
+        (Some(()), None) => None,
         (None, Some(text)) => {
             let pattern = Pattern::compile(&format!("^(?:{text})$"));
-            Form::Pattern(pattern.map_err(|message| own.error(own.place("pattern"), message))?)
+            Some(pattern.map_err(|message| own.error(own.place("pattern"), message))?)
         }
         (Some(_), Some(_)) | (None, None) => {
             return Err(own.error(own.at, "`key_id` has a `pattern`, or a `form`, and not both"));
         }
     };
-    Ok(Some(KeyIdShape { is, form }))
+    Ok(Some(KeyIdShape { is, pattern }))
 }

@@ -242,8 +242,8 @@ fn text_at(id: &str, key_id: &str, request: &Request<'_>, ms: u64) -> String {
     let base_url = profile.hosts().first().expect("a host").clone();
     let account = Account { key_id, uid: None, base_url: &base_url };
     let moment = Moment { unix_ns: ms * 1_000_000, nonce: ms, ..Moment::default() };
-    let canonical = profile.plan(request).unwrap().canonicalise(&account, &moment).unwrap();
-    String::from_utf8(canonical.message().to_vec()).unwrap()
+    let canonical = profile.plan(request).expect("planned").canonicalise(&account, &moment).expect("a text");
+    String::from_utf8(canonical.message().to_vec()).expect("UTF-8")
 }
 
 /// docs.backpack.exchange, "Signature Generation": an order that is taken back, and a batch of two.

@@ -13,6 +13,7 @@ mod document;
 mod eip712;
 mod encode;
 mod inject;
+mod key_id;
 mod login;
 pub(crate) mod near;
 mod rule;
@@ -39,6 +40,7 @@ const BASE_KEYS: &[&str] = &[
     "checked",
     "hosts",
     "secret",
+    "key_id",
     "by_host",
     "actions",
     "order",
@@ -77,6 +79,7 @@ pub(crate) fn compile(text: &str) -> Result<Text, ProfileError> {
     let name = fields.text("name")?.unwrap_or(id).to_owned();
     let hosts = hosts(&fields)?;
     let (min_bytes, max_bytes) = secret_length(&fields)?;
+    let key_id = key_id::key_id(&fields)?;
     let docs = fields.text("docs")?.unwrap_or_default().to_owned();
     let checked = fields.text("checked")?.unwrap_or_default().to_owned();
     let front_unsigned = fields.flag("front_unsigned")?.unwrap_or_default();
@@ -144,6 +147,7 @@ pub(crate) fn compile(text: &str) -> Result<Text, ProfileError> {
         checked,
         hosts,
         key_spec,
+        key_id,
         needs_uid,
         front_unsigned,
         query_unsigned,

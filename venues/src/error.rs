@@ -60,6 +60,23 @@ impl ProfileError {
     }
 }
 
+/// A key id that is none of the venue's.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum KeyIdError {
+    /// It looks otherwise.
+    #[error("the key id is not {is}")]
+    Shape {
+        /// What the venue's key ids are.
+        is: String,
+    },
+    /// An address whose capitals are not its own (EIP-55).
+    #[error(
+        "the key id is an address with a slip in it: its small and capital letters are a checksum, which does not fit"
+    )]
+    Slip,
+}
+
 /// Which part of a request an error is about.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Place {

@@ -21,6 +21,7 @@ mod eip712;
 mod error;
 mod injected;
 pub mod json;
+mod key_id;
 mod login;
 mod msgpack;
 mod pairs;
@@ -40,7 +41,7 @@ pub use actions::{Action, ActionRule, ActionTable, Binds, Classified, NoAction, 
 pub use builtin::{builtin, builtin_profiles};
 pub use canonical::{Account, CanonicalRequest};
 pub use clock::Moment;
-pub use error::{Place, Position, ProfileError, RequestError};
+pub use error::{KeyIdError, Place, Position, ProfileError, RequestError};
 pub use login::{Login, LoginFacts, LoginFinding, LoginParam};
 pub use plan::{CallerTime, LOGIN, Plan, TimeNeeds};
 pub use probe::Finding;

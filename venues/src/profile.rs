@@ -6,7 +6,8 @@ use strongroom_link::key::KeySpec;
 
 use crate::actions::ActionTable;
 use crate::compile::{self, compile};
-use crate::error::{ProfileError, RequestError};
+use crate::error::{KeyIdError, ProfileError, RequestError};
+use crate::key_id::KeyIdShape;
 use crate::login::Login;
 use crate::plan::Plan;
 use crate::request::{Method, Request};
@@ -27,6 +28,8 @@ pub(crate) struct Compiled {
     pub(crate) checked: String,
     pub(crate) hosts: Vec<String>,
     pub(crate) key_spec: KeySpec,
+    /// What the venue's key ids look like, where that is known.
+    pub(crate) key_id: Option<KeyIdShape>,
     pub(crate) needs_uid: bool,
     /// The front that a `cut` takes off the path decides nothing, because each call has one front alone.
     pub(crate) front_unsigned: bool,
@@ -100,6 +103,20 @@ impl Profile {
     #[must_use]
     pub fn key_spec(&self) -> KeySpec {
         self.compiled.key_spec
+    }
+
+    /// What the venue's key ids are, for people; empty if the profile does not say.
+    #[must_use]
+    pub fn key_id(&self) -> &str {
+        self.compiled.key_id.as_ref().map_or("", |shape| &shape.is)
+    }
+
+    /// Whether `key_id` looks like one of this venue's, as far as the profile says what they look like.
+    ///
+    /// # Errors
+    /// What the venue's key ids are, or that this one has a slip in it.
+    pub fn check_key_id(&self, key_id: &str) -> Result<(), KeyIdError> {
+        self.compiled.key_id.as_ref().map_or(Ok(()), |shape| shape.check(key_id))
     }
 
     /// Whether a credential of this venue needs a user id.

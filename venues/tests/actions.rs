@@ -24,9 +24,9 @@ fn request<'a>(method: &'a str, path: &'a str, query: &'a str, body: &'a str) ->
 }
 
 /// Here it is not the path that says what a request does: see `hyperliquid.rs`.
-const BY_ACTION: &str = "hyperliquid";
+const BY_ACTION: [&str; 2] = ["hyperliquid", "hyperliquid-agent"];
 /// Profiles without an action table.
-const WITHOUT: [&str; 3] = ["bitfinex1", "bittrex1", "poloniex-legacy"];
+const WITHOUT: [&str; 2] = ["bitfinex1", "poloniex-legacy"];
 
 #[test]
 fn says_what_requests_do() {
@@ -51,7 +51,7 @@ fn says_what_requests_do() {
         let rules = profile(id).actions().rules().len();
         assert_eq!(rules == 0, WITHOUT.contains(id), "{id} has {rules} rules");
         let listed = ENDPOINTS.iter().any(|(known, ..)| known == id);
-        assert_eq!(listed, !WITHOUT.contains(id) && *id != BY_ACTION, "{id}");
+        assert_eq!(listed, !WITHOUT.contains(id) && !BY_ACTION.contains(id), "{id}");
     }
 }
 
@@ -146,6 +146,13 @@ const ENDPOINTS: &[(&str, &str, &str, &str, &str)] = &[
         "POST /api/v2/websockets_token/",
     ),
     ("bittrex", "POST /v3/orders", "DELETE /v3/orders/open", "POST /v3/withdrawals", ""),
+    (
+        "bittrex1",
+        "GET /api/v1.1/market/selllimit",
+        "GET /api/v1.1/market/cancel",
+        "GET /api/v1.1/account/withdraw",
+        "",
+    ),
     ("bitvavo", "PUT /v2/order", "DELETE /v2/orders", "POST /v2/withdrawal", ""),
     ("bybit", "POST /v5/order/amend", "POST /v5/order/cancel-all", "POST /v5/asset/withdraw/create", ""),
     ("bybit-rsa", "POST /v5/order/amend", "POST /v5/order/cancel-all", "POST /v5/asset/withdraw/create", ""),
@@ -279,6 +286,7 @@ const ENDPOINTS: &[(&str, &str, &str, &str, &str)] = &[
     ),
     ("poloniex", "POST /orders", "DELETE /orders", "POST /v2/wallets/withdraw", ""),
     ("upbit", "POST /v1/orders/cancel_and_new", "DELETE /v1/order", "POST /v1/withdraws/coin", ""),
+    ("upbit-hs512", "POST /v1/orders/cancel_and_new", "DELETE /v1/order", "POST /v1/withdraws/coin", ""),
     (
         "whitebit",
         "POST /api/v4/order/collateral/limit",
@@ -312,6 +320,23 @@ fn keeps_apart_what_looks_alike() {
         ("coinex", "POST", "/v2/account/subs", Action::Admin),
         ("gemini", "POST", "/v1/Order/New", Action::Trade),
         ("bitstamp", "POST", "/api/v2/BUY/btcusd/", Action::Trade),
+        ("backpack", "POST", "/api/v1/vault/mint", Action::Transfer),
+        ("backpack", "DELETE", "/api/v1/vault/redeem", Action::Transfer),
+        ("backpack", "GET", "/api/v1/vault/redeems/pending", Action::Read),
+        ("backpack", "POST", "/api/v1/rfq/refresh", Action::Trade),
+        ("backpack", "DELETE", "/api/v1/strategies", Action::Cancel),
+        ("backpack", "POST", "/wapi/v1/user/2fa", Action::Admin),
+        ("bittrex", "POST", "/v3/batch", Action::Trade),
+        ("bittrex1", "GET", "/api/v1.1/account/getbalance", Action::Read),
+        ("cryptocom", "POST", "/exchange/v1/private/advanced/create-otoco", Action::Trade),
+        ("cryptocom", "POST", "/exchange/v1/private/advanced/amend-order", Action::Trade),
+        ("cryptocom", "POST", "/exchange/v1/private/advanced/cancel-all-orders", Action::Cancel),
+        ("cryptocom", "POST", "/exchange/v1/private/otc/request-deal", Action::Trade),
+        ("cryptocom", "POST", "/exchange/v1/private/otc/request-quote", Action::Read),
+        ("cryptocom", "POST", "/exchange/v1/private/fiat/fiat-create-bank-account", Action::Admin),
+        ("cryptocom", "POST", "/exchange/v1/private/change-account-settings", Action::Config),
+        ("ascendex", "POST", "/7/api/pro/v1/margin/risk", Action::Read),
+        ("ascendex", "GET", "/api/pro/data/v1/cash/balance/snapshot", Action::Read),
     ] {
         assert_eq!(profile(id).actions().classify(method, path).0, action, "{id} {method} {path}");
     }

@@ -82,7 +82,18 @@ fn knows_whose_parameters_can_be_cut_anew() {
     let found: Vec<&str> = builtin_profiles().iter().map(|(id, _)| *id).filter(recut).collect();
     assert_eq!(
         found,
-        ["binance-ws", "bingx", "bitget", "cryptocom", "gate", "lbank", "lbank-rsa", "upbit", "xt"]
+        [
+            "binance-ws",
+            "bingx",
+            "bitget",
+            "cryptocom",
+            "gate",
+            "lbank",
+            "lbank-rsa",
+            "upbit",
+            "upbit-hs512",
+            "xt"
+        ]
     );
 }
 

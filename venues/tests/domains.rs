@@ -55,7 +55,7 @@ fn names_every_domain_in_which_a_key_of_the_profile_signs() {
 }
 
 #[test]
-fn names_the_two_domains_of_hyperliquid() {
+fn names_the_domains_of_hyperliquid() {
     let separators = builtin("hyperliquid").unwrap().unwrap().key_spec().domains;
     let hex =
         |separator: &[u8; 32]| separator.iter().fold(String::new(), |text, byte| format!("{text}{byte:02x}"));
@@ -68,6 +68,9 @@ fn names_the_two_domains_of_hyperliquid() {
             "feb1393ca4412a4ca577bd51d04f0a77033514c602f4d0a11490fb95f7428df6",
         ]
     );
+    // Whose key shall not withdraw has the first alone.
+    let trader = builtin("hyperliquid-agent").unwrap().unwrap().key_spec().domains;
+    assert_eq!(trader.separators(), &separators.separators()[..1]);
     // Who signs no typed data is held to none.
     assert!(builtin("binance").unwrap().unwrap().key_spec().domains.is_empty());
 }

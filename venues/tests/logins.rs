@@ -311,6 +311,7 @@ fn knows_every_rest_request_that_is_signed_like_a_login() {
     assert_eq!(
         found,
         [
+            ("ascendex", "login"),
             ("binance", "user-data"),
             ("binance-ed25519", "logon"),
             ("binance-rsa", "user-data"),
@@ -325,6 +326,7 @@ fn knows_every_rest_request_that_is_signed_like_a_login() {
             ("mexc", "contract"),
             ("poloniex", "login"),
             ("upbit", "login"),
+            ("upbit-hs512", "login"),
             ("woo", "login"),
         ]
     );

@@ -213,3 +213,165 @@ fn signs_the_published_deribit_login() {
     assert!(frame.contains(&format!("\"signature\":\"{signature}\"")), "{frame}");
     assert!(frame.contains("\"client_id\":\"AMANDA\",\"timestamp\":1576074319000"), "{frame}");
 }
+
+/// docs.upbit.com/kr/reference/auth, "JWT token structure": the page gives header and claims, and not the secret.
+#[test]
+fn signs_the_header_and_the_claims_of_the_published_upbit_token() {
+    let profile = builtin("upbit-hs512");
+    let request = Request { method: "GET", path: "/v1/accounts", query: Vec::new(), body: Body::Empty };
+    // b2f1e3f8-2dc1-4d6f-a838-c74c49b0e39a
+    let uuid = 0xb2f1_e3f8_2dc1_4d6f_a838_c74c_49b0_e39a_u128.to_be_bytes();
+    let moment = Moment { uuid, ..at_s(0) };
+    let account = account("a7Xd92LmQW3vBtRzYpMj5CxNKeT1HuVs0fFgJcAw");
+    let signed = sign(&profile, &request, &account, moment, "YOUR_SECRET_KEY", None).unwrap();
+    let token = header(&signed, "Authorization").strip_prefix("Bearer ").unwrap();
+    let text = concat!(
+        "eyJhbGciOiJIUzUxMiIsInR5cCI6IkpXVCJ9.",
+        // {"access_key":"a7Xd92LmQW3vBtRzYpMj5CxNKeT1HuVs0fFgJcAw","nonce":"b2f1e3f8-2dc1-4d6f-a838-c74c49b0e39a"}
+        "eyJhY2Nlc3Nfa2V5IjoiYTdYZDkyTG1RVzN2QnRSellwTWo1Q3hOS2VUMUh1VnMwZkZnSmNBdyIsIm5vbmNlIjoiYjJmMWUzZjgtMmRjMS00ZDZmLWE4MzgtYzc0YzQ5YjBlMzlhIn0",
+    );
+    let (signed_text, mac) = token.rsplit_once('.').unwrap();
+    assert_eq!(signed_text, text);
+    // By PyJWT 2, `jwt.encode(claims, "YOUR_SECRET_KEY", algorithm="HS512")`, as the page does it.
+    assert_eq!(mac, "d9XWG9WUFIWrY06Free3R6II7EYNY17-CmaspPoBas1BVNGRKH4OF8uxkZnxkl_wZus5qHfxcgPJaVLh2C1XRA");
+}
+
+/// The signed text of a request at the profile's first host, in milliseconds since 1970.
+fn text_at(id: &str, key_id: &str, request: &Request<'_>, ms: u64) -> String {
+    let profile = builtin(id);
+    let base_url = profile.hosts().first().expect("a host").clone();
+    let account = Account { key_id, uid: None, base_url: &base_url };
+    let moment = Moment { unix_ns: ms * 1_000_000, nonce: ms, ..Moment::default() };
+    let canonical = profile.plan(request).expect("planned").canonicalise(&account, &moment).expect("a text");
+    String::from_utf8(canonical.message().to_vec()).expect("UTF-8")
+}
+
+/// docs.backpack.exchange, "Signature Generation": an order that is taken back, and a batch of two.
+#[test]
+fn writes_the_published_backpack_texts() {
+    let json = |method, path, body: &'static str| Request {
+        method,
+        path,
+        query: Vec::new(),
+        body: Body::Json(body.as_bytes()),
+    };
+    let cancel = json("DELETE", "/api/v1/order", r#"{"orderId":28,"symbol":"BTC_USDT"}"#);
+    assert_eq!(
+        text_at("backpack", "key", &cancel, 1_614_550_000_000),
+        "instruction=orderCancel&orderId=28&symbol=BTC_USDT&timestamp=1614550000000&window=5000"
+    );
+    let batch = r#"[
+        {"symbol":"SOL_USDC_PERP","side":"Bid","orderType":"Limit","price":"141","quantity":"12"},
+        {"symbol":"SOL_USDC_PERP","side":"Bid","orderType":"Limit","price":"140","quantity":"11"}
+    ]"#;
+    assert_eq!(
+        text_at("backpack", "key", &json("POST", "/api/v1/orders", batch), 1_750_793_021_519),
+        "instruction=orderExecute&orderType=Limit&price=141&quantity=12&side=Bid&symbol=SOL_USDC_PERP\
+         &instruction=orderExecute&orderType=Limit&price=140&quantity=11&side=Bid&symbol=SOL_USDC_PERP\
+         &timestamp=1750793021519&window=5000"
+    );
+}
+
+/// The vendor's `OpenAPI`, "Digital Signature", its JavaScript and its Python; the id there is 11 and 14, and the nonce here.
+#[test]
+fn writes_the_texts_of_the_published_samples_of_cryptocom() {
+    let post = |path, body: &'static str| Request {
+        method: "POST",
+        path,
+        query: Vec::new(),
+        body: Body::Json(body.as_bytes()),
+    };
+    let detail = post("/exchange/v1/private/get-order-detail", r#"{"order_id":"53287421324"}"#);
+    assert_eq!(
+        text_at("cryptocom", "token", &detail, 1_587_846_358_253),
+        "private/get-order-detail1587846358253tokenorder_id532874213241587846358253"
+    );
+    let list = r#"{"contingency_type":"LIST","order_list":[
+        {"instrument_name":"ONE_USDT","side":"BUY","type":"LIMIT","price":"0.24","quantity":"1.0"},
+        {"instrument_name":"ONE_USDT","side":"BUY","type":"STOP_LIMIT","price":"0.27","quantity":"1.0","trigger_price":"0.26"}
+    ]}"#;
+    assert_eq!(
+        text_at(
+            "cryptocom",
+            "API_KEY",
+            &post("/exchange/v1/private/create-order-list", list),
+            1_587_846_358_253
+        ),
+        "private/create-order-list1587846358253API_KEYcontingency_typeLISTorder_list\
+         instrument_nameONE_USDTprice0.24quantity1.0sideBUYtypeLIMIT\
+         instrument_nameONE_USDTprice0.27quantity1.0sideBUYtrigger_price0.26typeSTOP_LIMIT1587846358253"
+    );
+}
+
+/// docs.coinex.com/api/v2/authorization: the text of a request, and that of a socket. The page gives no secret.
+#[test]
+fn writes_the_published_coinex_texts() {
+    let query = "market=BTCUSDT&market_type=SPOT&side=buy&page=1&limit=10";
+    let path = "/v2/spot/pending-order";
+    let request = Request { method: "GET", path, query: pairs(query), body: Body::Empty };
+    let now = 1_700_490_703_564;
+    assert_eq!(text_at("coinex-hmac", "key", &request, now), format!("GET{path}?{query}{now}"));
+    let login = Request { method: "WS", path: "spot", query: Vec::new(), body: Body::Empty };
+    assert_eq!(text_at("coinex-hmac", "key", &login, now), now.to_string());
+}
+
+/// ascendex.github.io/ascendex-pro-api, "WebSocket Authentication", with the time of "Sign a Request"; the signature is openssl's.
+#[test]
+fn signs_the_login_of_the_published_ascendex_key() {
+    let login = Request { method: "WS", path: "login", query: Vec::new(), body: Body::Empty };
+    let account = account("BclE7dBGbS1AP3VnOuq6s8fJH0fWbH7r");
+    let secret = "fAZcQRUMxj3eX3DreIjFcPiJ9UR3ZTdgIw8mxddvtcDxLoXvdbXJuFQYadUUsF7q";
+    let signed = sign(&builtin("ascendex"), &login, &account, at_s(1_608_133_910), secret, None).unwrap();
+    assert_eq!(
+        String::from_utf8(signed.body).unwrap(),
+        r#"{"op":"auth","t":1608133910000,"key":"BclE7dBGbS1AP3VnOuq6s8fJH0fWbH7r","sig":"k7FnrzlfFJRDfycnlgGXZBz0cIO2z8BsP3nPuFVhFR8="}"#
+    );
+}
+
+/// bittrex.github.io/api/v1-1, "Request Signing": there key and nonce stand behind the caller's parameters, and the nonce
+/// is milliseconds.
+#[test]
+fn signs_the_published_bittrex_url() {
+    let (_, shipped) =
+        strongroom_venues::builtin_profiles().iter().find(|(id, _)| *id == "bittrex1").expect("shipped");
+    let (key, nonce) = (
+        r#"name = "apikey", value = "{key}", at = "front""#,
+        r#"name = "nonce", value = "{nonce}", at = "front""#,
+    );
+    assert_eq!((shipped.matches(key).count(), shipped.matches(nonce).count()), (1, 1));
+    let behind =
+        shipped.replace(key, &key.replace("front", "back")).replace(nonce, &nonce.replace("front", "back"));
+    let profile = Profile::compile(&behind.replace("nonce = \"s\"", "nonce = \"ms\"")).unwrap();
+    let request = Request {
+        method: "GET",
+        path: "/api/v1.1/path/call",
+        query: pairs("param=value"),
+        body: Body::Empty,
+    };
+    let account = Account { key_id: "0123456789", uid: None, base_url: "https://api.bittrex.com" };
+    let moment = Moment { nonce: 1_542_020_339_856, ..at_s(0) };
+    let signed = sign(&profile, &request, &account, moment, "ABCDEFGHIJ", None).unwrap();
+    assert_eq!(
+        signed.url,
+        "https://api.bittrex.com/api/v1.1/path/call?param=value&apikey=0123456789&nonce=1542020339856"
+    );
+    assert_eq!(
+        header(&signed, "apisign").to_uppercase(),
+        "FC70DD6467C916FBAA14EB89942644F9CF3F4CBF179923EE677413DC2E1CF2D8\
+         C5AA60C85A0A0BB3174960B8AA4FCFB0BC20CDE19BF21D567C671811C52CE631"
+    );
+}
+
+/// www.bitstamp.net/api, "Authentication examples", at a made-up time; the signature is that of the Python sample.
+#[test]
+fn signs_the_published_sample_of_bitstamp() {
+    let form = Body::Form(pairs("offset=1"));
+    let path = "/api/v2/user_transactions/";
+    let request = Request { method: "POST", path, query: Vec::new(), body: form };
+    let account = Account { key_id: "api_key", uid: None, base_url: "https://www.bitstamp.net" };
+    let uuid = 0xb2f1_e3f8_2dc1_4d6f_a838_c74c_49b0_e39a_u128.to_be_bytes();
+    let moment = Moment { uuid, ..at_s(1_700_000_000) };
+    let signed = sign(&builtin("bitstamp"), &request, &account, moment, "api_key_secret", None).unwrap();
+    let expected = "8d5bd4751c98da4e03728af1f402ec928bef99fec1b57f2827ca60e15f782dbb";
+    assert_eq!(header(&signed, "X-Auth-Signature"), expected);
+}

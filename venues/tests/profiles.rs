@@ -49,7 +49,7 @@ fn refuses_profiles_with_line_and_column() {
     for (line, expected) in [
         (
             "profil = 1",
-            "line 4, column 1: a profile has no key `profil` (did you mean `profile`?); its keys are profile, schema, name, docs, checked, hosts, secret, by_host, actions, order, case, ws, front_unsigned, query_unsigned, endpoint, covers, clock, encode, body_methods, inject, let, sign, attach, map",
+            "line 4, column 1: a profile has no key `profil` (did you mean `profile`?); its keys are profile, schema, name, docs, checked, hosts, secret, key_id, by_host, actions, order, case, ws, front_unsigned, query_unsigned, endpoint, covers, clock, encode, body_methods, inject, let, sign, attach, map",
         ),
         ("schema = 2", "line 4, column 10: `schema` must be a whole number between 1 and 1"),
         ("name = 7", "line 4, column 8: `name` must be text"),
@@ -64,6 +64,16 @@ fn refuses_profiles_with_line_and_column() {
         (
             "endpoint = \"POST a\"",
             "line 4, column 12: `POST a` is no endpoint: it looks like `POST /exchange`",
+        ),
+        ("key_id = { form = \"address\" }", "line 4, column 10: `key_id` needs the key `is`"),
+        ("key_id = { is = \"a\" }", "line 4, column 10: `key_id` has a `pattern`, or a `form`, and not both"),
+        (
+            "key_id = { is = \"a\", form = \"uuid\" }",
+            "line 4, column 29: `form` cannot be `uuid`; it is one of address",
+        ),
+        (
+            "key_id = { is = \"a\", pattern = \"(\" }",
+            "line 4, column 32: the pattern `^(?:()$` does not compile: unclosed group",
         ),
         (
             "hosts = [\"http://a.example\"]",

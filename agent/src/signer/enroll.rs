@@ -9,7 +9,7 @@ use std::rc::Rc;
 use strongroom_link::key::PassphraseUse;
 use strongroom_policy::Grants;
 use strongroom_protocol::{Enroll, ErrorCode};
-use strongroom_venues::Profile;
+use strongroom_venues::{KeyIdError, Profile};
 
 use super::grants::InForce;
 use super::keep::{KeepJob, Making};
@@ -59,6 +59,7 @@ impl Enrollment {
         credential_name(wanted.credential)?;
         identifier("key id", wanted.key_id)?;
         wanted.uid.map(user_id).transpose()?;
+        check_key_id(profile, wanted.key_id)?;
         check_uid(profile, wanted.venue, wanted.uid)?;
         check_passphrase(profile, wanted.venue, wanted.passphrase)?;
         grants::check(profile, &grants::read(wanted.grants)?)?;
@@ -104,6 +105,14 @@ fn user_id(text: &str) -> Result<String, Fault> {
     let message =
         format!("the uid is not 1 to {MAX_ID_BYTES} printable characters, with one space between words");
     Err(Fault::new(ErrorCode::Invalid, message, "copy it again from the venue"))
+}
+
+/// A key id of the venue's, where its profile says what they look like.
+fn check_key_id(profile: &Profile, key_id: &str) -> Result<(), Fault> {
+    let fault = |error: KeyIdError| {
+        Fault::new(ErrorCode::Invalid, error.to_string(), told_by(profile, "copy it again"))
+    };
+    profile.check_key_id(key_id).map_err(fault)
 }
 
 /// An account id exactly where the venue's requests carry one.
@@ -220,6 +229,7 @@ impl Signer {
         base_url: Option<String>,
     ) -> Result<Meta, Fault> {
         let profile = &chosen.profile;
+        check_key_id(profile, &key_id)?;
         check_uid(profile, &venue, uid.as_deref())?;
         let base_url = self::base_url(profile, &venue, base_url.as_deref())?;
         let (spec, token) = (profile.key_spec(), &self.config.token);

@@ -14,6 +14,7 @@ from strongroom import Client, Invalid, SignedRequest
 
 __all__ = ["attach"]
 
+_VENUES = ("hyperliquid", "hyperliquid-agent")
 # What ccxt demands before it sends anything. No key: zero is none.
 _PLACEHOLDER = "0x" + "0" * 64
 
@@ -26,7 +27,7 @@ def attach(exchange: Any, credential: str, *, client: Client | None = None) -> N
     """
     room = client or Client()
     wallet = room.show(credential)
-    if exchange.id != "hyperliquid" or wallet.venue != "hyperliquid":
+    if exchange.id != "hyperliquid" or wallet.venue not in _VENUES:
         raise Invalid(
             f"`{credential}` is a credential of {wallet.venue}, and the exchange is {exchange.id}",
             hint="this goes with hyperliquid alone; ccxt_pro has the logins of others",

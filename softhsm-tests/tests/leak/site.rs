@@ -79,7 +79,9 @@ impl Secret {
             needles.secret(Class::Plain, "passphrase", word.as_bytes());
             passphrase = Some(word);
         }
-        (Self { name, venue, key_id: word::<24>(), text, passphrase }, private)
+        let address = || format!("0x{}", base16ct::lower::encode_string(&random::<20>()));
+        let key_id = if venue == "hyperliquid" { address() } else { word::<24>() };
+        (Self { name, venue, key_id, text, passphrase }, private)
     }
 
     pub(crate) fn key(&self) -> Key<'_> {

@@ -57,6 +57,24 @@ fn opens_a_wallet_for_no_other_domains_than_those_of_its_enrolment() {
     }
 }
 
+#[test]
+fn names_the_domain_of_trading_alone_where_a_wallet_shall_not_withdraw() {
+    let room = Room::new();
+    let trader = Key { name: "trader", venue: "hyperliquid-agent", ..WALLET };
+    for key in [&WALLET, &trader] {
+        let _ = room.enroll(key, &["--allow", "*"]).ok();
+    }
+    let written = std::fs::read_to_string(room.record("trader")).unwrap();
+    assert!(written.contains(&format!("domains = [\"{EXCHANGE}\"]")), "{written}");
+    let _agent = room.start_unlocked();
+    for name in ["hl", "trader"] {
+        let noop =
+            SignRequest::new(name, "POST", "/exchange").json(br#"{"action":{"type":"noop"}}"#.as_slice());
+        let body = String::from_utf8(room.client().sign(&noop).unwrap().body).unwrap();
+        assert!(body.contains("\"signature\":{\"r\":\"0x"), "{body}");
+    }
+}
+
 const REEF: &str = r#"
 profile = "reef"
 name = "Reef"

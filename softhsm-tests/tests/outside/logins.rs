@@ -349,6 +349,7 @@ fn gives_the_logins_of_many_venues_by_library_and_command() {
         "bitvavo",
         "bybit",
         "coinbase-legacy",
+        "coinex-hmac",
         "cryptocom",
         "deribit",
         "gate",
@@ -358,6 +359,7 @@ fn gives_the_logins_of_many_venues_by_library_and_command() {
         "phemex",
         "poloniex",
         "upbit",
+        "upbit-hs512",
         "woo",
     ];
     let mut keys: Vec<Key<'static>> = plain.into_iter().map(key).collect();

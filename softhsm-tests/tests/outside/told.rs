@@ -75,3 +75,26 @@ fn tells_a_program_what_a_secret_of_the_venue_is() {
     assert!(room.client().list().unwrap().is_empty());
     enroll("okx", secret, Some("a phrase")).expect("the control");
 }
+
+#[test]
+fn tells_a_program_what_the_key_ids_of_a_venue_are() {
+    let room = Room::new();
+    let _agent = room.start();
+    let wallet = "0x0123456789012345678901234567890123456789012345678901234567890123";
+    let enroll = |key_id: &str| {
+        let enrollment = Enrollment::new("new", "hyperliquid", key_id);
+        room.client().enroll(&enrollment, piped(&room.token.pin), piped(wallet), None)
+    };
+    for key_id in ["0x1234", "PUBLICHALF", "14791697260e4c9a71f18484c9f997b308e59325", wallet] {
+        let is = "the key id is not the address of the key: 0x and 40 hexadecimal digits";
+        assert_told(&enroll(key_id).unwrap_err(), is, "copy it again; see https://*");
+    }
+    // One letter of the address is written otherwise, which EIP-55 finds.
+    assert_told(
+        &enroll("0x14791697260e4c9A71f18484C9f997B308e59324").unwrap_err(),
+        "the key id is an address with a slip in it: *",
+        "copy it again; see https://*",
+    );
+    assert!(room.client().list().unwrap().is_empty());
+    enroll("0x14791697260e4c9a71f18484c9f997b308e59325").expect("the control");
+}

@@ -199,10 +199,19 @@ fn compares_with_requests_that_are_trusted_as_the_how_to_shows() {
 fn agrees_with_the_vectors_of_what_ships() {
     let folder = tempfile::tempdir().unwrap();
     let vectors = Path::new(env!("CARGO_MANIFEST_DIR")).join("../vectors");
-    // One of each kind: hash in the text, passphrase, JWTs of all three algorithms, Ed25519, a body of JSON.
-    for id in
-        ["kraken", "okx", "kucoin", "coinbase", "coinbase-eddsa", "upbit", "coinex", "backpack", "gemini"]
-    {
+    // One of each kind: hash in the text, passphrase, JWTs of all four algorithms, Ed25519, a body of JSON.
+    for id in [
+        "kraken",
+        "okx",
+        "kucoin",
+        "coinbase",
+        "coinbase-eddsa",
+        "upbit",
+        "upbit-hs512",
+        "coinex",
+        "backpack",
+        "gemini",
+    ] {
         let toml = venue(folder.path(), &["show", id, "--toml"]);
         let path = folder.path().join(format!("{id}.toml"));
         std::fs::write(&path, &toml.stdout).unwrap();

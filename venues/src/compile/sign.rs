@@ -119,6 +119,7 @@ fn each(sign: &Fields<'_, '_>, names: &mut Names) -> Result<Option<Template>, Pr
 fn jwt(sign: &Fields<'_, '_>, names: &mut Names, clock: Clock) -> Result<Signing, ProfileError> {
     let choices = [
         ("HS256", (Algorithm::HmacSha256, "HS256")),
+        ("HS512", (Algorithm::HmacSha512, "HS512")),
         ("ES256", (Algorithm::Es256, "ES256")),
         ("EdDSA", (Algorithm::Ed25519, "EdDSA")),
     ];

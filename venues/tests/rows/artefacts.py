@@ -130,7 +130,7 @@ ARTEFACTS = {
     "a POST without parameters has the body `{}`, or the content type of a body that is not there": Artefact(
         without_parameters,
         ("body", "headers"),
-        ("bittrex", "bitvavo", "bybit", "gate", "krakenfutures", "mexc", "okx", "upbit", "woo"),
+        ("bittrex", "bitvavo", "bybit", "gate", "krakenfutures", "mexc", "okx", "upbit", "upbit-hs512", "woo"),
     ),
 }
 

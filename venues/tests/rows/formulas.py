@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import hmac
 import json
+from base64 import urlsafe_b64encode
 from typing import Any
 from urllib.parse import quote, urlencode
 
@@ -80,4 +81,16 @@ class LbankRsa(ccxt.lbank):  # type: ignore[misc]
         return "\n".join(("-----BEGIN PRIVATE KEY-----", *lines, "-----END PRIVATE KEY-----", ""))
 
 
-FORMULAS = {"binance-ws": BinanceWs, "coinex-hmac": CoinexHmac, "lbank-rsa": LbankRsa}
+class UpbitHs512(ccxt.upbit):  # type: ignore[misc]
+    """https://docs.upbit.com/kr/reference/auth: HS512 instead of ccxt's HS256; the rest of the token is the same."""
+
+    def jwt(self, request: dict[str, Any], secret: bytes, *_: object) -> str:
+        def part(value: dict[str, Any]) -> bytes:
+            return urlsafe_b64encode(json.dumps(value, separators=(",", ":")).encode()).rstrip(b"=")
+
+        text = part({"alg": "HS512", "typ": "JWT"}) + b"." + part(request)
+        mac = hmac.new(secret, text, hashlib.sha512).digest()
+        return (text + b"." + urlsafe_b64encode(mac).rstrip(b"=")).decode()
+
+
+FORMULAS = {"binance-ws": BinanceWs, "coinex-hmac": CoinexHmac, "lbank-rsa": LbankRsa, "upbit-hs512": UpbitHs512}

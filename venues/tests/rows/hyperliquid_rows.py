@@ -137,7 +137,9 @@ def sent(made: Any, ask: Ask) -> tuple[str, str, dict[str, str], str]:
     raise AssertionError("nothing was sent")
 
 
-def row(id: str, frozen: dict[str, Any], url: str, method: str, headers: dict[str, str], body: str) -> dict[str, Any]:
+def row(
+    id: str, frozen: dict[str, Any], url: str, method: str, headers: dict[str, str], body: str, venue: str = "hyperliquid"
+) -> dict[str, Any]:
     asked = json.loads(body)
     del asked["signature"]
     # Where ccxt has them in another order, the caller says which.
@@ -146,8 +148,8 @@ def row(id: str, frozen: dict[str, Any], url: str, method: str, headers: dict[st
     parts = urlsplit(url)
     base_url = f"{parts.scheme}://{parts.netloc}"
     return {
-        "id": f"hyperliquid/{id}",
-        "exchange": "hyperliquid",
+        "id": f"{venue}/{id}",
+        "exchange": venue,
         "credentials": {"apiKey": ADDRESS, "secret": KEY},
         "frozen": frozen,
         "request": {"method": method, "base_url": base_url, "path": parts.path, "query": [], "body": asked},
@@ -163,8 +165,8 @@ def row(id: str, frozen: dict[str, Any], url: str, method: str, headers: dict[st
     }
 
 
-def written(frozen: dict[str, Any]) -> str:
-    """The row file."""
+def written(frozen: dict[str, Any], venue: str = "hyperliquid") -> str:
+    """The row file; that of `hyperliquid-agent` has the actions that are hashed whole."""
     lines = []
     for sandbox in (False, True):
         for id, ask in ASKED.items():
@@ -174,7 +176,10 @@ def written(frozen: dict[str, Any]) -> str:
             made = exchange(frozen["time_ms"])
             made.set_sandbox_mode(sandbox)
             name = f"{id} testnet" if sandbox else id
-            lines.append(json.dumps(row(name, frozen, *sent(made, ask)), ensure_ascii=False))
+            url, method, headers, body = sent(made, ask)
+            if venue != "hyperliquid" and "signatureChainId" in json.loads(body)["action"]:
+                continue
+            lines.append(json.dumps(row(name, frozen, url, method, headers, body, venue), ensure_ascii=False))
     return "\n".join(lines) + "\n"
 
 

@@ -281,7 +281,8 @@ def main(arguments: list[str]) -> int:
                 if VENUES[name].written or VENUES[name].more:
                     texts[f"{name}{'' if VENUES[name].written else '-more'}"] = written(name)
             if hyperliquid_rows.VERSION == ccxt.__version__:
-                texts["hyperliquid"] = hyperliquid_rows.written(FROZEN)
+                for name in ("hyperliquid", "hyperliquid-agent"):
+                    texts[name] = hyperliquid_rows.written(FROZEN, name)
             for name, text in texts.items():
                 file = Path(folder) / f"{name}.jsonl"
                 if task == "write":

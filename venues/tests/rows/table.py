@@ -416,6 +416,16 @@ VENUES = {
         empty=False,
         more=True, written=False,
     ),
+    "upbit-hs512": Venue(
+        "",
+        (
+            ("private", "orders/open", "GET", "query"),
+            ("private", "order", "DELETE", "query"),
+            ("private", "orders", "POST", "body"),
+        ),
+        body="flat",
+        empty=False,
+    ),
     "whitebit": Venue(
         "whitebit",
         (

@@ -235,7 +235,8 @@ fn reads_no_order_of_kraken_whose_volume_could_be_of_either_currency() {
 #[test]
 fn reads_no_order_with_a_name_that_some_server_takes_for_another() {
     let order = |name: &str| {
-        let order = r#"{"product_id":"A-B","side":"buy","type":"limit","size":"1","price":"9","stop_price":"8""#;
+        let order =
+            r#"{"product_id":"A-B","side":"buy","type":"limit","size":"1","price":"9","stop_price":"8""#;
         let body = format!(r#"{order},"{name}":"1000"}}"#);
         orders("coinbaseexchange", &request("POST", "/orders", "", &body))
     };

@@ -71,9 +71,13 @@ pub fn notional(order: &Order<'_>) -> Option<Amount> {
 }
 
 /// Whether an order of this type is filled at its price or better, at every venue that has a type of this name.
-/// Compared without case and without what is neither letter nor digit. Whatever is not here counts as one that may be
-/// filled at any price.
+/// Compared without case and without the spaces, hyphens and underscores between words. Whatever is not here, and whatever
+/// has another character, counts as one that may be filled at any price.
 fn keeps_to_its_price(kind: &str) -> bool {
+    let is_known = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b' ' | b'-' | b'_');
+    if !kind.bytes().all(is_known) {
+        return false;
+    }
     let mut plain = [0_u8; 32];
     let mut letters = kind.bytes().filter(u8::is_ascii_alphanumeric).map(|byte| byte.to_ascii_lowercase());
     let mut length = 0_usize;

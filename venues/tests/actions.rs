@@ -309,6 +309,15 @@ fn keeps_apart_what_looks_alike() {
     for (id, method, path, action) in [
         ("bitget", "POST", "/api/v2/spot/trade/cancel-replace-order", Action::Trade),
         ("bitget", "POST", "/api/v3/trade/cancel-replace-order", Action::Trade),
+        ("bitget", "POST", "/api/v3/broker/create-sub-apikey", Action::Admin),
+        ("bitget", "POST", "/api/v3/broker/sub-withdrawal", Action::Transfer),
+        ("bitget", "POST", "/api/v2/broker/account/subaccount-withdrawal", Action::Transfer),
+        ("bitget", "POST", "/api/v2/no/such/endpoint", Action::Unknown),
+        ("bingx", "POST", "/openApi/account/transfer/v1/subAccount/transferAsset", Action::Transfer),
+        ("mexc", "POST", "/api/v3/broker/sub-account/universalTransfer", Action::Transfer),
+        ("mexc", "POST", "/api/v3/broker/sub-account/apiKey", Action::Admin),
+        ("gate", "POST", "/api/v4/no/such/endpoint", Action::Unknown),
+        ("kucoin", "POST", "/api/v1/no/such/endpoint", Action::Unknown),
         ("okx", "POST", "/api/v5/rfq/cancel-all-after", Action::Config),
         ("deribit", "GET", "/api/v2/private/get_subaccounts", Action::Read),
         ("deribit", "GET", "/api/v2/private/remove_subaccount", Action::Admin),
@@ -355,6 +364,9 @@ fn takes_no_path_for_what_a_call_of_json_rpc_does() {
         assert_eq!(action(method, Body::Json(call)), Action::Admin, "{method}");
         assert_eq!(action(method, Body::Json(br#"{"currency":"BTC"}"#)), Action::Read, "{method}");
         assert_eq!(action(method, Body::Empty), Action::Read, "{method}");
+        // A list of calls has no one method.
+        let calls = br#"[{"method":"private/get_positions"},{"method":"private/withdraw"}]"#;
+        assert_eq!(action(method, Body::Json(calls)), Action::Unknown, "{method}");
     }
 }
 

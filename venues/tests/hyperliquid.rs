@@ -349,7 +349,7 @@ fn reads_orders_where_the_action_has_them() {
         ),
         (
             format!(r#"{{"type":"order","orders":[{}]}}"#, order.replace("\"s\"", "\"S\":\"9\",\"s\"")),
-            "! `S` is ambiguous: two parameters have this name, but for upper and lower case",
+            "! `S` is ambiguous: some servers take it for the name of another parameter",
         ),
         (
             format!(r#"{{"type":"order","orders":[{}]}}"#, order.replace("\"b\":false", "\"b\":0")),

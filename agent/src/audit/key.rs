@@ -10,6 +10,7 @@ use super::AuditError;
 use super::checkpoint::PublicKey;
 use super::segment::failed;
 use crate::store::atomic::{self, Existing};
+use crate::store::regular;
 
 /// What the key is derived for, so that no record's seed gives it.
 pub(crate) const CONTEXT: &[u8] = b"audit checkpoints";
@@ -52,7 +53,7 @@ impl KeyFile {
     /// Where it cannot be read, or is damaged.
     pub(crate) fn read(folder: &Path) -> Result<Option<Self>, AuditError> {
         let path = path(folder);
-        match std::fs::read_to_string(&path) {
+        match regular::read_text(&path) {
             Ok(text) => {
                 toml::from_str(&text).map(Some).map_err(|_| AuditError::KeyDamaged { path: path.clone() })
             }

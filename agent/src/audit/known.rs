@@ -4,7 +4,6 @@
 //! An end that was cut off at a newline leaves a chain that holds. It is found by what stands here, and, from the next
 //! login on, by what the token remembers.
 
-use std::fs::File;
 use std::io::{self, BufRead as _, BufReader};
 use std::path::{Path, PathBuf};
 use std::sync::{Mutex, PoisonError};
@@ -19,6 +18,7 @@ use super::key::{self, hex};
 use super::segment::{self, failed};
 use crate::fault::chain;
 use crate::store::atomic::{self, Existing};
+use crate::store::regular;
 
 /// The last line that a checkpoint covers, as it stands in its file: no line of the log says the same, so that nobody
 /// makes an older one who has not kept it.
@@ -83,7 +83,7 @@ impl Known {
     /// Where the disk refuses.
     pub(crate) fn of(folder: &Path, has_records: bool) -> Result<Self, AuditError> {
         let path = path(folder);
-        let head = match std::fs::read(&path) {
+        let head = match regular::read(&path) {
             Err(error) if error.kind() == io::ErrorKind::NotFound => None,
             text => {
                 let text = text.map_err(failed("reading what is known of", &path))?;
@@ -151,7 +151,7 @@ pub(crate) fn holds(folder: &Path, head: Head) -> Result<bool, AuditError> {
     let files = segment::numbered(folder)?;
     let of_it = files.iter().rev().find(|(first, _)| *first <= head.seq);
     let Some((_, path)) = of_it.or(files.first()) else { return Ok(false) };
-    let file = File::open(path).map_err(failed("opening", path))?;
+    let file = regular::open(path).map_err(failed("opening", path))?;
     let (mut lines, mut text) = (BufReader::with_capacity(1 << 16, file), Vec::new());
     loop {
         text.clear();

@@ -10,6 +10,7 @@ use super::chain::{Fault, Finding, Place, Verified, Verifier};
 use super::known::Known;
 use super::line::{Line, MAX_LINE_BYTES};
 use super::segment::{self, failed};
+use crate::store::regular;
 
 /// How often a line that is being written is looked at again.
 const LOOKS: u32 = 5;
@@ -47,7 +48,7 @@ pub(crate) fn read(
     let mut place = Place { file: 0, line: 0 };
     for (at, path) in files.iter().enumerate() {
         place = Place { file: at, line: 0 };
-        let file = File::open(path).map_err(failed("opening", path))?;
+        let file = regular::open(path).map_err(failed("opening", path))?;
         let mut lines = Lines { from: BufReader::with_capacity(1 << 16, file), text: Vec::new() };
         let is_last = files.len() == at.saturating_add(1);
         loop {

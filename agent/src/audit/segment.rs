@@ -9,7 +9,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use super::AuditError;
 use super::chain::Head;
 use super::line::{Line, MAX_LINE_BYTES};
-use crate::store::atomic;
+use crate::store::{atomic, regular};
 
 /// One file that lines are appended to.
 #[derive(Debug)]
@@ -99,8 +99,8 @@ impl Segment {
             let segment = Self::make(folder, Head::START.seq.saturating_add(1))?;
             return Ok(Opened { segment, head: Head::START, bytes: 0, torn: None });
         };
-        let file =
-            OpenOptions::new().read(true).append(true).open(&path).map_err(failed("opening", &path))?;
+        let file = regular::open_with(&path, OpenOptions::new().read(true).append(true));
+        let file = file.map_err(failed("opening", &path))?;
         let (last, bytes, rest) = tail(&file).map_err(failed("reading", &path))?;
         let head = match &last {
             Some(text) => read_head(text, &path)?,
@@ -110,7 +110,7 @@ impl Segment {
             None => match paths.pop() {
                 None => Head::START,
                 Some(before) => {
-                    let file = File::open(&before).map_err(failed("opening", &before))?;
+                    let file = regular::open(&before).map_err(failed("opening", &before))?;
                     let (text, _, _) = tail(&file).map_err(failed("reading", &before))?;
                     read_head(&text.unwrap_or_default(), &before)?
                 }
@@ -136,7 +136,7 @@ impl Segment {
     /// somebody has cut it.
     pub(super) fn again(&self, bytes: u64) -> Result<Option<Self>, AuditError> {
         let path = self.path.clone();
-        let file = match OpenOptions::new().append(true).open(&path) {
+        let file = match regular::open_with(&path, OpenOptions::new().append(true)) {
             Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
             opened => opened.map_err(failed("opening", &path))?,
         };
@@ -180,7 +180,7 @@ impl Old {
         let mut files = files(folder)?;
         files.truncate(files.len().saturating_sub(keep));
         let Some(last) = files.last() else { return Ok(None) };
-        let file = File::open(last).map_err(failed("opening", last))?;
+        let file = regular::open(last).map_err(failed("opening", last))?;
         let (text, _, _) = tail(&file).map_err(failed("reading", last))?;
         let covers = read_head(&text.unwrap_or_default(), last)?;
         let bytes = files.iter().filter_map(|path| Some(path.metadata().ok()?.len())).sum();

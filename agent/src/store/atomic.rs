@@ -5,7 +5,7 @@ use std::io::{self, Write as _};
 use std::os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _};
 use std::path::Path;
 
-use super::StoreError;
+use super::{StoreError, regular};
 
 /// What happens to a file that is there already.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -28,7 +28,7 @@ fn failed<'a>(action: &'static str, path: &'a Path) -> impl FnOnce(io::Error) ->
 /// # Errors
 /// [`StoreError::Io`].
 pub(crate) fn read(path: &Path) -> Result<Option<String>, StoreError> {
-    match std::fs::read_to_string(path) {
+    match regular::read_text(path) {
         Ok(text) => Ok(Some(text)),
         Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
         Err(error) => Err(failed("reading", path)(error)),
@@ -113,12 +113,8 @@ pub(crate) fn sweep(folder: &Path) -> Result<(), StoreError> {
 /// # Errors
 /// [`StoreError::Io`].
 pub(crate) fn take_lock(path: &Path) -> Result<Option<File>, StoreError> {
-    let file = OpenOptions::new()
-        .create(true)
-        .truncate(false)
-        .write(true)
-        .mode(0o600)
-        .open(path)
+    let mut options = OpenOptions::new();
+    let file = regular::open_with(path, options.create(true).truncate(false).write(true).mode(0o600))
         .map_err(failed("opening", path))?;
     match file.try_lock() {
         Ok(()) => Ok(Some(file)),

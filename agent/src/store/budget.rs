@@ -24,8 +24,8 @@ use serde::{Deserialize, Serialize};
 use sha2::{Digest as _, Sha256};
 use strongroom_policy::{Amount, Charge, GrantId};
 
-use super::StoreError;
 use super::atomic::{self, Existing};
+use super::{StoreError, regular};
 
 /// Length of a bucket, in seconds.
 const BUCKET_SECONDS: i64 = 15 * 60;
@@ -299,7 +299,7 @@ pub(super) fn fault(path: &Path) -> Option<String> {
 
 /// What a file of budgets says. The error is a clause about it.
 fn read(path: &Path) -> Result<HashMap<GrantId, Used>, String> {
-    let text = match std::fs::read_to_string(path) {
+    let text = match regular::read_text(path) {
         Ok(text) => text,
         Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(HashMap::new()),
         Err(error) => return Err(format!("cannot be read ({error})")),

@@ -22,6 +22,7 @@ pub(crate) mod latch;
 pub(crate) mod nonce;
 pub(crate) mod profiles;
 pub(crate) mod record;
+pub(crate) mod regular;
 pub(crate) mod removed;
 
 use std::fs::File;
@@ -286,7 +287,7 @@ pub(crate) fn audit_folder(folder: &Path) -> PathBuf {
 /// As [`Store::record`].
 pub(crate) fn read_record(folder: &Path, name: &CredentialName) -> Result<Record, StoreError> {
     let path = record_path(folder, name);
-    let text = std::fs::read_to_string(&path).map_err(|source| match source.kind() {
+    let text = regular::read_text(&path).map_err(|source| match source.kind() {
         io::ErrorKind::NotFound => StoreError::Absent { path: path.clone() },
         _ => StoreError::Io { action: "reading", path: path.clone(), source },
     })?;

@@ -11,7 +11,7 @@ use std::str::FromStr;
 use serde::{Deserialize, Serialize};
 use sha2::{Digest as _, Sha256};
 
-use super::{StoreError, atomic, read_records};
+use super::{StoreError, atomic, read_records, regular};
 use crate::fault::chain;
 
 /// The SHA-256 of a profile's text, as 64 hexadecimal digits where it is written.
@@ -78,7 +78,7 @@ pub(crate) fn copy_path(folder: &Path, hash: ProfileHash) -> PathBuf {
 /// [`StoreError::Copy`] where it is not there, or not as it was; [`StoreError::Io`].
 pub(crate) fn read_copy(folder: &Path, hash: ProfileHash) -> Result<String, StoreError> {
     let path = copy_path(folder, hash);
-    let bytes = match std::fs::read(&path) {
+    let bytes = match regular::read(&path) {
         Ok(bytes) => bytes,
         Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
             return Err(StoreError::Copy { path, fault: "is not there" });

@@ -73,6 +73,9 @@ fn measures_an_order_by_what_it_says_and_not_by_what_is_ignored() {
         ("max_notional = \"200\"", Order { kind: None, ..order.clone() }, false),
         ("max_notional = \"200\"", Order { kind: Some("optimal_limit_ioc".into()), ..order.clone() }, false),
         ("max_notional = \"200\"", Order { kind: Some("post_only".into()), ..order.clone() }, true),
+        ("max_notional = \"200\"", Order { kind: Some("limit\u{0}".into()), ..order.clone() }, false),
+        ("max_notional = \"200\"", Order { kind: Some("l\u{ef}imit".into()), ..order.clone() }, false),
+        ("max_notional = \"200\"", Order { kind: Some("limit,market".into()), ..order.clone() }, false),
         // Nothing is not little.
         ("max_notional = \"200\"", limit_order("0", "2"), false),
         ("max_notional = \"200\"", limit_order("100", "0.0"), false),

@@ -53,6 +53,10 @@ impl<'a> Plan<'a> {
             return None;
         }
         for rule in self.compiled.actions.fitting(method, self.path) {
+            // A list of calls has no one value that a condition could look at.
+            if !rule.when.is_empty() && matches!(self.body, Parsed::Array(_)) {
+                return None;
+            }
             if rule.when.is_empty() || self.meets(&rule.when).ok()? {
                 return Some(rule);
             }

@@ -65,7 +65,7 @@ pub(super) fn written(conditions: &[Condition]) -> String {
     all.join(" or ")
 }
 
-const AMBIGUOUS: &str = "is ambiguous: two parameters have this name, but for upper and lower case";
+const AMBIGUOUS: &str = "is ambiguous: some servers take it for the name of another parameter";
 pub(super) const BOTH: &str = "has a second value under another name or in another place";
 const NOT_PLAIN: &str = "is not a number in plain digits";
 const NOT_SCALAR: &str = "is neither text nor a number";
@@ -89,16 +89,16 @@ pub(super) struct Scope<'s, 'p> {
 impl<'s, 'p> Scope<'s, 'p> {
     /// The parameter called `name`, if there is one and only one.
     pub(super) fn find(&self, name: &str) -> Result<Option<&'s Value<'p>>, Unreadable> {
-        if self.ignored.iter().any(|(known, _)| known.eq_ignore_ascii_case(name)) {
+        if self.ignored.iter().any(|(known, _)| is_like(known, name)) {
             return Err(unreadable(name, IN_QUERY));
         }
         let mut found = None;
         for (known, value) in self.lists.into_iter().flatten() {
-            if known.len() != name.len() || !known.eq_ignore_ascii_case(name) {
-                continue;
-            }
             if known != name {
-                return Err(unreadable(known.as_ref(), AMBIGUOUS));
+                if is_like(known, name) {
+                    return Err(unreadable(known.escape_default().to_string(), AMBIGUOUS));
+                }
+                continue;
             }
             if found.replace(value).is_some() {
                 return Err(unreadable(name, BOTH));
@@ -206,6 +206,26 @@ impl<'s, 'p> Scope<'s, 'p> {
         }
         Ok(false)
     }
+}
+
+/// Whether some server could read `given` as the parameter that is called `name`. Programs in Go compare the names of
+/// JSON in any case of any alphabet, so that `\u{17f}ize` is `size`; those in PHP cut a name off at `[` and at a zero byte,
+/// and write `_` for what no variable's name can hold; others take spaces away.
+fn is_like(given: &str, name: &str) -> bool {
+    // Folding makes nothing longer, and most names differ in their first letter.
+    let first = |text: &str| text.bytes().next().unwrap_or_default().to_ascii_lowercase();
+    if given.len() < name.len() || (first(given).is_ascii_alphanumeric() && first(given) != first(name)) {
+        return false;
+    }
+    let plain = |c: char| if matches!(c, '-' | '.' | ' ' | '[' | ']') { '_' } else { c };
+    let is_name = |given: &str| {
+        let given = given.chars().take_while(|c| !c.is_control()).flat_map(char::to_uppercase);
+        let folded = given.flat_map(char::to_lowercase).filter(char::is_ascii).map(plain);
+        folded.eq(name.chars().map(|c| plain(c.to_ascii_lowercase())))
+    };
+    let given = given.trim_matches(|c: char| c.is_whitespace() || c.is_control());
+    // What stands in brackets is a place in a list, unless the name has one itself.
+    is_name(given) || (!name.contains('[') && given.split('[').next().is_some_and(is_name))
 }
 
 /// A value that was found.

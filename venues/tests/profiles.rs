@@ -232,7 +232,7 @@ fn refuses_profiles_with_line_and_column() {
         ),
         (
             "[actions]\nrules = [{ action = \"read\", path = \"/\", needs = [\"\"] }]",
-            "line 5, column 49: a parameter has a name",
+            "line 5, column 50: a parameter has a name",
         ),
         ("[[order]]\nsymbol = \"a\"", "line 4, column 1: an order needs the key `path`"),
         (

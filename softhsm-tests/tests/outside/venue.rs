@@ -201,7 +201,11 @@ fn compares_with_requests_that_are_trusted_as_the_how_to_shows() {
     std::fs::write(folder.path().join("latin1.toml"), b"name = \"a\"\nname = \"\xe9\"\n").unwrap();
     let latin1 = check("latin1.toml", "empty.jsonl");
     assert_eq!(latin1.status.code(), Some(3));
-    assert!(text(&latin1.stderr).contains("latin1.toml:2: this is no text in UTF-8"), "{}", text(&latin1.stderr));
+    assert!(
+        text(&latin1.stderr).contains("latin1.toml:2: this is no text in UTF-8"),
+        "{}",
+        text(&latin1.stderr)
+    );
     let optional = row(0)
         .replace("\"TP-KEY\": \"tp-1\", ", "")
         .replace("\"optional_headers\": []", "\"optional_headers\": [\"tp-key\"]");
@@ -216,7 +220,7 @@ fn warns_of_a_profile_that_has_the_name_of_one_that_ships() {
         std::fs::write(folder.path().join(name), profile).unwrap();
         let run = venue(folder.path(), &["check", name]);
         assert_eq!(run.status.code(), Some(0), "{name}: {}", text(&run.stderr));
-        text(&run.stderr).to_owned()
+        text(&run.stderr)
     };
     let mine = profile().replace("profile = \"tidepool\"", "profile = \"kraken\"");
     assert_eq!(
@@ -225,7 +229,7 @@ fn warns_of_a_profile_that_has_the_name_of_one_that_ships() {
     );
     assert_eq!(checked("own.toml", profile()), "");
     let shipped = venue(folder.path(), &["show", "kraken", "--toml"]);
-    assert_eq!(checked("kraken.toml", text(&shipped.stdout)), "");
+    assert_eq!(checked("kraken.toml", &text(&shipped.stdout)), "");
 }
 
 /// Every row of every vector file, by the command that a user has.

@@ -50,7 +50,8 @@ pub(super) fn compare(profile: &Profile, file: &Path) -> Result<Compared, Fault>
             let hint = "vectors/README.md has the form of a row";
             Fault::new(ErrorCode::Invalid, format!("{shown}:{number}: {why}"), hint)
         };
-        let row = rows_json::parse(line.as_bytes()).map_err(|error| invalid(format!("no JSON object on one line: {error}")))?;
+        let row = rows_json::parse(line.as_bytes())
+            .map_err(|error| invalid(format!("no JSON object on one line: {error}")))?;
         if rows::exchange(&row).map_err(invalid)? != profile.id() {
             compared.others = compared.others.saturating_add(1);
             continue;

@@ -1,10 +1,12 @@
-//! What was given where a secret is due: for what is said to a person who has taken the wrong thing. The parsers decide.
+//! What was given where a secret is due: for what is said to a person who has taken the wrong thing. The parsers
+//! decide.
 
 use strongroom_link::keeper::{Look, Refusal};
 use strongroom_link::key::{KeySpec, SecretForm};
 
-/// Refuses what could be read as a secret of the venue and is none: nobody hands out a secret in quotation marks or as a
-/// JSON document, and base64 of random bytes is never hexadecimal digits alone. Only for a secret that comes from a person.
+/// Refuses what could be read as a secret of the venue and is none: nobody hands out a secret in quotation marks or as
+/// a JSON document, and base64 of random bytes is never hexadecimal digits alone. Only for a secret that comes from a
+/// person.
 ///
 /// # Errors
 /// [`Refusal::SecretLooks`].

@@ -7,7 +7,7 @@
 //! computes signatures that take long (`slow`).
 //!
 //! Read it in this order: `serve`, `vault`, `keyring`, `key`, `slow`, `envelope`, `seed_port`,
-//! `secret_pipe`, `kept_pin`, `confine`.
+//! `secret_pipe`, `kept_pin`, `looks`, `confine`.
 
 #![forbid(unsafe_code)]
 
@@ -17,6 +17,7 @@ mod kept_pin;
 pub mod key;
 pub mod keyring;
 mod line;
+pub mod looks;
 mod secret_pipe;
 mod seed_port;
 pub mod serve;

@@ -15,6 +15,7 @@ use crate::envelope::{self, Nonce};
 use crate::kept_pin::KeptPin;
 use crate::key::{LONGEST_SIGNATURE_BYTES, SigningKey};
 use crate::keyring::{Found, Keyring};
+use crate::looks;
 use crate::secret_pipe::{PassphraseText, SecretText};
 use crate::seed_port::SeedPort;
 use crate::slow::{Queue, Slow};
@@ -112,7 +113,10 @@ impl Vault {
             let secret = SecretText::read(secret)?;
             let passphrase = passphrase.map(PassphraseText::read).transpose()?;
             let passphrase = passphrase.as_ref().map(PassphraseText::as_bytes);
-            envelope::seal(nonce, &seed?, spec, context, secret.as_bytes(), passphrase)
+            let (seed, secret) = (seed?, secret.as_bytes());
+            looks::check(spec, secret)?;
+            envelope::seal(nonce, &seed, spec, context, secret, passphrase)
+                .map_err(|refusal| looks::instead_of(refusal, spec, secret))
         };
         match sealed() {
             Ok(envelope) => FromKeeper::Sealed { job, envelope: &envelope }.encode(&mut self.answers),

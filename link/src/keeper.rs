@@ -15,7 +15,7 @@ use crate::frame::{self, Frame};
 use crate::key::KeySpec;
 
 pub use protection::{Landlock, Protection};
-pub use refusal::{KeyKind, Refusal};
+pub use refusal::{KeyKind, Look, Refusal};
 
 /// The job number of the keeper's first answer, which no question has.
 pub const GREETING_JOB: u64 = 0;

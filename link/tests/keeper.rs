@@ -5,7 +5,7 @@ mod wire;
 
 use proptest::prelude::*;
 use strongroom_link::Malformed;
-use strongroom_link::keeper::{FromKeeper, KeyKind, Landlock, Protection, Refusal, ToKeeper};
+use strongroom_link::keeper::{FromKeeper, KeyKind, Landlock, Look, Protection, Refusal, ToKeeper};
 use strongroom_link::key::{Algorithm, Domains, KeySpec, MAX_DOMAINS, PassphraseUse, SecretForm};
 
 use wire::{body, descriptor, framed};
@@ -86,7 +86,7 @@ fn bytes() -> impl Strategy<Value = Vec<u8>> {
 }
 
 /// Every refusal that there is.
-fn refusals(number: u32, version: u8) -> [Refusal; 40] {
+fn refusals(number: u32, version: u8) -> [Refusal; 41] {
     [
         Refusal::KeyringFull { limit: number },
         Refusal::PassphraseMissing,
@@ -128,6 +128,7 @@ fn refusals(number: u32, version: u8) -> [Refusal; 40] {
         Refusal::SecretSeedLength { bytes: number },
         Refusal::SecretPemPublic,
         Refusal::SecretKeyKind { found: KeyKind::Rsa },
+        Refusal::SecretLooks { found: Look::Spaced },
     ]
 }
 

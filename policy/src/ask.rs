@@ -22,11 +22,17 @@ pub enum Caller<'a> {
     },
 }
 
+impl Caller<'_> {
+    /// The number that the system gives to nobody: the user of a unit of which it is not known.
+    pub const NO_USER: u32 = u32::MAX;
+}
+
 impl fmt::Display for Caller<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Client(name) => write!(f, "client:{name}"),
             Self::Process { uid, unit: None } => write!(f, "user:{uid}"),
+            Self::Process { uid: Self::NO_USER, unit: Some(unit) } => write!(f, "unit:{unit}"),
             Self::Process { uid, unit: Some(unit) } => write!(f, "unit:{unit} of user:{uid}"),
         }
     }

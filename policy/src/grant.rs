@@ -77,7 +77,7 @@ pub struct Terms {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub zone: Option<Zone>,
     /// From when on the grant is void.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(default, skip_serializing_if = "Option::is_none", deserialize_with = "point_in_time")]
     pub expires: Option<Timestamp>,
     /// Names that the parameters of a request may have.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -93,6 +93,16 @@ pub struct Terms {
 #[expect(clippy::trivially_copy_pass_by_ref, reason = "serde passes a reference")]
 const fn is_false(yes: &bool) -> bool {
     !*yes
+}
+
+fn point_in_time<'de, D: serde::Deserializer<'de>>(from: D) -> Result<Option<Timestamp>, D::Error> {
+    let text = String::deserialize(from)?;
+    let wrong = |_| {
+        serde::de::Error::custom(format!(
+            "`{text}` is no point in time; one is written as \"2027-01-31T00:00:00Z\", with its zone"
+        ))
+    };
+    text.parse().map(Some).map_err(wrong)
 }
 
 /// The name of a grant.

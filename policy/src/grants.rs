@@ -1,8 +1,9 @@
 //! All grants of one credential, and their text.
 
 use serde::{Deserialize, Serialize};
+use toml::Spanned;
 
-use crate::grant::{Grant, GrantError, GrantId};
+use crate::grant::{Grant, GrantError, GrantId, Terms};
 
 /// The grants of one credential, in the order in which they are looked at. Written and read as a list, so that a
 /// record may hold them as `[[credential.grant]]`.
@@ -39,11 +40,42 @@ pub enum GrantsError {
 }
 
 /// A document of nothing but grants.
-#[derive(Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
+#[derive(Serialize)]
 struct Document {
-    #[serde(default)]
     grant: Grants,
+}
+
+/// The same as it is read, with where each grant stands.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Draft {
+    #[serde(default)]
+    grant: Vec<Spanned<Terms>>,
+}
+
+impl GrantsError {
+    fn at(text: &str, start: usize, message: String) -> Self {
+        let before = text.get(..start).unwrap_or(text);
+        let last = before.rsplit('\n').next().unwrap_or_default();
+        Self::Text {
+            line: before.matches('\n').count().saturating_add(1),
+            column: last.chars().count().saturating_add(1),
+            message,
+        }
+    }
+}
+
+/// What the reader says of two common slips, with what to write instead.
+fn plainly(message: &str) -> String {
+    let instead = match message {
+        "invalid type: map, expected a sequence" => "; a grant begins with `[[grant]]`, in two brackets each",
+        _ if !message.ends_with("expected a string") => "",
+        _ if message.starts_with("invalid type: integer") || message.starts_with("invalid type: float") => {
+            "; an amount is text: write it in quotes"
+        }
+        _ => "",
+    };
+    format!("{message}{instead}")
 }
 
 impl Grants {
@@ -76,17 +108,24 @@ impl Grants {
         if text.len() > MAX_TEXT_BYTES {
             return Err(GrantsError::TooLong(text.len()));
         }
-        let document: Document = toml::from_str(text).map_err(|error| {
+        let draft: Draft = toml::from_str(text).map_err(|error| {
             let start = error.span().map_or(0, |span| span.start);
-            let before = text.get(..start).unwrap_or(text);
-            let last = before.rsplit('\n').next().unwrap_or_default();
-            GrantsError::Text {
-                line: before.matches('\n').count().saturating_add(1),
-                column: last.chars().count().saturating_add(1),
-                message: error.message().to_owned(),
-            }
+            GrantsError::at(text, start, plainly(error.message()))
         })?;
-        Ok(document.grant)
+        if draft.grant.len() > MAX_GRANTS {
+            return Err(GrantsError::Many(draft.grant.len()));
+        }
+        let mut grants: Vec<Grant> = Vec::with_capacity(draft.grant.len());
+        for terms in draft.grant {
+            let at = terms.span().start;
+            let wrong = |message: String| GrantsError::at(text, at, message);
+            let grant = Grant::new(terms.into_inner()).map_err(|error| wrong(error.to_string()))?;
+            if grants.iter().any(|known| known.id == grant.id) {
+                return Err(wrong(GrantsError::Twice(grant.id.clone()).to_string()));
+            }
+            grants.push(grant);
+        }
+        Self::new(grants)
     }
 
     /// The document of `[[grant]]` that [`parse`](Self::parse) reads back as these.

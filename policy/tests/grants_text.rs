@@ -63,7 +63,20 @@ fn refuses_text_with_line_and_column() {
     let head = "[[grant]]\nid = \"a\"\nto = \"user:1\"\nallow = [\"trade\"]\n";
     for (case, tail, line, column, part) in [
         ("unknown field", "max_notionl = \"1\"", 5, 1, "unknown field `max_notionl`"),
-        ("number for an amount", "max_notional = 250", 5, 16, "expected a string"),
+        (
+            "number for an amount",
+            "max_notional = 250",
+            5,
+            16,
+            "expected a string; an amount is text: write it in quotes",
+        ),
+        (
+            "a day for a time",
+            "expires = \"2027-02-01\"",
+            5,
+            11,
+            "`2027-02-01` is no point in time; one is written as \"2027-01-31T00:00:00Z\"",
+        ),
         ("exponent", "max_notional = \"1e3\"", 5, 16, "an amount is written as text"),
         ("sign", "max_notional = \"+1\"", 5, 16, "an amount is written as text"),
         ("separator", "max_notional = \"1_000\"", 5, 16, "an amount is written as text"),
@@ -96,6 +109,16 @@ fn refuses_text_with_line_and_column() {
         assert_eq!((at_line, at_column), (line, column), "{case}: {message}");
         assert!(message.contains(part), "{case}: {message}");
     }
+    for (second, part) in [
+        ("id = \"b\"\nto = \"user:1\"\nallow = [\"trade\"]\nburst = 3", "of grant `b` means nothing without"),
+        ("id = \"a\"\nto = \"user:2\"\nallow = [\"trade\"]", "two grants have the id `a`"),
+    ] {
+        let (at_line, at_column, message) = text_error(&format!("{head}\n[[grant]]\n{second}\n"));
+        assert_eq!((at_line, at_column), (6, 1), "where the second begins: {message}");
+        assert!(message.contains(part), "{message}");
+    }
+    let (.., message) = text_error("[grant]\nid = \"a\"\n");
+    assert!(message.contains("a grant begins with `[[grant]]`"), "{message}");
     for (case, text, part) in [
         ("no effect", "[[grant]]\nid = \"a\"\nto = \"user:1\"", "either `allow` or `deny`"),
         ("id", "[[grant]]\nid = \"A\"\nto = \"user:1\"\nallow = [\"read\"]", "a grant's id has 1 to 32"),

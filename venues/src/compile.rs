@@ -197,19 +197,19 @@ fn endpoint(fields: &Fields<'_, '_>) -> Result<Option<(Method, String)>, Profile
 
 fn hosts(fields: &Fields<'_, '_>) -> Result<Vec<String>, ProfileError> {
     let hosts = fields.texts("hosts")?.unwrap_or_default();
-    let place = fields.place("hosts");
     if hosts.len() > MAX_ENTRIES {
-        return Err(fields.error(place, format!("a profile has at most {MAX_ENTRIES} hosts")));
+        return Err(fields.error(fields.place("hosts"), format!("a profile has at most {MAX_ENTRIES} hosts")));
     }
     for host in &hosts {
         if !is_base_url(host) {
             let message = format!("`{host}` must look like `https://api.example.com`: no path, lower case");
-            return Err(fields.error(place, message));
+            return Err(fields.error(fields.place_in("hosts", host), message));
         }
     }
     if let Some(twice) =
         hosts.iter().enumerate().find(|(at, host)| hosts.iter().take(*at).any(|h| h == *host))
     {
+        let place = fields.place_in("hosts", twice.1);
         return Err(fields.error(place, format!("`{}` stands in the list twice", twice.1)));
     }
     Ok(hosts.into_iter().map(str::to_owned).collect())

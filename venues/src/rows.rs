@@ -127,7 +127,12 @@ pub fn check(row: &Value<'_>) -> Result<(), String> {
     if !KNOWN.contains(&compare) {
         return Err(format!("`compare` is one of {}", KNOWN.join(", ")));
     }
-    if compare == "signature" || is_login(row)? {
+    if compare == "signature" {
+        return Ok(());
+    }
+    let is_login = is_login(row)?;
+    frozen_ms(row)?;
+    if is_login {
         return Ok(());
     }
     for (of, names) in
@@ -136,7 +141,7 @@ pub fn check(row: &Value<'_>) -> Result<(), String> {
         let object = row.get(of).ok_or_else(|| format!("the row has no `{of}`"))?;
         names.iter().try_for_each(|name| text_of(object, name).map(drop))?;
     }
-    Ok(())
+    row.get("request").map_or(Ok(()), |source| Texts::of(source).map(drop))
 }
 
 fn differences(row: &Value<'_>, expected: &Value<'_>, found: &SignedRequest) -> Vec<Difference> {
@@ -366,10 +371,7 @@ fn text(value: &Value<'_>) -> Result<String, String> {
 /// The row's frozen clock, and what the caller itself set where it did.
 fn moment(row: &Value<'_>, needs: TimeNeeds) -> Result<Moment, String> {
     let frozen = row.get("frozen").ok_or("the row has no `frozen`")?;
-    let ms: u64 = match frozen.get("time_ms") {
-        Some(Value::Number(digits)) => digits.parse().map_err(|_| "`frozen.time_ms` is no whole number")?,
-        _ => return Err("the row has no `frozen.time_ms`".to_owned()),
-    };
+    let ms = frozen_ms(row)?;
     let unix_ns = ms.checked_mul(1_000_000).ok_or("`frozen.time_ms` is too large")?;
     let nonce = match needs.nonce {
         NonceKind::S => ms / 1000,
@@ -383,6 +385,14 @@ fn moment(row: &Value<'_>, needs: TimeNeeds) -> Result<Moment, String> {
         uuid: bytes16(frozen, "uuid")?,
         random16: bytes16(frozen, "random_hex16")?,
     })
+}
+
+/// The time at which the row was signed.
+fn frozen_ms(row: &Value<'_>) -> Result<u64, String> {
+    let frozen = row.get("frozen").ok_or("the row has no `frozen`")?;
+    let time = frozen.get("time_ms").ok_or("the row has no `frozen.time_ms`")?;
+    let ms = if let Value::Number(digits) = time { digits.parse().ok() } else { None };
+    ms.ok_or_else(|| "`frozen.time_ms` is no whole number of milliseconds".to_owned())
 }
 
 /// 16 bytes in hexadecimal, with or without hyphens; zeros where the row has none.

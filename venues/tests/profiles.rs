@@ -51,7 +51,7 @@ fn refuses_profiles_with_line_and_column() {
             "profil = 1",
             "line 4, column 1: a profile has no key `profil` (did you mean `profile`?); its keys are profile, schema, name, docs, checked, hosts, secret, key_id, by_host, actions, order, case, ws, front_unsigned, query_unsigned, endpoint, covers, clock, encode, body_methods, inject, let, sign, attach, map",
         ),
-        ("schema = 2", "line 4, column 10: `schema` must be a whole number between 1 and 1"),
+        ("schema = 2", "line 4, column 10: `schema` must be 1"),
         ("name = 7", "line 4, column 8: `name` must be text"),
         (
             "endpoint = \"/exchange\"",
@@ -77,7 +77,15 @@ fn refuses_profiles_with_line_and_column() {
         ),
         (
             "hosts = [\"http://a.example\"]",
-            "line 4, column 9: `http://a.example` must look like `https://api.example.com`: no path, lower case",
+            "line 4, column 10: `http://a.example` must look like `https://api.example.com`: no path, lower case",
+        ),
+        (
+            "hosts = [\n \"https://a.example\",\n \"https://b.example/v1\",\n]",
+            "line 6, column 2: `https://b.example/v1` must look like `https://api.example.com`: no path, lower case",
+        ),
+        (
+            "hosts = [\n \"https://a.example\",\n \"https://a.example\",\n]",
+            "line 6, column 2: `https://a.example` stands in the list twice",
         ),
         (
             "covers = \"all\"",
@@ -105,7 +113,11 @@ fn refuses_profiles_with_line_and_column() {
             "encode = { query_keep = \"&\" }",
             "line 4, column 25: `query_keep` has only characters that change nothing in a URL, such as `$`, `,` and `:`",
         ),
-        ("body_methods = [\"TRACE\"]", "line 4, column 16: `TRACE` is none of DELETE, GET, PATCH, POST, PUT"),
+        ("body_methods = [\"TRACE\"]", "line 4, column 17: `TRACE` is none of DELETE, GET, PATCH, POST, PUT"),
+        (
+            "body_methods = [\n  \"POST\",\n  \"PUT|TRACE\",\n]",
+            "line 6, column 3: `TRACE` is none of DELETE, GET, PATCH, POST, PUT",
+        ),
         ("inject = [{ name = \"a\" }]", "line 4, column 11: an entry of `inject` needs the key `value`"),
         (
             "inject = [{ name = \"a\", value = \"{body}\" }]",
@@ -230,7 +242,7 @@ fn refuses_profiles_with_line_and_column() {
         ),
         (
             "[actions]\nrules = [{ action = \"read\", path = \"/\", needs = [\"\"] }]",
-            "line 5, column 49: a parameter has a name",
+            "line 5, column 50: a parameter has a name",
         ),
         ("[[order]]\nsymbol = \"a\"", "line 4, column 1: an order needs the key `path`"),
         (

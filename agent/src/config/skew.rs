@@ -11,7 +11,9 @@ pub(crate) struct Skew(i64);
 
 /// The number is no skew.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-#[error("a skew is at most a minute: -60000 to 60000 ms; for more, set this machine's clock")]
+#[error(
+    "a skew is a whole number of milliseconds, at most a minute: -60000 to 60000; for more, set this machine's clock"
+)]
 pub(crate) struct NotASkew;
 
 impl TryFrom<i64> for Skew {

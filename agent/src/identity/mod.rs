@@ -45,6 +45,14 @@ impl fmt::Display for Principal {
 }
 
 impl Principal {
+    /// All names by which a grant can mean it.
+    pub(crate) fn names(&self) -> String {
+        match (&self.client, &self.unit) {
+            (None, Some(unit)) => format!("unit:{unit} of {self}"),
+            _ => self.to_string(),
+        }
+    }
+
     /// This process itself, which asks nobody.
     pub(crate) fn own() -> Self {
         Self {

@@ -166,7 +166,7 @@ fn perform(
         }
         Operation::Status => {
             let report = signer.status(permit.order(inspect));
-            let (principal, admins) = (connection.principal().to_string(), server.policy.admins());
+            let (principal, admins) = (connection.principal().names(), server.policy.admins());
             let admins: Vec<_> = admins.collect();
             connection.answer(id, Reply::Status(report.wire(&principal, &admins)));
         }

@@ -56,14 +56,18 @@ impl std::fmt::Display for Recut<'_> {
 impl Denial {
     /// What is said to one whom no grant names, and of a credential that is not there to one who must not know.
     pub(super) fn unnamed(who: &Principal) -> Self {
-        Self { grant: None, reason: Box::new(Reason::Subject { caller: who.to_string() }), recut: None }
+        Self {
+            grant: None,
+            reason: Box::new(Reason::Subject { caller: caller(who).to_string() }),
+            recut: None,
+        }
     }
 
     /// What is said to one whom grants would let into a trap: what is said where none allows the action.
     pub(super) fn trapped(who: &Principal, action: Action) -> Self {
         Self {
             grant: None,
-            reason: Box::new(Reason::Action { caller: who.to_string(), action }),
+            reason: Box::new(Reason::Action { caller: caller(who).to_string(), action }),
             recut: None,
         }
     }
@@ -131,5 +135,32 @@ fn caller(who: &Principal) -> Caller<'_> {
     match &who.client {
         Some(client) => Caller::Client(client.as_str()),
         None => Caller::Process { uid: who.uid, unit: who.unit.as_ref().map(Unit::as_str) },
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn says_of_a_trap_to_one_in_a_unit_what_is_said_where_no_grant_allows() {
+        let who = Principal { unit: Unit::of("0::/system.slice/bot.service\n"), ..Principal::own() };
+        let text = "[[grant]]\nid = \"a\"\nto = \"unit:system/bot.service\"\nallow = [\"read\"]\n";
+        let ask = Ask {
+            caller: caller(&who),
+            now: Timestamp::UNIX_EPOCH,
+            uptime: Duration::ZERO,
+            action: Action::Transfer,
+            stands_in: &[],
+            names: &[],
+            orders: None,
+        };
+        let policy = Policy::compile(&Grants::parse(text).unwrap());
+        let denied = match policy.decide(&mut Meters::new(Duration::ZERO), &ask) {
+            Decision::Deny { reason, .. } => reason.to_string(),
+            other => format!("{other:?}"),
+        };
+        assert!(denied.contains("no grant of unit:system/bot.service of user:"), "{denied}");
+        assert_eq!(Denial::trapped(&who, Action::Transfer).reason.to_string(), denied);
     }
 }

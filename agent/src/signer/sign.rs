@@ -80,6 +80,8 @@ const fn of_every_venue(error: &RequestError) -> Option<&'static str> {
         RequestError::DuplicateName { .. } => {
             Some("programs differ in which of the two they take; a list is one JSON value")
         }
+        RequestError::Json { .. } => Some("mend the text: strict JSON, each name once in an object"),
+        RequestError::TooLong { .. } => Some("no venue takes so much in one request; ask for less at once"),
         RequestError::Method(_) => Some("write it in capitals, as the venue's page has it"),
         RequestError::Path(_) => Some(
             "write it as the venue lists the endpoint, such as /api/v3/account; its parameters are given beside it",

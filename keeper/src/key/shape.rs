@@ -45,16 +45,17 @@ impl Decoded {
         self.0.first_chunk().ok_or(Refusal::SecretNotHex32)
     }
 
-    /// Decodes an Ed25519 seed, with or without the public key behind it, from base64, hexadecimal digits or base58.
-    /// What is the one is never the other: so many digits would be 48 or 96 bytes in base64, whose 32 or 64 bytes end
-    /// in `=`, which base58 does not have.
+    /// Decodes an Ed25519 seed, with or without the public key behind it, from base64, hexadecimal digits (`0x` in
+    /// front or not) or base58. What is the one is never the other: so many digits would be 48 or 96 bytes in base64,
+    /// whose 32 or 64 bytes end in `=`, which base58 does not have.
     pub(super) fn seed(&mut self, text: &[u8]) -> Result<&[u8], Refusal> {
         const SEED_DIGITS: usize = 64;
         const PAIR_DIGITS: usize = 128;
         // NEAR's name of the curve, which Orderly and its brokers hand out with the key.
         let text = text.strip_prefix(b"ed25519:").unwrap_or(text);
-        if matches!(text.len(), SEED_DIGITS | PAIR_DIGITS) && text.iter().all(u8::is_ascii_hexdigit) {
-            return base16ct::mixed::decode(text, self.0.as_mut_slice())
+        let digits = text.strip_prefix(b"0x").unwrap_or(text);
+        if matches!(digits.len(), SEED_DIGITS | PAIR_DIGITS) && digits.iter().all(u8::is_ascii_hexdigit) {
+            return base16ct::mixed::decode(digits, self.0.as_mut_slice())
                 .map_err(|_| Refusal::SecretNotBase64);
         }
         match base58::decode(text, self.0.as_mut_slice()) {

@@ -68,6 +68,89 @@ impl fmt::Display for KeyKind {
     }
 }
 
+/// What a secret looks like that is none of the venue's: the form alone.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Look {
+    /// Base64, where something else is due.
+    Base64,
+    /// Base64 with the alphabet for URLs, or without its padding.
+    Base64Url,
+    /// Bytes that are no text.
+    Bytes,
+    /// An X.509 certificate.
+    Certificate,
+    /// Hexadecimal digits.
+    Hexadecimal,
+    /// A JSON document.
+    Json,
+    /// A private key as OpenSSH writes it.
+    OpenSsh,
+    /// A PEM block of which something is missing, or around which something stands.
+    PemCut,
+    /// A PEM block whose line breaks have become spaces.
+    PemOneLine,
+    /// More than one PEM block.
+    PemTwice,
+    /// A text in quotation marks.
+    Quoted,
+    /// A text with spaces or line breaks in it or around it.
+    Spaced,
+}
+
+impl Look {
+    const ALL: [Self; 12] = [
+        Self::Base64,
+        Self::Base64Url,
+        Self::Bytes,
+        Self::Certificate,
+        Self::Hexadecimal,
+        Self::Json,
+        Self::OpenSsh,
+        Self::PemCut,
+        Self::PemOneLine,
+        Self::PemTwice,
+        Self::Quoted,
+        Self::Spaced,
+    ];
+
+    const fn number(self) -> u32 {
+        match self {
+            Self::Base64 => 1,
+            Self::Base64Url => 2,
+            Self::Bytes => 3,
+            Self::Certificate => 4,
+            Self::Hexadecimal => 5,
+            Self::Json => 6,
+            Self::OpenSsh => 7,
+            Self::PemCut => 8,
+            Self::PemOneLine => 9,
+            Self::PemTwice => 10,
+            Self::Quoted => 11,
+            Self::Spaced => 12,
+        }
+    }
+}
+
+impl fmt::Display for Look {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Base64 => "is base64",
+            Self::Base64Url => "is base64 in its form for URLs (- and _), or without the = at its end",
+            Self::Bytes => "has bytes that are no text",
+            Self::Certificate => "is a certificate, which has no private key in it",
+            Self::Hexadecimal => "is hexadecimal digits",
+            Self::Json => "is a JSON document",
+            Self::OpenSsh => "is a private key in OpenSSH's own form",
+            Self::PemCut => "is a PEM block that is cut off, damaged, or has something else around it",
+            Self::PemOneLine => "is a PEM block whose line breaks have become spaces",
+            Self::PemTwice => "is more than one PEM block",
+            Self::Quoted => "is in quotation marks",
+            Self::Spaced => "has spaces or line breaks in it or around it",
+        })
+    }
+}
+
 /// Why the keeper refuses. Never holds anything of the secret.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[non_exhaustive]
@@ -113,6 +196,11 @@ pub enum Refusal {
     SecretInconsistent,
     /// The secret is PEM, and the venue's secrets are not.
     SecretIsPem,
+    /// The secret has another form than those of the venue.
+    SecretLooks {
+        /// Which.
+        found: Look,
+    },
     /// The secret is a phrase of words, from which wallets make private keys.
     SecretMnemonic,
     /// The secret is not standard base64 with padding.
@@ -220,6 +308,7 @@ impl Refusal {
             Self::SecretPublicKey => (37, 0),
             Self::SecretOutOfRange => (38, 0),
             Self::ForeignDomain => (40, 0),
+            Self::SecretLooks { found } => (41, found.number()),
         }
     }
 
@@ -268,6 +357,10 @@ impl Refusal {
             37 => Self::SecretPublicKey,
             38 => Self::SecretOutOfRange,
             40 => Self::ForeignDomain,
+            41 => {
+                let found = Look::ALL.into_iter().find(|look| look.number() == number);
+                Self::SecretLooks { found: found.ok_or(Malformed("form of a secret"))? }
+            }
             _ => return Err(Malformed("refusal")),
         };
         // A number where none belongs would be a second way to write the same refusal.
@@ -327,6 +420,7 @@ impl fmt::Display for Refusal {
             Self::SecretNotBase64 => {
                 f.write_str("the secret is not base64 (A-Z a-z 0-9 + / and = at the end)")
             }
+            Self::SecretLooks { found } => write!(f, "the secret {found}"),
             Self::SecretMnemonic => f.write_str(
                 "the secret is a phrase of words; export the private key of one account of that wallet, and enrol that",
             ),
@@ -344,7 +438,7 @@ impl fmt::Display for Refusal {
                 "the secret has spaces, line breaks or other bytes that no secret of this venue has",
             ),
             Self::SecretPemKind => {
-                f.write_str("the PEM block holds no private key of the kind that this venue uses")
+                f.write_str("the secret holds no private key of the kind that this venue uses")
             }
             Self::SecretPemPublic => {
                 f.write_str("the PEM block is a public key; the private key is the secret")

@@ -20,6 +20,15 @@ fn cases() -> Vec<Case> {
     let is_pem = "the secret is a PEM block, which no secret of this venue is";
     let size = "the RSA key has not 2048, 3072 or 4096 bits, or an exponent below 65537";
     let no_pem = "the secret is no PEM block (-----BEGIN … PRIVATE KEY-----)";
+    let (in_base64, digits) = ("the secret is base64", "the secret is hexadecimal digits");
+    let (json, quoted) = ("the secret is a JSON document", "the secret is in quotation marks");
+    let url = "the secret is base64 in its form for URLs (- and _), or without the = at its end";
+    let spaced = "the secret has spaces or line breaks in it or around it";
+    let one_line = "the secret is a PEM block whose line breaks have become spaces";
+    let cut = "the secret is a PEM block that is cut off, damaged, or has something else around it";
+    let p256 = pem("p256-pkcs8");
+    let key_file =
+        format!("{{\n  \"name\": \"k\",\n  \"privateKey\": \"{}\"\n}}\n", p256.replace('\n', "\\n"));
     let passphrase = "the passphrase is empty, longer than 256 bytes, or has control characters";
     let some = |text: &str| Some(text.to_owned());
     vec![
@@ -54,7 +63,37 @@ fn cases() -> Vec<Case> {
         ),
         ("kraken", format!("{}!", "A".repeat(87)), None, base64),
         ("kraken", "A".repeat(85), None, base64),
-        ("kraken", format!("{}-_{}", "A".repeat(43), "A".repeat(43)), None, base64),
+        ("kraken", format!("{}-_{}", "A".repeat(43), "A".repeat(43)), None, url),
+        ("kraken", "QUJD".repeat(22).trim_end_matches('D').to_owned(), None, url),
+        ("kraken", format!("{} ", "A".repeat(88)), None, spaced),
+        ("kraken", format!("{}\n{}", "A".repeat(44), "A".repeat(44)), None, spaced),
+        ("kraken", format!("\"{}\"", "A".repeat(88)), None, quoted),
+        ("kraken", "0a1B".repeat(32), None, digits),
+        ("binance", format!("'{}'", long(40)), None, quoted),
+        ("binance", format!("{{\"secret\":\"{}\"}}", long(40)), None, json),
+        ("coinbase", key_file.clone(), None, json),
+        ("coinbase-eddsa", key_file.replace("privateKey", "private"), None, json),
+        ("coinbase", format!("\"{}\"", p256.replace('\n', "\\n")), None, quoted),
+        ("coinbase", p256.replace('\n', " "), None, one_line),
+        ("coinbase", p256[..p256.len() / 2].to_owned(), None, cut),
+        ("coinbase", format!("\u{feff}{p256}"), None, cut),
+        ("coinbase", p256.replace("-----BEGIN", "---BEGIN"), None, cut),
+        ("coinbase", format!("{p256}{}", pem("p256-public")), None, "the secret is more than one PEM block"),
+        (
+            "binance-ed25519",
+            p256.replace("PRIVATE KEY", "OPENSSH PRIVATE KEY"),
+            None,
+            "the secret is a private key in OpenSSH's own form",
+        ),
+        (
+            "coinbase",
+            p256.replace("PRIVATE KEY", "CERTIFICATE"),
+            None,
+            "the secret is a certificate, which has no private key in it",
+        ),
+        ("binance-ed25519", "0b1a".repeat(16), None, digits),
+        ("coinbase", "not a key at all".to_owned(), None, no_pem),
+        ("hyperliquid", format!("{}=", "A".repeat(43)), None, in_base64),
         (
             "coinbaseexchange",
             long(8),
@@ -62,13 +101,13 @@ fn cases() -> Vec<Case> {
             "the secret is shorter than 24 bytes, the shortest that this venue hands out",
         ),
         ("coinbaseexchange", long(41), some("p"), base64),
-        ("coinbase", long(200), None, no_pem),
-        ("binance-ed25519", long(200), None, no_pem),
+        ("coinbase", long(200), None, in_base64),
+        ("binance-ed25519", long(200), None, in_base64),
         ("kraken", pem("ed25519-pkcs8"), None, is_pem),
         ("backpack", pem("ed25519-pkcs8"), None, is_pem),
         ("bitmex", pem("ed25519-pkcs8"), None, is_pem),
         ("lbank-rsa", pem("rsa2048-pkcs8"), None, is_pem),
-        ("binance-rsa", "A".repeat(1600), None, no_pem),
+        ("binance-rsa", "A".repeat(1600), None, in_base64),
         ("binance-rsa", pem("ed25519-pkcs8"), None, "the PEM block holds an Ed25519 key"),
         ("binance-rsa", pem("rsa1024-pkcs1"), None, size),
         ("bybit-rsa", pem("rsa2560-pkcs1"), None, size),

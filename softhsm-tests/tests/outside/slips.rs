@@ -99,7 +99,7 @@ fn refuses_a_time_without_a_zone() {
         assert_eq!(shown.lines().count(), 1, "{since}: {shown}");
     }
     let none = room.run(&["audit", "show", "--credential", "nobody"], None, &[]);
-    assert_eq!((none.code(), none.stdout.as_str(), none.stderr.as_str()), (0, "", "no line is such\n"));
+    assert_eq!((none.code(), none.stdout.as_str(), none.stderr.as_str()), (0, "", "no line is like that\n"));
 }
 
 #[test]

@@ -152,18 +152,29 @@ fn compares_with_requests_that_are_trusted_as_the_how_to_shows() {
             "no row is for this profile (1 ",
         ),
         ("empty.jsonl", String::new(), "no row is for this profile (0 "),
-        ("broken.jsonl", format!("{}\n{{", row(0)), "broken.jsonl:2: no JSON: "),
+        ("broken.jsonl", format!("{}\n{{", row(0)), "broken.jsonl:2: no JSON object on one line: "),
         ("nameless.jsonl", "{}".to_owned(), "nameless.jsonl:1: the row names no `exchange`"),
         (
             "host.jsonl",
             rows().replace("\"base_url\": \"https://api.tidepool", "\"base_url\": \"https://api.other"),
-            "3 of 3 requests are signed otherwise",
+            "3 of 3 requests are signed otherwise\nhint: what is refused is signed for nobody",
         ),
         ("expectd.jsonl", row(0).replace("\"expected\"", "\"expectd\""), "expectd.jsonl:1: "),
         (
             "compare.jsonl",
             row(0).replace("\"exact\"", "\"exactly\""),
             "compare.jsonl:1: `compare` is one of exact,",
+        ),
+        ("clock.jsonl", row(0).replace("\"frozen\"", "\"frozn\""), "clock.jsonl:1: the row has no `frozen`"),
+        (
+            "time.jsonl",
+            format!("{}\n{}", row(1), row(0).replace("1754000123456}", "\"1754000123456\"}")),
+            "time.jsonl:2: `frozen.time_ms` is no whole number of milliseconds",
+        ),
+        (
+            "query.jsonl",
+            row(0).replace("\"query\": []", "\"query\": {\"a\": 1}"),
+            "query.jsonl:1: `query` is not a list of pairs",
         ),
         (
             "header.jsonl",
@@ -187,11 +198,38 @@ fn compares_with_requests_that_are_trusted_as_the_how_to_shows() {
         assert_eq!(run.status.code(), Some(3), "{name}: {}", text(&run.stdout));
         assert!(text(&run.stderr).contains(said), "{name}: {}", text(&run.stderr));
     }
+    std::fs::write(folder.path().join("latin1.toml"), b"name = \"a\"\nname = \"\xe9\"\n").unwrap();
+    let latin1 = check("latin1.toml", "empty.jsonl");
+    assert_eq!(latin1.status.code(), Some(3));
+    assert!(
+        text(&latin1.stderr).contains("latin1.toml:2: this is no text in UTF-8"),
+        "{}",
+        text(&latin1.stderr)
+    );
     let optional = row(0)
         .replace("\"TP-KEY\": \"tp-1\", ", "")
         .replace("\"optional_headers\": []", "\"optional_headers\": [\"tp-key\"]");
     write("optional.jsonl", &optional);
     assert_eq!(check("tidepool.toml", "optional.jsonl").status.code(), Some(0));
+}
+
+#[test]
+fn warns_of_a_profile_that_has_the_name_of_one_that_ships() {
+    let folder = tempfile::tempdir().unwrap();
+    let checked = |name: &str, profile: &str| {
+        std::fs::write(folder.path().join(name), profile).unwrap();
+        let run = venue(folder.path(), &["check", name]);
+        assert_eq!(run.status.code(), Some(0), "{name}: {}", text(&run.stderr));
+        text(&run.stderr)
+    };
+    let mine = profile().replace("profile = \"tidepool\"", "profile = \"kraken\"");
+    assert_eq!(
+        checked("mine.toml", &mine),
+        "warning: a profile `kraken` ships, and no key can be enrolled by another of that name: call it `kraken-mine`\n"
+    );
+    assert_eq!(checked("own.toml", profile()), "");
+    let shipped = venue(folder.path(), &["show", "kraken", "--toml"]);
+    assert_eq!(checked("kraken.toml", &text(&shipped.stdout)), "");
 }
 
 /// Every row of every vector file, by the command that a user has.

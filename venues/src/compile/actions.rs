@@ -170,7 +170,7 @@ fn rule(fields: &Fields<'_, '_>) -> Result<ActionRule, ProfileError> {
     let needs: Option<Vec<String>> =
         fields.texts("needs")?.map(|names| names.into_iter().map(str::to_owned).collect());
     if needs.iter().flatten().any(String::is_empty) {
-        return Err(fields.error(fields.place("needs"), "a parameter has a name"));
+        return Err(fields.error(fields.place_in("needs", ""), "a parameter has a name"));
     }
     let path = path(fields)?.to_owned();
     let when = conditions(fields, "when")?;
@@ -231,7 +231,7 @@ fn words(fields: &Fields<'_, '_>, at: usize, text: &str) -> Result<Words, Profil
 
 fn places(fields: &Fields<'_, '_>, key: &str) -> Result<Vec<Field>, ProfileError> {
     let texts = fields.texts(key)?.unwrap_or_default();
-    texts.into_iter().map(|text| place(fields, fields.place(key), text)).collect()
+    texts.into_iter().map(|text| place(fields, fields.place_in(key, text), text)).collect()
 }
 
 /// `name`, `name.member`, `name.*.member`, `name.*` or `/4`.

@@ -189,6 +189,16 @@ impl<'d, 't> Fields<'d, 't> {
         self.get(name).map_or(self.at, |node| node.at)
     }
 
+    /// Where `text` stands in the list `name`, the last time where it does so twice; or else the list itself.
+    pub(crate) fn place_in(&self, name: &str, text: &str) -> usize {
+        let is_it = |node: &&Node<'_>| matches!(&node.item, Item::Text(item) if item == text);
+        match self.get(name).map(|node| &node.item) {
+            Some(Item::List(nodes)) => nodes.iter().rev().find(is_it).map(|node| node.at),
+            _ => None,
+        }
+        .unwrap_or_else(|| self.place(name))
+    }
+
     pub(crate) fn text(&self, name: &str) -> Result<Option<&'d str>, ProfileError> {
         match self.get(name) {
             None => Ok(None),
@@ -223,6 +233,7 @@ impl<'d, 't> Fields<'d, 't> {
         };
         match value {
             Some(value) => Ok(Some(value)),
+            None if from == to => Err(self.error(node.at, format!("`{name}` must be {from}"))),
             None => {
                 Err(self.error(node.at, format!("`{name}` must be a whole number between {from} and {to}")))
             }

@@ -313,7 +313,7 @@ fn also(own: &Fields<'_, '_>) -> Result<Vec<Action>, ProfileError> {
     let mut also = Vec::new();
     for name in own.texts("also")?.unwrap_or_default() {
         let action = name.parse::<Action>();
-        also.push(action.map_err(|error| own.error(own.place("also"), error.to_string()))?);
+        also.push(action.map_err(|error| own.error(own.place_in("also", name), error.to_string()))?);
     }
     also.sort_unstable();
     also.dedup();

@@ -192,11 +192,11 @@ pub(super) fn methods(
     key: &str,
     names: &[&str],
 ) -> Result<Vec<Method>, ProfileError> {
-    let names = names.iter().flat_map(|name| name.split('|'));
-    let methods = names.map(|name| {
+    let names = names.iter().flat_map(|text| text.split('|').map(move |name| (text, name)));
+    let methods = names.map(|(text, name)| {
         Method::parse(name).ok_or_else(|| {
             let message = format!("`{name}` is none of DELETE, GET, PATCH, POST, PUT");
-            fields.error(fields.place(key), message)
+            fields.error(fields.place_in(key, text), message)
         })
     });
     methods.collect()

@@ -19,7 +19,7 @@ pub(super) struct Filter {
     #[arg(long)]
     venue: Option<String>,
     /// Only of this user
-    #[arg(long, value_name = "UID")]
+    #[arg(long, value_name = "UID", value_parser = uid)]
     uid: Option<u32>,
     /// Only of this kind
     #[arg(long, value_parser = PossibleValuesParser::new(Kind::ALL.map(Kind::name)))]
@@ -105,6 +105,10 @@ impl FromStr for Age {
         };
         read().ok_or("a time is a number and s, m, h, d or w, such as 90s, 30m, 1h, 7d or 4w")
     }
+}
+
+fn uid(text: &str) -> Result<u32, &'static str> {
+    text.parse().map_err(|_| "a user is the number that `id -u NAME` prints")
 }
 
 #[cfg(test)]

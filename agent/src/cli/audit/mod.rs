@@ -270,7 +270,7 @@ impl Show {
         if self.json.json {
             output::written(writeln!(to, "{}", if none { "[]" } else { "\n]" }));
         } else if none {
-            output::talk("no line is such");
+            output::talk("no line is like that");
         }
         output::written(to.flush());
         Ok(())

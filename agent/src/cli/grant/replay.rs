@@ -151,10 +151,7 @@ pub(super) fn caller<'a>(event: &'a Event<'_>) -> Option<Caller<'a>> {
 pub(super) fn as_caller(subject: &Subject) -> Caller<'_> {
     match subject {
         Subject::Client(name) => Caller::Client(name),
-        Subject::Unit(unit) => Caller::Process { uid: NO_USER, unit: Some(unit) },
+        Subject::Unit(unit) => Caller::Process { uid: Caller::NO_USER, unit: Some(unit) },
         Subject::User(uid) => Caller::Process { uid: *uid, unit: None },
     }
 }
-
-/// The number that the system gives to nobody.
-const NO_USER: u32 = u32::MAX;

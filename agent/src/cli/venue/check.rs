@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 
 use clap::Args;
 use strongroom_protocol::ErrorCode;
-use strongroom_venues::{Finding, Profile, SendOnly};
+use strongroom_venues::{Finding, Profile, SendOnly, builtin_profiles, send_only_profiles};
 
 use super::rows::{self, Compared};
 use super::{
@@ -62,6 +62,7 @@ impl Check {
             compared.print();
         }
         warn(&profile, &findings);
+        warn_of_name(&profile, &text);
         check_logins(&self.file.display().to_string(), &profile)?;
         if let Some((finding, unseen)) = findings.iter().find_map(|f| Some((f, f.unseen.as_ref()?))) {
             return Err(self.overclaims(finding, unseen).into());
@@ -90,22 +91,40 @@ impl Check {
 /// # Errors
 /// Where it cannot be read, or has no end in sight.
 pub(super) fn read(file: &Path) -> Result<String, Fault> {
+    const HINT: &str = "name a file of text: a profile in TOML, or rows of JSON";
     let read = || {
-        let mut text = String::new();
-        File::open(file)?.take(MAX_FILE_BYTES.saturating_add(1)).read_to_string(&mut text)?;
-        if u64::try_from(text.len()).is_ok_and(|bytes| bytes <= MAX_FILE_BYTES) {
-            return Ok(text);
+        let mut bytes = Vec::new();
+        File::open(file)?.take(MAX_FILE_BYTES.saturating_add(1)).read_to_end(&mut bytes)?;
+        if u64::try_from(bytes.len()).is_ok_and(|bytes| bytes <= MAX_FILE_BYTES) {
+            return Ok(bytes);
         }
         Err(io::Error::other(format!("it has more than {MAX_FILE_BYTES} bytes")))
     };
-    read().map_err(|error: io::Error| {
+    let bytes = read().map_err(|error: io::Error| {
         let message = format!("{} cannot be read: {error}", file.display());
-        Fault::new(ErrorCode::NotFound, message, "name a file of text: a profile in TOML, or rows of JSON")
+        Fault::new(ErrorCode::NotFound, message, HINT)
+    })?;
+    String::from_utf8(bytes).map_err(|error| {
+        let whole = error.as_bytes().get(..error.utf8_error().valid_up_to()).unwrap_or_default();
+        let line = whole.iter().filter(|byte| **byte == b'\n').count().saturating_add(1);
+        let message = format!("{}:{line}: this is no text in UTF-8", file.display());
+        Fault::new(ErrorCode::Invalid, message, HINT)
     })
 }
 
 /// More than any file of rows has: the compiler has a limit of its own for profiles.
 const MAX_FILE_BYTES: u64 = 64 * 1024 * 1024;
+
+/// Says so where nobody can enrol by the profile, because it has the name of another one that ships.
+fn warn_of_name(profile: &Profile, text: &str) {
+    let id = profile.id();
+    let shipped = builtin_profiles().iter().chain(send_only_profiles()).find(|(shipped, _)| *shipped == id);
+    if shipped.is_some_and(|(_, shipped)| *shipped != text) {
+        output::talk(&format!(
+            "warning: a profile `{id}` ships, and no key can be enrolled by another of that name: call it `{id}-mine`"
+        ));
+    }
+}
 
 /// Says what is no mistake, and yet worth knowing.
 fn warn(profile: &Profile, findings: &[Finding]) {

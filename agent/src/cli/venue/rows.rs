@@ -50,7 +50,8 @@ pub(super) fn compare(profile: &Profile, file: &Path) -> Result<Compared, Fault>
             let hint = "vectors/README.md has the form of a row";
             Fault::new(ErrorCode::Invalid, format!("{shown}:{number}: {why}"), hint)
         };
-        let row = rows_json::parse(line.as_bytes()).map_err(|error| invalid(format!("no JSON: {error}")))?;
+        let row = rows_json::parse(line.as_bytes())
+            .map_err(|error| invalid(format!("no JSON object on one line: {error}")))?;
         if rows::exchange(&row).map_err(invalid)? != profile.id() {
             compared.others = compared.others.saturating_add(1);
             continue;
@@ -153,6 +154,10 @@ impl Compared {
             return Ok(());
         }
         let message = format!("{} of {} requests are signed otherwise", self.failed.len(), self.bound());
+        if self.failed.iter().all(|failed| matches!(failed.why, Why::Refused(_))) {
+            let hint = "what is refused is signed for nobody: mend the row, or the profile where the venue takes such requests";
+            return Err(Fault::new(ErrorCode::Invalid, message, hint));
+        }
         let hint = "look first at the signed text: a space that is `+`, a list that is written otherwise, a body that is \
                     there although it is empty; `encode` has a key for each";
         Err(Fault::new(ErrorCode::Invalid, message, hint))

@@ -7,8 +7,11 @@
 //! Where they cannot be written they are dropped and counted, the answers that wait are recalled, and nothing is
 //! signed until a line that tells of the gap is on the disk.
 
+mod inner;
+mod sheets;
+mod turned_away;
+
 use std::cell::{Cell, RefCell};
-use std::collections::{BTreeMap, HashMap};
 use std::path::{Path, PathBuf};
 use std::rc::Rc;
 use std::sync::Arc;
@@ -16,31 +19,27 @@ use std::time::{Duration, Instant};
 
 use jiff::Timestamp;
 
+use self::inner::Inner;
+use self::sheets::Sheets;
+use self::turned_away::TurnedAway;
 use super::AuditError;
 use super::chain::Head;
+use super::head::{Scribe, SignedHead};
 use super::journal::Journal;
-use super::known::{self, Gone, Known, Scribe, SignedHead};
+use super::known::{self, Gone, Known};
 use super::line::{Clock, Event, Kind, Verdict, clip};
 use super::pen::Pen;
 use super::segment::{Old, Opened, Segment, Torn, failed};
 use super::sync::Syncer;
 use crate::config::{AuditConfig, Durability};
 use crate::fault::chain;
-use crate::identity::{ClientName, Principal};
+use crate::identity::Principal;
 use crate::store::atomic;
 
 /// How long lines may be in the kernel only, where nobody waits for the disk.
 const GROUP: Duration = Duration::from_millis(100);
 /// How often it is tried to go on where the log could not be written.
 const RETRY: Duration = Duration::from_millis(50);
-/// Who is turned away again and again fills no disk: a user or client gets one line for each rule in this time.
-const TURNED_AWAY: Duration = Duration::from_secs(1);
-/// So many are told apart in that; all others count as one.
-const MAX_TURNED_AWAY: usize = 256;
-/// Room for the first members of most lines.
-const SHEET_BYTES: usize = 1024;
-/// So many empty sheets are kept.
-const MAX_SHEETS: usize = 1024;
 /// Longest cause in a line.
 pub(crate) const MAX_CAUSE_BYTES: usize = 400;
 /// Longest name in a line.
@@ -57,45 +56,11 @@ pub(crate) struct AuditLog {
     journal: Option<Journal>,
     inner: RefCell<Inner>,
     sheets: RefCell<Sheets>,
+    turned_away: RefCell<TurnedAway>,
     /// How often lines were lost.
     failures: Cell<u64>,
     /// Lines were found to be missing since it was opened.
     cut: Cell<bool>,
-}
-
-#[derive(Debug)]
-struct Inner {
-    segment: Arc<Segment>,
-    /// Bytes of whole lines in it.
-    bytes: u64,
-    /// Behind the last line that was written.
-    written: Head,
-    /// Behind the last line that was collected.
-    head: Head,
-    clock: Clock,
-    buffer: Vec<u8>,
-    /// Of which kinds the lines in the buffer are.
-    kinds: Vec<Kind>,
-    stopped: Option<Stopped>,
-    turned_away: HashMap<TurnedAway, (Instant, u64)>,
-    /// Up to which line a checkpoint was asked for.
-    checkpoint: u64,
-    /// The last one that was written, and the one that was collected behind it.
-    last_checkpoint: Option<CheckpointAt>,
-    next_checkpoint: Option<CheckpointAt>,
-    /// A file was begun since it was asked last.
-    rotated: bool,
-}
-
-/// Who was turned away by which rule; `None` for all for whom there is no more room.
-type TurnedAway = Option<(u32, Option<ClientName>, &'static str)>;
-
-/// What saves signatures from allocating and formatting the same again and again.
-#[derive(Debug, Default)]
-struct Sheets {
-    empty: Vec<Vec<u8>>,
-    /// How the last line began.
-    last: Option<(Kind, Rc<Principal>, Vec<u8>)>,
 }
 
 /// Where a checkpoint stands in the log.
@@ -120,15 +85,6 @@ pub(crate) struct LogState {
     pub(crate) unsigned: u64,
     /// How often lines were lost.
     pub(crate) failures: u64,
-}
-
-/// The log cannot be written.
-#[derive(Debug)]
-struct Stopped {
-    cause: String,
-    since: Timestamp,
-    tried: Instant,
-    lost: BTreeMap<&'static str, u64>,
 }
 
 impl AuditLog {
@@ -159,7 +115,6 @@ impl AuditLog {
             buffer: Vec::new(),
             kinds: Vec::new(),
             stopped: None,
-            turned_away: HashMap::new(),
             checkpoint: head.seq,
             last_checkpoint: None,
             next_checkpoint: None,
@@ -172,6 +127,7 @@ impl AuditLog {
             journal,
             inner: RefCell::new(inner),
             sheets: RefCell::default(),
+            turned_away: RefCell::default(),
             failures: Cell::new(0),
             cut: Cell::new(false),
         };
@@ -291,17 +247,7 @@ impl AuditLog {
 
     /// A sheet for the first members of a line about what `who` does, with these on it: its kind and who it is.
     pub(crate) fn begin(&self, kind: Kind, who: &Rc<Principal>) -> Vec<u8> {
-        let mut sheets = self.sheets.borrow_mut();
-        let mut sheet = sheets.empty.pop().unwrap_or_else(|| Vec::with_capacity(SHEET_BYTES));
-        if !sheets.last.as_ref().is_some_and(|(of, last, _)| *of == kind && Rc::ptr_eq(last, who)) {
-            let mut members = Vec::new();
-            Event::by(kind, who).write(&mut Pen::new(&mut members));
-            sheets.last = Some((kind, Rc::clone(who), members));
-        }
-        if let Some((_, _, members)) = &sheets.last {
-            sheet.extend_from_slice(members);
-        }
-        sheet
+        self.sheets.borrow_mut().begin(kind, who)
     }
 
     /// Adds the line that was begun on a sheet; `rest` writes its last members.
@@ -311,18 +257,14 @@ impl AuditLog {
     pub(crate) fn finish(
         &self,
         kind: Kind,
-        mut sheet: Vec<u8>,
+        sheet: Vec<u8>,
         rest: impl FnOnce(&mut Pen<'_>),
     ) -> Result<(), AuditError> {
         let noted = self.note_members(kind, |pen| {
             pen.members(&sheet);
             rest(pen);
         });
-        let mut sheets = self.sheets.borrow_mut();
-        if sheets.empty.len() < MAX_SHEETS && sheet.capacity() <= SHEET_BYTES {
-            sheet.clear();
-            sheets.empty.push(sheet);
-        }
+        self.sheets.borrow_mut().put_back(sheet);
         noted
     }
 
@@ -336,31 +278,7 @@ impl AuditLog {
     /// Adds a line about a client that was turned away; one for each user or client, rule and second, which has the
     /// number.
     pub(crate) fn turned_away(&self, who: &Principal, rule: &'static str, cause: &str) {
-        let times = {
-            let mut inner = self.inner.borrow_mut();
-            let seen = &mut inner.turned_away;
-            let mut key = Some((who.uid, who.client.clone(), rule));
-            if seen.len() >= MAX_TURNED_AWAY && !seen.contains_key(&key) {
-                seen.retain(|_, (at, _)| at.elapsed() < TURNED_AWAY);
-                if seen.len() >= MAX_TURNED_AWAY {
-                    key = None;
-                }
-            }
-            match seen.get_mut(&key) {
-                Some((at, unsaid)) if at.elapsed() < TURNED_AWAY => {
-                    *unsaid = unsaid.saturating_add(1);
-                    return;
-                }
-                Some((at, unsaid)) => {
-                    *at = Instant::now();
-                    std::mem::take(unsaid).saturating_add(1)
-                }
-                None => {
-                    seen.insert(key, (Instant::now(), 0));
-                    1
-                }
-            }
-        };
+        let Some(times) = self.turned_away.borrow_mut().times(who, rule) else { return };
         self.record(&Event {
             verdict: Some(Verdict::Denied),
             rule: Some(rule.into()),
@@ -518,69 +436,5 @@ impl AuditLog {
         self.failures.set(self.failures.get().saturating_add(1));
         tracing::error!(%cause, "the audit log cannot be written; nothing is signed");
         inner.stop(cause);
-    }
-}
-
-impl Inner {
-    fn write(&mut self, folder: &Path, most: u64, syncer: &Syncer) -> Result<(), AuditError> {
-        let more = u64::try_from(self.buffer.len()).unwrap_or(u64::MAX);
-        if self.bytes > 0 && self.bytes.saturating_add(more) > most {
-            self.segment = Arc::new(Segment::make(folder, self.written.seq.saturating_add(1))?);
-            self.bytes = 0;
-            self.rotated = true;
-            syncer.begun(&self.segment);
-        }
-        self.segment.append(&self.buffer)?;
-        self.bytes = self.bytes.saturating_add(more);
-        self.written = self.head;
-        self.last_checkpoint = self.next_checkpoint.take().or(self.last_checkpoint);
-        Ok(())
-    }
-
-    /// Drops what could not be written, and counts it.
-    fn stop(&mut self, cause: String) {
-        let stopped = self.stopped.get_or_insert_with(|| Stopped {
-            cause: String::new(),
-            since: Timestamp::now(),
-            tried: Instant::now(),
-            lost: BTreeMap::new(),
-        });
-        stopped.cause = cause;
-        for kind in self.kinds.drain(..) {
-            let count = stopped.lost.entry(kind.name()).or_default();
-            *count = count.saturating_add(1);
-        }
-        self.buffer.clear();
-        self.next_checkpoint = None;
-        self.head = self.written;
-    }
-
-    /// Goes on behind the last line that was written, with one that tells of the gap and is on the disk at once.
-    fn go_on(&mut self, folder: &Path, most: u64) -> Result<Vec<u8>, AuditError> {
-        let Some(Stopped { cause, since, lost, .. }) = &self.stopped else { return Ok(Vec::new()) };
-        let again = if self.bytes < most { self.segment.again(self.bytes)? } else { None };
-        let segment = match again {
-            Some(segment) => segment,
-            None => {
-                let segment = Segment::make(folder, self.written.seq.saturating_add(1))?;
-                self.bytes = 0;
-                segment
-            }
-        };
-        self.segment = Arc::new(segment);
-        let event = Event {
-            cause: Some(clip(cause, MAX_CAUSE_BYTES)),
-            since: Some(Clock::default().text(*since).to_owned().into()),
-            lost: Some(lost.iter().map(|(kind, count)| ((*kind).into(), *count)).collect()),
-            ..Event::of(Kind::Gap)
-        };
-        let (mut head, mut line) = (self.written, Vec::new());
-        head.write(&mut self.clock, Timestamp::now(), |pen| event.write(pen), &mut line);
-        self.segment.append(&line)?;
-        self.segment.sync()?;
-        self.bytes = self.bytes.saturating_add(u64::try_from(line.len()).unwrap_or(u64::MAX));
-        (self.written, self.head) = (head, head);
-        self.stopped = None;
-        Ok(line)
     }
 }

@@ -8,7 +8,7 @@ use std::time::Duration;
 use tokio::sync::Notify;
 
 use super::AuditError;
-use super::known::{Scribe, SignedHead};
+use super::head::{Scribe, SignedHead};
 use super::segment::Segment;
 use crate::fault::chain;
 

@@ -38,8 +38,8 @@ impl SignedHead {
         Self { covers, at, key: key.to_vec(), signature: signature.to_vec() }
     }
 
-    /// What `head.toml` in the folder of a log names, and by which key; nothing where there is none, or none whose signature
-    /// holds.
+    /// What `head.toml` in the folder of a log names, and by which key; nothing where there is none, or none whose
+    /// signature holds.
     ///
     /// # Errors
     /// Where the disk refuses.
@@ -52,6 +52,11 @@ impl SignedHead {
                 Ok(std::str::from_utf8(&text).ok().and_then(Self::parse))
             }
         }
+    }
+
+    /// The number of the line that it names.
+    fn line(&self) -> u64 {
+        self.covers.parse().map_or(0, |Head { seq, .. }| seq)
     }
 
     fn to_text(&self) -> String {
@@ -80,13 +85,13 @@ fn path(folder: &Path) -> PathBuf {
 pub(super) struct Scribe {
     path: PathBuf,
     pending: Mutex<Option<SignedHead>>,
-    /// Held while it is written, so that whoever waits for it finds it done.
-    writing: Mutex<()>,
+    /// The number of the line that it names. Held while it is written, so that whoever waits for it finds it done.
+    named: Mutex<u64>,
 }
 
 impl Scribe {
     pub(super) fn of(folder: &Path) -> Self {
-        Self { path: path(folder), pending: Mutex::default(), writing: Mutex::default() }
+        Self { path: path(folder), pending: Mutex::default(), named: Mutex::default() }
     }
 
     /// Notes a line that was written.
@@ -99,13 +104,37 @@ impl Scribe {
     /// # Errors
     /// Those of `sync`, and of writing.
     pub(super) fn behind(&self, sync: impl FnOnce() -> Result<(), AuditError>) -> Result<(), AuditError> {
-        let _alone = self.writing.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut named = self.named.lock().unwrap_or_else(PoisonError::into_inner);
         let noted = self.pending.lock().unwrap_or_else(PoisonError::into_inner).take();
         sync()?;
-        let Some(head) = noted else { return Ok(()) };
+        noted.map_or(Ok(()), |head| self.write(&mut named, &head))
+    }
+
+    /// Has `sync` get all lines onto the disk, and has the file name this one.
+    ///
+    /// # Errors
+    /// Those of `sync`, and of writing.
+    pub(super) fn name(
+        &self,
+        head: &SignedHead,
+        sync: impl FnOnce() -> Result<(), AuditError>,
+    ) -> Result<(), AuditError> {
+        let mut named = self.named.lock().unwrap_or_else(PoisonError::into_inner);
+        sync()?;
+        self.write(&mut named, head)
+    }
+
+    fn write(&self, named: &mut u64, head: &SignedHead) -> Result<(), AuditError> {
+        // A job that was left behind, by a lock say, takes nothing back.
+        let line = head.line();
+        if line < *named {
+            return Ok(());
+        }
         let written = atomic::write(&self.path, head.to_text().as_bytes(), Existing::Replace);
         let written = written.map_err(|error| io::Error::other(chain(&error)));
-        written.map_err(failed("writing what is known of", &self.path))
+        written.map_err(failed("writing what is known of", &self.path))?;
+        *named = line;
+        Ok(())
     }
 }
 

@@ -8,6 +8,7 @@
 //! signed until a line that tells of the gap is on the disk.
 
 mod inner;
+mod reach;
 mod sheets;
 mod turned_away;
 
@@ -20,6 +21,7 @@ use std::time::{Duration, Instant};
 use jiff::Timestamp;
 
 use self::inner::Inner;
+use self::reach::Reach;
 use self::sheets::Sheets;
 use self::turned_away::TurnedAway;
 use super::AuditError;
@@ -81,7 +83,7 @@ pub(crate) struct LogState {
     pub(crate) bytes: u64,
     /// Writes that are not on the disk.
     pub(crate) lag: u64,
-    /// Lines that no checkpoint was asked for.
+    /// Lines that no checkpoint covers.
     pub(crate) unsigned: u64,
     /// How often lines were lost.
     pub(crate) failures: u64,
@@ -115,9 +117,7 @@ impl AuditLog {
             buffer: Vec::new(),
             kinds: Vec::new(),
             stopped: None,
-            checkpoint: head.seq,
-            last_checkpoint: None,
-            next_checkpoint: None,
+            reach: Reach::behind(head.seq),
             rotated: false,
         };
         let log = Self {
@@ -168,6 +168,12 @@ impl AuditLog {
     /// Has `head.toml` name this line, which was written, once it is on the disk.
     pub(crate) fn note_head(&self, head: SignedHead) {
         self.syncer.note(head);
+    }
+
+    /// The job of having `head.toml` name this line now, once it is on the disk.
+    pub(crate) fn naming(&self, head: SignedHead) -> impl FnOnce() -> Result<(), AuditError> + Send + use<> {
+        self.settle();
+        self.syncer.naming(&self.inner.borrow().segment, head)
     }
 
     /// Whether lines were found to be missing since the log was opened.
@@ -225,12 +231,22 @@ impl AuditLog {
     /// # Errors
     /// [`AuditError::Stopped`]: it is counted as lost, and what depends on it must not leave.
     pub(crate) fn note(&self, event: &Event<'_>) -> Result<(), AuditError> {
-        self.note_members(event.kind, |pen| event.write(pen))
+        let at = self.note_members(event.kind, |pen| event.write(pen))?;
+        if event.kind == Kind::Checkpoint {
+            let covers = event.covers.as_deref().and_then(|covers| covers.parse().ok());
+            self.inner.borrow_mut().reach.collect(at, covers.map_or(0, |Head { seq, .. }| seq));
+        }
+        Ok(())
     }
 
-    fn note_members(&self, kind: Kind, members: impl FnOnce(&mut Pen<'_>)) -> Result<(), AuditError> {
+    /// Says where it stands.
+    fn note_members(
+        &self,
+        kind: Kind,
+        members: impl FnOnce(&mut Pen<'_>),
+    ) -> Result<CheckpointAt, AuditError> {
         let mut inner = self.inner.borrow_mut();
-        let Inner { head, clock, buffer, kinds, stopped, next_checkpoint, .. } = &mut *inner;
+        let Inner { head, clock, buffer, kinds, stopped, .. } = &mut *inner;
         if let Some(stopped) = stopped {
             let count = stopped.lost.entry(kind.name()).or_default();
             *count = count.saturating_add(1);
@@ -238,11 +254,8 @@ impl AuditLog {
         }
         let now = Timestamp::now();
         head.write(clock, now, members, buffer);
-        if kind == Kind::Checkpoint {
-            *next_checkpoint = Some(CheckpointAt { line: head.seq, at: now });
-        }
         kinds.push(kind);
-        Ok(())
+        Ok(CheckpointAt { line: head.seq, at: now })
     }
 
     /// A sheet for the first members of a line about what `who` does, with these on it: its kind and who it is.
@@ -265,7 +278,7 @@ impl AuditLog {
             rest(pen);
         });
         self.sheets.borrow_mut().put_back(sheet);
-        noted
+        noted.map(drop)
     }
 
     /// Adds a line about what has been done already, and writes it at once. Where it cannot be written it is
@@ -328,30 +341,25 @@ impl AuditLog {
     /// Lines that no checkpoint was asked for. What was there when the log was opened is one.
     pub(crate) fn lines_since_checkpoint(&self) -> u64 {
         let inner = self.inner.borrow();
-        inner.head.seq.saturating_sub(inner.checkpoint)
+        inner.reach.unasked(inner.head.seq)
     }
 
     /// Writes what was collected, and gives the last line for a checkpoint over it; `None` where nothing is new.
     pub(crate) fn begin_checkpoint(&self) -> Option<Head> {
         self.settle();
-        let inner = self.inner.borrow();
-        let is_new = inner.written.seq > inner.checkpoint;
-        drop(inner);
-        is_new.then(|| self.begin_checkpoint_anyway())
+        let mut inner = self.inner.borrow_mut();
+        let written = inner.written;
+        inner.reach.ask(written.seq).then_some(written)
     }
 
-    /// The same whether anything is new or not.
-    pub(crate) fn begin_checkpoint_anyway(&self) -> Head {
-        self.settle();
-        let mut inner = self.inner.borrow_mut();
-        // The line of the checkpoint itself needs none.
-        inner.checkpoint = inner.written.seq.saturating_add(1);
-        inner.written
+    /// Notes that a checkpoint that was begun was not signed.
+    pub(crate) fn give_up_checkpoint(&self) {
+        self.inner.borrow_mut().reach.give_up();
     }
 
     /// The last checkpoint that was written since the log was opened.
     pub(crate) fn last_checkpoint(&self) -> Option<CheckpointAt> {
-        self.inner.borrow().last_checkpoint
+        self.inner.borrow().reach.last()
     }
 
     /// How it is, for who watches.
@@ -363,7 +371,7 @@ impl AuditLog {
             lines: inner.written.seq,
             bytes: inner.bytes,
             lag: self.syncer.lag(),
-            unsigned: inner.head.seq.saturating_sub(inner.checkpoint),
+            unsigned: inner.reach.uncovered(inner.head.seq),
             failures: self.failures.get(),
         }
     }

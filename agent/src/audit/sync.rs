@@ -59,6 +59,16 @@ impl Syncer {
         move || scribe.behind(|| segment.sync())
     }
 
+    /// The job of getting all lines onto the disk now, and having `head.toml` name this one then.
+    pub(super) fn naming(
+        &self,
+        segment: &Arc<Segment>,
+        head: SignedHead,
+    ) -> impl FnOnce() -> Result<(), AuditError> + Send + use<> {
+        let (scribe, segment) = (Arc::clone(&self.scribe), Arc::clone(segment));
+        move || scribe.name(&head, || segment.sync())
+    }
+
     /// Notes that lines were written to `segment`, to be synced soon.
     pub(super) fn written(&self, segment: &Arc<Segment>) {
         self.shared.written.fetch_add(1, Ordering::AcqRel);

@@ -7,7 +7,8 @@ use std::time::Instant;
 
 use jiff::Timestamp;
 
-use super::{CheckpointAt, MAX_CAUSE_BYTES};
+use super::MAX_CAUSE_BYTES;
+use super::reach::Reach;
 use crate::audit::AuditError;
 use crate::audit::chain::Head;
 use crate::audit::line::{Clock, Event, Kind, clip};
@@ -28,11 +29,7 @@ pub(super) struct Inner {
     /// Of which kinds the lines in the buffer are.
     pub(super) kinds: Vec<Kind>,
     pub(super) stopped: Option<Stopped>,
-    /// Up to which line a checkpoint was asked for.
-    pub(super) checkpoint: u64,
-    /// The last one that was written, and the one that was collected behind it.
-    pub(super) last_checkpoint: Option<CheckpointAt>,
-    pub(super) next_checkpoint: Option<CheckpointAt>,
+    pub(super) reach: Reach,
     /// A file was begun since it was asked last.
     pub(super) rotated: bool,
 }
@@ -58,7 +55,7 @@ impl Inner {
         self.segment.append(&self.buffer)?;
         self.bytes = self.bytes.saturating_add(more);
         self.written = self.head;
-        self.last_checkpoint = self.next_checkpoint.take().or(self.last_checkpoint);
+        self.reach.write();
         Ok(())
     }
 
@@ -76,7 +73,7 @@ impl Inner {
             *count = count.saturating_add(1);
         }
         self.buffer.clear();
-        self.next_checkpoint = None;
+        self.reach.give_up();
         self.head = self.written;
     }
 

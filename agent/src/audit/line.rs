@@ -92,6 +92,9 @@ pub(crate) struct Event<'a> {
     pub(crate) since: Option<Cow<'a, str>>,
     #[serde(default)]
     pub(crate) lost: Option<BTreeMap<Cow<'a, str>, u64>>,
+    /// Lines that are missing and were accepted to be.
+    #[serde(default)]
+    pub(crate) gaps: Option<Vec<Cow<'a, str>>>,
     #[serde(default)]
     pub(crate) file: Option<Cow<'a, str>>,
     #[serde(default)]
@@ -180,6 +183,7 @@ impl<'a> Event<'a> {
         if let Some(lost) = &self.lost {
             pen.member("lost", |out| counts(lost, out));
         }
+        list(pen, "gaps", &self.gaps);
         text(pen, "file", &self.file);
         number(pen, "bytes", self.bytes.map(i128::from));
         hash(pen, "key", &self.key);
@@ -235,6 +239,7 @@ impl<'a> Event<'a> {
             times: None,
             since: None,
             lost: None,
+            gaps: None,
             file: None,
             bytes: None,
             key: None,

@@ -90,8 +90,8 @@ pub(crate) struct LogState {
 }
 
 impl AuditLog {
-    /// Opens the log in `folder` where it ends, or begins one. Where lines are not there that were, its first one says
-    /// so; where there are records, there was a log.
+    /// Opens the log in `folder` where it ends, or begins one. Where lines are not there that were, its first one
+    /// says so; where there are records, there was a log.
     ///
     /// # Errors
     /// Where it cannot be read or written, or ends with what is no line of it.

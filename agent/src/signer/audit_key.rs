@@ -1,10 +1,9 @@
-//! The key of the audit log's checkpoints. At an unlock the token brings it to life and vouches for it; it signs once
-//! `head.toml`, its own file and the line with the token's word are on the disk. Where that is full then, it is tried again
-//! until it takes them, which needs no login.
+//! The key of the audit log's checkpoints. At an unlock the token brings it to life and vouches for it; it signs
+//! once `head.toml`, its own file and the line with the token's word are on the disk. Where that is full then, it is
+//! tried again until it takes them, which needs no login.
 
 use std::rc::Rc;
 
-use sha2::{Digest as _, Sha256};
 use strongroom_protocol::ErrorCode;
 
 use super::checkpoint::{now, signed};
@@ -15,7 +14,7 @@ use crate::audit::checkpoint::message;
 use crate::audit::head::SignedHead;
 use crate::audit::key::{CONTEXT, KeyFile};
 use crate::audit::line::{Event, Kind};
-use crate::audit::vouch::{Fingerprint, holds, statement};
+use crate::audit::vouch::{Fingerprint, statement};
 use crate::crew::keeper::Keeper;
 use crate::crew::token::TokenWorker;
 use crate::fault::Fault;
@@ -23,7 +22,7 @@ use crate::fault::Fault;
 /// A key that the keeper holds, and what must be on the disk before its first checkpoint.
 #[derive(Debug)]
 pub(super) struct Opening {
-    pub(super) key: AuditKey,
+    pub(super) key: Rc<AuditKey>,
     /// The last line when it was loaded.
     last: Head,
     head: SignedHead,
@@ -102,7 +101,7 @@ impl Signer {
             key.certificate = Some(Rc::new(word));
             certificate = Some(line);
         }
-        Ok(Opening { key, last, head, file, certificate })
+        Ok(Opening { key: Rc::new(key), last, head, file, certificate })
     }
 
     /// Writes what must be on the disk before the first checkpoint of this key.
@@ -150,7 +149,7 @@ impl Signer {
             }
             Ok(()) => {
                 tracing::info!("the audit log gets checkpoints from now on");
-                keyring.put_audit_key(opening.key.clone());
+                keyring.put_audit_key(Rc::clone(&opening.key));
             }
             Err(fault) => tracing::debug!(%fault, "the audit log gets no checkpoints yet"),
         }
@@ -166,25 +165,10 @@ impl Signer {
         demanded: Fingerprint,
         head: Head,
     ) -> Result<(Certificate, Event<'static>), Fault> {
-        let label = &self.config.token.kek_label;
-        let token_key = worker.signing_key(label, false).await?;
-        let Some(token_key) = token_key.filter(|key| Fingerprint::of(key) == demanded) else {
-            let message = format!(
-                "the token has not the signing key {demanded} any more, which the configuration names"
-            );
-            let hint = "run `strongroom init` again: it makes a key, and writes it into the configuration";
-            return Err(Fault::new(ErrorCode::Unavailable, message, hint));
-        };
         let (covers, at) = (head.to_string(), now());
         let signature = keeper.signature(key.slot, &message(Kind::Checkpoint, &covers, &at)).await?;
         let statement = statement(&key.public, &covers, &at);
-        let token_signature = worker.sign(label, Sha256::digest(&statement).into()).await?;
-        if !holds(&token_key, &statement, &token_signature) {
-            let message = "the token's signature does not hold under its own key";
-            return Err(Fault::new(ErrorCode::Unavailable, message, "check the token with its own tool"));
-        }
-        let hex = base16ct::lower::encode_string;
-        let (token_key, token_signature) = (hex(&token_key.to_spki()), hex(&token_signature));
+        let (token_key, token_signature) = self.sign_by_token(worker, demanded, &statement).await?;
         let line = Event {
             token_key: Some(token_key.clone().into()),
             token_signature: Some(token_signature.clone().into()),

@@ -1,8 +1,8 @@
 //! Checkpoints of the audit log: who signs them, and when.
 //!
-//! One is signed when the agent was unlocked, when a thousand lines came since the last one, some seconds after fewer,
-//! when a file of the log is full, and when it is locked, before the keeper forgets the key. A locked agent has none, so
-//! its lines wait for the next unlock.
+//! One is signed when the agent was unlocked, when a thousand lines came since the last one, some seconds after
+//! fewer, when a file of the log is full, and when it is locked, before the keeper forgets the key. A locked agent
+//! has none, so its lines wait for the next unlock.
 
 use std::borrow::Cow;
 use std::rc::Rc;
@@ -24,8 +24,8 @@ use crate::fault::chain;
 const LINES: u64 = 1_000;
 /// How often it is tried again to begin with them where the disk was full.
 const RETRY: Duration = Duration::from_secs(1);
-/// The name of the weakness of a log that gets none.
-const AUDIT_UNSIGNED: &str = "audit_unsigned";
+/// The name of the weakness of a log that gets none, which an unlock ends.
+pub(crate) const AUDIT_UNSIGNED: &str = "audit_unsigned";
 
 impl Signer {
     /// Sees to it that many lines get a checkpoint at once.
@@ -49,8 +49,8 @@ impl Signer {
         }
     }
 
-    /// Signs what came since the last checkpoint; where none could be signed yet because the disk was full, tries that
-    /// again. To be called again and again while the agent is unlocked.
+    /// Signs what came since the last checkpoint; where none could be signed yet because the disk was full, tries
+    /// that again. To be called again and again while the agent is unlocked.
     pub(crate) async fn tend_log(&self) {
         self.open_again().await;
         if let State::Unlocked(keyring) = &*self.keyring.borrow() {

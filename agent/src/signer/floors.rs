@@ -203,8 +203,8 @@ impl Signer {
         on_disk(self.store.noting_removed(name)?).await
     }
 
-    /// Raises the floors of records that were removed while nobody could: those that the disk tells of, and those that this
-    /// agent has removed itself, because whoever can write the folder can edit what the disk tells.
+    /// Raises the floors of records that were removed while nobody could: those that the disk tells of, and those
+    /// that this agent has removed itself, because whoever can write the folder can edit what the disk tells.
     async fn bury_noted(&self, keeper: &Keeper, floors: &mut SignedFloors) -> Result<(), Fault> {
         let path = self.store.removed_path();
         let Removed { mut removed } = Removed::read(&path)?;

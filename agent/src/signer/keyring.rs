@@ -40,7 +40,7 @@ pub(crate) struct Unlocked {
     free_slots: Vec<u32>,
     next_slot: u32,
     /// The key of the audit log's checkpoints.
-    audit: Option<AuditKey>,
+    audit: Option<Rc<AuditKey>>,
     /// The same, where the disk has not taken yet what must be there before its first one.
     opening: Option<Rc<Opening>>,
     /// When a signature was last asked for; at first, when it was unlocked.
@@ -164,8 +164,8 @@ impl Keyring<Unlocked> {
     }
 
     /// The key of checkpoints, where the keeper holds it.
-    pub(super) const fn audit_key(&self) -> Option<&AuditKey> {
-        self.state.audit.as_ref()
+    pub(super) fn audit_key(&self) -> Option<&AuditKey> {
+        self.state.audit.as_deref()
     }
 
     /// What must be written before that key signs, where the disk has not taken it yet.
@@ -179,7 +179,7 @@ impl Keyring<Unlocked> {
     }
 
     /// Notes that the key of checkpoints signs from now on.
-    pub(super) fn put_audit_key(&mut self, key: AuditKey) {
+    pub(super) fn put_audit_key(&mut self, key: Rc<AuditKey>) {
         (self.state.audit, self.state.opening) = (Some(key), None);
     }
 

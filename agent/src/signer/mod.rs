@@ -3,6 +3,7 @@
 //! The keyring is locked or unlocked, and only the unlocked one can sign. It is unlocked by
 //! [`unlock`], fed by [`enroll`], used by [`sign`] and described by [`report`].
 
+pub(crate) mod accept;
 mod account;
 mod anchor;
 mod audit_key;
@@ -40,6 +41,7 @@ use tokio::time::timeout;
 
 pub(crate) use self::anchor::ANCHOR_BEHIND;
 use self::anchor::Anchoring;
+pub(crate) use self::checkpoint::AUDIT_UNSIGNED;
 use self::keyring::{Keyring, Locked, Unlocked};
 use self::known::Known;
 use self::login::PinSource;

@@ -11,7 +11,7 @@ use strongroom_softhsm_tests::process::{SOON, is_root_or_skip, wait_until};
 use strongroom_softhsm_tests::room::Room;
 use strongroom_softhsm_tests::settings::set;
 
-use crate::audit::{canonical, findings, folder, holds, lines, order, room, signed_hashes, verify};
+use crate::audit::{canonical, folder, holds, lines, order, room, signed_hashes, verify};
 use crate::keys::{account, edit};
 
 #[test]

@@ -2,7 +2,6 @@
 
 use std::collections::HashSet;
 
-use serde_json::Value;
 use sha2::{Digest as _, Sha256};
 use strongroom_softhsm_tests::room::Room;
 
@@ -205,6 +204,14 @@ fn makes_no_checkpoints_with_a_key_that_was_changed_and_says_so() {
         assert!(agent.terminate().success());
         assert_eq!(count(&room), before);
     }
+    // Put back, the next unlock takes it, without a lock in between.
+    std::fs::write(&path, "no key").unwrap();
+    let agent = room.start_unlocked();
+    std::fs::write(&path, &whole).unwrap();
+    let _ = room.unlock().ok();
+    assert_eq!(room.client().status().unwrap().weaknesses, Vec::<String>::new());
+    assert!(agent.terminate().success());
+    assert!(count(&room) > before);
     // Moved away, it is made anew, and that shows.
     std::fs::remove_file(&path).unwrap();
     assert!(room.start_unlocked().terminate().success());

@@ -127,7 +127,7 @@ fn shows_and_reports_what_was_asked_for_without_letting_it_speak() {
     let kinds = kinds.split_once("\n\n").unwrap().0.lines().skip(2);
     let kinds = kinds.flat_map(|row| row.split('|').nth(1).unwrap().split(", "));
     let kinds: Vec<&str> = kinds.map(|kind| kind.trim().trim_matches('`')).collect();
-    assert_eq!(kinds.len(), 17, "{kinds:?}");
+    assert_eq!(kinds.len(), 18, "{kinds:?}");
     let listed = help.split_once("--kind").unwrap().1.split_once("possible values: ").unwrap().1;
     let listed = listed.split_once(']').unwrap().0;
     let listed: HashSet<&str> = listed.split(',').map(str::trim).collect();

@@ -17,6 +17,7 @@ mod puppet;
 mod abuse;
 mod algorithms;
 mod audit;
+mod audit_accept;
 mod audit_disk;
 mod audit_edits;
 mod audit_ends;

@@ -6,6 +6,8 @@ use serde::Deserialize;
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub(crate) enum Kind {
+    /// The owner has accepted that lines are missing.
+    AcceptCut,
     /// A signature over all lines before.
     Checkpoint,
     /// A client was given a token, or its token was revoked.
@@ -37,7 +39,8 @@ pub(crate) enum Kind {
 
 impl Kind {
     /// All of them.
-    pub(crate) const ALL: [Self; 17] = [
+    pub(crate) const ALL: [Self; 18] = [
+        Self::AcceptCut,
         Self::Checkpoint,
         Self::Client,
         Self::Connect,
@@ -60,6 +63,7 @@ impl Kind {
     /// As it stands in a line.
     pub(crate) const fn name(self) -> &'static str {
         match self {
+            Self::AcceptCut => "accept-cut",
             Self::Checkpoint => "checkpoint",
             Self::Client => "client",
             Self::Connect => "connect",

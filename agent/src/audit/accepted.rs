@@ -90,3 +90,55 @@ impl Acceptance {
         answers.then_some(self.line)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn reads_the_gap_that_it_has_written_and_no_other_text() {
+        let gap = Gap { from: 12, to: 40, behind: [7; 32] };
+        let text = gap.to_string();
+        assert_eq!(text.parse(), Ok(gap));
+        for other in ["", "12-40", "12:40", &text.replace('-', "+"), &text[..text.len() - 1]] {
+            assert_eq!(other.parse::<Gap>(), Err("a gap is FROM-TO:HASH"), "{other}");
+        }
+    }
+
+    #[test]
+    fn answers_that_very_gap_and_what_was_told_before_it() {
+        let gap = Gap { from: 12, to: 40, behind: [7; 32] };
+        let acceptance = Acceptance { line: 60, covers: Head { seq: 59, hash: [1; 32] }, gaps: vec![gap] };
+        let missing = |from, to| Fault::Missing { from, to };
+        for (case, fault, behind, expected) in [
+            ("that gap", missing(12, 40), Some([7; 32]), Some(60)),
+            ("behind another line", missing(12, 40), Some([8; 32]), None),
+            ("behind a line that is not to be trusted", missing(12, 40), None, None),
+            ("one line more", missing(11, 40), Some([7; 32]), None),
+            ("a cut before it", Fault::Cut { seq: 41, known: 40 }, None, Some(60)),
+            ("a cut behind it", Fault::Cut { seq: 61, known: 40 }, None, None),
+            ("an edit", Fault::Edited { seq: 12 }, Some([7; 32]), None),
+        ] {
+            assert_eq!(acceptance.answers(fault, behind), expected, "{case}");
+        }
+    }
+
+    #[test]
+    fn signs_every_part_of_what_is_accepted() {
+        let gaps = |texts: &[&'static str]| texts.iter().map(|text| (*text).into()).collect::<Vec<_>>();
+        let mut said = vec![
+            statement("9:aa", "now", 1, &gaps(&["1-2:bb"])),
+            statement("8:aa", "now", 1, &gaps(&["1-2:bb"])),
+            statement("9:aa", "then", 1, &gaps(&["1-2:bb"])),
+            statement("9:aa", "now", 2, &gaps(&["1-2:bb"])),
+            statement("9:aa", "now", 1, &gaps(&["1-3:bb"])),
+            statement("9:aa", "now", 1, &gaps(&["1-2:bb", "4-5:cc"])),
+            statement("9:aa", "now", 1, &[]),
+            crate::audit::vouch::statement(&[0; 32], "9:aa", "now"),
+        ];
+        let all = said.len();
+        said.sort();
+        said.dedup();
+        assert_eq!(said.len(), all);
+    }
+}

@@ -29,6 +29,11 @@ fn length(room: &Room) -> usize {
     lines(room).len()
 }
 
+/// Whether the last line was cut off in the middle.
+fn is_torn(room: &Room) -> bool {
+    files(room).last().is_some_and(|path| !std::fs::read(path).unwrap().ends_with(b"\n"))
+}
+
 /// A copy of the folder of the log, to be put back.
 pub(crate) struct Kept(Vec<(PathBuf, Vec<u8>)>);
 
@@ -201,7 +206,7 @@ fn raises_no_false_alarm_wherever_an_agent_is_killed() {
     for round in 0..kills {
         let before = length(&room);
         let agent = room.start();
-        let seen = std::thread::scope(|scope| {
+        std::thread::scope(|scope| {
             let _ = scope.spawn(|| {
                 let _ = room.unlock();
                 while room.client().sign(&order("k")).is_ok() {}
@@ -212,10 +217,13 @@ fn raises_no_false_alarm_wherever_an_agent_is_killed() {
             let more = if round % 2 == 0 { round % 4 } else { 97 * (round * 7 % 17) };
             std::thread::sleep(Duration::from_millis(u64::try_from(more).unwrap()));
             agent.kill();
-            length(&room)
         });
-        assert!(seen > before, "round {round}");
+        if is_torn(&room) {
+            // A kill may leave half a line, which is told of until the next start sets it aside.
+            let _ = room.start().terminate();
+        }
         holds(&room);
+        assert!(length(&room) > before, "round {round}");
     }
     let agent = room.start_unlocked();
     assert!(!lines(&room).iter().any(|line| line["kind"] == "cut"));

@@ -7,7 +7,9 @@
 //! Where they cannot be written they are dropped and counted, the answers that wait are recalled, and nothing is
 //! signed until a line that tells of the gap is on the disk.
 
+mod cut;
 mod inner;
+mod old;
 mod reach;
 mod sheets;
 mod turned_away;
@@ -28,10 +30,10 @@ use super::AuditError;
 use super::chain::Head;
 use super::head::{Scribe, SignedHead};
 use super::journal::Journal;
-use super::known::{self, Gone, Known};
+use super::known::Known;
 use super::line::{Clock, Event, Kind, Verdict, clip};
 use super::pen::Pen;
-use super::segment::{Old, Opened, Segment, Torn, failed};
+use super::segment::{Opened, Segment, Torn, failed};
 use super::sync::Syncer;
 use crate::config::{AuditConfig, Durability};
 use crate::fault::chain;
@@ -140,31 +142,6 @@ impl AuditLog {
         Ok(log)
     }
 
-    /// The job of finding out whether this line is in the log, which reads one of its files.
-    pub(crate) fn holding(&self, line: Head) -> impl FnOnce() -> Result<bool, AuditError> + Send + use<> {
-        let folder = self.folder.clone();
-        move || known::holds(&folder, line)
-    }
-
-    /// Writes down that this line is not in the log although the token knows it. Goes on behind its number, so that
-    /// none is given twice, and what the token knows of later lines is newer.
-    pub(crate) fn go_on_behind(&self, line: Head) {
-        self.settle();
-        let mut inner = self.inner.borrow_mut();
-        if inner.stopped.is_none() && inner.buffer.is_empty() && inner.written.seq <= line.seq {
-            (inner.written, inner.head) = (line, line);
-        }
-        drop(inner);
-        self.tell_cut(Gone::Line(line));
-    }
-
-    fn tell_cut(&self, gone: Gone) {
-        self.cut.set(true);
-        tracing::error!(%gone, "lines of the audit log were cut off or written anew");
-        let covers = if let Gone::Line(line) = gone { Some(line.to_string().into()) } else { None };
-        self.record(&Event { cause: Some(gone.to_string().into()), covers, ..Event::of(Kind::Cut) });
-    }
-
     /// Has `head.toml` name this line, which was written, once it is on the disk.
     pub(crate) fn note_head(&self, head: SignedHead) {
         self.syncer.note(head);
@@ -174,11 +151,6 @@ impl AuditLog {
     pub(crate) fn naming(&self, head: SignedHead) -> impl FnOnce() -> Result<(), AuditError> + Send + use<> {
         self.settle();
         self.syncer.naming(&self.inner.borrow().segment, head)
-    }
-
-    /// Whether lines were found to be missing since the log was opened.
-    pub(crate) fn was_cut(&self) -> bool {
-        self.cut.get()
     }
 
     /// The last line that was written.
@@ -379,41 +351,6 @@ impl AuditLog {
     /// Whether a file was begun since this was asked last.
     pub(crate) fn has_rotated(&self) -> bool {
         std::mem::take(&mut self.inner.borrow_mut().rotated)
-    }
-
-    /// Files that are to be deleted by the configuration.
-    ///
-    /// # Errors
-    /// Where they cannot be read.
-    pub(crate) fn old(&self) -> Result<Option<Old>, AuditError> {
-        match self.config.keep_files {
-            0 => Ok(None),
-            keep => Old::find(&self.folder, usize::try_from(keep).unwrap_or(usize::MAX)),
-        }
-    }
-
-    /// Deletes files, once a line that vouches for them is on the disk.
-    pub(crate) fn delete(&self, old: Old, vouched: &Event<'_>) {
-        let before = self.failures.get();
-        self.record(vouched);
-        if self.failures.get() != before || self.inner.borrow().stopped.is_some() {
-            return;
-        }
-        let segment = Arc::clone(&self.inner.borrow().segment);
-        tokio::task::spawn_blocking(move || {
-            let Old { files, covers, bytes } = &old;
-            match segment.sync().and_then(|()| old.delete()) {
-                Ok(()) => tracing::info!(
-                    files = files.len(),
-                    bytes,
-                    last = covers.seq,
-                    "old files of the audit log were deleted"
-                ),
-                Err(error) => {
-                    tracing::error!(error = %chain(&error), "old files of the audit log were not deleted")
-                }
-            }
-        });
     }
 
     /// Why nothing is signed, for a client whose answer was recalled.

@@ -7,12 +7,14 @@ mod skew;
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 use strongroom_link::token::{KekId, Rung};
 use strongroom_protocol::ErrorCode;
 
 pub(crate) use self::confirm::ConfirmWithin;
+use self::locks::Seconds;
 pub(crate) use self::locks::{IdleLimit, OnTokenRemoved, WatchEvery};
 pub(crate) use self::patience::Patience;
 pub(crate) use self::skew::{Skew, Skews};
@@ -228,6 +230,8 @@ pub(crate) struct AuditConfig {
     pub(crate) keep_files: u32,
     /// Give a copy of each line to the system's journal.
     pub(crate) journald: bool,
+    /// How long a line waits for a checkpoint.
+    pub(crate) checkpoint_s: CheckpointEvery,
 }
 
 impl AuditConfig {
@@ -246,6 +250,23 @@ pub(crate) enum Durability {
     Group,
     /// For the disk.
     Sync,
+}
+
+/// Seconds between two checkpoints of the audit log while lines come.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(transparent)]
+pub(crate) struct CheckpointEvery(Seconds<1, 3_600>);
+
+impl Default for CheckpointEvery {
+    fn default() -> Self {
+        Self(Seconds(5))
+    }
+}
+
+impl From<CheckpointEvery> for Duration {
+    fn from(every: CheckpointEvery) -> Self {
+        every.0.into()
+    }
 }
 
 /// MiB of one file of the audit log.

@@ -1,7 +1,8 @@
 //! What holds the lines together: numbers without a gap, and in each line the hash of the one before.
 //!
-//! Pure: bytes in, findings out. Whoever can write the files can write a whole new chain from some line on, or leave the
-//! end of one out; that is found by checkpoints, and by a line that is known from elsewhere, see [`Verifier::expect`].
+//! Pure: bytes in, findings out. Whoever can write the files can write a whole new chain from some line on, or leave
+//! the end of one out; that is found by checkpoints, and by a line that is known from elsewhere, see
+//! [`Verifier::expect`].
 
 mod finding;
 
@@ -11,8 +12,9 @@ use jiff::Timestamp;
 use sha2::{Digest as _, Sha256};
 
 pub(crate) use self::finding::{Fault, Finding, Place};
+use super::accepted::{Acceptance, Gap};
 use super::checkpoint::{Checkpoint, PublicKey};
-use super::line::{Clock, Hash, Kind, Line, write};
+use super::line::{Clock, Hash, Kind, Line, Verdict, write};
 use super::pen::Pen;
 use super::vouch::{Fingerprint, Unvouched, Vouched, Vouching};
 
@@ -93,7 +95,8 @@ pub(crate) struct Verifier {
     pruned: Vec<Checkpoint>,
     /// The last lines, for the checkpoint that covers one of them.
     recent: VecDeque<Head>,
-    missing: Vec<(u64, u64, Place)>,
+    missing: Vec<Absent>,
+    accepted: Vec<Acceptance>,
     findings: Vec<Finding>,
     head: Head,
     lines: u64,
@@ -116,6 +119,7 @@ impl Verifier {
             pruned: Vec::new(),
             recent: VecDeque::new(),
             missing: Vec::new(),
+            accepted: Vec::new(),
             findings: Vec::new(),
             head: Head::START,
             lines: 0,
@@ -175,7 +179,8 @@ impl Verifier {
             // Nor is it the line that has its number now.
             return Some(line);
         } else if line.seq > next {
-            self.missing.push((next, line.seq.saturating_sub(1), place));
+            let behind = self.before.map(|(before, _)| before.hash);
+            self.missing.push(Absent { from: next, to: line.seq.saturating_sub(1), behind, place });
             self.go_on(head, place, line.seq);
         } else {
             let fault = if self.was_missing(line.seq) {
@@ -192,6 +197,14 @@ impl Verifier {
             let covers = line.event.covers.as_deref().and_then(|covers| covers.parse().ok());
             let known = covers.map_or(0, |Head { seq, .. }| seq);
             self.found(Fault::Cut { seq: line.seq, known }, place);
+        }
+        if let (Kind::AcceptCut, Some(key)) = (line.event.kind, self.vouching.demanded())
+            && line.event.verdict == Some(Verdict::Allowed)
+        {
+            match Acceptance::of(line.seq, &line.event, self.recent.back(), key) {
+                Some(acceptance) => self.accepted.push(acceptance),
+                None => self.found(Fault::Unaccepted { seq: line.seq }, place),
+            }
         }
         if matches!(line.event.kind, Kind::Checkpoint | Kind::Prune) {
             self.checkpoint(&line, place);
@@ -233,8 +246,8 @@ impl Verifier {
         }
     }
 
-    /// Whether a checkpoint may cover a line that was not read: one before the first, or one of which something is found
-    /// already. It vouches for nothing then, neither for that line nor for its own key.
+    /// Whether a checkpoint may cover a line that was not read: one before the first, or one of which something is
+    /// found already. It vouches for nothing then, neither for that line nor for its own key.
     fn explains_absence(&self, seq: u64) -> bool {
         let is_elsewhere = self.first.is_some_and(|first| seq < first.seq);
         is_elsewhere || !self.missing.is_empty() || !self.findings.is_empty()
@@ -264,12 +277,15 @@ impl Verifier {
     }
 
     fn was_missing(&mut self, seq: u64) -> bool {
-        let Some(at) = self.missing.iter().position(|(from, to, _)| (*from..=*to).contains(&seq)) else {
+        let Some(at) = self.missing.iter().position(|absent| (absent.from..=absent.to).contains(&seq)) else {
             return false;
         };
-        let (from, to, place) = self.missing.remove(at);
-        let parts = [(from, seq.saturating_sub(1)), (seq.saturating_add(1), to)];
-        self.missing.extend(parts.into_iter().filter(|(from, to)| from <= to).map(|(a, b)| (a, b, place)));
+        let whole = self.missing.remove(at);
+        let parts = [
+            Absent { to: seq.saturating_sub(1), ..whole },
+            Absent { from: seq.saturating_add(1), behind: None, ..whole },
+        ];
+        self.missing.extend(parts.into_iter().filter(|part| part.from <= part.to));
         true
     }
 
@@ -288,12 +304,26 @@ impl Verifier {
         self.settle_doubt(None);
         let last = self.next.map_or(0, |next| next.saturating_sub(1));
         if let Some(noted) = self.noted.iter().map(|noted| noted.seq).max().filter(|noted| *noted > last) {
-            self.missing.push((last.saturating_add(1), noted, end));
+            let from = last.saturating_add(1);
+            self.missing.push(Absent { from, to: noted, behind: None, place: end });
         }
         let pruned = self.settle_pruned();
-        let missing = std::mem::take(&mut self.missing);
-        for (from, to, place) in missing {
-            self.found(Fault::Missing { from, to }, place);
+        let (mut gaps, mut accepted) = (Vec::new(), Vec::new());
+        for Absent { from, to, behind, place } in std::mem::take(&mut self.missing) {
+            let finding = Finding { fault: Fault::Missing { from, to }, place };
+            match self.accepted_in(finding.fault, behind) {
+                Some(line) => accepted.push((finding, line)),
+                None => {
+                    self.findings.push(finding);
+                    gaps.extend(behind.map(|behind| Gap { from, to, behind }));
+                }
+            }
+        }
+        for finding in std::mem::take(&mut self.findings) {
+            match self.accepted_in(finding.fault, None) {
+                Some(line) => accepted.push((finding, line)),
+                None => self.findings.push(finding),
+            }
         }
         // Where lines are missing or edited, the token's may be among them.
         if self.findings.is_empty() && self.vouching.is_missing() {
@@ -301,8 +331,14 @@ impl Verifier {
             self.found(Fault::Unvouched, Place { line: 0, ..end });
         }
         self.findings.sort_by_key(|finding| (finding.fault.seq(), finding.place));
+        accepted.sort_by_key(|(finding, _)| (finding.fault.seq(), finding.place));
         let Self { findings, head, lines, signed, keys, vouching, .. } = self;
-        Verified { findings, head, lines, signed, pruned, keys, vouched: vouching.finish() }
+        Verified { findings, accepted, gaps, head, lines, signed, pruned, keys, vouched: vouching.finish() }
+    }
+
+    /// The line in which the owner has accepted that, if it was.
+    fn accepted_in(&self, fault: Fault, behind: Option<Hash>) -> Option<u64> {
+        self.accepted.iter().find_map(|acceptance| acceptance.answers(fault, behind))
     }
 
     /// Lines that the agent has deleted by itself are not missing. Gives the last of them; 0 where there are none.
@@ -311,12 +347,11 @@ impl Verifier {
         let before = self.pruned.iter().filter(|pruned| self.vouching.may_prune(&pruned.key, &self.keys));
         let before = before.map(|pruned| pruned.covers).filter(|pruned| pruned.seq < first.seq);
         let Some(last) = before.max_by_key(|pruned| pruned.seq) else { return 0 };
-        let Some((from, to, place)) = self.missing.first_mut().filter(|(from, ..)| *from == 1) else {
-            return 0;
-        };
-        let place = *place;
-        *from = last.seq.saturating_add(1);
-        if from > to {
+        let Some(absent) = self.missing.first_mut().filter(|absent| absent.from == 1) else { return 0 };
+        absent.from = last.seq.saturating_add(1);
+        absent.behind = Some(last.hash);
+        let place = absent.place;
+        if absent.from > absent.to {
             self.missing.remove(0);
             if last.hash != first.hash {
                 self.found(Fault::Edited { seq: first.seq }, place);
@@ -326,10 +361,25 @@ impl Verifier {
     }
 }
 
+/// Lines that are not there.
+#[derive(Debug, Clone, Copy)]
+struct Absent {
+    from: u64,
+    to: u64,
+    /// Hash of the line before them, where that is to be trusted.
+    behind: Option<Hash>,
+    /// Where that was seen.
+    place: Place,
+}
+
 /// What a [`Verifier`] has seen.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Verified {
     pub(crate) findings: Vec<Finding>,
+    /// What its owner has accepted of what was found, and in which line.
+    pub(crate) accepted: Vec<(Finding, u64)>,
+    /// Where numbers leave lines out, and nobody has accepted it.
+    pub(crate) gaps: Vec<Gap>,
     /// The last line that stands where it belongs.
     pub(crate) head: Head,
     pub(crate) lines: u64,

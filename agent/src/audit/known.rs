@@ -4,66 +4,16 @@
 //! An end that was cut off at a newline leaves a chain that holds. It is found by what stands here, and, from the next
 //! login on, by what the token remembers.
 
-use std::io::{self, BufRead as _, BufReader};
-use std::path::{Path, PathBuf};
-use std::sync::{Mutex, PoisonError};
-
-use ed25519_dalek::{Signature, VerifyingKey};
-use serde::{Deserialize, Serialize};
+use std::io::{BufRead as _, BufReader};
+use std::path::Path;
 
 use super::AuditError;
 use super::chain::Head;
 use super::checkpoint::PublicKey;
-use super::key::{self, hex};
+use super::head::SignedHead;
+use super::key;
 use super::segment::{self, failed};
-use crate::fault::chain;
-use crate::store::atomic::{self, Existing};
 use crate::store::regular;
-
-/// The last line that a checkpoint covers, as it stands in its file: no line of the log says the same, so that nobody
-/// makes an older one who has not kept it.
-#[derive(Debug, Clone, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub(crate) struct SignedHead {
-    covers: String,
-    at: String,
-    #[serde(with = "hex")]
-    key: Vec<u8>,
-    #[serde(with = "hex")]
-    signature: Vec<u8>,
-}
-
-impl SignedHead {
-    /// What is signed for the line `covers` at the time `at`.
-    pub(crate) fn message(covers: &str, at: &str) -> Vec<u8> {
-        format!("strongroom audit head 1\n{covers}\n{at}\n").into_bytes()
-    }
-
-    pub(crate) fn new(covers: String, at: String, key: PublicKey, signature: &[u8]) -> Self {
-        Self { covers, at, key: key.to_vec(), signature: signature.to_vec() }
-    }
-
-    fn to_text(&self) -> String {
-        let text = toml::to_string(self).unwrap_or_default();
-        format!(
-            "# The last line that a checkpoint of the audit log covers. Back it up before the log.\n{text}"
-        )
-    }
-
-    /// Reads a file of it; nothing where its signature does not hold.
-    fn read(text: &str) -> Option<(Head, PublicKey)> {
-        let Self { covers, at, key, signature } = toml::from_str(text).ok()?;
-        let key = PublicKey::try_from(key).ok()?;
-        let verifier = VerifyingKey::from_bytes(&key).ok()?;
-        let signature = Signature::from_slice(&signature).ok()?;
-        verifier.verify_strict(&Self::message(&covers, &at), &signature).ok()?;
-        Some((covers.parse().ok()?, key))
-    }
-}
-
-fn path(folder: &Path) -> PathBuf {
-    folder.join("head.toml")
-}
 
 /// What is known of a log.
 #[derive(Debug, Clone, Copy, Default)]
@@ -82,15 +32,7 @@ impl Known {
     /// # Errors
     /// Where the disk refuses.
     pub(crate) fn of(folder: &Path, has_records: bool) -> Result<Self, AuditError> {
-        let path = path(folder);
-        let head = match regular::read(&path) {
-            Err(error) if error.kind() == io::ErrorKind::NotFound => None,
-            text => {
-                let text = text.map_err(failed("reading what is known of", &path))?;
-                std::str::from_utf8(&text).ok().and_then(SignedHead::read)
-            }
-        };
-        Ok(Self { head, has_key: key::path(folder).exists(), has_records })
+        Ok(Self { head: SignedHead::read(folder)?, has_key: key::path(folder).exists(), has_records })
     }
 
     /// Whether anything tells that there was a log.
@@ -175,66 +117,9 @@ fn number(line: &[u8]) -> Option<u64> {
     std::str::from_utf8(digits.get(..end)?).ok()?.parse().ok()
 }
 
-/// Writes `head.toml`, each time when the line that it names is on the disk.
-#[derive(Debug)]
-pub(super) struct Scribe {
-    path: PathBuf,
-    pending: Mutex<Option<SignedHead>>,
-    /// Held while it is written, so that whoever waits for it finds it done.
-    writing: Mutex<()>,
-}
-
-impl Scribe {
-    pub(super) fn of(folder: &Path) -> Self {
-        Self { path: path(folder), pending: Mutex::default(), writing: Mutex::default() }
-    }
-
-    /// Notes a line that was written.
-    pub(super) fn note(&self, head: SignedHead) {
-        *self.pending.lock().unwrap_or_else(PoisonError::into_inner) = Some(head);
-    }
-
-    /// Has `sync` get all lines onto the disk, and writes what was noted before that.
-    ///
-    /// # Errors
-    /// Those of `sync`, and of writing.
-    pub(super) fn behind(&self, sync: impl FnOnce() -> Result<(), AuditError>) -> Result<(), AuditError> {
-        let _alone = self.writing.lock().unwrap_or_else(PoisonError::into_inner);
-        let noted = self.pending.lock().unwrap_or_else(PoisonError::into_inner).take();
-        sync()?;
-        let Some(head) = noted else { return Ok(()) };
-        let written = atomic::write(&self.path, head.to_text().as_bytes(), Existing::Replace);
-        let written = written.map_err(|error| io::Error::other(chain(&error)));
-        written.map_err(failed("writing what is known of", &self.path))
-    }
-}
-
 #[cfg(test)]
 mod tests {
-    use ed25519_dalek::{Signer as _, SigningKey};
-
     use super::*;
-
-    #[test]
-    fn believes_no_head_whose_signature_does_not_hold() {
-        let key = SigningKey::from_bytes(&[3; 32]);
-        let head = Head { seq: 7, hash: [9; 32] };
-        let (covers, at) = (head.to_string(), "2026-11-22T04:00:00.000000Z".to_owned());
-        let signature = key.sign(&SignedHead::message(&covers, &at)).to_bytes();
-        let signed = SignedHead::new(covers, at, *key.verifying_key().as_bytes(), &signature);
-        let text = signed.to_text();
-        assert_eq!(SignedHead::read(&text), Some((head, *key.verifying_key().as_bytes())));
-        for (from, to) in
-            [("7:", "6:"), ("04:00", "05:00"), ("signature = \"", "signature = \"00"), ("at", "ta")]
-        {
-            let edited = text.replace(from, to);
-            assert_ne!(edited, text);
-            assert_eq!(SignedHead::read(&edited), None, "{from}");
-        }
-        // A checkpoint says the same of the same line, and is no head.
-        let checkpoint = crate::audit::checkpoint::message(crate::audit::line::Kind::Checkpoint, "7:", "now");
-        assert_ne!(checkpoint, SignedHead::message("7:", "now"));
-    }
 
     #[test]
     fn finds_a_line_by_its_number_and_hash_behind_numbers_that_were_left_out() {

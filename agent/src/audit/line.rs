@@ -3,6 +3,8 @@
 //! A line is `{"seq":…,"time":"…","prev":"…",` and the members of its [`Event`], in the order of the fields here,
 //! without a space, in ASCII. [`Line::parse`] takes nothing that [`write()`] would have written otherwise.
 
+mod kind;
+
 use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
@@ -11,6 +13,7 @@ use jiff::Timestamp;
 use serde::Deserialize;
 use serde_json::value::RawValue;
 
+pub(crate) use self::kind::{Kind, Verdict};
 use super::pen::{self, Pen};
 use crate::identity::Principal;
 
@@ -19,114 +22,6 @@ pub(crate) type Hash = [u8; 32];
 
 /// Longer lines are not written, and not read.
 pub(crate) const MAX_LINE_BYTES: usize = 16 * 1024;
-
-/// What has happened.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Deserialize)]
-#[serde(rename_all = "kebab-case")]
-pub(crate) enum Kind {
-    /// A signature over all lines before.
-    Checkpoint,
-    /// A client was given a token, or its token was revoked.
-    Client,
-    /// A client was turned away when it connected.
-    Connect,
-    /// Lines of the log were found to be missing.
-    Cut,
-    Enroll,
-    /// For a time the log could not be written, and so nothing was signed.
-    Gap,
-    /// The grants of a credential were changed.
-    Grants,
-    Lock,
-    /// A signature over lines whose files were deleted because the configuration says so.
-    Prune,
-    /// What stood behind the last whole line was set aside.
-    Recovered,
-    Remove,
-    /// A credential was moved on to another text of its venue's profile.
-    Repin,
-    /// A data folder that was restored from a backup was taken over.
-    Restore,
-    Sign,
-    Start,
-    Stop,
-    Unlock,
-}
-
-impl Kind {
-    /// All of them.
-    pub(crate) const ALL: [Self; 17] = [
-        Self::Checkpoint,
-        Self::Client,
-        Self::Connect,
-        Self::Cut,
-        Self::Enroll,
-        Self::Gap,
-        Self::Grants,
-        Self::Lock,
-        Self::Prune,
-        Self::Recovered,
-        Self::Remove,
-        Self::Repin,
-        Self::Restore,
-        Self::Sign,
-        Self::Start,
-        Self::Stop,
-        Self::Unlock,
-    ];
-
-    /// As it stands in a line.
-    pub(crate) const fn name(self) -> &'static str {
-        match self {
-            Self::Checkpoint => "checkpoint",
-            Self::Client => "client",
-            Self::Connect => "connect",
-            Self::Cut => "cut",
-            Self::Enroll => "enroll",
-            Self::Gap => "gap",
-            Self::Grants => "grants",
-            Self::Lock => "lock",
-            Self::Prune => "prune",
-            Self::Recovered => "recovered",
-            Self::Remove => "remove",
-            Self::Repin => "repin",
-            Self::Restore => "restore",
-            Self::Sign => "sign",
-            Self::Start => "start",
-            Self::Stop => "stop",
-            Self::Unlock => "unlock",
-        }
-    }
-}
-
-/// How it was decided.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Deserialize)]
-#[serde(rename_all = "kebab-case")]
-pub(crate) enum Verdict {
-    /// Policy said yes, and it was done.
-    Allowed,
-    /// Policy said no.
-    Denied,
-    /// It was denied because the credential is a trap.
-    Honey,
-    /// It was not done, and no grant has said no: it can be signed for nobody, or something failed.
-    Refused,
-}
-
-impl Verdict {
-    /// All of them.
-    pub(crate) const ALL: [Self; 4] = [Self::Allowed, Self::Denied, Self::Honey, Self::Refused];
-
-    /// As it stands in a line.
-    pub(crate) const fn name(self) -> &'static str {
-        match self {
-            Self::Allowed => "allowed",
-            Self::Denied => "denied",
-            Self::Honey => "honey",
-            Self::Refused => "refused",
-        }
-    }
-}
 
 /// What a line tells, in the order in which it stands there. docs/reference/audit.md explains each member.
 #[derive(Debug, Clone, Deserialize)]
@@ -197,6 +92,9 @@ pub(crate) struct Event<'a> {
     pub(crate) since: Option<Cow<'a, str>>,
     #[serde(default)]
     pub(crate) lost: Option<BTreeMap<Cow<'a, str>, u64>>,
+    /// Lines that are missing and were accepted to be.
+    #[serde(default)]
+    pub(crate) gaps: Option<Vec<Cow<'a, str>>>,
     #[serde(default)]
     pub(crate) file: Option<Cow<'a, str>>,
     #[serde(default)]
@@ -285,6 +183,7 @@ impl<'a> Event<'a> {
         if let Some(lost) = &self.lost {
             pen.member("lost", |out| counts(lost, out));
         }
+        list(pen, "gaps", &self.gaps);
         text(pen, "file", &self.file);
         number(pen, "bytes", self.bytes.map(i128::from));
         hash(pen, "key", &self.key);
@@ -340,6 +239,7 @@ impl<'a> Event<'a> {
             times: None,
             since: None,
             lost: None,
+            gaps: None,
             file: None,
             bytes: None,
             key: None,

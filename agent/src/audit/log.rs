@@ -7,8 +7,14 @@
 //! Where they cannot be written they are dropped and counted, the answers that wait are recalled, and nothing is
 //! signed until a line that tells of the gap is on the disk.
 
+mod cut;
+mod inner;
+mod old;
+mod reach;
+mod sheets;
+mod turned_away;
+
 use std::cell::{Cell, RefCell};
-use std::collections::{BTreeMap, HashMap};
 use std::path::{Path, PathBuf};
 use std::rc::Rc;
 use std::sync::Arc;
@@ -16,31 +22,28 @@ use std::time::{Duration, Instant};
 
 use jiff::Timestamp;
 
+use self::inner::Inner;
+use self::reach::Reach;
+use self::sheets::Sheets;
+use self::turned_away::TurnedAway;
 use super::AuditError;
 use super::chain::Head;
+use super::head::{Scribe, SignedHead};
 use super::journal::Journal;
-use super::known::{self, Gone, Known, Scribe, SignedHead};
+use super::known::Known;
 use super::line::{Clock, Event, Kind, Verdict, clip};
 use super::pen::Pen;
-use super::segment::{Old, Opened, Segment, Torn, failed};
+use super::segment::{Opened, Segment, Torn, failed};
 use super::sync::Syncer;
 use crate::config::{AuditConfig, Durability};
 use crate::fault::chain;
-use crate::identity::{ClientName, Principal};
+use crate::identity::Principal;
 use crate::store::atomic;
 
 /// How long lines may be in the kernel only, where nobody waits for the disk.
 const GROUP: Duration = Duration::from_millis(100);
 /// How often it is tried to go on where the log could not be written.
 const RETRY: Duration = Duration::from_millis(50);
-/// Who is turned away again and again fills no disk: a user or client gets one line for each rule in this time.
-const TURNED_AWAY: Duration = Duration::from_secs(1);
-/// So many are told apart in that; all others count as one.
-const MAX_TURNED_AWAY: usize = 256;
-/// Room for the first members of most lines.
-const SHEET_BYTES: usize = 1024;
-/// So many empty sheets are kept.
-const MAX_SHEETS: usize = 1024;
 /// Longest cause in a line.
 pub(crate) const MAX_CAUSE_BYTES: usize = 400;
 /// Longest name in a line.
@@ -57,45 +60,11 @@ pub(crate) struct AuditLog {
     journal: Option<Journal>,
     inner: RefCell<Inner>,
     sheets: RefCell<Sheets>,
+    turned_away: RefCell<TurnedAway>,
     /// How often lines were lost.
     failures: Cell<u64>,
     /// Lines were found to be missing since it was opened.
     cut: Cell<bool>,
-}
-
-#[derive(Debug)]
-struct Inner {
-    segment: Arc<Segment>,
-    /// Bytes of whole lines in it.
-    bytes: u64,
-    /// Behind the last line that was written.
-    written: Head,
-    /// Behind the last line that was collected.
-    head: Head,
-    clock: Clock,
-    buffer: Vec<u8>,
-    /// Of which kinds the lines in the buffer are.
-    kinds: Vec<Kind>,
-    stopped: Option<Stopped>,
-    turned_away: HashMap<TurnedAway, (Instant, u64)>,
-    /// Up to which line a checkpoint was asked for.
-    checkpoint: u64,
-    /// The last one that was written, and the one that was collected behind it.
-    last_checkpoint: Option<CheckpointAt>,
-    next_checkpoint: Option<CheckpointAt>,
-    /// A file was begun since it was asked last.
-    rotated: bool,
-}
-
-/// Who was turned away by which rule; `None` for all for whom there is no more room.
-type TurnedAway = Option<(u32, Option<ClientName>, &'static str)>;
-
-/// What saves signatures from allocating and formatting the same again and again.
-#[derive(Debug, Default)]
-struct Sheets {
-    empty: Vec<Vec<u8>>,
-    /// How the last line began.
-    last: Option<(Kind, Rc<Principal>, Vec<u8>)>,
 }
 
 /// Where a checkpoint stands in the log.
@@ -116,24 +85,15 @@ pub(crate) struct LogState {
     pub(crate) bytes: u64,
     /// Writes that are not on the disk.
     pub(crate) lag: u64,
-    /// Lines that no checkpoint was asked for.
+    /// Lines that no checkpoint covers.
     pub(crate) unsigned: u64,
     /// How often lines were lost.
     pub(crate) failures: u64,
 }
 
-/// The log cannot be written.
-#[derive(Debug)]
-struct Stopped {
-    cause: String,
-    since: Timestamp,
-    tried: Instant,
-    lost: BTreeMap<&'static str, u64>,
-}
-
 impl AuditLog {
-    /// Opens the log in `folder` where it ends, or begins one. Where lines are not there that were, its first one says
-    /// so; where there are records, there was a log.
+    /// Opens the log in `folder` where it ends, or begins one. Where lines are not there that were, its first one
+    /// says so; where there are records, there was a log.
     ///
     /// # Errors
     /// Where it cannot be read or written, or ends with what is no line of it.
@@ -159,10 +119,7 @@ impl AuditLog {
             buffer: Vec::new(),
             kinds: Vec::new(),
             stopped: None,
-            turned_away: HashMap::new(),
-            checkpoint: head.seq,
-            last_checkpoint: None,
-            next_checkpoint: None,
+            reach: Reach::behind(head.seq),
             rotated: false,
         };
         let log = Self {
@@ -172,6 +129,7 @@ impl AuditLog {
             journal,
             inner: RefCell::new(inner),
             sheets: RefCell::default(),
+            turned_away: RefCell::default(),
             failures: Cell::new(0),
             cut: Cell::new(false),
         };
@@ -184,39 +142,15 @@ impl AuditLog {
         Ok(log)
     }
 
-    /// The job of finding out whether this line is in the log, which reads one of its files.
-    pub(crate) fn holding(&self, line: Head) -> impl FnOnce() -> Result<bool, AuditError> + Send + use<> {
-        let folder = self.folder.clone();
-        move || known::holds(&folder, line)
-    }
-
-    /// Writes down that this line is not in the log although the token knows it. Goes on behind its number, so that
-    /// none is given twice, and what the token knows of later lines is newer.
-    pub(crate) fn go_on_behind(&self, line: Head) {
-        self.settle();
-        let mut inner = self.inner.borrow_mut();
-        if inner.stopped.is_none() && inner.buffer.is_empty() && inner.written.seq <= line.seq {
-            (inner.written, inner.head) = (line, line);
-        }
-        drop(inner);
-        self.tell_cut(Gone::Line(line));
-    }
-
-    fn tell_cut(&self, gone: Gone) {
-        self.cut.set(true);
-        tracing::error!(%gone, "lines of the audit log were cut off or written anew");
-        let covers = if let Gone::Line(line) = gone { Some(line.to_string().into()) } else { None };
-        self.record(&Event { cause: Some(gone.to_string().into()), covers, ..Event::of(Kind::Cut) });
-    }
-
     /// Has `head.toml` name this line, which was written, once it is on the disk.
     pub(crate) fn note_head(&self, head: SignedHead) {
         self.syncer.note(head);
     }
 
-    /// Whether lines were found to be missing since the log was opened.
-    pub(crate) fn was_cut(&self) -> bool {
-        self.cut.get()
+    /// The job of having `head.toml` name this line now, once it is on the disk.
+    pub(crate) fn naming(&self, head: SignedHead) -> impl FnOnce() -> Result<(), AuditError> + Send + use<> {
+        self.settle();
+        self.syncer.naming(&self.inner.borrow().segment, head)
     }
 
     /// The last line that was written.
@@ -269,12 +203,22 @@ impl AuditLog {
     /// # Errors
     /// [`AuditError::Stopped`]: it is counted as lost, and what depends on it must not leave.
     pub(crate) fn note(&self, event: &Event<'_>) -> Result<(), AuditError> {
-        self.note_members(event.kind, |pen| event.write(pen))
+        let at = self.note_members(event.kind, |pen| event.write(pen))?;
+        if event.kind == Kind::Checkpoint {
+            let covers = event.covers.as_deref().and_then(|covers| covers.parse().ok());
+            self.inner.borrow_mut().reach.collect(at, covers.map_or(0, |Head { seq, .. }| seq));
+        }
+        Ok(())
     }
 
-    fn note_members(&self, kind: Kind, members: impl FnOnce(&mut Pen<'_>)) -> Result<(), AuditError> {
+    /// Says where it stands.
+    fn note_members(
+        &self,
+        kind: Kind,
+        members: impl FnOnce(&mut Pen<'_>),
+    ) -> Result<CheckpointAt, AuditError> {
         let mut inner = self.inner.borrow_mut();
-        let Inner { head, clock, buffer, kinds, stopped, next_checkpoint, .. } = &mut *inner;
+        let Inner { head, clock, buffer, kinds, stopped, .. } = &mut *inner;
         if let Some(stopped) = stopped {
             let count = stopped.lost.entry(kind.name()).or_default();
             *count = count.saturating_add(1);
@@ -282,26 +226,13 @@ impl AuditLog {
         }
         let now = Timestamp::now();
         head.write(clock, now, members, buffer);
-        if kind == Kind::Checkpoint {
-            *next_checkpoint = Some(CheckpointAt { line: head.seq, at: now });
-        }
         kinds.push(kind);
-        Ok(())
+        Ok(CheckpointAt { line: head.seq, at: now })
     }
 
     /// A sheet for the first members of a line about what `who` does, with these on it: its kind and who it is.
     pub(crate) fn begin(&self, kind: Kind, who: &Rc<Principal>) -> Vec<u8> {
-        let mut sheets = self.sheets.borrow_mut();
-        let mut sheet = sheets.empty.pop().unwrap_or_else(|| Vec::with_capacity(SHEET_BYTES));
-        if !sheets.last.as_ref().is_some_and(|(of, last, _)| *of == kind && Rc::ptr_eq(last, who)) {
-            let mut members = Vec::new();
-            Event::by(kind, who).write(&mut Pen::new(&mut members));
-            sheets.last = Some((kind, Rc::clone(who), members));
-        }
-        if let Some((_, _, members)) = &sheets.last {
-            sheet.extend_from_slice(members);
-        }
-        sheet
+        self.sheets.borrow_mut().begin(kind, who)
     }
 
     /// Adds the line that was begun on a sheet; `rest` writes its last members.
@@ -311,19 +242,15 @@ impl AuditLog {
     pub(crate) fn finish(
         &self,
         kind: Kind,
-        mut sheet: Vec<u8>,
+        sheet: Vec<u8>,
         rest: impl FnOnce(&mut Pen<'_>),
     ) -> Result<(), AuditError> {
         let noted = self.note_members(kind, |pen| {
             pen.members(&sheet);
             rest(pen);
         });
-        let mut sheets = self.sheets.borrow_mut();
-        if sheets.empty.len() < MAX_SHEETS && sheet.capacity() <= SHEET_BYTES {
-            sheet.clear();
-            sheets.empty.push(sheet);
-        }
-        noted
+        self.sheets.borrow_mut().put_back(sheet);
+        noted.map(drop)
     }
 
     /// Adds a line about what has been done already, and writes it at once. Where it cannot be written it is
@@ -336,31 +263,7 @@ impl AuditLog {
     /// Adds a line about a client that was turned away; one for each user or client, rule and second, which has the
     /// number.
     pub(crate) fn turned_away(&self, who: &Principal, rule: &'static str, cause: &str) {
-        let times = {
-            let mut inner = self.inner.borrow_mut();
-            let seen = &mut inner.turned_away;
-            let mut key = Some((who.uid, who.client.clone(), rule));
-            if seen.len() >= MAX_TURNED_AWAY && !seen.contains_key(&key) {
-                seen.retain(|_, (at, _)| at.elapsed() < TURNED_AWAY);
-                if seen.len() >= MAX_TURNED_AWAY {
-                    key = None;
-                }
-            }
-            match seen.get_mut(&key) {
-                Some((at, unsaid)) if at.elapsed() < TURNED_AWAY => {
-                    *unsaid = unsaid.saturating_add(1);
-                    return;
-                }
-                Some((at, unsaid)) => {
-                    *at = Instant::now();
-                    std::mem::take(unsaid).saturating_add(1)
-                }
-                None => {
-                    seen.insert(key, (Instant::now(), 0));
-                    1
-                }
-            }
-        };
+        let Some(times) = self.turned_away.borrow_mut().times(who, rule) else { return };
         self.record(&Event {
             verdict: Some(Verdict::Denied),
             rule: Some(rule.into()),
@@ -410,30 +313,25 @@ impl AuditLog {
     /// Lines that no checkpoint was asked for. What was there when the log was opened is one.
     pub(crate) fn lines_since_checkpoint(&self) -> u64 {
         let inner = self.inner.borrow();
-        inner.head.seq.saturating_sub(inner.checkpoint)
+        inner.reach.unasked(inner.head.seq)
     }
 
     /// Writes what was collected, and gives the last line for a checkpoint over it; `None` where nothing is new.
     pub(crate) fn begin_checkpoint(&self) -> Option<Head> {
         self.settle();
-        let inner = self.inner.borrow();
-        let is_new = inner.written.seq > inner.checkpoint;
-        drop(inner);
-        is_new.then(|| self.begin_checkpoint_anyway())
+        let mut inner = self.inner.borrow_mut();
+        let written = inner.written;
+        inner.reach.ask(written.seq).then_some(written)
     }
 
-    /// The same whether anything is new or not.
-    pub(crate) fn begin_checkpoint_anyway(&self) -> Head {
-        self.settle();
-        let mut inner = self.inner.borrow_mut();
-        // The line of the checkpoint itself needs none.
-        inner.checkpoint = inner.written.seq.saturating_add(1);
-        inner.written
+    /// Notes that a checkpoint that was begun was not signed.
+    pub(crate) fn give_up_checkpoint(&self) {
+        self.inner.borrow_mut().reach.give_up();
     }
 
     /// The last checkpoint that was written since the log was opened.
     pub(crate) fn last_checkpoint(&self) -> Option<CheckpointAt> {
-        self.inner.borrow().last_checkpoint
+        self.inner.borrow().reach.last()
     }
 
     /// How it is, for who watches.
@@ -445,7 +343,7 @@ impl AuditLog {
             lines: inner.written.seq,
             bytes: inner.bytes,
             lag: self.syncer.lag(),
-            unsigned: inner.head.seq.saturating_sub(inner.checkpoint),
+            unsigned: inner.reach.uncovered(inner.head.seq),
             failures: self.failures.get(),
         }
     }
@@ -453,41 +351,6 @@ impl AuditLog {
     /// Whether a file was begun since this was asked last.
     pub(crate) fn has_rotated(&self) -> bool {
         std::mem::take(&mut self.inner.borrow_mut().rotated)
-    }
-
-    /// Files that are to be deleted by the configuration.
-    ///
-    /// # Errors
-    /// Where they cannot be read.
-    pub(crate) fn old(&self) -> Result<Option<Old>, AuditError> {
-        match self.config.keep_files {
-            0 => Ok(None),
-            keep => Old::find(&self.folder, usize::try_from(keep).unwrap_or(usize::MAX)),
-        }
-    }
-
-    /// Deletes files, once a line that vouches for them is on the disk.
-    pub(crate) fn delete(&self, old: Old, vouched: &Event<'_>) {
-        let before = self.failures.get();
-        self.record(vouched);
-        if self.failures.get() != before || self.inner.borrow().stopped.is_some() {
-            return;
-        }
-        let segment = Arc::clone(&self.inner.borrow().segment);
-        tokio::task::spawn_blocking(move || {
-            let Old { files, covers, bytes } = &old;
-            match segment.sync().and_then(|()| old.delete()) {
-                Ok(()) => tracing::info!(
-                    files = files.len(),
-                    bytes,
-                    last = covers.seq,
-                    "old files of the audit log were deleted"
-                ),
-                Err(error) => {
-                    tracing::error!(error = %chain(&error), "old files of the audit log were not deleted")
-                }
-            }
-        });
     }
 
     /// Why nothing is signed, for a client whose answer was recalled.
@@ -518,69 +381,5 @@ impl AuditLog {
         self.failures.set(self.failures.get().saturating_add(1));
         tracing::error!(%cause, "the audit log cannot be written; nothing is signed");
         inner.stop(cause);
-    }
-}
-
-impl Inner {
-    fn write(&mut self, folder: &Path, most: u64, syncer: &Syncer) -> Result<(), AuditError> {
-        let more = u64::try_from(self.buffer.len()).unwrap_or(u64::MAX);
-        if self.bytes > 0 && self.bytes.saturating_add(more) > most {
-            self.segment = Arc::new(Segment::make(folder, self.written.seq.saturating_add(1))?);
-            self.bytes = 0;
-            self.rotated = true;
-            syncer.begun(&self.segment);
-        }
-        self.segment.append(&self.buffer)?;
-        self.bytes = self.bytes.saturating_add(more);
-        self.written = self.head;
-        self.last_checkpoint = self.next_checkpoint.take().or(self.last_checkpoint);
-        Ok(())
-    }
-
-    /// Drops what could not be written, and counts it.
-    fn stop(&mut self, cause: String) {
-        let stopped = self.stopped.get_or_insert_with(|| Stopped {
-            cause: String::new(),
-            since: Timestamp::now(),
-            tried: Instant::now(),
-            lost: BTreeMap::new(),
-        });
-        stopped.cause = cause;
-        for kind in self.kinds.drain(..) {
-            let count = stopped.lost.entry(kind.name()).or_default();
-            *count = count.saturating_add(1);
-        }
-        self.buffer.clear();
-        self.next_checkpoint = None;
-        self.head = self.written;
-    }
-
-    /// Goes on behind the last line that was written, with one that tells of the gap and is on the disk at once.
-    fn go_on(&mut self, folder: &Path, most: u64) -> Result<Vec<u8>, AuditError> {
-        let Some(Stopped { cause, since, lost, .. }) = &self.stopped else { return Ok(Vec::new()) };
-        let again = if self.bytes < most { self.segment.again(self.bytes)? } else { None };
-        let segment = match again {
-            Some(segment) => segment,
-            None => {
-                let segment = Segment::make(folder, self.written.seq.saturating_add(1))?;
-                self.bytes = 0;
-                segment
-            }
-        };
-        self.segment = Arc::new(segment);
-        let event = Event {
-            cause: Some(clip(cause, MAX_CAUSE_BYTES)),
-            since: Some(Clock::default().text(*since).to_owned().into()),
-            lost: Some(lost.iter().map(|(kind, count)| ((*kind).into(), *count)).collect()),
-            ..Event::of(Kind::Gap)
-        };
-        let (mut head, mut line) = (self.written, Vec::new());
-        head.write(&mut self.clock, Timestamp::now(), |pen| event.write(pen), &mut line);
-        self.segment.append(&line)?;
-        self.segment.sync()?;
-        self.bytes = self.bytes.saturating_add(u64::try_from(line.len()).unwrap_or(u64::MAX));
-        (self.written, self.head) = (head, head);
-        self.stopped = None;
-        Ok(line)
     }
 }

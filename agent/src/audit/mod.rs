@@ -1,11 +1,15 @@
 //! What was decided, for whom, written down so that an edit is found.
 //!
-//! [`mod@line`] is the format, [`mod@chain`] what holds the lines together, [`checkpoint`] what vouches for them (all
-//! three without any I/O), [`log`] the writer, [`sync`] the thread that gets it onto the disk, [`key`] where the key of the
-//! checkpoints is kept, [`known`] what tells of an end that was cut off, [`vouch`] what the token itself vouches for, [`reader`] what the commands read by.
+//! [`mod@line`] is the format, [`mod@chain`] what holds the lines together, [`checkpoint`] what vouches for them
+//! (all three without any I/O), [`log`] the writer, [`sync`] the thread that gets it onto the disk, [`key`] where
+//! the key of the checkpoints is kept, [`head`] how far they reach, [`known`] what tells of an end that was cut off,
+//! [`vouch`] what the token itself vouches for, [`accepted`] what its owner has said of a gap, [`reader`] what the
+//! commands read by.
 
+pub(crate) mod accepted;
 pub(crate) mod chain;
 pub(crate) mod checkpoint;
+pub(crate) mod head;
 mod journal;
 pub(crate) mod key;
 pub(crate) mod known;

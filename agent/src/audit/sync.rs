@@ -8,7 +8,7 @@ use std::time::Duration;
 use tokio::sync::Notify;
 
 use super::AuditError;
-use super::known::{Scribe, SignedHead};
+use super::head::{Scribe, SignedHead};
 use super::segment::Segment;
 use crate::fault::chain;
 
@@ -57,6 +57,16 @@ impl Syncer {
     ) -> impl FnOnce() -> Result<(), AuditError> + Send + use<> {
         let (scribe, segment) = (Arc::clone(&self.scribe), Arc::clone(segment));
         move || scribe.behind(|| segment.sync())
+    }
+
+    /// The job of getting all lines onto the disk now, and having `head.toml` name this one then.
+    pub(super) fn naming(
+        &self,
+        segment: &Arc<Segment>,
+        head: SignedHead,
+    ) -> impl FnOnce() -> Result<(), AuditError> + Send + use<> {
+        let (scribe, segment) = (Arc::clone(&self.scribe), Arc::clone(segment));
+        move || scribe.name(&head, || segment.sync())
     }
 
     /// Notes that lines were written to `segment`, to be synced soon.

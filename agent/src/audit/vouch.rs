@@ -175,6 +175,11 @@ impl Vouching {
         self.demanded = Some(key);
     }
 
+    /// The key of the token that is demanded.
+    pub(crate) const fn demanded(&self) -> Option<Fingerprint> {
+        self.demanded
+    }
+
     /// Takes the token's word for a session whose beginning was deleted from the line that tells of that. Who has the
     /// keeper's key could then pass lines for those of an older session.
     pub(crate) const fn take_carried(&mut self) {

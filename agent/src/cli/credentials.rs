@@ -17,7 +17,7 @@ use crate::config::{AuditConfig, Config, Places};
 use crate::fault::{Fault, chain};
 use crate::identity::Principal;
 use crate::signer::profiles::Profiles;
-use crate::signer::{ANCHOR_BEHIND, credential_name, report};
+use crate::signer::{ANCHOR_BEHIND, AUDIT_UNSIGNED, credential_name, report};
 use crate::store::Store;
 use crate::store::record::CredentialName;
 
@@ -36,9 +36,9 @@ impl Unlock {
     pub(super) fn run(self, places: &Places) -> Result<(), Stop> {
         let agent = client(places)?;
         let status = agent.status()?;
-        // Where all can sign already, and the token knows all that it should, it is left alone.
-        let is_behind = status.weaknesses.iter().any(|weakness| weakness == ANCHOR_BEHIND);
-        if status.locked || status.ready < status.credentials || is_behind {
+        // Where all can sign already, the audit log too, and the token knows all that it should, it is left alone.
+        let ends = |weakness: &String| [ANCHOR_BEHIND, AUDIT_UNSIGNED].contains(&weakness.as_str());
+        if status.locked || status.ready < status.credentials || status.weaknesses.iter().any(ends) {
             // The agent has read its own; this one only says how a person is asked.
             let config = places.config.exists().then(|| Config::read(&places.config)).transpose()?;
             let pinentry = config.as_ref().and_then(|config| config.agent.pinentry.as_deref());

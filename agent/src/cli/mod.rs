@@ -116,12 +116,15 @@ struct Json {
 const GLOBAL: &str = "Global options";
 const EXIT_CODES: &str = "Exit codes: 0 done · 1 failed (a defect; please report it) · 2 wrong usage · 3 invalid request or \
                           secret · 4 not found · 5 locked · 6 denied · 7 unavailable (token, keeper or disk refuse) · 8 no \
-                          agent answers · 9 exists already · 10 weaker than configured (doctor)";
+                          agent answers · 9 exists already · 10 weaker than configured (doctor) · 11 as it was written but for \
+                          accepted gaps (audit verify)";
 
 /// No agent answers at the socket.
 const NO_AGENT: u8 = 8;
 /// Something is weaker than the configuration promises.
 const WEAK: u8 = 10;
+/// Nothing is found in the audit log but gaps that its owner has accepted.
+const ACCEPTED: u8 = 11;
 
 /// Runs the command line of this process.
 pub(crate) fn main() -> ExitCode {
@@ -133,7 +136,7 @@ pub(crate) fn main() -> ExitCode {
     let done = run(cli);
     let done = match (output::finish(), done) {
         // What went wrong before says more; that it is weak was not said where it was not written.
-        (Err(fault), Ok(()) | Err(Stop::Weak)) => Err(Stop::Fault(fault)),
+        (Err(fault), Ok(()) | Err(Stop::Accepted | Stop::Weak)) => Err(Stop::Fault(fault)),
         (_, done) => done,
     };
     match done {
@@ -146,6 +149,7 @@ pub(crate) fn main() -> ExitCode {
             output::fault(&fault);
             ExitCode::from(NO_AGENT)
         }
+        Err(Stop::Accepted) => ExitCode::from(ACCEPTED),
         Err(Stop::Weak) => ExitCode::from(WEAK),
     }
 }
@@ -153,6 +157,8 @@ pub(crate) fn main() -> ExitCode {
 /// Why a command has not done what it was asked.
 #[derive(Debug)]
 enum Stop {
+    /// `audit verify` has found, and said, that lines are missing as its owner has accepted.
+    Accepted,
     Fault(Fault),
     NoAgent(Fault),
     /// `doctor` has found, and said, that something is weaker than the configuration promises.

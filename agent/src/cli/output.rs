@@ -8,8 +8,8 @@ use strongroom_client::{Protection, Status};
 use strongroom_protocol::ErrorCode;
 
 use crate::fault::Fault;
-use crate::signer::ANCHOR_BEHIND;
 use crate::signer::grants::unbound_meaning;
+use crate::signer::{ANCHOR_BEHIND, AUDIT_UNSIGNED};
 
 /// Why data could not be written, the first time.
 static UNWRITTEN: OnceLock<io::Error> = OnceLock::new();
@@ -125,7 +125,7 @@ pub(super) fn weakness(name: &str) -> String {
             "lines of the audit log were cut off or written anew; `strongroom audit verify` says which".to_owned()
         }
         "audit_stopped" => "nothing is signed: the audit log cannot be written".to_owned(),
-        "audit_unsigned" => "the audit log gets no checkpoints; the agent's log says why".to_owned(),
+        AUDIT_UNSIGNED => "the audit log gets no checkpoints; the agent's log says why".to_owned(),
         "keys_outlive_token" => "keys stay loaded when the token is removed (on_token_removed)".to_owned(),
         "no_lock_on_suspend" => "keys stay loaded when the machine sleeps (lock_on_suspend)".to_owned(),
         "token_gone" => "the token is gone, and the keys have stayed".to_owned(),

@@ -7,8 +7,8 @@ use strongroom_client::Status;
 
 use super::{Check, Installation};
 use crate::config::Config;
-use crate::signer::ANCHOR_BEHIND;
 use crate::signer::grants::unbound_meaning;
+use crate::signer::{ANCHOR_BEHIND, AUDIT_UNSIGNED};
 
 pub(super) fn checks(installation: &Installation<'_>) -> Vec<Check> {
     let config = match &installation.config {
@@ -80,9 +80,10 @@ fn of_the_moment(weakness: &str) -> Option<(&'static str, &'static str)> {
             "lines of the audit log were cut off or written anew: run `strongroom audit verify`",
         )),
         "audit_stopped" => Some(("audit-state", "nothing is signed: the audit log cannot be written")),
-        "audit_unsigned" => {
-            Some(("audit-state", "the audit log gets no checkpoints: their key was not loaded"))
-        }
+        AUDIT_UNSIGNED => Some((
+            "audit-state",
+            "the audit log gets no checkpoints: their key was not loaded, or the disk does not take what is written before them",
+        )),
         "token_gone" => Some(("token-watch", "the token is gone, and the keys are still in memory")),
         "token_unwatched" => {
             Some(("token-watch", "nobody can tell whether the token is still there: looking for it fails"))

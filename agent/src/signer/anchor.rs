@@ -167,7 +167,8 @@ impl Signer {
         worker: &mut TokenWorker,
         id: AnchorId,
     ) {
-        let certificate = keyring.audit_key().and_then(|key| key.certificate.as_ref());
+        let key = keyring.audit_key().or_else(|| keyring.opening().map(|opening| &*opening.key));
+        let certificate = key.and_then(|key| key.certificate.as_ref());
         let Head { seq, hash } =
             certificate.map_or_else(|| self.audit.written(), |certificate| certificate.covers);
         let told = async {

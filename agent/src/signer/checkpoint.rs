@@ -1,130 +1,34 @@
 //! Checkpoints of the audit log: who signs them, and when.
 //!
-//! One is signed when the agent was unlocked, when a thousand lines came since the last one, a minute after the
-//! first of fewer lines, when a file of the log is full, and when it is locked. A locked agent has no key, so its lines wait for the next unlock.
+//! One is signed when the agent was unlocked, when a thousand lines came since the last one, some seconds after
+//! fewer, when a file of the log is full, and when it is locked, before the keeper forgets the key. A locked agent
+//! has none, so its lines wait for the next unlock.
 
 use std::borrow::Cow;
 use std::rc::Rc;
 use std::time::Duration;
 
 use jiff::Timestamp;
-use sha2::{Digest as _, Sha256};
 
 use super::keyring::{AuditKey, Certificate, Keyring, Unlocked};
 use super::{Signer, State};
 use crate::audit::chain::Head;
 use crate::audit::checkpoint::{PublicKey, message};
-use crate::audit::key::{CONTEXT, KeyFile};
-use crate::audit::known::SignedHead;
+use crate::audit::head::SignedHead;
 use crate::audit::line::{Clock, Event, Kind};
 use crate::audit::log::AuditLog;
-use crate::audit::vouch::{Fingerprint, holds, statement};
 use crate::crew::keeper::Keeper;
-use crate::crew::token::TokenWorker;
-use crate::fault::{Fault, chain};
-use strongroom_protocol::ErrorCode;
+use crate::fault::chain;
 
 /// So many lines get a checkpoint at once.
 const LINES: u64 = 1_000;
-/// Fewer get one after this time.
-const TIME: Duration = Duration::from_secs(60);
+/// How often it is tried again to begin with them where the disk was full.
+const RETRY: Duration = Duration::from_secs(1);
+/// The name of the weakness of a log that gets none, which an unlock ends.
+pub(crate) const AUDIT_UNSIGNED: &str = "audit_unsigned";
 
 impl Signer {
-    /// Has the keeper hold the key of the checkpoints; where there is none yet, it is made.
-    pub(super) async fn load_audit_key(
-        &self,
-        keyring: &mut Keyring<Unlocked>,
-        worker: &mut TokenWorker,
-    ) -> Result<(), Fault> {
-        let (folder, token) = (self.store.audit_folder(), &self.config.token);
-        let slot = keyring.reserve_slot();
-        let keeper = keyring.keeper();
-        let job = keeper.job();
-        let head = self.audit.begin_checkpoint_anyway();
-        let public = match KeyFile::read(&folder)? {
-            Some(file) if file.token_serial != token.serial || file.kek_id != token.kek_id => {
-                return Err(unusable("was wrapped by another token or KEK"));
-            }
-            Some(file) => {
-                worker.unprotect(job, file.kek_id, file.rung, &file.seed).await?;
-                let public = keeper.derive(job, slot, CONTEXT).await?;
-                if !file.is_of(&public) {
-                    return Err(unusable("was changed"));
-                }
-                self.write_head(keeper, slot, public, head).await?;
-                public
-            }
-            None => {
-                let seed = worker.protect(job, token.kek_id, token.rung).await?;
-                let public = keeper.derive(job, slot, CONTEXT).await?;
-                // Before the key: where that is, the other must be.
-                self.write_head(keeper, slot, public, head).await?;
-                KeyFile::new(public, token.serial.clone(), token.kek_id, token.rung, seed).write(&folder)?;
-                public
-            }
-        };
-        let mut key = AuditKey { slot, public, certificate: None };
-        if let Some(demanded) = token.audit_key {
-            let certificate = self.certify(keyring.keeper(), worker, &key, demanded, head).await?;
-            key.certificate = Some(Rc::new(certificate));
-        }
-        keyring.put_audit_key(key);
-        Ok(())
-    }
-
-    /// Has `head.toml` name this line, on the disk, before any checkpoint of this session does.
-    async fn write_head(
-        &self,
-        keeper: &Keeper,
-        slot: u32,
-        public: PublicKey,
-        head: Head,
-    ) -> Result<(), Fault> {
-        let (covers, at) = (head.to_string(), now());
-        let signature = keeper.signature(slot, &SignedHead::message(&covers, &at)).await?;
-        self.audit.note_head(SignedHead::new(covers, at, public, &signature));
-        tokio::task::spawn_blocking(self.audit.syncing()).await.map_err(Fault::defect)??;
-        Ok(())
-    }
-
-    /// Has the token sign a checkpoint over all lines before, and with it the key that signs all others until the
-    /// next lock.
-    async fn certify(
-        &self,
-        keeper: &Keeper,
-        worker: &mut TokenWorker,
-        key: &AuditKey,
-        demanded: Fingerprint,
-        head: Head,
-    ) -> Result<Certificate, Fault> {
-        let label = &self.config.token.kek_label;
-        let token_key = worker.signing_key(label, false).await?;
-        let Some(token_key) = token_key.filter(|key| Fingerprint::of(key) == demanded) else {
-            let message = format!(
-                "the token has not the signing key {demanded} any more, which the configuration names"
-            );
-            let hint = "run `strongroom init` again: it makes a key, and writes it into the configuration";
-            return Err(Fault::new(ErrorCode::Unavailable, message, hint));
-        };
-        let (covers, at) = (head.to_string(), now());
-        let signature = keeper.signature(key.slot, &message(Kind::Checkpoint, &covers, &at)).await?;
-        let statement = statement(&key.public, &covers, &at);
-        let token_signature = worker.sign(label, Sha256::digest(&statement).into()).await?;
-        if !holds(&token_key, &statement, &token_signature) {
-            let message = "the token's signature does not hold under its own key";
-            return Err(Fault::new(ErrorCode::Unavailable, message, "check the token with its own tool"));
-        }
-        let hex = base16ct::lower::encode_string;
-        let (token_key, token_signature) = (hex(&token_key.to_spki()), hex(&token_signature));
-        self.audit.record(&Event {
-            token_key: Some(token_key.as_str().into()),
-            token_signature: Some(token_signature.as_str().into()),
-            ..signed(Kind::Checkpoint, key.public, covers, at.clone(), &signature)
-        });
-        Ok(Certificate { covers: head, at, token_key, token_signature })
-    }
-
-    /// Sees to it that what was written gets a checkpoint, now or in a while.
+    /// Sees to it that many lines get a checkpoint at once.
     pub(super) fn see_to_checkpoint(&self, keyring: &Keyring<Unlocked>) {
         let Some(key) = keyring.audit_key() else { return };
         let lines = self.audit.lines_since_checkpoint();
@@ -134,27 +38,40 @@ impl Signer {
         }
         if rotated || lines >= LINES {
             sign(&self.audit, keyring.keeper(), key);
-        } else if lines > 0 && !self.checkpoint_awaited.replace(true) {
-            let signer = self.own.clone();
-            tokio::task::spawn_local(async move {
-                tokio::time::sleep(TIME).await;
-                let Some(signer) = signer.upgrade() else { return };
-                signer.checkpoint_awaited.set(false);
-                signer.checkpoint();
-            });
+        }
+    }
+
+    /// How long to wait before the next [`tend_log`](Self::tend_log).
+    pub(crate) fn tend_log_in(&self) -> Duration {
+        match &*self.keyring.borrow() {
+            State::Unlocked(keyring) if keyring.opening().is_some() => RETRY,
+            _ => self.config.audit.checkpoint_s.into(),
+        }
+    }
+
+    /// Signs what came since the last checkpoint; where none could be signed yet because the disk was full, tries
+    /// that again. To be called again and again while the agent is unlocked.
+    pub(crate) async fn tend_log(&self) {
+        self.open_again().await;
+        if let State::Unlocked(keyring) = &*self.keyring.borrow() {
+            self.see_to_checkpoint(keyring);
+            checkpoint_by(&self.audit, keyring);
         }
     }
 
     /// What `status` says of the log, where it is not as it should be.
-    pub(super) fn audit_weakness(&self) -> Option<&'static str> {
-        if self.audit.check().is_err() {
-            return Some("audit_stopped");
-        }
-        match &*self.keyring.borrow() {
-            State::Unlocked(keyring) if keyring.audit_key().is_none() => Some("audit_unsigned"),
-            _ if self.audit.was_cut() => Some("audit_cut"),
-            _ => None,
-        }
+    pub(super) fn audit_weaknesses(&self) -> Vec<&'static str> {
+        let weaknesses = [
+            ("audit_cut", self.audit.was_cut()),
+            ("audit_stopped", self.audit.check().is_err()),
+            (AUDIT_UNSIGNED, self.is_log_unsigned()),
+        ];
+        weaknesses.into_iter().filter(|(_, is_so)| *is_so).map(|(name, _)| name).collect()
+    }
+
+    /// Whether the agent is unlocked, and its log gets no checkpoints.
+    pub(super) fn is_log_unsigned(&self) -> bool {
+        matches!(&*self.keyring.borrow(), State::Unlocked(keyring) if keyring.audit_key().is_none())
     }
 
     /// Signs a checkpoint at once, where it is unlocked and there are new lines; deletes what is too old.
@@ -185,7 +102,10 @@ fn sign(audit: &Rc<AuditLog>, keeper: &Keeper, key: &AuditKey) {
         Err(error) => tracing::warn!(error = %chain(&error), "how far the audit log goes was not signed"),
     });
     let audit = Rc::clone(audit);
-    vouch(keeper, key, Kind::Checkpoint, head, move |event| audit.record(event));
+    vouch(keeper, key, Kind::Checkpoint, head, move |signed| match signed {
+        Some(event) => audit.record(&event),
+        None => audit.give_up_checkpoint(),
+    });
 }
 
 /// Has the keeper vouch for lines that are older than the configuration keeps them, and deletes them then.
@@ -198,7 +118,8 @@ fn prune(audit: &Rc<AuditLog>, keeper: &Keeper, key: &AuditKey) {
             let (file, bytes) = (last.map(Cow::into_owned).unwrap_or_default(), old.bytes);
             let certificate = key.certificate.clone();
             vouch(keeper, key, Kind::Prune, old.covers, move |event| {
-                let mut event = Event { file: Some(file.into()), bytes: Some(bytes), ..event.clone() };
+                let Some(event) = event else { return };
+                let mut event = Event { file: Some(file.into()), bytes: Some(bytes), ..event };
                 if let Some(certificate) = certificate {
                     certificate.carry(&mut event);
                 }
@@ -209,16 +130,32 @@ fn prune(audit: &Rc<AuditLog>, keeper: &Keeper, key: &AuditKey) {
     }
 }
 
-/// Has the keeper sign for `head` and all lines before it; `told` gets the line that says so.
-fn vouch(keeper: &Keeper, key: &AuditKey, kind: Kind, head: Head, told: impl FnOnce(&Event<'_>) + 'static) {
+/// Has the keeper sign for `head` and all lines before it; `told` gets the line that says so, or nothing where it was
+/// not signed.
+fn vouch(
+    keeper: &Keeper,
+    key: &AuditKey,
+    kind: Kind,
+    head: Head,
+    told: impl FnOnce(Option<Event<'static>>) + 'static,
+) {
     let (covers, at, public) = (head.to_string(), now(), key.public);
     keeper.sign(key.slot, None, &message(kind, &covers, &at)).then(move |answer| match answer {
-        Ok(signature) => told(&signed(kind, public, covers, at, signature.bytes)),
-        Err(error) => tracing::warn!(error = %chain(&error), "a checkpoint was not signed"),
+        Ok(signature) => told(Some(signed(kind, public, covers, at, signature.bytes))),
+        Err(error) => {
+            tracing::warn!(error = %chain(&error), "a checkpoint was not signed");
+            told(None);
+        }
     });
 }
 
-fn signed(kind: Kind, public: PublicKey, covers: String, at: String, signature: &[u8]) -> Event<'static> {
+pub(super) fn signed(
+    kind: Kind,
+    public: PublicKey,
+    covers: String,
+    at: String,
+    signature: &[u8],
+) -> Event<'static> {
     Event {
         key: Some(public),
         covers: Some(covers.into()),
@@ -238,12 +175,6 @@ impl Certificate {
     }
 }
 
-fn now() -> String {
+pub(super) fn now() -> String {
     Clock::default().text(Timestamp::now()).to_owned()
-}
-
-fn unusable(what: &str) -> Fault {
-    let message = format!("the key of the audit log's checkpoints {what}");
-    let hint = "restore audit/key.toml, or move it away and unlock again: then a new one is made";
-    Fault::new(ErrorCode::Unavailable, message, hint)
 }

@@ -199,13 +199,17 @@ impl Signer {
             }
         }
         self.anchor_is_behind();
+        self.unburied.borrow_mut().insert(name.clone());
         on_disk(self.store.noting_removed(name)?).await
     }
 
-    /// Raises the floors of records that were removed while nobody could.
+    /// Raises the floors of records that were removed while nobody could: those that the disk tells of, and those
+    /// that this agent has removed itself, because whoever can write the folder can edit what the disk tells.
     async fn bury_noted(&self, keeper: &Keeper, floors: &mut SignedFloors) -> Result<(), Fault> {
         let path = self.store.removed_path();
-        let Removed { removed } = Removed::read(&path)?;
+        let Removed { mut removed } = Removed::read(&path)?;
+        let noted = !removed.is_empty();
+        removed.extend(self.unburied.borrow().iter().cloned());
         if removed.is_empty() {
             return Ok(());
         }
@@ -214,8 +218,9 @@ impl Signer {
             raised.bury(name);
         }
         self.write_floors(keeper, floors, raised).await?;
+        self.unburied.borrow_mut().retain(|name| !removed.contains(name));
         // Left there, it would close what is enrolled by one of these names from now on.
-        on_disk(move || atomic::remove(&path)).await
+        if noted { on_disk(move || atomic::remove(&path)).await } else { Ok(()) }
     }
 
     /// Has the keyring go by these, where there is one.

@@ -7,6 +7,7 @@ use std::time::Instant;
 use jiff::Timestamp;
 use strongroom_venues::Profile;
 
+use super::audit_key::Opening;
 use super::floors::SignedFloors;
 use super::gate::Gate;
 use crate::audit::chain::Head;
@@ -39,7 +40,9 @@ pub(crate) struct Unlocked {
     free_slots: Vec<u32>,
     next_slot: u32,
     /// The key of the audit log's checkpoints.
-    audit: Option<AuditKey>,
+    audit: Option<Rc<AuditKey>>,
+    /// The same, where the disk has not taken yet what must be there before its first one.
+    opening: Option<Rc<Opening>>,
     /// When a signature was last asked for; at first, when it was unlocked.
     pub(super) last_use: Instant,
 }
@@ -115,6 +118,7 @@ impl Keyring<Unlocked> {
             free_slots: Vec::new(),
             next_slot: 0,
             audit: None,
+            opening: None,
             last_use: Instant::now(),
         };
         Self { since: Timestamp::now(), state }
@@ -131,6 +135,7 @@ impl Keyring<Unlocked> {
             free_slots: self.state.free_slots.clone(),
             next_slot: self.state.next_slot,
             audit: self.state.audit.clone(),
+            opening: self.state.opening.clone(),
             last_use: self.state.last_use,
         };
         Self { since: self.since, state }
@@ -138,8 +143,12 @@ impl Keyring<Unlocked> {
 
     /// Takes over what was loaded beside.
     pub(super) fn absorb(&mut self, more: Self) {
-        let Unlocked { keeper: _, live, faults, floors, free_slots, next_slot, audit: _, last_use: _ } =
+        let Unlocked { keeper: _, live, faults, floors, free_slots, next_slot, audit, opening, last_use: _ } =
             more.state;
+        // What was loaded before may have got further meanwhile.
+        if !self.has_audit_key() {
+            (self.state.audit, self.state.opening) = (audit, opening);
+        }
         for name in live.keys() {
             self.state.faults.remove(name);
         }
@@ -155,13 +164,28 @@ impl Keyring<Unlocked> {
     }
 
     /// The key of checkpoints, where the keeper holds it.
-    pub(super) const fn audit_key(&self) -> Option<&AuditKey> {
-        self.state.audit.as_ref()
+    pub(super) fn audit_key(&self) -> Option<&AuditKey> {
+        self.state.audit.as_deref()
     }
 
-    /// Notes that the keeper holds the key of checkpoints.
-    pub(super) fn put_audit_key(&mut self, key: AuditKey) {
-        self.state.audit = Some(key);
+    /// What must be written before that key signs, where the disk has not taken it yet.
+    pub(super) const fn opening(&self) -> Option<&Rc<Opening>> {
+        self.state.opening.as_ref()
+    }
+
+    /// Whether the keeper holds the key of checkpoints, signing or not yet.
+    pub(super) const fn has_audit_key(&self) -> bool {
+        self.state.audit.is_some() || self.state.opening.is_some()
+    }
+
+    /// Notes that the key of checkpoints signs from now on.
+    pub(super) fn put_audit_key(&mut self, key: Rc<AuditKey>) {
+        (self.state.audit, self.state.opening) = (Some(key), None);
+    }
+
+    /// Notes what must be written before the key of checkpoints signs; nothing where that is given up.
+    pub(super) fn put_opening(&mut self, opening: Option<Rc<Opening>>) {
+        self.state.opening = opening;
     }
 
     /// A credential, and the keeper that holds its secret.

@@ -67,9 +67,15 @@ impl Signer {
             log.lag,
         );
         text.one(
+            "strongroom_audit_unsigned",
+            Gauge,
+            "1 while the agent is unlocked and its audit log gets no checkpoints.",
+            u64::from(self.is_log_unsigned()),
+        );
+        text.one(
             "strongroom_audit_unsigned_lines",
             Gauge,
-            "Lines of the audit log that no checkpoint was asked for.",
+            "Lines of the audit log behind the last checkpoint.",
             log.unsigned,
         );
         text.one(

@@ -3,8 +3,10 @@
 //! The keyring is locked or unlocked, and only the unlocked one can sign. It is unlocked by
 //! [`unlock`], fed by [`enroll`], used by [`sign`] and described by [`report`].
 
+pub(crate) mod accept;
 mod account;
 mod anchor;
+mod audit_key;
 mod checkpoint;
 pub(crate) mod confirm;
 pub(crate) mod enroll;
@@ -28,7 +30,8 @@ mod unlock;
 mod watched;
 
 use std::cell::{Cell, Ref, RefCell};
-use std::rc::{Rc, Weak};
+use std::collections::BTreeSet;
+use std::rc::Rc;
 use std::time::Duration;
 
 use strongroom_link::token::Protection;
@@ -38,6 +41,7 @@ use tokio::time::timeout;
 
 pub(crate) use self::anchor::ANCHOR_BEHIND;
 use self::anchor::Anchoring;
+pub(crate) use self::checkpoint::AUDIT_UNSIGNED;
 use self::keyring::{Keyring, Locked, Unlocked};
 use self::known::Known;
 use self::login::PinSource;
@@ -97,10 +101,6 @@ pub(crate) struct Signer {
     store: Store,
     audit: Rc<AuditLog>,
     books: Rc<Books>,
-    /// Itself, for what happens later.
-    own: Weak<Self>,
-    /// A checkpoint is going to be signed in a while.
-    checkpoint_awaited: Cell<bool>,
     profiles: Profiles,
     /// What the records say.
     known: RefCell<Known>,
@@ -121,6 +121,8 @@ pub(crate) struct Signer {
     unlocked: watch::Sender<bool>,
     token_sight: Cell<TokenSight>,
     anchoring: Cell<Anchoring>,
+    /// Removed since it was started, without a floor that says so: whatever `removed.toml` says.
+    unburied: RefCell<BTreeSet<CredentialName>>,
     /// Who has given the PIN that the keeper keeps, where it keeps one.
     kept_from: Cell<PinSource>,
     /// What protected the last token worker that has logged in.
@@ -147,13 +149,11 @@ impl Signer {
         let known = Known::of(&store.records().unwrap_or_default());
         let alert = Alert::new(config.alert.command.0.clone());
         let books = Books { audit: Rc::clone(&audit), counters: Counters::default(), alert };
-        Ok(Rc::new_cyclic(|own| Self {
+        Ok(Rc::new(Self {
             config,
             store,
             audit,
             books: Rc::new(books),
-            own: own.clone(),
-            checkpoint_awaited: Cell::new(false),
             profiles,
             known: RefCell::new(known),
             reserver,
@@ -169,6 +169,7 @@ impl Signer {
             unlocked: watch::Sender::new(false),
             token_sight: Cell::default(),
             anchoring: Cell::default(),
+            unburied: RefCell::default(),
         }))
     }
 

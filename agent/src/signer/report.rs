@@ -168,7 +168,7 @@ impl Signer {
                 .into_iter()
                 .chain(self.token_sight.get().weakness())
                 .chain(unbound)
-                .chain(self.audit_weakness())
+                .chain(self.audit_weaknesses())
                 .chain(self.anchoring.get().weakness())
                 .map(str::to_owned)
                 .collect(),

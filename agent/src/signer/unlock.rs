@@ -85,7 +85,8 @@ impl Signer {
         let beside = match &*self.keyring.borrow() {
             State::Unlocked(keyring) => {
                 records.retain(|(name, _)| !keyring.is_live(name));
-                if records.is_empty() && self.anchoring.get() != Anchoring::Behind {
+                if records.is_empty() && keyring.has_audit_key() && self.anchoring.get() != Anchoring::Behind
+                {
                     return Ok(());
                 }
                 Some(keyring.beside())
@@ -114,7 +115,7 @@ impl Signer {
                     }
                     Err(fault) => Err(fault),
                 };
-                if keyring.audit_key().is_none() && matches!(done, Ok(Done::All { .. })) {
+                if !keyring.has_audit_key() && matches!(done, Ok(Done::All { .. })) {
                     // A log without checkpoints is a log still; `audit verify` tells how far they reach.
                     if let Err(fault) = self.load_audit_key(&mut keyring, &mut worker).await {
                         tracing::error!(%fault, hint = fault.hint, "the audit log gets no checkpoints");

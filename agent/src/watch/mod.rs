@@ -1,7 +1,8 @@
 //! What locks the agent without being asked: the token is pulled out, the machine goes to sleep, nobody
-//! wants a signature. (The end of the keeper does so too; `signer` sees that itself.)
+//! wants a signature. (The end of the keeper does so too; `signer` sees that itself.) And what has the audit log signed.
 
 mod idle;
+mod log;
 mod sleep;
 mod token;
 mod uevent;
@@ -18,6 +19,7 @@ pub(crate) fn start(signer: &Rc<Signer>) {
     let device_gone = Rc::new(Notify::new());
     spawn_local(uevent::listen(Rc::clone(&device_gone)));
     spawn_local(token::watch(Rc::clone(signer), device_gone));
+    spawn_local(log::watch(Rc::clone(signer)));
     if let Some(limit) = signer.config().agent.lock_after_idle_s {
         spawn_local(idle::watch(Rc::clone(signer), limit.into()));
     }

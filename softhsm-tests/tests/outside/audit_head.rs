@@ -7,17 +7,18 @@ use ed25519_dalek::{Signer as _, SigningKey};
 use sha2::{Digest as _, Sha256};
 use strongroom_softhsm_tests::process::{SOON, wait_until};
 use strongroom_softhsm_tests::room::Room;
+use strongroom_softhsm_tests::settings::set;
 
 use crate::audit::{files, findings, folder, head, hex, holds, lines, order, room, verify};
 
-fn sign(room: &Room, ids: std::ops::Range<u32>) {
+pub(crate) fn sign(room: &Room, ids: std::ops::Range<u32>) {
     for id in ids {
         let _ = room.client().sign(&order(&format!("h{id}"))).unwrap();
     }
 }
 
 /// Leaves so many lines of a log of one file.
-fn cut(room: &Room, kept: usize) {
+pub(crate) fn cut(room: &Room, kept: usize) {
     let [path] = &files(room)[..] else { panic!("one file") };
     let text = std::fs::read_to_string(path).unwrap();
     assert!(kept < text.lines().count(), "there is something to cut off");
@@ -34,15 +35,15 @@ fn is_torn(room: &Room) -> bool {
 }
 
 /// A copy of the folder of the log, to be put back.
-struct Kept(Vec<(PathBuf, Vec<u8>)>);
+pub(crate) struct Kept(Vec<(PathBuf, Vec<u8>)>);
 
 impl Kept {
-    fn of(room: &Room) -> Self {
+    pub(crate) fn of(room: &Room) -> Self {
         let entries = std::fs::read_dir(folder(room)).unwrap().map(|entry| entry.unwrap().path());
         Self(entries.map(|path| (path.clone(), std::fs::read(path).unwrap())).collect())
     }
 
-    fn put_back(&self, room: &Room) {
+    pub(crate) fn put_back(&self, room: &Room) {
         let _ = std::fs::remove_dir_all(folder(room));
         std::fs::create_dir(folder(room)).unwrap();
         for (path, bytes) in &self.0 {
@@ -196,10 +197,13 @@ fn finds_at_the_next_unlock_whoever_has_kept_everything_from_before_the_last_one
     holds(&room);
 }
 
+/// `KILLS=200` in the environment has it try more often than twelve times.
 #[test]
 fn raises_no_false_alarm_wherever_an_agent_is_killed() {
     let room = room();
-    for round in 0..12 {
+    set(&room, "audit", "checkpoint_s", "1");
+    let kills = std::env::var("KILLS").map_or(12, |kills| kills.parse().unwrap());
+    for round in 0..kills {
         let before = length(&room);
         let agent = room.start();
         std::thread::scope(|scope| {
@@ -207,9 +211,11 @@ fn raises_no_false_alarm_wherever_an_agent_is_killed() {
                 let _ = room.unlock();
                 while room.client().sign(&order("k")).is_ok() {}
             });
-            // Amid the unlock, and behind it: each round a few lines later.
-            wait_until("so much is written", SOON, || length(&room) > before + round / 2);
-            std::thread::sleep(Duration::from_millis(u64::try_from(round % 4).unwrap()));
+            // Amid the unlock, and behind it: each round a few lines later. Every other agent lives on for some of the
+            // seconds in which checkpoints come by themselves.
+            wait_until("so much is written", SOON, || length(&room) > before + round / 2 % 12);
+            let more = if round % 2 == 0 { round % 4 } else { 97 * (round * 7 % 17) };
+            std::thread::sleep(Duration::from_millis(u64::try_from(more).unwrap()));
             agent.kill();
         });
         if is_torn(&room) {

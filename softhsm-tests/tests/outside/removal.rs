@@ -13,7 +13,7 @@ use strongroom_softhsm_tests::settings::set;
 use crate::keys::{BINANCE, account};
 
 /// What is moved to take the token out, and where it is then.
-struct Unplugged {
+pub(crate) struct Unplugged {
     here: PathBuf,
     away: PathBuf,
 }
@@ -26,7 +26,7 @@ impl Unplugged {
     }
 
     /// The folder of the one token.
-    fn token(room: &Room) -> Self {
+    pub(crate) fn token(room: &Room) -> Self {
         let inside = std::fs::read_dir(room.token.tokens()).unwrap().next().unwrap().unwrap().path();
         Self::new(room, inside)
     }
@@ -36,7 +36,7 @@ impl Unplugged {
         Self::new(room, room.token.tokens())
     }
 
-    fn plug_in(self) {
+    pub(crate) fn plug_in(self) {
         std::fs::rename(&self.away, &self.here).unwrap();
     }
 }

@@ -119,6 +119,37 @@ fn refuses_a_removed_record_that_was_put_back() {
     }
 }
 
+/// The agent remembers what it has removed, whatever becomes of its note.
+#[test]
+fn refuses_a_removed_record_though_the_note_of_a_locked_agent_was_deleted() {
+    for is_ended in [false, true] {
+        let room = room_of_two();
+        let path = room.record("binance-main");
+        let copy = std::fs::read(&path).unwrap();
+        let mut agent = room.start();
+        let _ = room.run(&["remove", "binance-main", "--yes"], None, &[]).ok();
+        std::fs::remove_file(room.data().join("removed.toml")).unwrap();
+        std::fs::write(&path, &copy).unwrap();
+        if is_ended {
+            assert!(agent.terminate().success());
+            agent = room.start();
+        }
+        let _ = room.unlock();
+        let shown = room.client().show("binance-main").unwrap();
+        if is_ended {
+            assert!(shown.ready, "the control, and what is left open: nobody knows any more");
+            continue;
+        }
+        assert_like(&shown.fault, "the record was rolled back: *", "");
+        let _ = room.client().sign(&account()).unwrap_err();
+        let _ = room.client().sign(&balance()).unwrap();
+        // The floor is signed from now on.
+        assert!(agent.terminate().success());
+        let _agent = room.start_unlocked();
+        assert_like(&room.client().show("binance-main").unwrap().fault, "the record was rolled back: *", "");
+    }
+}
+
 /// Whoever writes the folder cannot have an admin end the protection against older records.
 #[test]
 fn takes_no_revision_from_a_record_that_nobody_has_opened() {

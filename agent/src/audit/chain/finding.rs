@@ -28,6 +28,8 @@ pub(crate) enum Fault {
     Torn { seq: u64 },
     /// The key of this checkpoint is none that the token has vouched for since the agent was started or locked.
     Uncertified { seq: u64 },
+    /// This line says that a gap is accepted, and the token has not signed that, or not here.
+    Unaccepted { seq: u64 },
     /// The token has vouched for no line at all.
     Unvouched,
     /// There are files of a log, the key of its checkpoints or records, and no line.
@@ -49,6 +51,7 @@ impl Fault {
             | Self::Moved { seq }
             | Self::Repeated { seq }
             | Self::Torn { seq }
+            | Self::Unaccepted { seq }
             | Self::Uncertified { seq }
             | Self::Cut { seq, .. } => seq,
             Self::Emptied | Self::Unvouched => 1,
@@ -76,6 +79,9 @@ impl std::fmt::Display for Fault {
             Self::Uncertified { seq } => {
                 write!(to, "the token has not vouched for the key of the checkpoint in line {seq}")
             }
+            Self::Unaccepted { seq } => {
+                write!(to, "the token has not signed in line {seq} that missing lines are accepted")
+            }
             Self::Unvouched => to.write_str("no checkpoint has a signature of the token"),
             Self::Emptied => {
                 to.write_str("all lines are missing: there was a log, and no line of it is left")
@@ -84,10 +90,12 @@ impl std::fmt::Display for Fault {
                 write!(to, "lines before line {seq} were cut off, as that tells")
             }
             Self::Cut { seq, known } => {
-                write!(to, "line {seq} tells that line {known} was gone, or was another: lines were cut off, or written anew")
+                write!(to, "line {seq} tells that line {known} was gone, or was another: ")?;
+                to.write_str("lines were cut off, or written anew")
             }
             Self::Headless => to.write_str(
-                "head.toml is gone, damaged, of another key or from before the last unlock: it tells how far the log goes",
+                "head.toml is gone, damaged, of another key or from before the last unlock: \
+                 it tells how far the log goes",
             ),
         }
     }

@@ -112,7 +112,9 @@ fn finds_a_checkpoint_over_a_line_that_is_not_there_or_too_far_behind() {
 
 proptest! {
     #[test]
-    fn finds_an_edited_byte_in_its_line(length in 3_u32..40, line: prop::sample::Index, byte: prop::sample::Index, to in 0_u8..) {
+    fn finds_an_edited_byte_in_its_line(
+        length in 3_u32..40, line: prop::sample::Index, byte: prop::sample::Index, to in 0_u8..,
+    ) {
         let mut lines = log(length);
         // The last line is held by nothing yet.
         let at = line.index(lines.len() - 1);

@@ -1,5 +1,6 @@
 //! `strongroom audit`: what was decided, and whether what stands there is what was written.
 
+mod accept;
 mod agent;
 mod filter;
 mod html;
@@ -13,6 +14,7 @@ use clap::{Args, Subcommand};
 use serde_json::json;
 use strongroom_protocol::ErrorCode;
 
+use self::accept::Accept;
 use self::agent::Agent;
 pub(super) use self::filter::Age;
 use self::filter::Filter;
@@ -39,6 +41,8 @@ pub(super) struct Audit {
 
 #[derive(Debug, Subcommand)]
 enum Command {
+    /// Accept that lines are missing, because you have restored an older log
+    AcceptCut(Accept),
     /// Find lines that were edited, removed, moved or cut off, and say where
     Verify(Verify),
     /// Print lines
@@ -51,7 +55,7 @@ enum Command {
 /// where one runs.
 ///
 /// Exit code 0 where every line follows from the one before, 3 where one does not or none is left, 4 where there is no
-/// log.
+/// log, 11 where nothing is found but gaps that were accepted (`accept-cut`).
 #[derive(Debug, Args)]
 struct Verify {
     /// Demand that this line is there, as an earlier run has printed it [can be given more than once]
@@ -92,6 +96,7 @@ struct ReportOptions {
 impl Audit {
     pub(super) fn run(self, places: &Places) -> Result<(), Stop> {
         match self.command {
+            Command::AcceptCut(command) => command.run(places),
             Command::Verify(command) => command.run(places),
             Command::Show(command) => command.run(places),
             Command::Report(command) => command.run(places),
@@ -134,6 +139,8 @@ impl Verify {
         }
         let Read { files, verified } = read;
         let told = told(&verified, &files, folder);
+        let accepted: Vec<_> =
+            verified.accepted.iter().map(|(finding, line)| (finding.fault.to_string(), *line)).collect();
         let time =
             |time: Option<_>| time.map(|time| Clock::default().text(time).to_owned()).unwrap_or_default();
         let keys: Vec<_> = verified.keys.iter().map(|key| base16ct::lower::encode_string(key)).collect();
@@ -167,6 +174,7 @@ impl Verify {
                 "pruned": verified.pruned,
                 "keys": keys,
                 "agent": agent.json(),
+                "accepted": accepted.iter().map(|(what, line)| json!({ "what": what, "line": line })).collect::<Vec<_>>(),
                 "findings": told.iter().map(|(what, file, line)| json!({ "what": what, "file": file, "line": line })).collect::<Vec<_>>(),
             }));
         } else {
@@ -186,12 +194,16 @@ impl Verify {
                 let line = if *line == 0 { String::new() } else { format!(", line {line}") };
                 output::data(&format!("{what} ({}{line})", file.display()));
             }
+            for (what, line) in &accepted {
+                output::data(&format!("accepted in line {line}: {what}"));
+            }
             if told.is_empty() {
-                output::data("the log is as it was written, as far as its files tell");
+                let but = if accepted.is_empty() { "" } else { ", but for what was accepted" };
+                output::data(&format!("the log is as it was written, as far as its files tell{but}"));
             }
         }
         if told.is_empty() {
-            return Ok(());
+            return if accepted.is_empty() { Ok(()) } else { Err(Stop::Accepted) };
         }
         let count = if let [_] = told.as_slice() {
             "1 finding".to_owned()
@@ -348,6 +360,10 @@ fn what(event: &Event<'_>) -> String {
             let list = if list.is_empty() { "none".to_owned() } else { list.join(", ") };
             parts.push(format!("{name}: {}", plain(&list)));
         }
+    }
+    for gap in event.gaps.iter().flatten() {
+        let numbers = gap.split(':').next().unwrap_or_default();
+        parts.push(format!("lines {} are missing, and that is accepted", plain(numbers)));
     }
     parts.extend(event.accept_older.map(|_| "accept_older".to_owned()));
     if let Some(lost) = &event.lost {

@@ -310,8 +310,8 @@ fn overclaims(text: &str) -> Vec<(String, String)> {
     edited
 }
 
-/// Edits that promise no more. The old form of Bithumb has the path among its parameters, too; Poloniex says that a call
-/// whose signed text has no query takes none.
+/// Edits that promise no more. The old form of Bithumb has the path among its parameters, too; Poloniex says that a
+/// call whose signed text has no query takes none.
 const KEPT: [&str; 2] = ["bithumb-legacy: without `{path}`", "poloniex: `{param:symbol}` for `{query}`"];
 
 /// Whoever edits a shipped profile so that it promises more is told where, and why.

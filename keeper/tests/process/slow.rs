@@ -59,8 +59,8 @@ fn put(keeper: &Keeper, questions: impl IntoIterator<Item = (u64, u32)>) {
     put_before(keeper, questions, None);
 }
 
-/// Sends these questions at once, and with them one that is no signature: however late this test is, the keeper has it as
-/// soon as those.
+/// Sends these questions at once, and with them one that is no signature: however late this test is, the keeper has it
+/// as soon as those.
 fn put_before(keeper: &Keeper, questions: impl IntoIterator<Item = (u64, u32)>, last: Option<ToKeeper<'_>>) {
     let mut bytes = Vec::new();
     for (job, slot) in questions {

@@ -11,11 +11,12 @@ use std::io::Write as _;
 
 use strongroom_client::Client;
 use strongroom_softhsm_tests::load::{orders, token_of};
+use strongroom_softhsm_tests::process::SOON;
 
 fn main() {
     let parent_dies = Some(rustix::process::Signal::KILL);
     rustix::process::set_parent_process_death_signal(parent_dies).expect("a child");
-    let client = Client::at(std::env::args_os().nth(1).expect("a socket"));
+    let client = Client::at(std::env::args_os().nth(1).expect("a socket")).with_deadline(SOON);
     let orders = orders();
     let mut stdout = std::io::stdout().lock();
     loop {

@@ -104,7 +104,7 @@ def test_leaves_everything_else_unknown(tmp_path: Path) -> None:
         "kraken GET /0/private/Balance",
         "kraken POST /0/private/balance",
         "okx DELETE /api/v5/trade/order",
-        "bitfinex1 POST /v1/order/new",
+        "bittrex1 GET /api/v1.1/market/buylimit",
         "poloniex-legacy POST /tradingApi",
     ]
     assert rules(strange, tmp_path) == ["unknown"] * len(strange)

@@ -24,7 +24,7 @@ from urllib.parse import urlsplit
 PAGE = pathlib.Path(__file__).parent / "tutorials" / "first-signature.md"
 PIN = "123456"
 SECONDS = 600
-WAIT = 'for _ in $(seq 600); do [ -S "$STRONGROOM_SOCKET" ] && break; sleep 0.1; done\n'
+WAIT = 'for _ in $(seq 600); do strongroom status > /dev/null 2>&1 && break; sleep 0.1; done\n'
 
 
 def script(page: str) -> str:

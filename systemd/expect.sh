@@ -5,12 +5,16 @@ fail() {
     cat "$said" "$manager_log" >&2
     exit 1
 }
-# says WHAT COMMAND…: the command's output must contain WHAT.
+# says WHAT COMMAND…: the command's output must contain WHAT, within a minute.
 says() {
     what=$1
     shift
-    "$@" > "$said" 2>&1 || true
-    grep -q "$what" "$said" || fail "\`$*\` does not say \`$what\`:"
+    for _ in $(seq 600); do
+        "$@" > "$said" 2>&1 || true
+        if grep -q "$what" "$said"; then return; fi
+        sleep 0.1
+    done
+    fail "\`$*\` does not say \`$what\`:"
 }
 # soon COMMAND…: it must succeed within a minute.
 soon() {

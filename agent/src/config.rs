@@ -33,8 +33,8 @@ pub(crate) struct Places {
 }
 
 impl Places {
-    /// What the options say, else the variables of our own, else what the XDG base directory specification says. They are
-    /// not read with the options: whoever has mistyped one is told of the options that he gave.
+    /// What the options say, else the variables of our own, else what the XDG base directory specification says. They
+    /// are not read with the options: whoever has mistyped one is told of the options that he gave.
     ///
     /// # Errors
     /// Where neither an option nor the environment names a place.

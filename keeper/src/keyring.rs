@@ -9,8 +9,8 @@ use strongroom_link::keeper::Refusal;
 
 use crate::key::SigningKey;
 
-/// Most keys at a time, and one more than the highest slot: those of credentials, and the one that signs the audit log's
-/// checkpoints.
+/// Most keys at a time, and one more than the highest slot: those of credentials, and the one that signs the audit
+/// log's checkpoints.
 pub const LIMIT: u32 = 10_000;
 
 /// Slots with keys in them. Keys are wiped when they are forgotten and when the keyring is dropped.

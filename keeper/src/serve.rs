@@ -50,7 +50,8 @@ pub enum KeeperError {
 /// after the other finds it awake.
 const LINGER: Duration = Duration::from_micros(50);
 
-/// The arena of a keeper: what it may lock, but for the page of seeds. Opening a record takes a fraction of the stack, a signature of the shallow part.
+/// The arena of a keeper: what it may lock, but for the page of seeds. Opening a record takes a fraction of the stack,
+/// a signature of the shallow part.
 pub const SIZES: Sizes = Sizes {
     stack: STACK_BYTES,
     shallow: 32 * 1024,

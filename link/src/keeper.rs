@@ -24,7 +24,7 @@ pub const GREETING_JOB: u64 = 0;
 pub const ALLOW_WEAK_MEMORY: &str = "--allow-weak-memory";
 
 /// Memory that the keeper must be able to lock, the page of seeds included: below the 8 MiB that an ordinary
-/// user may lock on most systems, and room for [10,000 credentials](Refusal::KeyringFull) all the same.
+/// user may lock on most systems, and room for [10,000 keys](Refusal::KeyringFull) all the same.
 pub const LOCKED_BYTES: usize = 7 * 1024 * 1024;
 
 /// Longest PIN that is kept, in bytes. Longer than any token takes.

@@ -2,8 +2,8 @@
 //!
 //! One worker serves one task (a probe, an enrolment, an unlock) and is then ended. Questions are
 //! answered in order. The first answer comes unasked, for the job [`GREETING_JOB`]: [`FromToken::Ready`], or
-//! [`FromToken::Refused`] before the worker ends. PINs and seeds never stand in a message: a PIN comes by a descriptor that the
-//! worker reads to its end, and seeds leave by the keeper's seed port.
+//! [`FromToken::Refused`] before the worker ends. PINs and seeds never stand in a message: a PIN comes by a descriptor
+//! that the worker reads to its end, and seeds leave by the keeper's seed port.
 
 mod anchor;
 mod answer;

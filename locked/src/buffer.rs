@@ -134,7 +134,8 @@ mod tests {
         let place = format!("{:x}-", secret.as_slice().as_ptr().addr());
         let before = maps();
         let line = before.lines().find(|line| line.starts_with(&place)).unwrap();
-        // Other tests of this process have such memory, too, and may get it at the same place; each has a file of its own.
+        // Other tests of this process have such memory, too, and may get it at the same place; each has a file of its
+        // own.
         let inode = line.split_whitespace().nth(4).unwrap();
         assert_ne!(inode, "0", "{line}");
         let has_it = |line: &str| line.contains("secretmem") && line.split_whitespace().nth(4) == Some(inode);

@@ -57,7 +57,8 @@ impl FromStr for Subject {
     }
 }
 
-/// Whether this can be the name of a client or of a credential: 1 to 64 of `a-z 0-9 . _ -`, of which the first is a letter or digit.
+/// Whether this can be the name of a client or of a credential: 1 to 64 of `a-z 0-9 . _ -`, of which the first is a
+/// letter or digit.
 #[must_use]
 pub fn is_name(name: &str) -> bool {
     let plain = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit();

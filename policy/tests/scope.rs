@@ -291,8 +291,8 @@ fn refuses_a_confirmation_that_the_signature_does_not_hold_to() {
     assert!(findings("bybit", &format!("{some}\nconfirm = true\n{list}\n{BARE}")).is_empty());
 }
 
-/// A socket that only tells is no way round a limit; one that takes orders is. And a login whose signature is good for a
-/// request is given only to whom that is.
+/// A socket that only tells is no way round a limit; one that takes orders is. And a login whose signature is good for
+/// a request is given only to whom that is.
 #[test]
 fn looks_at_what_a_login_opens() {
     let limited = "allow = [\"read\", \"trade\", \"session\"]\nmax_notional = \"10\"";

@@ -69,7 +69,7 @@ VALUES: list[tuple[Any, tuple[str, str]]] = [
 
 @pytest.mark.parametrize(("value", "expected"), VALUES, ids=lambda value: repr(value)[:40])
 def test_writes_each_kind_of_value(agent: Agent, value: Any, expected: tuple[str, str]) -> None:
-    room = Client()
+    room = Client(timeout=60)
     room.sign("c", "POST", "/x", query=[("q", value)], form={"f": value})
     assert agent.seen[-1].query == [("q", expected)]
     assert agent.seen[-1].form == [("f", expected)]
@@ -80,7 +80,7 @@ def test_writes_floats_as_decimal_does(agent: Agent) -> None:
     floats = [struct.unpack("<d", chance.randbytes(8))[0] for _ in range(300)]
     floats += [chance.uniform(-1e6, 1e6) for _ in range(300)] + [10.0**power for power in range(-30, 30)]
     floats = [number for number in floats if math.isfinite(number)]
-    room = Client()
+    room = Client(timeout=60)
     for at in range(0, len(floats), 50):
         some = floats[at : at + 50]
         room.sign("c", "GET", "/", query=[(str(nth), number) for nth, number in enumerate(some)])
@@ -104,17 +104,17 @@ def test_writes_floats_as_decimal_does(agent: Agent) -> None:
     ids=lambda pairs: type(pairs).__name__,
 )
 def test_keeps_the_order_of_pairs(agent: Agent, pairs: Any) -> None:
-    Client().sign("c", "GET", "/", query=pairs)
+    Client(timeout=60).sign("c", "GET", "/", query=pairs)
     assert agent.seen[0].query == [("b", ("text", "2")), ("a", ("json", "1"))]
 
 
 def test_keeps_pairs_of_the_same_name(agent: Agent) -> None:
-    Client().sign("c", "GET", "/", query=[("a", "1"), ("a", "2")])
+    Client(timeout=60).sign("c", "GET", "/", query=[("a", "1"), ("a", "2")])
     assert [value for _, (_, value) in agent.seen[0].query] == ["1", "2"]
 
 
 def test_tells_a_form_without_parameters_from_no_body(agent: Agent) -> None:
-    room = Client()
+    room = Client(timeout=60)
     room.sign("c", "POST", "/", form={})
     room.sign("c", "POST", "/")
     assert [(request.form, request.json) for request in agent.seen] == [([], None), (None, None)]
@@ -134,18 +134,18 @@ def test_tells_a_form_without_parameters_from_no_body(agent: Agent) -> None:
     ids=repr,
 )
 def test_writes_json_as_the_standard_library_does(agent: Agent, value: Any) -> None:
-    Client().sign("c", "POST", "/", json=value)
+    Client(timeout=60).sign("c", "POST", "/", json=value)
     expected = json.dumps(value, ensure_ascii=False, separators=(",", ":"), allow_nan=False)
     assert agent.seen[0].json == expected.encode()
 
 
 def test_writes_numbers_in_json_in_full(agent: Agent) -> None:
-    Client().sign("c", "POST", "/", json={"a": 1e-8, "b": Decimal("1.10"), "c": 1e22, "d": 2**80})
+    Client(timeout=60).sign("c", "POST", "/", json={"a": 1e-8, "b": Decimal("1.10"), "c": 1e22, "d": 2**80})
     assert agent.seen[0].json == b'{"a":0.00000001,"b":1.10,"c":10000000000000000000000,"d":1208925819614629174706176}'
 
 
 def test_sends_ready_bytes_as_they_are(agent: Agent) -> None:
-    Client().sign("c", "POST", "/", json=b'{ "a" : 1 }')
+    Client(timeout=60).sign("c", "POST", "/", json=b'{ "a" : 1 }')
     assert agent.seen[0].json == b'{ "a" : 1 }'
 
 
@@ -181,7 +181,7 @@ REFUSED: list[tuple[dict[str, Any], type[Exception], str]] = [
 def test_refuses_what_it_cannot_send(
     agent: Agent, arguments: dict[str, Any], kind: type[Exception], message: str
 ) -> None:
-    for make in (Client().sign, SignRequest):
+    for make in (Client(timeout=60).sign, SignRequest):
         with pytest.raises(kind) as caught:
             make("c", "POST", "/", **arguments)
         assert (type(caught.value), str(caught.value)) == (kind, message)
@@ -196,7 +196,7 @@ def test_refuses_text_that_is_no_unicode(agent: Agent) -> None:
     ]
     for arguments in cases:
         with pytest.raises(UnicodeEncodeError):
-            Client().sign("c", "POST", "/", **arguments)
+            Client(timeout=60).sign("c", "POST", "/", **arguments)
     assert agent.connections == 0
 
 
@@ -206,12 +206,12 @@ def test_passes_on_what_an_argument_raises(agent: Agent) -> None:
         raise LookupError("no price")
 
     with pytest.raises(LookupError, match="^'?no price'?$"):
-        Client().sign("c", "POST", "/", query=pairs())
+        Client(timeout=60).sign("c", "POST", "/", query=pairs())
     assert agent.connections == 0
 
 
 def test_refuses_positional_and_untyped_arguments(agent: Agent) -> None:
-    room: Any = Client()
+    room: Any = Client(timeout=60)
     cases: list[tuple[Any, ...]] = [
         ("c", "POST"),
         ("c", "POST", "/", {}),
@@ -226,7 +226,7 @@ def test_refuses_positional_and_untyped_arguments(agent: Agent) -> None:
 
 
 def test_refuses_a_request_longer_than_a_frame(agent: Agent) -> None:
-    room = Client()
+    room = Client(timeout=60)
     with pytest.raises(Invalid) as caught:
         room.sign("c", "POST", "/", form={"a": "x" * 70_000})
     assert caught.value.code == "Invalid"

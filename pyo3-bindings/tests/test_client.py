@@ -7,6 +7,7 @@ import multiprocessing
 import os
 import pickle
 import threading
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -30,7 +31,7 @@ from .conftest import Agent, Peer
 
 
 def test_returns_exactly_what_the_agent_signed(agent: Agent) -> None:
-    signed = Client().sign("binance-main", "POST", "/api/v3/order", json={"a": 1})
+    signed = Client(timeout=60).sign("binance-main", "POST", "/api/v3/order", json={"a": 1})
     assert signed.method == "POST"
     assert signed.url == "https://venue.test/api/v3/order?signature=feedface"
     assert signed.headers == {"X-Key": "binance-main", "X-Signature": "feedface"}
@@ -40,11 +41,11 @@ def test_returns_exactly_what_the_agent_signed(agent: Agent) -> None:
 
 
 def test_returns_exactly_the_login_that_the_agent_built(agent: Agent) -> None:
-    login = Client().ws_login("okx-main")
+    login = Client(timeout=60).ws_login("okx-main")
     assert (login.name, login.url, login.frame) == ("login", "wss://venue.test/private", '{"op":"login"}')
     assert (login.whole, login.signature, login.expires_unix_ms) == (True, "feedface", 1_754_000_133_456)
     assert repr(login) == "<WsLogin 'login' wss://venue.test/private>"
-    bare = Client().ws_login("gemini", "headers", params={"challenge": "226aee50", "payload": ["a"], "id": 1})
+    bare = Client(timeout=60).ws_login("gemini", "headers", params={"challenge": "226aee50", "payload": ["a"], "id": 1})
     assert (bare.url, bare.frame, bare.headers) == (None, None, {"X-Key": "feedface"})
     assert "feedface" not in repr(bare) + repr(login)
     first, second = agent.seen
@@ -54,7 +55,7 @@ def test_returns_exactly_the_login_that_the_agent_built(agent: Agent) -> None:
 
 
 def test_tells_how_the_agent_is(agent: Agent) -> None:
-    with Client() as room:
+    with Client(timeout=60) as room:
         status = room.status()
     assert (status.version, status.pid, status.locked, status.reason) == ("0.1.0", 4711, True, "asked to")
     assert (status.since_unix, status.credentials, status.ready, status.keeper_pid) == (1_700_000_001, 2, 1, None)
@@ -70,7 +71,7 @@ def test_tells_how_the_agent_is(agent: Agent) -> None:
 
 
 def test_tells_of_credentials(agent: Agent) -> None:
-    room = Client()
+    room = Client(timeout=60)
     assert [credential.name for credential in room.credentials()] == ["a", "b", "c"]
     assert [request.after for request in agent.seen] == ["", "b"]
     credential = room.show("kraken")
@@ -84,7 +85,7 @@ def test_tells_of_credentials(agent: Agent) -> None:
 
 
 def test_locks(agent: Agent) -> None:
-    room = Client()
+    room = Client(timeout=60)
     room.lock()
     assert [request.operation for request in agent.seen] == ["Lock"]
 
@@ -95,10 +96,10 @@ def test_has_nothing_that_takes_a_secret() -> None:
 
 def test_signs_a_batch_in_order(agent: Agent) -> None:
     requests = [SignRequest("c", "GET", f"/{number}") for number in range(1_000)]
-    signed = Client().sign_many(requests)
+    signed = Client(timeout=60).sign_many(requests)
     assert [one.url for one in signed] == [f"https://venue.test/{n}?signature=feedface" for n in range(1_000)]
     assert agent.connections == 1
-    assert Client().sign_many([]) == []
+    assert Client(timeout=60).sign_many([]) == []
 
 
 def refuse_some(peer: Peer) -> None:
@@ -113,14 +114,14 @@ def test_raises_the_first_error_of_a_batch_or_returns_each(agent: Agent) -> None
     agent.script = refuse_some
     requests = [SignRequest("c", "GET", "/"), SignRequest("absent", "GET", "/"), SignRequest("c", "GET", "/")]
     with pytest.raises(NotFound):
-        Client().sign_many(requests)
-    first, second, third = Client().sign_many(requests, return_exceptions=True)
+        Client(timeout=60).sign_many(requests)
+    first, second, third = Client(timeout=60).sign_many(requests, return_exceptions=True)
     assert isinstance(first, SignedRequest) and isinstance(third, SignedRequest)
     assert isinstance(second, NotFound) and second.hint == "run `strongroom list`"
 
 
 def test_keeps_headers_query_and_body_out_of_repr(agent: Agent) -> None:
-    signed = Client().sign("c", "POST", "/x", json={"secret": 1})
+    signed = Client(timeout=60).sign("c", "POST", "/x", json={"secret": 1})
     assert repr(signed) == "<SignedRequest POST https://venue.test/x headers=['X-Key', 'X-Signature'] body=12 bytes>"
     request = SignRequest("c", "POST", "/x", query={"price": "12"})
     assert repr(request) == "<SignRequest c POST /x>"
@@ -129,7 +130,7 @@ def test_keeps_headers_query_and_body_out_of_repr(agent: Agent) -> None:
 
 
 def test_has_frozen_classes(agent: Agent) -> None:
-    room = Client()
+    room = Client(timeout=60)
     things: list[Any] = [room, room.sign("c", "GET", "/"), room.status(), room.show("a"), SignRequest("c", "GET", "/")]
     for thing in things:
         name = "socket" if thing is room else next(name for name in dir(thing) if not name.startswith("_"))
@@ -146,7 +147,7 @@ def test_has_frozen_classes(agent: Agent) -> None:
 
 
 def test_connects_at_the_first_call_and_anew_after_close(agent: Agent) -> None:
-    with Client() as room:
+    with Client(timeout=60) as room:
         assert agent.connections == 0
         room.lock()
         room.lock()
@@ -158,15 +159,15 @@ def test_connects_at_the_first_call_and_anew_after_close(agent: Agent) -> None:
 
 
 def test_finds_the_socket(agent: Agent, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    assert Client().socket == agent.path
+    assert Client(timeout=60).socket == agent.path
     assert Client(agent.path).socket == Client(os.fspath(agent.path)).socket == agent.path
     monkeypatch.setenv("XDG_RUNTIME_DIR", "/run/user/1000")
-    assert Client().socket == agent.path
+    assert Client(timeout=60).socket == agent.path
     monkeypatch.setenv("STRONGROOM_SOCKET", "")
-    assert Client().socket == Path("/run/user/1000/strongroom/agent.sock")
+    assert Client(timeout=60).socket == Path("/run/user/1000/strongroom/agent.sock")
     monkeypatch.delenv("XDG_RUNTIME_DIR")
     with pytest.raises(strongroom.NoAgent) as caught:
-        Client()
+        Client(timeout=60)
     message = "no socket is named: neither STRONGROOM_SOCKET nor XDG_RUNTIME_DIR is set"
     assert caught.value.args == (message,)
     wrong: Any = 5
@@ -181,7 +182,7 @@ def test_refuses_a_timeout_that_is_none(timeout: float) -> None:
 
 
 def test_is_shared_by_threads_over_one_connection(agent: Agent) -> None:
-    room = Client()
+    room = Client(timeout=60)
     wrong: list[str] = []
 
     def bot(thread: int) -> None:
@@ -221,7 +222,7 @@ def child(room: Client, results: Any) -> None:
 
 @pytest.mark.filterwarnings("ignore:.*multi-threaded.*fork.*:DeprecationWarning")
 def test_gives_a_forked_child_a_connection_of_its_own(agent: Agent) -> None:
-    room = Client()
+    room = Client(timeout=60)
     stop = threading.Event()
 
     def busy() -> None:
@@ -238,7 +239,7 @@ def test_gives_a_forked_child_a_connection_of_its_own(agent: Agent) -> None:
     for process in children:
         process.start()
     for process in children:
-        process.join(30)
+        process.join(300)
         assert process.exitcode == 0
     stop.set()
     for thread in threads:
@@ -252,15 +253,16 @@ def test_gives_a_forked_child_a_connection_of_its_own(agent: Agent) -> None:
 
 
 def test_keeps_no_memory(agent: Agent) -> None:
-    room = Client()
+    room = Client(timeout=60)
     rss = []
-    for _ in range(3):
-        for _ in range(2_000):
+    for _ in range(6):
+        for _ in range(1_000):
             room.sign("c", "POST", "/", query={"a": "x" * 100, "b": [1.5]}, form={"c": "y" * 100})
         agent.seen.clear()
         gc.collect()
         rss.append(int(Path("/proc/self/statm").read_text().split()[1]) * 4)
-    assert rss[2] - rss[1] < 2_000, rss
+    # What is kept grows each time; all else grows now and then, as where the kernel takes a large page for small ones.
+    assert min(after - before for before, after in pairwise(rss)) < 200, rss
 
 
 def test_has_exceptions_that_can_be_pickled() -> None:
@@ -312,11 +314,11 @@ def test_takes_the_token_of_the_environment(
     file.write_text(TOKEN + "\n")
     file.chmod(0o600)
     monkeypatch.setenv("STRONGROOM_TOKEN_FILE", os.fspath(file))
-    Client().status()
+    Client(timeout=60).status()
     assert [request.token for request in agent.seen] == [TOKEN, "", TOKEN, ""]
     file.chmod(0o644)
     with pytest.raises(StrongroomError, match="can be read by others") as caught:
-        Client()
+        Client(timeout=60)
     assert TOKEN not in str(caught.value)
     with pytest.raises(StrongroomError, match="begins with") as caught:
         Client(token="grid-bot")

@@ -35,7 +35,7 @@ def test_raises_what_the_agent_refuses(agent: Agent, number: int, code: str, kin
 
     agent.script = refuse
     with pytest.raises(StrongroomError) as caught:
-        Client().status()
+        Client(timeout=60).status()
     error = caught.value
     assert (type(error), error.args, error.code, error.hint) == (kind, ("it is so",), code, "do that")
     assert str(error) == "it is so (hint: do that)"
@@ -48,7 +48,7 @@ def test_raises_where_it_does_not_know_the_code(agent: Agent) -> None:
 
     agent.script = refuse
     with pytest.raises(ProtocolError, match="code 99, which this version does not know: why"):
-        Client().status()
+        Client(timeout=60).status()
 
 
 def test_says_where_no_agent_answers(tmp_path: Path) -> None:
@@ -90,7 +90,7 @@ def test_gives_up_at_the_deadline_and_goes_on_afterwards(agent: Agent) -> None:
 
 
 def test_connects_anew_after_a_restart(agent: Agent) -> None:
-    room = Client()
+    room = Client(timeout=60)
     room.lock()
     agent.stop()
     with pytest.raises(NoAgent):
@@ -108,7 +108,7 @@ def test_asks_once_more_where_the_connection_dies(agent: Agent) -> None:
             good(peer)
 
     agent.script = die_first
-    assert Client().sign("c", "GET", "/").method == "GET"
+    assert Client(timeout=60).sign("c", "GET", "/").method == "GET"
     assert agent.connections == 2
 
 
@@ -118,7 +118,7 @@ def test_gives_up_where_every_connection_dies(agent: Agent) -> None:
 
     agent.script = die
     with pytest.raises(Disconnected):
-        Client().sign("c", "GET", "/")
+        Client(timeout=60).sign("c", "GET", "/")
     assert agent.connections == 2
 
 
@@ -141,5 +141,5 @@ def test_names_what_breaks_the_protocol(agent: Agent, rubbish: bytes, message: s
 
     agent.script = talk
     with pytest.raises(ProtocolError) as caught:
-        Client().sign("c", "GET", "/")
+        Client(timeout=60).sign("c", "GET", "/")
     assert message in caught.value.args[0]

@@ -6,6 +6,7 @@
 
 use std::io::{self, Read as _, Write as _};
 use std::net::{Shutdown, TcpListener, TcpStream};
+use std::os::unix::net::UnixStream;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::sync::Arc;
@@ -64,7 +65,7 @@ impl Reader {
             .spawn()
             .unwrap_or_else(|error| panic!("unshare: {error}"));
         let reader = Self { daemon, dir, port };
-        wait_until("pcscd listens", SOON, || reader.socket().exists());
+        wait_until("pcscd listens", SOON, || UnixStream::connect(reader.socket()).is_ok());
         reader
     }
 
@@ -91,6 +92,21 @@ impl Reader {
         let counted = Arc::clone(&commands);
         let runs = std::thread::spawn(move || drop(serve(other_end, &counted)));
         Card { line, commands, runs: Some(runs) }
+    }
+
+    /// Whether the daemon knows of a card in it. A card that is pulled out answers nobody at once, but the daemon looks
+    /// only now and then.
+    ///
+    /// # Panics
+    /// Where OpenSC is not installed.
+    #[must_use]
+    pub fn has_card(&self) -> bool {
+        let (variable, socket) = self.environment();
+        let listed = Command::new("opensc-tool").arg("--list-readers").env(variable, socket).output();
+        let listed = listed.unwrap_or_else(|error| panic!("opensc-tool: {error}"));
+        // Number, card, features, name.
+        let has_card = |line: &str| line.split_whitespace().nth(1) == Some("Yes");
+        String::from_utf8_lossy(&listed.stdout).lines().any(has_card)
     }
 
     fn socket(&self) -> PathBuf {

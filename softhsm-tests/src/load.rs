@@ -22,8 +22,8 @@ pub const ES256: &str = "coinbase-main";
 /// The one that signs with Ed25519.
 pub const ED25519: &str = "coinbase-eddsa";
 
-/// One batch: many of each HMAC and hash, one Ed25519, one ES256, one of a wallet, and one RSA, which takes longer than all others. Each of the last
-/// [`CREDENTIALS`]`.len()` is of another credential.
+/// One batch: many of each HMAC and hash, one Ed25519, one ES256, one of a wallet, and one RSA, which takes longer than
+/// all others. Each of the last [`CREDENTIALS`]`.len()` is of another credential.
 #[must_use]
 pub fn orders() -> Vec<SignRequest<'static>> {
     let mut orders = Vec::new();

@@ -269,6 +269,19 @@ impl Room {
         sockets.lines().filter(is_one).count()
     }
 
+    /// Whether somebody listens on the agent's socket, as the kernel has it: a socket's file is there a moment before.
+    #[must_use]
+    pub fn listens(&self) -> bool {
+        const LISTENING: &str = "00010000";
+        let path = self.socket().display().to_string();
+        let sockets = std::fs::read_to_string("/proc/net/unix").unwrap_or_default();
+        let is_it = |line: &str| {
+            let mut fields = line.split_whitespace();
+            (fields.nth(3), fields.nth(3)) == (Some(LISTENING), Some(path.as_str()))
+        };
+        sockets.lines().any(is_it)
+    }
+
     /// Where the agent's socket is.
     #[must_use]
     pub fn socket(&self) -> PathBuf {

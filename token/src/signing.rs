@@ -15,8 +15,8 @@ const RSA_EXPONENT: &[u8] = &[1, 0, 1];
 /// What PKCS #1 puts before a SHA-256 digest.
 const DIGEST_INFO: &[u8] = b"\x30\x31\x30\x0d\x06\x09\x60\x86\x48\x01\x65\x03\x04\x02\x01\x05\x00\x04\x20";
 
-/// What the private half must be, and what it means that it is not, or that the token does not tell. Somebody may have a
-/// copy of a key that was not born in the token, and sign by that.
+/// What the private half must be, and what it means that it is not, or that the token does not tell. Somebody may have
+/// a copy of a key that was not born in the token, and sign by that.
 const DEMANDS: &[(AttributeType, bool, &str)] = &[
     (AttributeType::Sensitive, true, "its value may be read (CKA_SENSITIVE is not true)"),
     (AttributeType::Extractable, false, "it may leave the token (CKA_EXTRACTABLE is not false)"),

@@ -1,5 +1,5 @@
-//! Venues that take key and secret as they are, in every request. There is nothing to sign: whoever may send a request has
-//! the secret. They are known, so that who asks for one is told why.
+//! Venues that take key and secret as they are, in every request. There is nothing to sign: whoever may send a request
+//! has the secret. They are known, so that who asks for one is told why.
 
 use crate::compile::{self, compile};
 use crate::error::ProfileError;

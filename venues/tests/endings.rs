@@ -1,5 +1,5 @@
-//! What comes behind an endpoint's name: a longer path is never taken for something milder, and no digit of the caller's
-//! stands beside a number in a signed text.
+//! What comes behind an endpoint's name: a longer path is never taken for something milder, and no digit of the
+//! caller's stands beside a number in a signed text.
 
 #![expect(clippy::expect_used, reason = "a test may stop at the first surprise")]
 

@@ -220,7 +220,8 @@ fn leaves_room_for_the_secret_in_a_hashed_text() {
     }
 }
 
-/// MEXC spot v3, "SIGNED Endpoint Examples for POST /api/v3/order", example 2. (The digest of example 1 belongs to no text.)
+/// MEXC spot v3, "SIGNED Endpoint Examples for POST /api/v3/order", example 2. (The digest of example 1 belongs to no
+/// text.)
 #[test]
 fn signs_the_published_mexc_order() {
     let query =

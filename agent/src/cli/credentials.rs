@@ -68,8 +68,8 @@ pub(super) struct Lock {
     json: Json,
 }
 
-/// How long a lock may take: a keeper that hangs is given five seconds before it is ended, and whoever locks is to hear of
-/// that.
+/// How long a lock may take: a keeper that hangs is given five seconds before it is ended, and whoever locks is to hear
+/// of that.
 const LOCK_DEADLINE: Duration = Duration::from_secs(30);
 
 impl Lock {

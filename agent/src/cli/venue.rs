@@ -19,8 +19,8 @@ use crate::config::Places;
 use crate::fault::Fault;
 use crate::signer::profiles::{Chosen, Profiles};
 
-/// List, show and check venue profiles, and say how far their clocks are off. Nothing of this needs an agent, a token or
-/// a network.
+/// List, show and check venue profiles, and say how far their clocks are off. Nothing of this needs an agent, a token
+/// or a network.
 #[derive(Debug, Args)]
 pub(super) struct Venue {
     #[command(subcommand)]

@@ -11,8 +11,8 @@ use crate::config::Places;
 
 /// Build and sign a WebSocket login, and print it as JSON.
 ///
-/// The agent builds the text itself; what a login may be told is in `strongroom venue show`. A grant must name `session`:
-/// on most sockets, orders need no signature after it, so no limit of a grant holds for them.
+/// The agent builds the text itself; what a login may be told is in `strongroom venue show`. A grant must name
+/// `session`: on most sockets, orders need no signature after it, so no limit of a grant holds for them.
 #[derive(Debug, Args)]
 #[command(after_help = "Examples: strongroom ws-login okx-main\n  \
                         strongroom ws-login futures --challenge 226aee50-88fc-4618-a42a-34f7709570b2\n  \

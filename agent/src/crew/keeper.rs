@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::os::fd::OwnedFd;
 use std::rc::Rc;
+use std::time::Duration;
 
 use rustix::net::{AddressFamily, Shutdown, SocketFlags, SocketType, shutdown, socketpair};
 use strongroom_link::keeper::{ALLOW_WEAK_MEMORY, Landlock, Protection, ToKeeper};
@@ -11,7 +12,7 @@ use tokio::sync::oneshot;
 use tokio::time::timeout;
 
 use super::keeper_link::{Answer, Link, PATIENCE, State, WHO, Waiter, ended};
-use super::spawn::Dropped;
+use super::spawn::{Dropped, GREETING};
 use super::{CrewError, spawn};
 
 pub(crate) use super::keeper_link::Signature;
@@ -85,7 +86,7 @@ impl Keeper {
         // Nothing is known yet, so nothing is claimed.
         let protection = Protection { secret_memory: false, landlock: Landlock::Absent, guarded: false };
         let mut keeper = Self { link: Link::serve(helper, sender, on_end), protection };
-        match keeper.answered(greeting).await? {
+        match keeper.answered_within(GREETING, greeting).await? {
             Answer::Ready(protection) => {
                 report(protection);
                 keeper.protection = protection;
@@ -270,7 +271,7 @@ impl Keeper {
             let _ = sender.send(signed.map(|signed| signed.bytes.to_vec()));
         });
         self.link.flush();
-        self.answered(answer).await
+        self.answered_within(PATIENCE, answer).await
     }
 
     /// Sends what is queued, as far as the socket takes it; the rest follows by itself.
@@ -301,17 +302,21 @@ impl Keeper {
         self.link.queue(question);
         self.link.waiting.borrow_mut().push_back((job, Waiter::Call(sender)));
         self.link.flush();
-        self.answered(answer).await
+        self.answered_within(PATIENCE, answer).await
     }
 
     /// Waits for an answer, and ends a keeper that does not give it in time.
-    async fn answered<T>(&self, answer: oneshot::Receiver<Result<T, CrewError>>) -> Result<T, CrewError> {
-        match timeout(PATIENCE, answer).await {
+    async fn answered_within<T>(
+        &self,
+        after: Duration,
+        answer: oneshot::Receiver<Result<T, CrewError>>,
+    ) -> Result<T, CrewError> {
+        match timeout(after, answer).await {
             Ok(Ok(answer)) => answer,
             Ok(Err(_)) => Err(ended(None)),
             Err(_) => {
                 self.link.finish();
-                Err(CrewError::Late { who: WHO, after: PATIENCE })
+                Err(CrewError::Late { who: WHO, after })
             }
         }
     }

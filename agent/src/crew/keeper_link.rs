@@ -245,9 +245,10 @@ impl Link {
     }
 
     /// What stays the same while the keeper does nothing: the question that has waited longest, and how many of the
-    /// signatures that take long were made; nothing where nobody waits.
+    /// signatures that take long were made; nothing where nobody waits. Who waits for the greeting has patience of its own.
     fn stand(&self) -> [Option<u64>; 2] {
-        [self.waiting.borrow().front().map(|(job, _)| *job), self.slow.borrow().progress()]
+        let longest = self.waiting.borrow().front().map(|(job, _)| *job).filter(|job| *job != GREETING_JOB);
+        [longest, self.slow.borrow().progress()]
     }
 
     /// Takes answers that come at once. What goes wrong with the socket is found again by [`run`]; an answer

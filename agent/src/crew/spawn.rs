@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::io;
 use std::path::PathBuf;
 use std::process::Stdio;
+use std::time::Duration;
 
 use rustix::net::{AddressFamily, SocketFlags, SocketType, socketpair};
 use rustix::process::{Pid, Signal, kill_process_group};
@@ -11,6 +12,10 @@ use tokio::net::UnixStream;
 use tokio::process::{Child, Command};
 
 use super::CrewError;
+
+/// How long a helper may take until it is ready. It takes a moment, but on a machine that is just starting, or is very
+/// busy.
+pub(super) const GREETING: Duration = Duration::from_secs(30);
 
 /// A running helper and the front's end of its socket.
 #[derive(Debug)]

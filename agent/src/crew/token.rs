@@ -14,13 +14,11 @@ use tokio::io::Interest;
 use tokio::time::timeout;
 
 use super::CrewError;
-use super::spawn::{self, Dropped, Helper};
+use super::spawn::{self, Dropped, GREETING, Helper};
 use crate::config::{Config, Patience, TokenConfig};
 
 const WHO: &str = "token worker";
 const PROGRAM: &str = "strongroom-token";
-/// How long a worker may take until it is ready: it has loaded no module yet.
-const GREETING: Duration = Duration::from_secs(10);
 /// How long a process that has closed its socket may take to its end. On a busy machine its guard, which must take note
 /// of that first, may have to wait for its turn.
 const LAST_WORD: Duration = Duration::from_secs(5);

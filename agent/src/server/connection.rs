@@ -125,8 +125,8 @@ impl Connection {
         self.slow_slot.set(Some(slot));
     }
 
-    /// Whether it is to wait for some of its signatures that take long: to refuse more of them would be to punish it for
-    /// asking early.
+    /// Whether it is to wait for some of its signatures that take long: to refuse more of them would be to punish it
+    /// for asking early.
     fn is_held_back(&self, server: &Server) -> bool {
         let slot = self.slow_slot.get().filter(|_| self.in_work.get() > 0);
         slot.is_some_and(|slot| server.signer.busy_with(slot).is_some())

@@ -148,8 +148,8 @@ impl Turn<'_> {
         (self.head, self.left) = (None, 0);
     }
 
-    /// The same for one that has asked for what costs as much as a round: before its next turn it is looked who else has
-    /// come.
+    /// The same for one that has asked for what costs as much as a round: before its next turn it is looked who else
+    /// has come.
     pub(super) fn rest(&mut self) {
         self.end();
         self.rests = true;

@@ -177,7 +177,8 @@ impl Profiles {
         }
     }
 
-    /// All files in the folder of the user's own profiles, sorted by name, and what each holds or why it cannot be used.
+    /// All files in the folder of the user's own profiles, sorted by name, and what each holds or why it cannot be
+    /// used.
     ///
     /// # Errors
     /// Where the folder is there and cannot be read.

@@ -356,8 +356,8 @@ impl Live {
 }
 
 /// Time, nonce and randomness for one request, by the venue's clock. What the request brings itself is accepted near
-/// that only: a signature for a later time would outlive every lock. Where a parameter ends right before the time in the
-/// signed text (`Plan::open_end`), its holder can still read its last digits as the time's first.
+/// that only: a signature for a later time would outlive every lock. Where a parameter ends right before the time in
+/// the signed text (`Plan::open_end`), its holder can still read its last digits as the time's first.
 fn moment(
     needs: TimeNeeds,
     now_ns: u64,

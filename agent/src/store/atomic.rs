@@ -59,8 +59,8 @@ pub(crate) fn write(path: &Path, bytes: &[u8], existing: Existing) -> Result<(),
     sync_folder(folder)
 }
 
-/// As [`write()`], for a file that a person has named: where a link stands there, what it leads to is replaced, and what
-/// is no regular file is left alone. A rename would put a file into the place of a device.
+/// As [`write()`], for a file that a person has named: where a link stands there, what it leads to is replaced, and
+/// what is no regular file is left alone. A rename would put a file into the place of a device.
 ///
 /// # Errors
 /// [`StoreError::NoFile`], [`StoreError::Io`].

@@ -1,5 +1,5 @@
-//! Copies of users' own profiles, each under the SHA-256 of its text: what a credential signs by, whatever becomes of the
-//! file that it was enrolled with.
+//! Copies of users' own profiles, each under the SHA-256 of its text: what a credential signs by, whatever becomes of
+//! the file that it was enrolled with.
 //!
 //! A copy is written before the record that names it, and deleted when no record names it any more.
 

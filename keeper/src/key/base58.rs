@@ -2,7 +2,8 @@
 
 const ALPHABET: &[u8; 58] = b"123456789ABCDEFGHJKLMNPQRSTUVWXYZabcdefghijkmnopqrstuvwxyz";
 
-/// Decodes a number of 32 or 64 bytes into the front of `room`; says how many, or nothing where `text` is no such number.
+/// Decodes a number of 32 or 64 bytes into the front of `room`; says how many, or nothing where `text` is no such
+/// number.
 pub(super) fn decode(text: &[u8], room: &mut [u8]) -> Option<usize> {
     [32, 64].into_iter().find(|length| {
         // Each byte of zeros in front is written as one `1`, and no other digit in front is.

@@ -45,9 +45,9 @@ impl Decoded {
         self.0.first_chunk().ok_or(Refusal::SecretNotHex32)
     }
 
-    /// Decodes an Ed25519 seed, with or without the public key behind it, from base64, hexadecimal digits or base58. What is
-    /// the one is never the other: so many digits would be 48 or 96 bytes in base64, whose 32 or 64 bytes end in `=`, which
-    /// base58 does not have.
+    /// Decodes an Ed25519 seed, with or without the public key behind it, from base64, hexadecimal digits or base58.
+    /// What is the one is never the other: so many digits would be 48 or 96 bytes in base64, whose 32 or 64 bytes end
+    /// in `=`, which base58 does not have.
     pub(super) fn seed(&mut self, text: &[u8]) -> Result<&[u8], Refusal> {
         const SEED_DIGITS: usize = 64;
         const PAIR_DIGITS: usize = 128;

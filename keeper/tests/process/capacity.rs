@@ -51,6 +51,10 @@ fn says_how_many_it_holds_when_its_memory_is_full_and_takes_more_when_some_are_g
     let spec = KeySpec { algorithm: Algorithm::HashSha256, form: SecretForm::Utf8, max_bytes: 8192, ..SPEC };
     let (held, refusal) = fill(&mut keeper, spec, &[b's'; 8192], None);
     assert_eq!(refusal, Some(Refusal::KeyringFull { limit: held }));
+    let told = format!(
+        "the keeper holds {held} keys, which is its limit: one of each credential, and one of the audit log"
+    );
+    assert_eq!(Refusal::KeyringFull { limit: held }.to_string(), told);
     assert!((500..LIMIT).contains(&held), "{held}");
     assert!(keeper.sign_with_secret(held - 1, b"m").is_ok(), "it goes on");
     let mut port = keeper.open_seed_port();

@@ -1,8 +1,11 @@
 //! Signatures that take long, and what goes past them.
 
 use std::collections::BTreeSet;
+use std::os::unix::process::CommandExt as _;
+use std::process::Command;
 
 use base64ct::{Base64, Encoding as _};
+use rustix::thread::{CpuSet, sched_getaffinity, sched_setaffinity};
 use strongroom_link::keeper::{Refusal, SLOW_JOBS_OF_ONE, ToKeeper};
 use strongroom_link::key::{Algorithm, KeySpec, SecretForm};
 use strongroom_scanner::{Traced, denying};
@@ -35,8 +38,20 @@ fn loaded_from(mut keeper: Keeper) -> (Keeper, Port) {
     (keeper, port)
 }
 
+/// A keeper whose threads share one processor: however busy that is, the thread that makes signatures which take long
+/// cannot come far while the other waits for its turn.
 fn loaded() -> (Keeper, Port) {
-    loaded_from(Keeper::start())
+    loaded_from(Keeper::try_start(&[], on_one_processor).expect("the keeper is ready").0)
+}
+
+/// Keeps a program on the last of the processors that this one may use.
+fn on_one_processor(command: &mut Command) {
+    let all = sched_getaffinity(None).expect("a set");
+    let last = (0..CpuSet::MAX_CPU).rfind(|processor| all.is_set(*processor)).expect("one");
+    let mut one = CpuSet::new();
+    one.set(last);
+    // SAFETY: makes one system call.
+    unsafe { command.pre_exec(move || Ok(sched_setaffinity(None, &one)?)) };
 }
 
 /// Sends these questions at once.
@@ -44,8 +59,8 @@ fn put(keeper: &Keeper, questions: impl IntoIterator<Item = (u64, u32)>) {
     put_before(keeper, questions, None);
 }
 
-/// Sends these questions at once, and with them one that is no signature: however late this test is, the keeper has it as
-/// soon as those.
+/// Sends these questions at once, and with them one that is no signature: however late this test is, the keeper has it
+/// as soon as those.
 fn put_before(keeper: &Keeper, questions: impl IntoIterator<Item = (u64, u32)>, last: Option<ToKeeper<'_>>) {
     let mut bytes = Vec::new();
     for (job, slot) in questions {
@@ -72,8 +87,8 @@ fn signs_with_rsa_as_openssl_does() {
     assert_eq!(keeper.forget_all(), 0);
 }
 
-/// However slow the machine: the thread that answers HMACs never waits for the other one. All HMACs were asked for
-/// behind the RSA signatures, of which the first alone takes as long as hundreds of them.
+/// The thread that answers HMACs never waits for the other one. All HMACs were asked for behind the RSA signatures, of
+/// which the first alone takes as long as hundreds of them.
 #[test]
 fn answers_hmacs_before_rsa_signatures_that_were_asked_for_earlier() {
     let (mut keeper, _port) = loaded();

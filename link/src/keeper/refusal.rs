@@ -76,7 +76,7 @@ pub enum Refusal {
     Confinement,
     /// The typed data is of a domain for which the key was not enrolled.
     ForeignDomain,
-    /// The keeper has no room for one more credential.
+    /// The keeper has no room for one more key.
     KeyringFull {
         /// How many it holds at most.
         limit: u32,
@@ -293,9 +293,10 @@ impl fmt::Display for Refusal {
                 "the kernel gives no secret memory (memfd_secret), so root could read every secret",
             ),
             Self::SecretMemoryFailed => f.write_str("the keeper cannot map its secret memory"),
-            Self::KeyringFull { limit } => {
-                write!(f, "the keeper holds {limit} credentials, which is its limit")
-            }
+            Self::KeyringFull { limit } => write!(
+                f,
+                "the keeper holds {limit} keys, which is its limit: one of each credential, and one of the audit log"
+            ),
             Self::PassphraseMissing => f.write_str("this venue's keys have a passphrase, and none was given"),
             Self::PassphraseShape => {
                 f.write_str("the passphrase is empty, longer than 256 bytes, or has control characters")

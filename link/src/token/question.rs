@@ -36,8 +36,8 @@ pub enum ToToken<'a> {
         /// Its id, where it is known; else the only KEK with that label.
         id: Option<KekId>,
     },
-    /// Look whether the token is there, without a PIN and without a login. Answer: [`FromToken::Done`](super::FromToken::Done), or
-    /// the refusal that says what is there instead.
+    /// Look whether the token is there, without a PIN and without a login. Answer:
+    /// [`FromToken::Done`](super::FromToken::Done), or the refusal that says what is there instead.
     Look {
         /// Number of this question.
         job: u64,
@@ -107,7 +107,8 @@ pub enum ToToken<'a> {
         /// SHA-256 of what is signed.
         digest: [u8; 32],
     },
-    /// Tell the public half of the token's own signing key. Answer: [`FromToken::SigningKey`](super::FromToken::SigningKey).
+    /// Tell the public half of the token's own signing key. Answer:
+    /// [`FromToken::SigningKey`](super::FromToken::SigningKey).
     SigningKey {
         /// Number of this question.
         job: u64,
@@ -116,7 +117,8 @@ pub enum ToToken<'a> {
         /// Make one where there is none.
         make: bool,
     },
-    /// Recover a seed and send it to the keeper with this job's number. Answer: [`FromToken::Done`](super::FromToken::Done).
+    /// Recover a seed and send it to the keeper with this job's number. Answer:
+    /// [`FromToken::Done`](super::FromToken::Done).
     Unprotect {
         /// Number of this question, and the tag of the seed.
         job: u64,

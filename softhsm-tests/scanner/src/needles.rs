@@ -4,8 +4,8 @@ use std::collections::{BTreeMap, HashMap};
 
 use crate::memory::Dump;
 
-/// Shorter pieces of a secret are not looked for. A spelling of fewer of its bytes stands in a front full of signatures by
-/// chance, most of all where each character spells four bits or six: numbers, and the base64 of numbers.
+/// Shorter pieces of a secret are not looked for. A spelling of fewer of its bytes stands in a front full of signatures
+/// by chance, most of all where each character spells four bits or six: numbers, and the base64 of numbers.
 pub const WINDOW: usize = 8;
 
 /// What somebody has who has found it.

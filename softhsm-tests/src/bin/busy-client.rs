@@ -1,7 +1,8 @@
 //! Clients at full speed: one of the processes in which the leak tests look, and the load on the others.
 //!
 //! `busy-client SOCKET`: signs in batches, with every credential of the leak tests, without end, and prints
-//! after each batch the bearer tokens of its ES256 and its Ed25519 signature. It knows no secret, and neither does its code.
+//! after each batch the bearer tokens of its ES256 and its Ed25519 signature. It knows no secret, and neither does its
+//! code.
 
 #![forbid(unsafe_code)]
 #![expect(clippy::expect_used, reason = "this is test support: what does not work fails the test")]

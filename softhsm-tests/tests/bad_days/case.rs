@@ -1,15 +1,18 @@
 //! Running many cases on a few installations at a time.
 
-use std::sync::Mutex;
 use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Mutex, PoisonError};
 use std::time::Instant;
 
 use strongroom_client::Error;
 use strongroom_softhsm_tests::mock::Fault;
 use strongroom_softhsm_tests::process::SOON;
 
-/// Patience of the agents whose modules hang. What does not hang takes less on a busy machine too.
-pub(crate) const HANGING_S: u32 = 6;
+/// Patience of the agents whose modules hang: a small part of a second would do for what does not hang, but for a busy
+/// machine.
+pub(crate) const HANGING_S: u32 = 15;
+/// So many of them hang at a time.
+pub(crate) const HANGING_SITES: usize = 16;
 /// Patience of the others: more than any answer takes on a busy machine.
 pub(crate) const WORKING_S: u32 = 30;
 
@@ -26,6 +29,12 @@ pub(crate) fn try_all<S>(
 ) {
     let cases = faults.len();
     let waiting = Mutex::new(faults);
+    // One after another: it is work for the machine, and what is tried here is not.
+    let making = Mutex::new(());
+    let site = || {
+        let _one = making.lock().unwrap_or_else(PoisonError::into_inner);
+        site()
+    };
     let wrong = Mutex::new(Vec::new());
     let felt = AtomicUsize::new(0);
     std::thread::scope(|scope| {

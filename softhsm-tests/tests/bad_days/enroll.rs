@@ -4,7 +4,7 @@ use std::time::Instant;
 
 use strongroom_softhsm_tests::mock::Fault;
 
-use crate::case::{HANGING_S, WORKING_S, bounded, clear, try_all};
+use crate::case::{HANGING_S, HANGING_SITES, WORKING_S, bounded, clear, try_all};
 use crate::matrix;
 use crate::site::{FIRST, SECOND, Site, THIRD};
 
@@ -112,5 +112,5 @@ fn survives_faults_of_an_enrolment_while_locked() {
 
 #[test]
 fn gives_up_an_enrolment_whose_module_hangs_at_any_function() {
-    try_all(matrix::hangs(&calls()), 8, || unlocked(HANGING_S), check);
+    try_all(matrix::hangs(&calls()), HANGING_SITES, || unlocked(HANGING_S), check);
 }

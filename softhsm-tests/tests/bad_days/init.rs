@@ -5,7 +5,7 @@ use std::time::Instant;
 use strongroom_softhsm_tests::mock::{Fault, Mock};
 use strongroom_softhsm_tests::room::{Room, Run};
 
-use crate::case::{HANGING_S, WORKING_S, bounded, try_all};
+use crate::case::{HANGING_S, HANGING_SITES, WORKING_S, bounded, try_all};
 use crate::matrix;
 
 struct Bare {
@@ -70,5 +70,5 @@ fn survives_every_fault_at_every_call_of_init() {
 
 #[test]
 fn gives_up_an_init_whose_module_hangs_at_any_function() {
-    try_all(matrix::hangs(&calls()), 8, || Bare::new(HANGING_S), check);
+    try_all(matrix::hangs(&calls()), HANGING_SITES, || Bare::new(HANGING_S), check);
 }

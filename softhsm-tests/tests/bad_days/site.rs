@@ -154,7 +154,8 @@ pub(crate) fn disk(room: &Room) -> BTreeMap<PathBuf, Vec<u8>> {
 fn read_all(folder: &Path, found: &mut BTreeMap<PathBuf, Vec<u8>>) {
     for entry in std::fs::read_dir(folder).into_iter().flatten().flatten() {
         if ["audit", "floors", "removed.toml"].iter().any(|name| entry.file_name() == *name) {
-            // Every failure is a line there; every enrolment raises a floor, which stays; a removal while locked is noted.
+            // Every failure is a line there; every enrolment raises a floor, which stays; a removal while locked is
+            // noted.
         } else if entry.path().is_dir() {
             read_all(&entry.path(), found);
         } else {

@@ -4,7 +4,7 @@ use std::time::Instant;
 
 use strongroom_softhsm_tests::mock::Fault;
 
-use crate::case::{HANGING_S, WORKING_S, bounded, clear, try_all};
+use crate::case::{HANGING_S, HANGING_SITES, WORKING_S, bounded, clear, try_all};
 use crate::matrix;
 use crate::site::{FIRST, SECOND, Site};
 
@@ -68,5 +68,5 @@ fn survives_every_fault_at_every_call_of_unlock() {
 
 #[test]
 fn gives_up_an_unlock_whose_module_hangs_at_any_function() {
-    try_all(matrix::hangs(&calls()), 8, || Site::new(HANGING_S), check);
+    try_all(matrix::hangs(&calls()), HANGING_SITES, || Site::new(HANGING_S), check);
 }

@@ -4,6 +4,7 @@ use std::fs;
 use std::path::Path;
 use std::process::{Command, Stdio};
 
+use rustix::fs::FlockOperation;
 use rustix::process::Signal;
 use strongroom_softhsm_tests::process::{SOON, runs, wait_until};
 use strongroom_softhsm_tests::room::{Agent, program, signal};
@@ -63,8 +64,11 @@ fn of_a_debugger(report: &mut Report, site: &Site) {
     report.count("control: gcore, busy", "zeroize signer", Expected::Each(KEYS), &hits, length(&core));
 }
 
-/// Where the kernel puts cores, until this is dropped.
-pub(crate) struct CorePattern(String);
+/// Where the kernel puts cores, until this is dropped. The machine has one place: of two such tests one waits.
+pub(crate) struct CorePattern {
+    before: String,
+    _lock: fs::File,
+}
 
 const CORE_PATTERN: &str = "/proc/sys/kernel/core_pattern";
 
@@ -74,15 +78,17 @@ pub(crate) const NO_PATTERN: &str = "this machine does not let its core_pattern 
 impl CorePattern {
     /// Nothing where the machine does not let itself be told.
     pub(crate) fn set(folder: &Path) -> Option<Self> {
+        let lock = fs::File::open(CORE_PATTERN).ok()?;
+        rustix::io::retry_on_intr(|| rustix::fs::flock(&lock, FlockOperation::LockExclusive)).ok()?;
         let before = fs::read_to_string(CORE_PATTERN).ok()?;
         fs::write(CORE_PATTERN, format!("{}/core-%e-%p", folder.display())).ok()?;
-        Some(Self(before))
+        Some(Self { before, _lock: lock })
     }
 }
 
 impl Drop for CorePattern {
     fn drop(&mut self) {
-        let _ = fs::write(CORE_PATTERN, &self.0);
+        let _ = fs::write(CORE_PATTERN, &self.before);
     }
 }
 

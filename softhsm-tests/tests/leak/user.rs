@@ -46,7 +46,7 @@ pub(crate) fn case(report: &mut Report) {
     let mut command = as_nobody(&strongroom);
     command.arg("agent");
     // Waited for by its socket alone: nobody asks it before its own user does.
-    let agent = site.room.start_until(command, || site.room.socket().exists());
+    let agent = site.room.start_until(command, || site.room.listens());
     let user = |arguments: &[&str]| {
         let mut command = as_nobody(&strongroom);
         site.room.surround(&mut command);

@@ -14,7 +14,7 @@ use strongroom_client::{SignRequest, SignedRequest};
 use strongroom_protocol::{Body, Operation, Sign};
 use strongroom_softhsm_tests::process::{SOON, wait_until};
 use strongroom_softhsm_tests::raw::{Heard, Raw, frame};
-use strongroom_softhsm_tests::room::{Agent, Key, Room, signal};
+use strongroom_softhsm_tests::room::{Agent, Key, Room, program, signal};
 
 use crate::keys::{BINANCE, account, header};
 
@@ -152,9 +152,17 @@ fn beside_a_crowd(room: &Room, all_refused: bool, meanwhile: impl FnOnce(&Atomic
     })
 }
 
+/// An agent whose processes share one processor: however busy that is, the signatures that take long get no more of it
+/// than who answers all else.
 fn with_both_keys() -> (Room, Agent) {
     let room = Room::new();
-    let agent = room.start_unlocked();
+    let status = std::fs::read_to_string("/proc/self/status").unwrap();
+    let allowed = status.lines().find_map(|line| line.strip_prefix("Cpus_allowed_list:")).unwrap();
+    let last = allowed.trim().rsplit([',', '-']).next().unwrap();
+    let mut command = Command::new("taskset");
+    command.args(["--cpu-list", last]).arg(program("strongroom")).arg("agent");
+    let agent = room.start_command(command);
+    let _ = room.unlock().ok();
     enroll(&room, "slow", "binance-rsa", &pem("rsa4096-pkcs1"));
     let _ = room.enroll(&BINANCE, &[]).ok();
     (room, agent)

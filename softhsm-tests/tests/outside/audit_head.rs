@@ -28,6 +28,11 @@ fn length(room: &Room) -> usize {
     lines(room).len()
 }
 
+/// Whether the last line was cut off in the middle.
+fn is_torn(room: &Room) -> bool {
+    files(room).last().is_some_and(|path| !std::fs::read(path).unwrap().ends_with(b"\n"))
+}
+
 /// A copy of the folder of the log, to be put back.
 struct Kept(Vec<(PathBuf, Vec<u8>)>);
 
@@ -197,7 +202,7 @@ fn raises_no_false_alarm_wherever_an_agent_is_killed() {
     for round in 0..12 {
         let before = length(&room);
         let agent = room.start();
-        let seen = std::thread::scope(|scope| {
+        std::thread::scope(|scope| {
             let _ = scope.spawn(|| {
                 let _ = room.unlock();
                 while room.client().sign(&order("k")).is_ok() {}
@@ -206,10 +211,13 @@ fn raises_no_false_alarm_wherever_an_agent_is_killed() {
             wait_until("so much is written", SOON, || length(&room) > before + round / 2);
             std::thread::sleep(Duration::from_millis(u64::try_from(round % 4).unwrap()));
             agent.kill();
-            length(&room)
         });
-        assert!(seen > before, "round {round}");
+        if is_torn(&room) {
+            // A kill may leave half a line, which is told of until the next start sets it aside.
+            let _ = room.start().terminate();
+        }
         holds(&room);
+        assert!(length(&room) > before, "round {round}");
     }
     let agent = room.start_unlocked();
     assert!(!lines(&room).iter().any(|line| line["kind"] == "cut"));

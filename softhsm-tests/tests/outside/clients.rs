@@ -425,10 +425,15 @@ fn grows_by_nothing_over_a_thousand_wrong_hellos() {
         line.split_whitespace().nth(1).unwrap().parse::<u64>().unwrap()
     };
     refuse(200);
-    let (before, open) = (resident(), at_rest(&room, &agent, 0));
-    refuse(1_000);
-    let after = resident();
-    assert!(after < before + 512, "{before} KiB before, {after} KiB after");
+    let open = at_rest(&room, &agent, 0);
+    let sizes = [(); 5].map(|()| {
+        refuse(250);
+        resident()
+    });
+    // What is kept grows each time; all else grows now and then, as where the kernel takes a large page for small ones.
+    let least =
+        sizes.array_windows::<2>().map(|[before, after]| after.saturating_sub(*before)).min().unwrap();
+    assert!(least < 64, "{sizes:?} KiB");
     wait_until("all are closed", SOON, || descriptors(agent.pid()).len() < open + 8);
     // One line in ten seconds, however many there are.
     let lines = agent.log().lines().filter(|line| line.contains("a hello was refused")).count();

@@ -12,8 +12,8 @@ use strongroom_softhsm_tests::room::{Room, signal, stop};
 use crate::audit::lines;
 use crate::keys::{BINANCE, KRAKEN};
 
-/// Requests of one who asks for much that the agent acts on, at most, before it looks who else has come; and then it has
-/// a part of half as many.
+/// Requests of one who asks for much that the agent acts on, at most, before it looks who else has come; and then it
+/// has a part of half as many.
 const LONG_ROUND: usize = 64;
 
 fn sign<'a>(path: &'a str, who: &'a str) -> Operation<'a> {

@@ -58,8 +58,8 @@ fn hangs_nowhere_while_the_guard_is_stopped() {
     let _ = client.sign(&account()).unwrap();
 }
 
-/// A guard that never takes note of its keeper's end: where it is stopped by a signal, the kernel lets it go on when its
-/// keeper ends, unless the signal comes at the same moment. Here a tracer holds it.
+/// A guard that never takes note of its keeper's end: where it is stopped by a signal, the kernel lets it go on when
+/// its keeper ends, unless the signal comes at the same moment. Here a tracer holds it.
 #[test]
 fn locks_and_unlocks_where_the_guard_takes_no_note_of_the_end_of_its_keeper() {
     if !is_root_or_skip("holding a guard as a debugger does") {

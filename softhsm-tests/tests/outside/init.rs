@@ -225,7 +225,7 @@ fn says_why_a_module_shows_nothing() {
     assert!(said.starts_with("error: "), "{said}");
     // Taken from this shell by name only, it works.
     let mut command = std::process::Command::new("/bin/sh");
-    command.args(["-c", "printf %s 123456 | \"$0\" \"$@\""]);
+    command.arg("-c").arg(format!("printf %s '{}' | \"$0\" \"$@\"", room.token.pin));
     command.arg(strongroom_softhsm_tests::room::program("strongroom"));
     command.args(["init", "--module", &module, "--module-env", "SOFTHSM2_CONF", "--pin-stdin"]);
     room.surround(&mut command);

@@ -11,6 +11,9 @@ use strongroom_softhsm_tests::settings::set;
 
 use crate::keys::{BINANCE, account};
 
+/// What the test itself sends to the journal when the agent has ended.
+const OVER: &[u8] = b"over";
+
 /// Gives the agent a `/run` of its own, in which the journal's folder is one of the test's.
 const SCRIPT: &str = r#"mount -t tmpfs none /run && mkdir -p /run/systemd/journal && mount --bind "$1" /run/systemd/journal \
                         && exec "$0" agent"#;
@@ -25,32 +28,39 @@ fn copies_each_line_of_the_audit_log_to_the_journal() {
     let folder = room.folder().join("journal");
     std::fs::create_dir(&folder).unwrap();
     let journal = UnixDatagram::bind(folder.join("socket")).unwrap();
-    journal.set_nonblocking(true).unwrap();
-    let mut datagrams: Vec<Vec<u8>> = Vec::new();
-    let mut seen = |wanted: bool| {
-        let mut space = vec![0; 65_536];
-        // The agent has ended: what it has told is there.
-        loop {
-            match journal.recv(&mut space) {
-                Ok(count) => datagrams.push(space[..count].to_vec()),
-                Err(error) if error.kind() == ErrorKind::Interrupted => {}
-                Err(error) => break assert_eq!(error.kind(), ErrorKind::WouldBlock, "{error}"),
+    // It is read all the while: the kernel keeps ten messages for one that does not read.
+    let copied_while = |work: &dyn Fn()| -> Vec<Vec<u8>> {
+        let read = || {
+            let (mut space, mut copied) = (vec![0; 65_536], Vec::new());
+            loop {
+                match journal.recv(&mut space) {
+                    Ok(count) if space[..count] == *OVER => break copied,
+                    Ok(count) => copied.push(space[..count].to_vec()),
+                    Err(error) => assert_eq!(error.kind(), ErrorKind::Interrupted, "{error}"),
+                }
             }
-        }
-        assert_eq!(!datagrams.is_empty(), wanted);
-        std::mem::take(&mut datagrams)
+        };
+        std::thread::scope(|scope| {
+            let reading = scope.spawn(read);
+            work();
+            let _ = UnixDatagram::unbound().unwrap().send_to(OVER, folder.join("socket")).unwrap();
+            reading.join().unwrap()
+        })
     };
     for on in [false, true] {
         set(&room, "audit", "journald", if on { "true" } else { "false" });
         let mut command = Command::new("unshare");
         command.args(["--mount", "/bin/sh", "-c", SCRIPT]).arg(program("strongroom")).arg(&folder);
         let before = numbers(&room);
-        let agent = room.start_command(command);
-        let _ = room.unlock().ok();
-        let _ = room.client().sign(&account()).unwrap();
-        assert!(agent.terminate().success());
+        let command = std::cell::RefCell::new(command);
+        let copied = copied_while(&|| {
+            let agent = room.start_command(command.replace(Command::new("true")));
+            let _ = room.unlock().ok();
+            let _ = room.client().sign(&account()).unwrap();
+            assert!(agent.terminate().success());
+        });
         // The control: nothing is copied where nobody asked for it.
-        let copied = seen(on);
+        assert_eq!(!copied.is_empty(), on);
         if !on {
             continue;
         }

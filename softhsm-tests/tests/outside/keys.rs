@@ -89,6 +89,16 @@ pub(crate) fn header<'a>(headers: &'a [(String, String)], name: &str) -> &'a str
 /// process has it open for writing, and processes that other tests start hold for a moment what this one has.
 pub(crate) fn copy_program(folder: &std::path::Path) -> std::path::PathBuf {
     let from = strongroom_softhsm_tests::room::program("strongroom");
-    assert!(std::process::Command::new("cp").arg(from).arg(folder).status().unwrap().success());
-    folder.join("strongroom")
+    let copy = folder.join("strongroom");
+    // Whoever runs the tests may give others nothing by default.
+    assert!(
+        std::process::Command::new("install")
+            .args(["-m", "755"])
+            .arg(from)
+            .arg(&copy)
+            .status()
+            .unwrap()
+            .success()
+    );
+    copy
 }

@@ -28,7 +28,8 @@ def stopped():
     state = lambda one: open(f'{threads}/{one}/stat').read().rpartition(')')[2].split()[0]
     try: return not any(state(one) not in 'tT' for one in os.listdir(threads))
     except OSError: return False  # one has just ended
-until(lambda: os.path.exists(path))
+def listens(): return any(line.split()[3] == '00010000' and line.split()[-1] == path for line in open('/proc/net/unix'))
+until(listens)
 subprocess.run([strongroom, 'unlock', '--pin-stdin'], input=pin.encode(), stdout=subprocess.DEVNULL, check=True)
 def answers(s, count):
     heard = b''

@@ -5,12 +5,9 @@ use std::time::{Duration, Instant};
 
 use strongroom_link::token::{ToToken, TokenRefusal};
 use strongroom_softhsm_tests::card::{LABEL, MODULE, Reader, SERIAL};
-use strongroom_softhsm_tests::process::SOON;
+use strongroom_softhsm_tests::process::{SOON, wait_until};
 
 use crate::front::{Answer, Front};
-
-/// The agent looks once a second.
-const BETWEEN_LOOKS: Duration = Duration::from_secs(1);
 
 fn front(reader: &Reader) -> Front {
     let (variable, socket) = reader.environment();
@@ -63,14 +60,11 @@ fn sees_that_a_card_was_out_between_two_looks() {
     let card = reader.insert();
     let mut front = front(&reader);
     until(&mut front, |answer| *answer == Answer::Done);
+    assert!(reader.has_card(), "the control");
     drop(card);
-    // Another process tells how far the reader is; this one does not look meanwhile.
-    let mut other = self::front(&reader);
-    until(&mut other, is_absent);
-    // On a busy machine the service of the readers is late.
-    std::thread::sleep(BETWEEN_LOOKS.saturating_mul(3));
+    wait_until("the service of the readers has seen it", SOON, || !reader.has_card());
     let _card = reader.insert();
-    until(&mut other, |answer| *answer == Answer::Done);
+    wait_until("the service of the readers has seen it", SOON, || reader.has_card());
     assert!(is_absent(&look(&mut front)), "it was out");
     until(&mut front, |answer| *answer == Answer::Done);
 }

@@ -48,7 +48,7 @@ fn refuses_a_token_whose_serial_or_label_differs_and_tells_what_is_there() {
     let token = FreshToken::new("ledger");
     let mut front = Front::start(&token);
     for (serial, label) in [("0000000000000000", "ledger"), (token.serial.as_str(), "purse"), ("", "")] {
-        let answer = front.open_as(&token.module, serial, label, b"123456");
+        let answer = front.open_as(&token.module, serial, label, token.pin.as_bytes());
         let expected = TokenRefusal::TokenAbsent {
             label: label.to_owned(),
             serial: serial.to_owned(),
@@ -66,7 +66,7 @@ fn tells_two_tokens_with_one_label_apart_by_their_serials() {
     assert_eq!(front.open(&token), Answer::Done);
     let kek = front.make("kek");
 
-    assert_eq!(front.open_as(&token.module, &other, "twin", b"123456"), Answer::Done);
+    assert_eq!(front.open_as(&token.module, &other, "twin", token.pin.as_bytes()), Answer::Done);
     let absent = TokenRefusal::KekAbsent { label: "kek".to_owned() };
     assert_eq!(front.find("kek", None), Answer::Refused(absent));
     assert_eq!(front.open(&token), Answer::Done);
@@ -147,7 +147,7 @@ fn refuses_what_is_no_pin_without_a_try() {
     }
     assert!(!flags(&token).contains("user PIN count low"));
     assert_eq!(
-        front.open_as(&token.module, &token.serial, "ledger", b"123456\n"),
+        front.open_as(&token.module, &token.serial, "ledger", format!("{}\n", token.pin).as_bytes()),
         Answer::Done,
         "a newline at the end is not part of the PIN"
     );

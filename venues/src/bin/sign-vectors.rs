@@ -9,8 +9,8 @@
 //! that the endpoint falls under.
 //!
 //! Each row is signed with its own credentials and its own frozen clock, by the engine and the key
-//! types that the agent and the keeper use. A row that cannot be signed gives a line with `error`. A row of kind `ws` is
-//! a WebSocket login: its line has the frame as `ws_frame`, and `headers` and `url` where the login has them.
+//! types that the agent and the keeper use. A row that cannot be signed gives a line with `error`. A row of kind `ws`
+//! is a WebSocket login: its line has the frame as `ws_frame`, and `headers` and `url` where the login has them.
 
 #![forbid(unsafe_code)]
 

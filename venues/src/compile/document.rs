@@ -170,8 +170,8 @@ impl<'d, 't> Fields<'d, 't> {
         ProfileError::at(self.text, at, message)
     }
 
-    /// The byte of the text at which the one at `offset` of a value at `at` stands; that of the value itself where it is
-    /// written with escapes.
+    /// The byte of the text at which the one at `offset` of a value at `at` stands; that of the value itself where it
+    /// is written with escapes.
     pub(crate) fn within(&self, at: usize, value: &str, offset: usize) -> usize {
         let written = self.text.get(at..).unwrap_or_default();
         let opening = ["\"\"\"\n", "'''\n", "\"\"\"", "'''", "\"", "'"];

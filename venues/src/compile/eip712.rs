@@ -73,7 +73,8 @@ pub(super) fn eip712(sign: &Fields<'_, '_>, names: &mut Names) -> Result<(TypedD
     Ok((TypedData { domain, separators, by, types, of }, reads))
 }
 
-/// The domain, and its separators. A key is enrolled for these and signs in no other, so nothing of a request is in them.
+/// The domain, and its separators. A key is enrolled for these and signs in no other, so nothing of a request is in
+/// them.
 fn domain(
     fields: &Fields<'_, '_>,
     names: &mut Names,

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
-from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -58,16 +57,13 @@ def signed(made: Any, section: list[str], method: str, path: str) -> str:
     return urlsplit(url).path if touched else ""
 
 
-SHIPPED = Path(__file__).resolve().parents[2] / "profiles"
 INHERITING = ("binanceus",)
 """ccxt has them inherit the endpoints of another venue, most of which they do not have."""
 
 
 def main() -> None:
     for profile, venue in sorted(VENUES.items()):
-        if not venue.name or profile in INHERITING or venue.version != ccxt.__version__:
-            continue
-        if not (SHIPPED / f"{profile}.toml").exists():
+        if not venue.name or not venue.ships or profile in INHERITING or venue.version != ccxt.__version__:
             continue
         made = exchange(profile)
         found = {(method, signed(made, section, method, path)) for section, method, path in endpoints(made.api)}

@@ -22,8 +22,9 @@ from urllib.parse import urlsplit
 import ccxt  # type: ignore[import-untyped]
 
 import hyperliquid_rows
+from asked import Endpoint, Venue
 from formulas import FORMULAS
-from table import VENUES, Endpoint, Venue
+from table import VENUES
 
 FROZEN: dict[str, Any] = {
     "time_ms": 1754000123456,

@@ -17,8 +17,9 @@ from typing import Any, NamedTuple
 
 import ccxt.pro  # type: ignore[import-untyped]
 
+from keys import KEY, SEED, TEXT
 from make_rows import FROZEN, PASSPHRASE
-from table import KEY, SEED, TEXT
+
 
 class Login(NamedTuple):
     """A login as ccxt makes it, and as a profile calls it."""

@@ -47,10 +47,11 @@ enum Command {
     Report(ReportOptions),
 }
 
-/// Compares them too with head.toml beside them, which tells how far the log goes, and with the last line of the agent where
-/// one runs.
+/// Compares them too with head.toml beside them, which tells how far the log goes, and with the last line of the agent
+/// where one runs.
 ///
-/// Exit code 0 where every line follows from the one before, 3 where one does not or none is left, 4 where there is no log.
+/// Exit code 0 where every line follows from the one before, 3 where one does not or none is left, 4 where there is no
+/// log.
 #[derive(Debug, Args)]
 struct Verify {
     /// Demand that this line is there, as an earlier run has printed it [can be given more than once]

@@ -54,7 +54,8 @@ impl Learn {
             }
         })?;
         let subject = self.one(asked)?;
-        // A line has no room for every request, and no secret parameters: what is cut off may not be a request any more.
+        // A line has no room for every request, and no secret parameters: what is cut off may not be a request any
+        // more.
         let again = |line: &Line| {
             let request = Replay::of_line(&line.event)?;
             request.planned(&profile, |plan| seen_in(plan, line.time)).ok()

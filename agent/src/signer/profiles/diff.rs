@@ -2,7 +2,8 @@
 
 use similar::{ChangeTag, TextDiff};
 
-/// Lines that went, with `-` before them, and lines that came, with `+`, in the order of the texts. What stays is left out.
+/// Lines that went, with `-` before them, and lines that came, with `+`, in the order of the texts. What stays is left
+/// out.
 pub(super) fn lines(old: &str, new: &str) -> Vec<String> {
     let diff = TextDiff::from_lines(old, new);
     let changed = diff.iter_all_changes().filter_map(|change| {

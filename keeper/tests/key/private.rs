@@ -1,29 +1,19 @@
 //! Private keys are read however they are written, and refused with what is wrong with them.
-#![expect(clippy::expect_used, clippy::panic, reason = "a test may fail")]
 
 use base64ct::{Base64, Encoding as _};
 use p256::ecdsa::signature::Verifier as _;
 use strongroom_keeper::key::SigningKey;
 use strongroom_link::keeper::{KeyKind, Refusal};
-use strongroom_link::key::{Algorithm, Domains, KeySpec, MAX_SECRET_BYTES, PassphraseUse, SecretForm};
+use strongroom_link::key::{Algorithm, KeySpec, SecretForm};
+
+use super::{P256_PUBLIC, hex, spec};
 
 const MESSAGE: &[u8] = b"symbol=LTCBTC";
 
 macro_rules! pem {
     ($name:literal) => {
-        include_str!(concat!("pem/", $name))
+        include_str!(concat!("../pem/", $name))
     };
-}
-
-const fn spec(algorithm: Algorithm, form: SecretForm) -> KeySpec {
-    KeySpec {
-        algorithm,
-        form,
-        passphrase: PassphraseUse::Absent,
-        min_bytes: 1,
-        max_bytes: MAX_SECRET_BYTES,
-        domains: Domains::NONE,
-    }
 }
 
 const RSA: KeySpec = spec(Algorithm::RsaSha256, SecretForm::Pem);
@@ -68,13 +58,7 @@ fn tells_which_signatures_take_long() {
 
 #[test]
 fn computes_the_public_half_of_a_p256_key_that_lacks_it() {
-    let public = "0460fed4ba255a9d31c961eb74c6356d68c049b8923b61fa6ce669622e60f29fb67903fe1008b8bc99a41ae9e95628bc64f2f1b20c2d7e9f5177a3c294d4462299";
-    let public: Vec<u8> = public
-        .as_bytes()
-        .chunks(2)
-        .map(|pair| u8::from_str_radix(std::str::from_utf8(pair).expect("text"), 16).expect("hex"))
-        .collect();
-    let public = p256::ecdsa::VerifyingKey::from_sec1_bytes(&public).expect("a point");
+    let public = p256::ecdsa::VerifyingKey::from_sec1_bytes(&hex(P256_PUBLIC)).expect("a point");
     for text in [
         pem!("p256-sec1.pem"),
         pem!("p256-pkcs8.pem"),

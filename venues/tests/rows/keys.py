@@ -1,0 +1,43 @@
+"""Keys and secrets of the rows, all made up."""
+
+KEY = "TEST0key1AAAAbbbbCCCCddddEEEEffff"
+TEXT = "TEST0secret1ZZZZyyyyXXXXwwwwVVVVuuuu"
+BASE64 = "AQIDBAUGBwgJCgsMDQ4PEBESExQVFhcYGRobHB0eHyAhIiMkJSYnKCkqKywtLi8wMTIzNDU2Nzg5Ojs8PT4/QA=="
+SEED_BASE58 = "ed25519:4wBqpZM9xaSheZzJSMawUKKwhdpChKbZ5eu5ky4Vigw"
+WALLET = "0x" + "11" * 32
+SEED = "Z+ppJSnycLr+TlsS5utPBgzJXnQiyt3m/VCkLzEAX1w="
+PEM = (
+    "-----BEGIN PRIVATE KEY-----\n"
+    "MC4CAQAwBQYDK2VwBCIEIGfqaSUp8nC6/k5bEubrTwYMyV50Isrd5v1QpC8xAF9c\n"
+    "-----END PRIVATE KEY-----\n"
+)
+
+RSA_LINES = (
+    "MIIEvgIBADANBgkqhkiG9w0BAQEFAASCBKgwggSkAgEAAoIBAQCpOvLJUDhiShm4",
+    "p4Jx5e9bWa6nrQyJutYOabKRbQCuV0k4aGCVgkp38hI3PyGlXKc/TDiqyxlZM2Z9",
+    "s++oWq60Kvd4xiV9hLL3Ksrm38y3MRCdmNrr2u7gpADUMwGfwRJdVrpPvLUuI05c",
+    "jhZ1nDYh1RlTj9MS7m6fl27aH0S7LlJf2X22FT+6KIShoK2w9LCd1AYeZ2gvWemZ",
+    "y691tjkSiFzaLVPtCRX1upmMvgBGwBqyNrJNoFVnTnc+NYSq0RnZwNgqlxUVBZ10",
+    "+kUEHQO05fOCDHullrAHzOk5p14i0Sif3vpBiEwe7xf7ZrgcbSqoJvANYSkC2GSu",
+    "umzhcQULAgMBAAECggEAF9F8KmloBi13wU2SRoWeUrUkp+TrRtdNGWo2/9Dfr6oJ",
+    "XC8UqPZVlNw1RCFWkvefcoE/2IoNX0ikvDx/Fqrsu97wRcddr3Tl23PiauxE2+PD",
+    "+upwpZGC3Ys3sqYbLGj4NLroLiDZP00o0k4NSzBZThm4HtK3WorEdyHRMFIGUnHP",
+    "+kTy4+96stXd2pdMJ/VIRxYbIoZyo9w0RJA8jilBv+0ukg9trJSYa/d7SbLMzah5",
+    "UbQll5bRHP8T6mdTiXnjnWdS2KvaDX0W5E8H5IohE54p0mxbv8GuW4TtZoWJ4fjs",
+    "r5JNbITkLDcNXK+OXPaqBM9ho7OEG7R5QVA656XowQKBgQDVdCnhmVKF+9EhD/U1",
+    "MKrAy8QWBd2XEWoaI205Ov1Igv+da6dn8RK5p1Q5EexqxocfoE1SongwIHlKGQMl",
+    "FBzA1tJwQjdS39qDBUGS9H83tCbXNMpjUX1/Mm1jcSYm6zxKKhg++Td+kN0uPDMu",
+    "1xY+JdinLQuhGpq/kS2U1LVdfwKBgQDK9jToBZqTfX45l75gw77wlmGVRK2kbMoP",
+    "1GJtZIZRxtli3dDAzJtpY/B/+aaNReeGONZMeGlnHRX70EqhuzBSJe4tSsTtsDJP",
+    "BMLK1EdFg/yvDAgyMRbM/3eywm2qdsgx7ewdrJvUaDxG5UD+0jBRqHS9IlsWP+0h",
+    "9Rl+Wmu2dQKBgHSn5M+3xKMXCadBGmj0bQ2rD0Jd+Em8qbkZTXMuqwg7F8oH8Njc",
+    "prgyG9SI2CVO1MBTEo8r3fWnecImQ1K7WC+H+ECD38p6LujWMY1H9FMUMPoCju2S",
+    "trySabgkOY6hlzSNJu0btNmGAGtpWSurPyu98VcERkvIx3QUus2RJoGvAoGBAINy",
+    "s881meg+FZsdURqAjFBrROYU5dUg9DkOV3T77xZVkAM9H+9OVLUMGf34ZUsH5CwE",
+    "8Z3zOmii6NL/EubuQhxiHoDM9P/v5pVQwwv0Mfiuw99nDoPbUSYRqqdmzvnhFkVo",
+    "D00ktoP5wlg0MEUZQlwQmxLHhnDBlEYy5ID19N7lAoGBANSWkO5pNZQub6lRIPza",
+    "Tx4AoV/8DE3uD8a9zIJ83Jr81aeM0IlDuiCLweY5D9DfdUTPEQgh65JsDmHyX9ky",
+    "UqVqg3Ib7kUruSW9cnt82gwMBdA3Nen788WkB6JdKquhS+wnnd9GH15Z2LQ4NYpc",
+    "YlkNnBeUTEBkILRsQjM1VMhx",
+)
+RSA_PEM = "\n".join(("-----BEGIN PRIVATE KEY-----", *RSA_LINES, "-----END PRIVATE KEY-----", ""))

@@ -26,7 +26,7 @@ fn request<'a>(method: &'a str, path: &'a str, query: &'a str, body: &'a str) ->
 /// Here it is not the path that says what a request does: see `hyperliquid.rs`.
 const BY_ACTION: [&str; 2] = ["hyperliquid", "hyperliquid-agent"];
 /// Profiles without an action table.
-const WITHOUT: [&str; 2] = ["bitfinex1", "poloniex-legacy"];
+const WITHOUT: [&str; 1] = ["poloniex-legacy"];
 
 #[test]
 fn says_what_requests_do() {
@@ -57,6 +57,7 @@ fn says_what_requests_do() {
 
 /// Profile; an order, a cancellation, a withdrawal, and what hands out a session, where there is one.
 const ENDPOINTS: &[(&str, &str, &str, &str, &str)] = &[
+    ("bitfinex1", "POST /v1/order/new/multi", "POST /v1/order/cancel/all", "POST /v1/withdraw", ""),
     (
         "ascendex",
         "POST /7/api/pro/v1/cash/order",
@@ -328,6 +329,36 @@ fn keeps_apart_what_looks_alike() {
         ("whitebit", "POST", "/api/v4/sub-account/transfer/history", Action::Read),
         ("coinex", "POST", "/v2/account/subs", Action::Admin),
         ("gemini", "POST", "/v1/Order/New", Action::Trade),
+        ("gemini", "POST", "/v1/orders/history", Action::Read),
+        ("gemini", "POST", "/v1/approvedAddresses/account/ethereum", Action::Read),
+        ("gemini", "POST", "/v1/approvedAddresses/ethereum/request", Action::Admin),
+        ("gemini", "POST", "/v1/payments/addbank/cad", Action::Admin),
+        ("gemini", "POST", "/v1/prediction-markets/combos", Action::Config),
+        ("bitfinex", "POST", "/v2/auth/w/token/del", Action::Session),
+        ("bitfinex1", "POST", "/v1/order/cancel/replace", Action::Trade),
+        ("bitfinex1", "POST", "/v1/offer/new", Action::Transfer),
+        ("bitfinex1", "POST", "/v1/orders/hist", Action::Read),
+        ("bitmex", "GET", "/api/v1/address", Action::Read),
+        ("bitmex", "POST", "/api/v1/address", Action::Admin),
+        ("bitmex", "GET", "/api/v1/user/unstakingRequests", Action::Read),
+        ("bitmex", "DELETE", "/api/v1/user/unstakingRequests", Action::Transfer),
+        ("bitmex", "DELETE", "/api/v1/user/withdrawal", Action::Transfer),
+        ("bitmex", "POST", "/api/v1/user/positionMode", Action::Config),
+        ("bitmex", "POST", "/api/v1/trading-bots/instances/7/resume", Action::Trade),
+        ("kraken", "POST", "/0/private/RetrieveExport", Action::Read),
+        ("kraken", "POST", "/0/private/RemoveExport", Action::Admin),
+        ("kraken", "POST", "/0/private/ExportAll", Action::Unknown),
+        ("kraken", "GET", "/funding/v1/withdrawals", Action::Read),
+        ("kraken", "POST", "/funding/v1/withdrawals", Action::Transfer),
+        ("kraken", "DELETE", "/funding/v1/addresses/7", Action::Admin),
+        ("kraken", "GET", "/funding/v1/limits/withdrawal/currency/USDC", Action::Read),
+        ("krakenfutures", "POST", "/derivatives/api/v3/orders/status", Action::Read),
+        ("woo", "POST", "/v1/order/cancel_all_after", Action::Config),
+        ("woo", "DELETE", "/v3/merge/orders/pending/SPOT_BTC_USDT", Action::Cancel),
+        ("woo", "POST", "/v3/asset/withdraw", Action::Transfer),
+        ("xt", "POST", "/v4/batch-order", Action::Trade),
+        ("xt", "DELETE", "/v4/batch-order", Action::Cancel),
+        ("xt", "POST", "/future/trade/v2/order/atomic-create-batch", Action::Trade),
         ("bitstamp", "POST", "/api/v2/BUY/btcusd/", Action::Trade),
         ("backpack", "POST", "/api/v1/vault/mint", Action::Transfer),
         ("backpack", "DELETE", "/api/v1/vault/redeem", Action::Transfer),

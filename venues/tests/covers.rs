@@ -321,9 +321,14 @@ fn overclaims(text: &str) -> Vec<(String, String)> {
     edited
 }
 
-/// Edits that promise no more. The old form of Bithumb has the path among its parameters, too; Poloniex says that a
-/// call whose signed text has no query takes none.
-const KEPT: [&str; 2] = ["bithumb-legacy: without `{path}`", "poloniex: `{param:symbol}` for `{query}`"];
+/// Edits that promise no more. The old form of Bithumb has the path among its parameters, too; Kraken and Poloniex say that
+/// a call whose signed text has no query takes none, and then a request with one is refused.
+const KEPT: [&str; 4] = [
+    "bithumb-legacy: without `{path}`",
+    "kraken: without `{query|q}`",
+    "kraken: `{param:symbol}` for `{query|q}`",
+    "poloniex: `{param:symbol}` for `{query}`",
+];
 
 /// Whoever edits a shipped profile so that it promises more is told where, and why.
 #[test]

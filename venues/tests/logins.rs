@@ -57,6 +57,9 @@ fn signs_the_text_of_the_profile_and_no_other() {
         ("okx", "", &[], "1754000123GET/users/self/verify"),
         ("bitget", "login", &[], "1754000123GET/user/verify"),
         ("bitfinex", "", &[], "AUTH1754000123456"),
+        ("bitmex", "", &[], "GET/realtime1754000128"),
+        // Base64 of 1754000123: the newer socket of Gemini signs the time alone.
+        ("gemini", "fast", &[], "MTc1NDAwMDEyMw=="),
         ("gate", "", &[], "api\nspot.login\n{}\n1754000123"),
         ("deribit", "", &[], "1754000123456\n1754000123456\n"),
         ("cryptocom", "", &[], "public/auth1754000123456KEY1754000123456"),
@@ -316,6 +319,7 @@ fn knows_every_rest_request_that_is_signed_like_a_login() {
             ("binance-ed25519", "logon"),
             ("binance-rsa", "user-data"),
             ("bithumb", "login"),
+            ("bitmex", "login"),
             ("bitvavo", "login"),
             ("coinbaseexchange", "login"),
             ("cryptocom", "login"),
@@ -362,6 +366,9 @@ fn knows_the_sockets_of_each_host() {
         ("okx", 0, "https://nowhere.example", None),
         ("htx", 1, "https://api.huobi.pro", Some("wss://api.hbdm.com/linear-swap-notification")),
         ("htx", 1, "https://api.hbdm.vn", Some("wss://api.hbdm.vn/linear-swap-notification")),
+        ("bitmex", 0, "https://testnet.bitmex.com", Some("wss://ws.testnet.bitmex.com/realtime")),
+        ("gemini", 1, "https://api.gemini.com", Some("wss://ws.gemini.com")),
+        ("gemini", 1, "https://api.sandbox.gemini.com", None),
     ] {
         assert_eq!(profile(id).logins()[login].url(host), url, "{id}");
     }

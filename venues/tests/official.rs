@@ -99,6 +99,44 @@ fn signs_the_published_kraken_order() {
     );
 }
 
+/// docs.kraken.com, exchange/guides/rest/funding: nonce in a header, the query in the signed path. The vendor gives no
+/// result; these were made with Python's `hmac`, with the key of the example above.
+#[test]
+fn signs_the_query_of_krakens_funding() {
+    let profile = builtin("kraken");
+    let moment = Moment { nonce: 1_616_492_376_000, ..Moment::default() };
+    let withdrawal = br#"{"scope":{"method_id":"m"},"amount":"5"}"#;
+    for (method, path, query, body, url, signature) in [
+        (
+            "GET",
+            "/funding/v1/methods/withdraw",
+            vec![("asset[class]", Param::Text("currency"))],
+            Body::Empty,
+            "https://api.example.com/funding/v1/methods/withdraw?asset%5Bclass%5D=currency",
+            "rsuD8VpqJZVLU5SZM5YKtV9Pi8mEAOG0t5cbYQLB8m4MFyirJbOMz5DSUruqzSo937f7ZpGXdWYvsOXzpW/Imw==",
+        ),
+        (
+            "POST",
+            "/funding/v1/withdrawals",
+            Vec::new(),
+            Body::Json(withdrawal),
+            "https://api.example.com/funding/v1/withdrawals",
+            "zz4c4JpypnDM0fdeEyYhO59ZYcSYDGCoQrWkBfk9obyYVo5W+/uqbJ3W7UjrrFQTG1N7wdWbatvuZTeTqPp97Q==",
+        ),
+    ] {
+        let request = Request { method, path, query, body };
+        let signed = sign(&profile, &request, &account("key"), moment, KRAKEN_SECRET, None).unwrap();
+        assert_eq!((signed.url.as_str(), header(&signed, "API-Sign")), (url, signature));
+        assert_eq!(header(&signed, "API-Nonce"), "1616492376000");
+        let typed =
+            signed.headers.iter().any(|(name, value)| name == "Content-Type" && value.contains("json"));
+        assert_eq!(
+            (typed, signed.body.as_slice()),
+            if method == "GET" { (false, &[][..]) } else { (true, &withdrawal[..]) }
+        );
+    }
+}
+
 /// Gate API v4 documentation, "API signature string generation".
 #[test]
 fn signs_the_published_gate_requests() {

@@ -330,3 +330,22 @@ fn reads_only_plain_numbers() {
         assert_eq!(!found.starts_with("! `size`"), plain, "{number}: {found}");
     }
 }
+
+#[test]
+fn reads_amendments_under_another_method() {
+    for (id, path, body, expected) in [
+        (
+            "bitmex",
+            "/api/v1/order",
+            r#"{"orderID":"a","orderQty":5,"price":9}"#,
+            "trade - - - 5 - 9 - contracts",
+        ),
+        ("xt", "/v4/order/7", r#"{"quantity":"1","price":"9"}"#, "trade - - - 1 - 9 -"),
+    ] {
+        assert_eq!(orders(id, &request("PUT", path, "", body)), expected, "{id}");
+    }
+    // What is to stay open of an order is none of the quantities that a limit reads.
+    let amended = request("PUT", "/api/v1/order", "", r#"{"orderID":"a","leavesQty":500000}"#);
+    let found = orders("bitmex", &amended);
+    assert!(found.starts_with('!') && found.contains("leavesQty"), "{found}");
+}

@@ -35,6 +35,20 @@ fn says_for_what_else_a_signature_would_do() {
         ("bybit", "GET", "/v5/order/realtime", "category=spot&coin=A&address=x&amount=1", "", Read, &[]),
         ("upbit", "GET", "/v1/orders", "currency=BTC&address=x&amount=1", "", Read, &[Transfer]),
         ("kraken", "POST", "/0/private/Balance", "", r#"{"asset":"A","key":"x","amount":"1"}"#, Read, &[]),
+        // The path's query is never signed like a withdrawal's JSON, though the method is free.
+        ("kraken", "GET", "/funding/v1/withdrawals", "scope=a&amount=1", "", Read, &[]),
+        ("woo", "GET", "/v1/asset/deposit", "token=BTC", "", Read, &[]),
+        ("woo", "GET", "/v1/asset/deposit", "token=BTC&address=x&amount=1", "", Read, &[Transfer]),
+        (
+            "woo",
+            "GET",
+            "/v1/asset/history",
+            "balance_token=BTC&target_user_id=7&amount=1",
+            "",
+            Read,
+            &[Transfer],
+        ),
+        ("woo", "GET", "/v1/positions", "leverage=50", "", Read, &[Action::Config]),
         (
             "okx",
             "POST",

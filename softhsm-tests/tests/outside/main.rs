@@ -49,6 +49,7 @@ mod helpers;
 mod honey;
 mod identity;
 mod idle;
+mod in_places;
 mod init;
 mod journal;
 mod learn;

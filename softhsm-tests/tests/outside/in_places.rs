@@ -52,6 +52,9 @@ fn room() -> Room {
     room
 }
 
+/// What is put in the place of a file.
+type Makes = fn(&Path);
+
 fn second() -> SignRequest<'static> {
     SignRequest::new("kraken-two", "POST", "/0/private/Balance")
 }
@@ -60,7 +63,7 @@ fn second() -> SignRequest<'static> {
 #[test]
 fn serves_others_where_a_credentials_file_is_a_pipe_a_device_or_without_end() {
     let room = room();
-    let places: [(&str, fn(&Path)); 5] = [
+    let places: [(&str, Makes); 5] = [
         ("records/kraken-main.toml", pipe),
         ("nonces/kraken-main.toml", zeros),
         ("budgets/kraken-main.toml", pipe),

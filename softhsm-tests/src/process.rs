@@ -94,15 +94,19 @@ fn all_threads(pid: u32, are: impl Fn(Option<char>) -> bool) -> bool {
     threads.flatten().all(|thread| are(state_in(&thread.path())))
 }
 
-/// Whether a process waits in a system call that is not a write, and not a read of its standard input.
+/// Whether a process waits until something can be read, and not from its standard input alone.
 #[must_use]
 pub fn waits_for_more_than_input(pid: u32) -> bool {
     let call = std::fs::read_to_string(format!("/proc/{pid}/syscall")).unwrap_or_default();
-    // The number of the call and its arguments; -1 where it waits in none. Read is 0, and write is 1.
+    // The number of the call and its arguments. In others, such as one that sets up a terminal, it waits for something
+    // else.
+    const READ: &str = "0";
+    const POLL_SELECT_AND_THEIR_LIKE: [&str; 5] = ["7", "23", "219", "270", "271"];
     let mut fields = call.split_whitespace();
     match (fields.next(), fields.next()) {
-        (Some("0"), descriptor) => descriptor != Some("0x0"),
-        (call, _) => !matches!(call, None | Some("running" | "-1" | "1")),
+        (Some(READ), descriptor) => descriptor != Some("0x0"),
+        (Some(call), _) => POLL_SELECT_AND_THEIR_LIKE.contains(&call),
+        (None, _) => false,
     }
 }
 

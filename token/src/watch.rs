@@ -15,9 +15,6 @@ const STALE_EVENTS: usize = 64;
 pub(crate) struct Seen {
     module: Rc<Module>,
     slot: Slot,
-    /// Whether the module has promised to notice a removal from it. It is asked once: who is asked just when a card was
-    /// out may fail, and that is no answer.
-    notices_removal: bool,
     serial: String,
     label: String,
 }
@@ -31,8 +28,7 @@ impl Seen {
                 break;
             }
         }
-        let notices_removal = module.notices_removal(slot);
-        Ok(Self { module, slot, notices_removal, serial: serial.to_owned(), label: label.to_owned() })
+        Ok(Self { module, slot, serial: serial.to_owned(), label: label.to_owned() })
     }
 
     pub(crate) fn is(&self, path: &str, serial: &str, label: &str) -> bool {
@@ -45,8 +41,8 @@ impl Seen {
     /// OpenSC 0.23 was seen to lock itself up when it is asked again and again. Where the module does not
     /// promise to notice a removal, the description is what shows it.
     pub(crate) fn look_again(&mut self) -> Result<(), TokenRefusal> {
-        let Self { module, slot, notices_removal, serial, label } = self;
-        if !*notices_removal {
+        let Self { module, slot, serial, label } = self;
+        if !module.notices_removal(*slot) {
             *slot = module.slot_of(serial, label)?;
             return Ok(());
         }

@@ -153,7 +153,7 @@ mod tests {
             action: Action::Transfer,
             stands_in: &[],
             names: &[],
-            orders: None,
+            orders: Ok(&[]),
         };
         let policy = Policy::compile(&Grants::parse(text).unwrap());
         let denied = match policy.decide(&mut Meters::new(Duration::ZERO), &ask) {

@@ -242,11 +242,18 @@ mod tests {
             log.record(&Event::of(Kind::Lock));
             std::thread::sleep(Duration::from_millis(5));
         }
-        while log.check().is_err() {
-            assert!(began.elapsed() < Duration::from_secs(60), "it does not go on");
-            std::thread::sleep(Duration::from_millis(5));
+        loop {
+            while log.check().is_err() {
+                assert!(began.elapsed() < Duration::from_secs(60), "it does not go on");
+                std::thread::sleep(Duration::from_millis(5));
+            }
+            let failures = log.failures();
+            log.record(&Event::of(Kind::Stop));
+            // What was asked of the deleted file before may be refused only now, and is told of by a gap of its own.
+            if log.check().is_ok() && log.failures() == failures {
+                break;
+            }
         }
-        log.record(&Event::of(Kind::Stop));
         log.close();
         let mut kinds = Vec::new();
         let read =
@@ -254,7 +261,7 @@ mod tests {
                 .unwrap();
         // One more may have been written between two looks at whether one was lost.
         kinds.retain(|kind| *kind != Kind::Lock);
-        assert_eq!(kinds, [Kind::Gap, Kind::Stop]);
+        assert_eq!((kinds.first(), kinds.last()), (Some(&Kind::Gap), Some(&Kind::Stop)));
         let [finding] = read.verified.findings[..] else { panic!("{:?}", read.verified.findings) };
         assert!(matches!(finding.fault, Fault::Missing { from: 1, .. }));
     }

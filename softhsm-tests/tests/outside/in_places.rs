@@ -11,6 +11,9 @@ use strongroom_softhsm_tests::room::{Key, Room};
 
 use crate::keys::{KRAKEN, balance};
 
+/// Makes something at a path.
+type Thing = fn(&Path);
+
 fn pipe(path: &Path) {
     mknodat(CWD, path, FileType::Fifo, Mode::from_raw_mode(0o600), 0).unwrap();
 }
@@ -52,9 +55,6 @@ fn room() -> Room {
     room
 }
 
-/// What is put in the place of a file.
-type Makes = fn(&Path);
-
 fn second() -> SignRequest<'static> {
     SignRequest::new("kraken-two", "POST", "/0/private/Balance")
 }
@@ -63,7 +63,7 @@ fn second() -> SignRequest<'static> {
 #[test]
 fn serves_others_where_a_credentials_file_is_a_pipe_a_device_or_without_end() {
     let room = room();
-    let places: [(&str, Makes); 5] = [
+    let places: [(&str, Thing); 5] = [
         ("records/kraken-main.toml", pipe),
         ("nonces/kraken-main.toml", zeros),
         ("budgets/kraken-main.toml", pipe),

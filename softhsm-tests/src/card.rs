@@ -94,22 +94,6 @@ impl Reader {
         Card { line, commands, runs: Some(runs) }
     }
 
-    /// Whether the daemon knows of a card in it, or that there is none; nothing where it does not tell. A card that is
-    /// pulled out answers nobody at once, but the daemon looks only now and then.
-    ///
-    /// # Panics
-    /// Where OpenSC is not installed.
-    #[must_use]
-    pub fn has_card(&self) -> Option<bool> {
-        let (variable, socket) = self.environment();
-        let listed = Command::new("opensc-tool").arg("--list-readers").env(variable, socket).output();
-        let listed = listed.unwrap_or_else(|error| panic!("opensc-tool: {error}"));
-        let listed = String::from_utf8_lossy(&listed.stdout).into_owned();
-        // Number, card, features, name.
-        let told = |word: &str| listed.lines().any(|line| line.split_whitespace().nth(1) == Some(word));
-        if told("Yes") { Some(true) } else { told("No").then_some(false) }
-    }
-
     fn socket(&self) -> PathBuf {
         self.dir.path().join("run/pcscd.comm")
     }

@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 
 use strongroom_link::token::{ToToken, TokenRefusal};
 use strongroom_softhsm_tests::card::{LABEL, MODULE, Reader, SERIAL};
-use strongroom_softhsm_tests::process::{SOON, wait_until};
+use strongroom_softhsm_tests::process::SOON;
 
 use crate::front::{Answer, Front};
 
@@ -63,14 +63,13 @@ fn sees_that_a_card_was_out_between_two_looks() {
     let card = reader.insert();
     let mut front = front(&reader);
     until(&mut front, |answer| *answer == Answer::Done);
-    assert_eq!(reader.has_card(), Some(true), "the control");
     drop(card);
-    // This process does not look meanwhile.
-    wait_until("the service of the readers has seen it", SOON, || reader.has_card() == Some(false));
-    // OpenSC asks for the state of a slot once a second: a card that is back sooner is missed now and then.
+    // Another process tells how far the reader is; this one does not look meanwhile.
+    let mut other = self::front(&reader);
+    until(&mut other, is_absent);
+    // On a busy machine the service of the readers is late.
     std::thread::sleep(BETWEEN_LOOKS.saturating_mul(3));
     let _card = reader.insert();
-    let mut other = self::front(&reader);
     until(&mut other, |answer| *answer == Answer::Done);
     let answer = look(&mut front);
     assert!(is_absent(&answer), "it was out: {answer:?}");

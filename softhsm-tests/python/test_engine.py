@@ -27,7 +27,7 @@ REQUESTS = int(os.environ.get("STRONGROOM_DIFFERENTIAL", "300"))
 """For each venue."""
 SEED = os.environ.get("STRONGROOM_SEED", "1")
 OLDER = ("4.4.100", "4.0.100", "1.90.1", "1.20.1")
-VENUES = {"": 38, "4.4.100": 3, "4.0.100": 2, "1.90.1": 1, "1.20.1": 1}
+VENUES = {"": 39, "4.4.100": 3, "4.0.100": 2, "1.90.1": 1, "1.20.1": 1}
 """How many each ccxt is asked for."""
 
 Row = dict[str, Any]

@@ -52,7 +52,7 @@ fn says_how_many_it_holds_when_its_memory_is_full_and_takes_more_when_some_are_g
     let (held, refusal) = fill(&mut keeper, spec, &[b's'; 8192], None);
     assert_eq!(refusal, Some(Refusal::KeyringFull { limit: held }));
     let told = format!(
-        "the keeper holds {held} keys, which is its limit: one of each credential, and one of the audit log"
+        "the keeper holds {held} keys, which is its limit: one of each credential, one of the audit log, and one of the floors of revisions"
     );
     assert_eq!(Refusal::KeyringFull { limit: held }.to_string(), told);
     assert!((500..LIMIT).contains(&held), "{held}");

@@ -388,7 +388,7 @@ impl fmt::Display for Refusal {
             Self::SecretMemoryFailed => f.write_str("the keeper cannot map its secret memory"),
             Self::KeyringFull { limit } => write!(
                 f,
-                "the keeper holds {limit} keys, which is its limit: one of each credential, and one of the audit log"
+                "the keeper holds {limit} keys, which is its limit: one of each credential, one of the audit log, and one of the floors of revisions"
             ),
             Self::PassphraseMissing => f.write_str("this venue's keys have a passphrase, and none was given"),
             Self::PassphraseShape => {

@@ -257,6 +257,16 @@ fn running(places: &Places) -> Result<Option<Client>, Stop> {
     }
 }
 
+/// For what an agent must not do meanwhile.
+fn demand_no_agent(places: &Places) -> Result<(), Stop> {
+    if running(places)?.is_some() {
+        let message = "an agent runs on this data folder";
+        let hint = "stop it, then run this as the user that it runs as";
+        return Err(Fault::new(ErrorCode::Unavailable, message, hint).into());
+    }
+    Ok(())
+}
+
 /// Runs `work` on a runtime of this thread, with local tasks.
 fn block_on<T, E: From<Fault>>(work: impl Future<Output = Result<T, E>>) -> Result<T, E> {
     let mut builder = tokio::runtime::Builder::new_current_thread();

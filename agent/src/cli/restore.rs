@@ -4,13 +4,11 @@ use std::rc::Rc;
 
 use clap::Args;
 use serde_json::json;
-use strongroom_protocol::ErrorCode;
 
 use super::pin::{Facts, PinSource};
-use super::{Json, Stop, block_on, output, running};
+use super::{Json, Stop, block_on, demand_no_agent, output};
 use crate::config::{Config, Places};
 use crate::crew::token;
-use crate::fault::Fault;
 use crate::policy::Permit;
 use crate::signer::Signer;
 use crate::signer::profiles::Profiles;
@@ -33,11 +31,7 @@ pub(super) struct AcceptRestore {
 
 impl AcceptRestore {
     pub(super) fn run(self, places: &Places) -> Result<(), Stop> {
-        if running(places)?.is_some() {
-            let message = "an agent runs on this data folder";
-            let hint = "stop it, then run this as the user that it runs as";
-            return Err(Fault::new(ErrorCode::Unavailable, message, hint).into());
-        }
+        demand_no_agent(places)?;
         let config = Config::read(&places.config)?;
         let facts = || block_on(async { Ok(Facts::from(&token::look(&config).await?)) });
         let login = self.pin.road(config.agent.pinentry.as_deref(), facts)?.login()?;

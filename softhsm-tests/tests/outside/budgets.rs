@@ -10,7 +10,7 @@ use crate::keys::{KRAKEN, balance};
 use crate::records::assert_like;
 
 /// Of a notional of 10.
-fn order() -> SignRequest<'static> {
+pub(crate) fn order() -> SignRequest<'static> {
     SignRequest::new("kraken-main", "POST", "/0/private/AddOrder")
         .form("pair", "XBTUSD")
         .form("type", "buy")
@@ -20,7 +20,7 @@ fn order() -> SignRequest<'static> {
 }
 
 /// A credential with which this user may trade for 1000 in 24 hours.
-fn room() -> Room {
+pub(crate) fn room() -> Room {
     let room = Room::new();
     let uid = rustix::process::geteuid().as_raw();
     let grants = format!(

@@ -9,6 +9,7 @@ use rustix::fs::{CWD, FileType, Mode, mknodat};
 use strongroom_client::{ErrorCode, SignRequest};
 use strongroom_softhsm_tests::room::{Key, Room};
 
+use crate::budgets::{order, room as with_a_budget};
 use crate::keys::{KRAKEN, balance};
 
 /// Makes something at a path.
@@ -27,26 +28,9 @@ fn huge(path: &Path) {
     fs::File::create(path).unwrap().set_len(1 << 40).unwrap();
 }
 
-/// Of a credential that pays for its orders from a budget.
-fn order() -> SignRequest<'static> {
-    SignRequest::new("kraken-main", "POST", "/0/private/AddOrder")
-        .form("pair", "XBTUSD")
-        .form("type", "buy")
-        .form("ordertype", "limit")
-        .form("volume", "1")
-        .form("price", "1")
-}
-
 /// Two credentials that have signed, so that every file of theirs is there, and an agent that has ended.
 fn room() -> Room {
-    let room = Room::new();
-    let uid = rustix::process::geteuid().as_raw();
-    let grants = format!(
-        "[[grant]]\nid = \"own\"\nto = \"user:{uid}\"\nallow = [\"read\", \"trade\"]\nmax_notional_day = \"1000\"\n"
-    );
-    let file = room.folder().join("grants.toml");
-    fs::write(&file, grants).unwrap();
-    let _ = room.enroll(&KRAKEN, &["--grants", file.to_str().unwrap()]).ok();
+    let room = with_a_budget();
     let _ = room.enroll(&Key { name: "kraken-two", ..KRAKEN }, &[]).ok();
     let agent = room.start_unlocked();
     let _ = room.client().sign(&order()).unwrap();

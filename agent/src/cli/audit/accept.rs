@@ -5,7 +5,7 @@ use serde_json::json;
 use strongroom_protocol::ErrorCode;
 
 use super::super::pin::{Facts, PinSource};
-use super::super::{Json, Stop, block_on, output, running};
+use super::super::{Json, Stop, block_on, demand_no_agent, output};
 use super::{known, no_log};
 use crate::audit::accepted::Gap;
 use crate::audit::chain::{Fault as Broken, Finding, Verified, Verifier};
@@ -35,11 +35,7 @@ pub(super) struct Accept {
 
 impl Accept {
     pub(super) fn run(self, places: &Places) -> Result<(), Stop> {
-        if running(places)?.is_some() {
-            let message = "an agent runs on this data folder";
-            let hint = "stop it, then run this as the user that it runs as";
-            return Err(Fault::new(ErrorCode::Unavailable, message, hint).into());
-        }
+        demand_no_agent(places)?;
         let config = Config::read(&places.config)?;
         let Some(key) = config.token.audit_key else {
             let message = "the token does not sign for the audit log, so nobody can tell who accepts";
